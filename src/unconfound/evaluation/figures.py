@@ -1,0 +1,72 @@
+"""The numbers of an evaluation: each a value with its 95 % confidence interval."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value and its 95 % confidence interval.
+
+    Shares (accuracy, precision, ...) lie in [0, 1]; printed ones are in percent.
+    """
+
+    value: float
+    low: float
+    high: float
+    samples: int
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good the embeddings of one encoder are.
+
+    Args:
+        name: how tables and pictures call the encoder.
+        tests: test set -> metric -> figure. Metrics: linear_probe, knn, precision_at_1, r_precision, map_at_r, and,
+            where there are groups, worst_group, average_group, reweighted_average.
+        groups: test set -> group -> accuracy of the linear probe. A group without samples is left out.
+        background: background_gap (mixed-same minus mixed-rand, linear probe, paired by sample) and the same for
+            kNN as background_gap_knn; empty where foregrounds are not known.
+        cells: "trained on/tested on", each full or foreground -> accuracy of the linear probe.
+        settings: what was chosen or given: neighbours, regularisation of the probe, sample counts, seconds.
+        notes: what a reader must know, in plain words (a class without test samples, ...).
+    """
+
+    name: str
+    tests: dict[str, dict[str, Figure]]
+    groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    background: dict[str, Figure] = field(default_factory=dict)
+    cells: dict[str, Figure] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evaluation as plain values, as `evaluation.json` holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Evaluation:
+        """Rebuild what `to_json` gave."""
+        figures = lambda of: {name: Figure(**value) for name, value in of.items()}  # noqa: E731
+        return cls(
+            name=values["name"],
+            tests={test: figures(metrics) for test, metrics in values["tests"].items()},
+            groups={test: figures(groups) for test, groups in values["groups"].items()},
+            background=figures(values["background"]),
+            cells=figures(values["cells"]),
+            settings=values["settings"],
+            notes=tuple(values["notes"]),
+        )
+
+
+def read_evaluation(path: Path) -> list[Evaluation]:
+    """Read the evaluations of an `evaluation.json`."""
+    return [Evaluation.from_json(values) for values in json.loads(path.read_text())["evaluations"]]

@@ -1,0 +1,22 @@
+"""Shape annotations of the package are checked in every test."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+with install_import_hook("unconfound", "beartype.beartype"):
+    import unconfound  # noqa: F401
+
+# Workers of pytest-xdist share two cores; more threads than cores only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets, named by the environment variable UNCONFOUND_DATA."""
+    root = os.environ.get("UNCONFOUND_DATA")
+    if not root:
+        pytest.skip("UNCONFOUND_DATA does not name the folder of real data sets")
+    return Path(root)
