@@ -1,0 +1,89 @@
+"""The contract between a method and the training loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unconfound.data import Batch, Schema, Source
+
+
+# Not frozen, for the reason given at Batch.
+@dataclass(eq=False)
+class Step:
+    """What a method returns for one batch.
+
+    Args:
+        loss: what the loop differentiates.
+        scalars: named and detached, for the log.
+        embeddings: the encoder's detached output, where the method has it at hand, for the alarm on collapse.
+    """
+
+    loss: Float[Tensor, ""]
+    scalars: dict[str, Tensor] = field(default_factory=dict)
+    embeddings: Float[Tensor, "rows features"] | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Parameters that one optimizer moves, and the batches on which it does.
+
+    Args:
+        name: handed to `Method.forward`.
+        parameters: parameters, or groups of them as torch's optimizers take ({"params": ..., "lr": ...}). All others
+            keep their values while the phase runs.
+        every: the phase runs on every `every`-th batch of its pass over the data.
+        own_pass: True: the phase goes over the data on its own, after the phases before it; False: it shares the pass of
+            the phase before it and runs right after it on the same batch.
+        learning_rate: in place of the loop's, or None. Groups may carry their own, too.
+    """
+
+    name: str
+    parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
+    every: int = 1
+    own_pass: bool = True
+    learning_rate: float | None = None
+
+
+class Method(nn.Module, ABC):
+    """What is learnt, and by which loss. Every method is final and inherits from this class alone.
+
+    A method is constructed as `Method(encoder, schema, options)`. It owns no optimizer, device, logger or process group,
+    and keeps what must survive a restart in registered buffers and parameters.
+
+    Class attributes:
+        Options: a frozen dataclass of options, which are also its command-line flags and recipe keys.
+        needs_labels: the loop trains on labelled samples only, and refuses data without.
+        trains: False where there is nothing to learn (`random`): the loop only lets BatchNorm see some batches.
+        synchronize_batch_norm: BatchNorm uses the whole batch, not one process's share.
+    """
+
+    Options: ClassVar[type[Any]]
+    needs_labels: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    synchronize_batch_norm: ClassVar[bool] = True
+
+    encoder: nn.Module
+
+    @abstractmethod
+    def __init__(self, encoder: nn.Module, schema: Schema, options: Any = None) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        """Compute the loss of one batch in one phase."""
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Say which parameters move on which pass over the data: all of them in one pass, for most methods."""
+        return (Phase("train", tuple(self.parameters())),)
+
+    def before_epoch(self, epoch: int, source: Source) -> None:
+        """Learn or prepare something from the training data before an epoch (the first is 0)."""
+
+    def after_update(self) -> None:
+        """Follow an optimizer's step: moving averages, queues."""
