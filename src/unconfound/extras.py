@@ -17,6 +17,4 @@ def require(module: str, *, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != module.partition(".")[0]:
             raise
-        raise ImportError(
-            f"{module} is not installed: it comes with `pip install 'unconfound[{extra}]'`"
-        ) from error
+        raise ImportError(f"{module} is not installed: it comes with `pip install 'unconfound[{extra}]'`") from error

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
+from unconfound.encoders import Encoder
 
 
 # Not frozen, for the reason given at Batch.
@@ -59,19 +60,17 @@ class Method(nn.Module, ABC):
     Class attributes:
         Options: a frozen dataclass of options, which are also its command-line flags and recipe keys.
         needs_labels: the loop trains on labelled samples only, and refuses data without.
-        trains: False where there is nothing to learn (`random`): the loop only lets BatchNorm see some batches.
         synchronize_batch_norm: BatchNorm uses the whole batch, not one process's share.
     """
 
     Options: ClassVar[type[Any]]
     needs_labels: ClassVar[bool] = False
-    trains: ClassVar[bool] = True
     synchronize_batch_norm: ClassVar[bool] = True
 
-    encoder: nn.Module
+    encoder: Encoder
 
     @abstractmethod
-    def __init__(self, encoder: nn.Module, schema: Schema, options: Any = None) -> None:
+    def __init__(self, encoder: Encoder, schema: Schema, options: Any = None) -> None:
         super().__init__()
 
     @abstractmethod
@@ -79,7 +78,10 @@ class Method(nn.Module, ABC):
         """Compute the loss of one batch in one phase."""
 
     def phases(self) -> tuple[Phase, ...]:
-        """Say which parameters move on which pass over the data: all of them in one pass, for most methods."""
+        """Say which parameters move on which pass over the data: all of them in one pass, for most methods.
+
+        A method without phases learns in `before_epoch` alone, which is then called once.
+        """
         return (Phase("train", tuple(self.parameters())),)
 
     def before_epoch(self, epoch: int, source: Source) -> None:

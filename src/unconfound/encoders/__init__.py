@@ -1,0 +1,11 @@
+"""Networks that turn a sample into an embedding; each has `.features`."""
+
+from unconfound.encoders.convnet import ConvNet as ConvNet
+from unconfound.encoders.encoder import Encoder as Encoder
+from unconfound.encoders.encoder import build_encoder as build_encoder
+from unconfound.encoders.encoder import describe as describe
+from unconfound.encoders.mlp import MLP as MLP
+from unconfound.encoders.resnet import ResNet as ResNet
+from unconfound.encoders.saved import load_encoder as load_encoder
+from unconfound.encoders.saved import read_card as read_card
+from unconfound.encoders.saved import save_encoder as save_encoder

@@ -1,0 +1,97 @@
+"""Encoders on disk: `encoder.safetensors` holds the weights, `encoder.json` all else that is needed to use them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from unconfound.data import Schema
+from unconfound.encoders.encoder import Encoder, build_encoder
+from unconfound.files import atomic, write_text
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `encoder.json` says.
+
+    Args:
+        architecture: arguments of `build_encoder`.
+        schema: of the data that the encoder was trained on.
+        restore: how new data of the same kind are read (`Dataset.restore`).
+        provenance: method, options, data, epochs, versions: where the weights come from.
+    """
+
+    architecture: dict[str, Any]
+    schema: Schema
+    restore: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def save_encoder(
+    folder: Path,
+    encoder: Encoder,
+    *,
+    schema: Schema,
+    restore: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write an encoder's two files into a folder, the description last."""
+    with atomic(folder / "encoder.safetensors") as temporary:
+        save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, temporary)
+    card = Card(encoder.architecture, schema, restore or {}, provenance or {})
+    write_text(folder / "encoder.json", json.dumps({"format": FORMAT, **asdict(card)}, indent=2) + "\n")
+
+
+def read_card(folder: Path | str) -> Card:
+    """Read what a saved encoder is, without its weights.
+
+    Raises:
+        FileNotFoundError: the folder holds no encoder.
+        ValueError: the description is damaged or of another format.
+    """
+    path = Path(folder) / "encoder.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no encoder.json: give the folder of a finished run, or go on with the run by --resume"
+        )
+    try:
+        values = json.loads(path.read_text())
+        if values["format"] != FORMAT:
+            raise ValueError(f"{path} has format {values['format']}, this version of unconfound reads {FORMAT}")
+        schema = values["schema"]
+        return Card(
+            architecture=values["architecture"],
+            schema=Schema(
+                schema["modality"], tuple(schema["shape"]), tuple(schema["classes"]), tuple(schema["groups"])
+            ),
+            restore=values["restore"],
+            provenance=values["provenance"],
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}): train the encoder anew") from error
+
+
+def load_encoder(folder: Path | str) -> Encoder:
+    """Load the encoder of a run folder, in evaluation mode, on the CPU. Nothing is unpickled.
+
+    Raises:
+        FileNotFoundError: the folder holds no encoder.
+        ValueError: a file is damaged.
+    """
+    card = read_card(folder)
+    arguments = {key: value for key, value in card.architecture.items() if key in ("name", "width", "depth")}
+    encoder = build_encoder(schema=card.schema, **arguments)
+    path = Path(folder) / "encoder.safetensors"
+    try:
+        encoder.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(f"{path} is damaged or of another encoder ({first}): train the encoder anew") from error
+    return encoder.eval()

@@ -1,0 +1,53 @@
+"""No training: what an encoder knows by its architecture alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from unconfound.data import Batch, Schema, Source
+from unconfound.encoders import Encoder
+from unconfound.methods.method import Method, Phase, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomOptions:
+    """Options of `random`."""
+
+    batches: int = 10
+    """batches of 256 samples that pass through, so that BatchNorm's statistics mean something"""
+
+
+@final
+class Random(Method):
+    """A randomly initialised encoder, never trained. DACL's "No-Pretraining" row (spec section 7)."""
+
+    Options = RandomOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: RandomOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options or RandomOptions()
+        if self.options.batches < 1:
+            raise ValueError(f"batches must be at least 1, got {self.options.batches}")
+        self.encoder = encoder
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        raise TypeError("random has no loss: nothing is learnt from a batch")
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Nothing moves."""
+        return ()
+
+    def before_epoch(self, epoch: int, source: Source) -> None:
+        """Let BatchNorm see some batches, the same on every process."""
+        device = next(self.encoder.parameters()).device
+        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(epoch))
+        training = self.encoder.training
+        self.encoder.train()
+        with torch.no_grad():
+            for batch in source.batches(order.split(256)[: self.options.batches]):
+                if len(batch) > 1:
+                    self.encoder(batch.inputs.to(device))
+        self.encoder.train(training)
