@@ -1,0 +1,153 @@
+"""One image file becomes one array: decoded, upright, resized and cropped to a square."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image, ImageOps
+
+# Also about where Pillow itself refuses: a file that unpacks to more is a mistake or an attack.
+PIXEL_LIMIT = 178_000_000
+
+
+class UnreadableImageError(ValueError):
+    """An image file that cannot be decoded; the message says why, in one line."""
+
+
+@contextmanager
+def large_images_allowed() -> Iterator[None]:
+    """Silence Pillow's warning on images of more than half of the limit that is set here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def image_shape(path: Path) -> tuple[int, int]:
+    """Return (height, width) from the file's header, with the camera's orientation applied.
+
+    Raises:
+        UnreadableImageError: the header cannot be read, or states more than 178 megapixels.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = _checked_size(image)
+            # 5 to 8 are the orientations of Exif tag 0x0112 that swap the axes.
+            return (width, height) if image.getexif().get(0x0112, 1) >= 5 else (height, width)
+    except Exception as error:
+        raise _unreadable(error) from error
+
+
+def decode_image(path: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "channels size size"]:
+    """Decode an image and fit its central square to `image_size` x `image_size` pixels.
+
+    The Exif orientation is applied. Transparent parts show white. 16-bit values keep their upper 8 bits by rounding;
+    float images must lie in [0, 1]; of several frames or pages the first counts. Resampling is bilinear with
+    antialiasing; an image that has the size already keeps its values.
+
+    Args:
+        path: any file that Pillow reads.
+        image_size: side of the result in pixels.
+        channels: 3 for colours, 1 for brightness.
+
+    Raises:
+        UnreadableImageError: the file is missing, empty, truncated, damaged or of more than 178 megapixels.
+    """
+    try:
+        with Image.open(path) as image:
+            _checked_size(image)
+            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the size asked for leaves room to antialias.
+            image.draft(None, (2 * image_size, 2 * image_size))
+            upright = _flattened(_oriented(image), "white").convert("RGB" if channels == 3 else "L")
+            pixels = np.asarray(_central_square(upright, image_size, Image.Resampling.BILINEAR))
+    except Exception as error:
+        raise _unreadable(error) from error
+    return np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1))
+
+
+def decode_mask(
+    path: Path, image_size: int, image: tuple[int, int]
+) -> Bool[np.ndarray, "1 size size"]:
+    """Decode the mask of an image, cropped and resized as the image is, by nearest neighbours.
+
+    The foreground is where the brightest channel is above 127 of 255 (above half of the range for 16-bit and float
+    files). Transparent parts are background.
+
+    Args:
+        path: any file that Pillow reads.
+        image_size: side of the result in pixels.
+        image: (height, width) of the image it belongs to; the mask must have the same proportions.
+
+    Raises:
+        UnreadableImageError: the file cannot be decoded, or its proportions are not those of the image.
+    """
+    try:
+        with Image.open(path) as mask:
+            _checked_size(mask)
+            upright = _flattened(_oriented(mask), "black").convert("RGB")
+            _check_proportions((upright.height, upright.width), image)
+            pixels = np.asarray(_central_square(upright, image_size, Image.Resampling.NEAREST))
+    except Exception as error:
+        raise _unreadable(error) from error
+    return pixels.max(axis=2)[None] > 127
+
+
+def _checked_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    if width * height > PIXEL_LIMIT:
+        raise ValueError(f"{width} x {height} pixels are more than {PIXEL_LIMIT // 10**6} megapixels")
+    return width, height
+
+
+def _oriented(image: Image.Image) -> Image.Image:
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _flattened(image: Image.Image, background: str) -> Image.Image:
+    """Bring deep images to 8 bits and lay transparent ones over a background."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image), floating=image.mode == "F"))
+    if image.has_transparency_data:
+        opaque = Image.new("RGBA", image.size, background)
+        opaque.alpha_composite(image.convert("RGBA"))
+        return opaque
+    return image
+
+
+def _eight_bits(values: np.ndarray, *, floating: bool) -> UInt8[np.ndarray, "height width"]:
+    top = 1 if floating else 65535
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= top):
+        kind = "float" if floating else "integer"
+        raise ValueError(f"{kind} values from {low} to {high}, where 0 to {top} can be read")
+    return np.round(values * (255 / top)).astype(np.uint8)
+
+
+def _central_square(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    # One resampling of the square itself: whole pixels are not lost to a rounded crop, and masks stay aligned.
+    return image.resize((size, size), resampling, box=(left, top, left + side, top + side))
+
+
+def _check_proportions(mask: tuple[int, int], image: tuple[int, int]) -> None:
+    # Equal up to one pixel of the mask, so that a mask may be stored at another resolution.
+    if abs(image[1] * mask[0] / image[0] - mask[1]) > 1:
+        raise ValueError(
+            f"a mask of {mask[1]} x {mask[0]} pixels does not fit its image of {image[1]} x {image[0]}"
+        )
+
+
+def _unreadable(error: Exception) -> UnreadableImageError:
+    # Decoders raise almost any exception on a damaged file, and some messages carry the whole path or several lines.
+    if isinstance(error, MemoryError):
+        raise error
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if type(error).__name__ == "UnidentifiedImageError":
+        reason = "not an image, or damaged at its beginning"
+    return UnreadableImageError(" ".join(reason.split()) or type(error).__name__)

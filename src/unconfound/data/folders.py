@@ -1,0 +1,169 @@
+"""Which images a folder holds, and what its subfolders mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+
+_TRAIN, _TESTS = "train", ("test", "val", "validation")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of one part of a data set.
+
+    Args:
+        folder: name of the part's folder in the root; empty where the root is the part.
+        images: paths relative to the root, with forward slashes, in order.
+        classes: the class of each image (the name of a folder), or None where the images lie loose.
+    """
+
+    folder: str
+    images: tuple[str, ...]
+    classes: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parts of a folder of images.
+
+    Args:
+        train: the images to train on, or all of them where the folder is not split.
+        tests: test parts by name ("test", "validation"), empty where the folder is not split.
+        notes: what a reader of the log should know.
+    """
+
+    train: Part
+    tests: dict[str, Part]
+    notes: tuple[str, ...]
+
+
+def read_layout(path: Path, *, without: Path | None = None) -> Layout:
+    """Find out how a folder of images is laid out.
+
+    Understood are class folders (`cat/1.jpg`, `cat/more/2.jpg`, `dog/1.png`), loose images (no labels), and either of
+    these under `train` and `test`, `val` or `validation` (in upper or lower case). Hidden files and files of other
+    types are passed over; links are followed.
+
+    Args:
+        path: the folder.
+        without: a folder (of masks) that is no part of the data, should it lie inside.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image, or loose images beside folders of images, or test images of classes that the
+            training images lack.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no folder {path}")
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file: a folder of images is needed")
+    found, others = _find_images(path, without)
+    if not found:
+        raise ValueError(
+            f"{path} holds no image, neither directly nor in its folders; "
+            f"read are {', '.join(sorted(extension[1:] for extension in EXTENSIONS))}"
+        )
+    notes = [f"{others:,} files are not images by their names: passed over"] if others else []
+    tops = sorted({image.split("/")[0] for image in found if "/" in image})
+    by_lower = {top.lower(): top for top in tops}
+    tests = [by_lower[test] for test in _TESTS if test in by_lower]
+    if _TRAIN not in by_lower or (not tests and len(tops) > 1):
+        if tops and all(top.lower() in _TESTS for top in tops):
+            raise ValueError(f"{path} holds {' and '.join(tops)}, but no folder train")
+        return Layout(_part(path, "", found), {}, tuple(notes))
+    beside = [top for top in tops if top != by_lower[_TRAIN] and top not in tests]
+    beside += [image for image in found if "/" not in image]
+    if beside:
+        raise ValueError(
+            f"{path} holds images beside its folders {', '.join([by_lower[_TRAIN], *tests])}: {beside[0]}"
+            f"{f' and {len(beside) - 1:,} more' if len(beside) > 1 else ''}; move them away"
+        )
+    train, *held_out = (_part(path, top, found) for top in [by_lower[_TRAIN], *tests])
+    names = ["test", "validation"] if len(held_out) > 1 else ["test"]
+    for part in held_out:
+        _check_classes(train, part)
+    if tests and tests[0].lower() != "test":
+        notes.append(f"the folder {tests[0]} serves as the test set")
+    return Layout(train, dict(zip(names, held_out, strict=False)), tuple(notes))
+
+
+def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
+    """Find the mask of each image: the same relative path, with the extension of any image type.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or an image has no mask; every image needs one.
+        ValueError: an image has two.
+    """
+    if not masks.is_dir():
+        raise FileNotFoundError(f"there is no folder of masks {masks}")
+    by_stem: dict[str, str] = {}
+    for mask in _find_images(masks, None)[0]:
+        other = by_stem.setdefault(_stem(mask), mask)
+        if other != mask:
+            raise ValueError(f"{masks} holds two masks of one image: {other} and {mask}; remove one")
+    missing = [image for image in images if _stem(image) not in by_stem]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing):,} of {len(images):,} images have no mask in {masks}: {_stem(missing[0])}.* is missing"
+        )
+    return tuple(masks / by_stem[_stem(image)] for image in images)
+
+
+def _find_images(root: Path, without: Path | None) -> tuple[list[str], int]:
+    """Return the sorted relative paths of all images, and the number of other files."""
+    images, others = [], 0
+    for folder, files in _walk(str(root), "", set(), None if without is None else os.path.realpath(without)):
+        for file in files:
+            if os.path.splitext(file)[1].lower() in EXTENSIONS:
+                images.append(folder + file)
+            else:
+                others += 1
+    return sorted(images), others
+
+
+def _walk(root: str, folder: str, above: set[str], without: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder under `root` (relative, with its slash) and its files, hidden ones left out."""
+    real = os.path.realpath(os.path.join(root, folder))
+    if real in above or real == without:  # a link to a folder that holds the link would never end
+        return
+    with os.scandir(os.path.join(root, folder)) as entries:
+        visible = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+    yield folder, [name for name, is_folder in visible if not is_folder]
+    for name, is_folder in visible:
+        if is_folder:
+            yield from _walk(root, f"{folder}{name}/", above | {real}, without)
+
+
+def _part(root: Path, folder: str, found: list[str]) -> Part:
+    start = f"{folder}/" if folder else ""
+    images = tuple(image for image in found if image.startswith(start))
+    inside = [image[len(start) :].split("/") for image in images]
+    loose = sum(len(steps) == 1 for steps in inside)
+    if 0 < loose < len(images):
+        folders = sorted({steps[0] for steps in inside if len(steps) > 1})
+        raise ValueError(
+            f"{root / folder} holds {loose:,} loose images beside {len(folders):,} folders of images "
+            f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}): "
+            "either put all of them into class folders or none"
+        )
+    return Part(folder, images, None if loose else tuple(steps[0] for steps in inside))
+
+
+def _check_classes(train: Part, test: Part) -> None:
+    if (train.classes is None) != (test.classes is None) and train.classes is not None:
+        raise ValueError(f"{test.folder} holds loose images, {train.folder} class folders: use one form for both")
+    unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
+    if unknown and train.classes is not None:
+        raise ValueError(
+            f"{test.folder} holds classes that {train.folder} lacks: {', '.join(unknown[:5])}"
+            f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}"
+        )
+
+
+def _stem(relative: str) -> str:
+    return os.path.splitext(relative)[0]
