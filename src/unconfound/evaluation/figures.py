@@ -55,13 +55,12 @@ class Evaluation:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Evaluation:
         """Rebuild what `to_json` gave."""
-        figures = lambda of: {name: Figure(**value) for name, value in of.items()}  # noqa: E731
         return cls(
             name=values["name"],
-            tests={test: figures(metrics) for test, metrics in values["tests"].items()},
-            groups={test: figures(groups) for test, groups in values["groups"].items()},
-            background=figures(values["background"]),
-            cells=figures(values["cells"]),
+            tests={test: _figures(metrics) for test, metrics in values["tests"].items()},
+            groups={test: _figures(groups) for test, groups in values["groups"].items()},
+            background=_figures(values["background"]),
+            cells=_figures(values["cells"]),
             settings=values["settings"],
             notes=tuple(values["notes"]),
         )
@@ -69,4 +68,10 @@ class Evaluation:
 
 def read_evaluation(path: Path) -> list[Evaluation]:
     """Read the evaluations of an `evaluation.json`."""
-    return [Evaluation.from_json(values) for values in json.loads(path.read_text())["evaluations"]]
+    return [
+        Evaluation.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))["evaluations"]
+    ]
+
+
+def _figures(values: dict[str, dict[str, Any]]) -> dict[str, Figure]:
+    return {name: Figure(**figure) for name, figure in values.items()}
