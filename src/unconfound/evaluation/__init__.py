@@ -1,0 +1,9 @@
+"""How good embeddings are, and how much they lean on background."""
+
+from unconfound.evaluation.embed import Embeddings as Embeddings
+from unconfound.evaluation.embed import embed as embed
+from unconfound.evaluation.figures import Evaluation as Evaluation
+from unconfound.evaluation.figures import Figure as Figure
+from unconfound.evaluation.figures import read_evaluation as read_evaluation
+from unconfound.evaluation.probe import LinearProbe as LinearProbe
+from unconfound.evaluation.probe import fit_probe as fit_probe

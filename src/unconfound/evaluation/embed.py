@@ -1,0 +1,170 @@
+"""The embeddings of a source, computed once: all that the rest of the evaluation sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from unconfound.data import Source
+
+Encoder = Callable[[Tensor], Tensor]
+
+AUTOCAST = {"32": None, "32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """The embeddings of some samples, on the CPU.
+
+    Args:
+        features: finite.
+        index: the position of each sample in its source.
+        labels: -1 where a sample has no label; None where none has.
+        groups: -1 where a sample has no group; None where none has.
+        names: a file path or row name a sample.
+    """
+
+    features: Float[Tensor, "samples features"]
+    index: Int[Tensor, " samples"]
+    labels: Int[Tensor, " samples"] | None = None
+    groups: Int[Tensor, " samples"] | None = None
+    names: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def where(self, keep: Bool[Tensor, " samples"]) -> Embeddings:
+        """Return the samples for which `keep` is true, in their order."""
+        return Embeddings(
+            features=self.features[keep],
+            index=self.index[keep],
+            labels=None if self.labels is None else self.labels[keep],
+            groups=None if self.groups is None else self.groups[keep],
+            names=None if self.names is None else [self.names[i] for i in keep.nonzero().flatten().tolist()],
+        )
+
+    def labelled(self) -> tuple[Embeddings, Int[Tensor, " labelled"]]:
+        """Return the samples that carry a label, and their labels.
+
+        Raises:
+            ValueError: none does.
+        """
+        if self.labels is None or not (self.labels >= 0).any():
+            raise ValueError(
+                "none of the embeddings carries a label; give labels to score them, or only embed them"
+            )
+        known = self.labels >= 0
+        return self.where(known), self.labels[known]
+
+
+def embed(
+    encoder: Encoder,
+    source: Source,
+    *,
+    batch_size: int = 512,
+    device: str | torch.device = "cpu",
+    precision: str = "32",
+    progress: Progress | None = None,
+) -> Embeddings:
+    """Embed every sample of a source, in its order.
+
+    A module is moved to `device` and put in evaluation mode for the time being; afterwards its device, its modes,
+    parameters and buffers are what they were.
+
+    Args:
+        encoder: any module or function that turns a batch of the source's inputs (images: uint8, or float in [0, 1])
+            into [batch, features].
+        source: the samples.
+        batch_size: samples a pass through the encoder.
+        device: where the encoder runs.
+        precision: "32", "bf16-mixed" or "16-mixed". Features are float32 in any case.
+        progress: where a bar is shown.
+
+    Raises:
+        ValueError: the source is empty, the batch size is not positive, the precision is unknown, the encoder gives
+            something other than [batch, features], or an embedding is not finite.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch size {batch_size} is not positive; give at least 1")
+    if precision not in AUTOCAST:
+        raise ValueError(f"precision {precision!r} is unknown; choose from {', '.join(AUTOCAST)}")
+    if len(source) == 0:
+        raise ValueError(f"{source.name} holds no samples, so there is nothing to embed")
+    device = torch.device(device)
+    order = torch.arange(len(source)).split(batch_size)
+    task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
+    features, index, labels, groups = [], [], [], []
+    with _at_rest(encoder, device), torch.inference_mode(), _autocast(device, precision):
+        for batch in source.batches(order):
+            rows = encoder(batch.inputs.to(device, non_blocking=True))
+            if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
+                got = list(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+                raise ValueError(
+                    f"the encoder gave {got} for {len(batch)} samples, but [{len(batch)}, features] is needed; "
+                    "pool or flatten its output"
+                )
+            features.append(rows.float().cpu())
+            index.append(batch.index)
+            labels.append(batch.labels)
+            groups.append(batch.groups)
+            if progress is not None and task is not None:
+                progress.advance(task, len(batch))
+    # Joined outside of inference mode, so that the result may take part in autograd like any other tensor.
+    embeddings = Embeddings(
+        features=torch.cat(features),
+        index=torch.cat(index),
+        labels=_joined(labels),
+        groups=_joined(groups),
+        names=None if source.names is None else [source.names[i] for i in torch.cat(index).tolist()],
+    )
+    _refuse_non_finite(embeddings, source, precision)
+    return embeddings
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    given = [part for part in parts if part is not None]
+    return torch.cat(given) if given else None
+
+
+def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    dtype = AUTOCAST[precision]
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+@contextmanager
+def _at_rest(encoder: Encoder, device: torch.device) -> Iterator[None]:
+    if not isinstance(encoder, nn.Module):
+        yield
+        return
+    # Modules inside may differ in their mode (a frozen BatchNorm, say), so each gets its own back.
+    modes = {module: module.training for module in encoder.modules()}
+    first = next(chain(encoder.parameters(), encoder.buffers()), None)
+    home = device if first is None else first.device
+    try:
+        encoder.eval().to(device)
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        encoder.to(home)
+
+
+def _refuse_non_finite(embeddings: Embeddings, source: Source, precision: str) -> None:
+    bad = ~embeddings.features.isfinite().all(dim=1)
+    if not bad.any():
+        return
+    first = int(bad.nonzero()[0])
+    name = "" if embeddings.names is None else f" ({embeddings.names[first]})"
+    remedy = "precision 32 or " if AUTOCAST[precision] is not None else ""
+    raise ValueError(
+        f"{int(bad.sum())} of {len(bad)} embeddings of {source.name} are not finite, the first that of sample "
+        f"{int(embeddings.index[first])}{name}; try {remedy}another checkpoint, and look for NaN in the inputs"
+    )

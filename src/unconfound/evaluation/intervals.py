@@ -1,0 +1,108 @@
+"""95 % confidence intervals, each with the kind of value it suits."""
+
+from __future__ import annotations
+
+import math
+
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+from torch import Tensor
+
+from unconfound.evaluation.figures import Figure
+
+NORMAL = float(stats.norm.ppf(0.975))
+
+
+def share(correct: Bool[Tensor, " samples"]) -> Figure:
+    """Give the share of samples that are true, with its Wilson score interval.
+
+    Wilson, 1927. It keeps to [0, 1], and its width is not zero when all samples agree.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    if len(correct) == 0:
+        raise ValueError("a share of no samples is undefined; leave the figure out")
+    return _wilson(int(correct.sum()), len(correct))
+
+
+def mean(values: Float[Tensor, " queries"]) -> Figure:
+    """Give the mean of values in [0, 1], with the t interval of independent values, cut to [0, 1].
+
+    A single value says nothing about its spread: its interval is [0, 1].
+
+    Raises:
+        ValueError: there is no value.
+    """
+    count = len(values)
+    if count == 0:
+        raise ValueError("a mean of no values is undefined; leave the figure out")
+    average = float(values.double().mean())
+    if count == 1:
+        return Figure(average, 0.0, 1.0, 1)
+    half = float(stats.t.ppf(0.975, count - 1)) * float(values.double().std()) / math.sqrt(count)
+    return _cut(average, average - half, average + half, count, lowest=0.0)
+
+
+def paired_difference(first: Bool[Tensor, " samples"], second: Bool[Tensor, " samples"]) -> Figure:
+    """Give the share of `first` minus that of `second`, both judged on the same samples, in [-1, 1].
+
+    The interval is the normal one of the mean of the per-sample differences, after one sample of each kind of
+    disagreement is added to the data: Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data", 2012. Without these two the interval would have no width where no sample's
+    answer differs, however few samples there are. The value is the plain difference.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    count = len(first)
+    if count == 0:
+        raise ValueError("a difference over no samples is undefined; leave the figure out")
+    gained, lost = int((first & ~second).sum()), int((second & ~first).sum())
+    up, down = (gained + 1) / (count + 2), (lost + 1) / (count + 2)
+    half = NORMAL * math.sqrt((up + down - (up - down) ** 2) / (count + 2))
+    return _cut((gained - lost) / count, up - down - half, up - down + half, count, lowest=-1.0)
+
+
+def weighted_share(
+    correct: Int[Tensor, " groups"], counts: Int[Tensor, " groups"], weights: Float[Tensor, " groups"]
+) -> Figure:
+    """Give the weighted average of the shares of independent groups.
+
+    The groups' Wilson intervals are combined as in Zou and Donner, "Construction of confidence limits about effect
+    measures", 2008: the squared distances of the limits from the shares, times the squared weights, add up. For large
+    groups that is the normal interval of a stratified mean.
+
+    Args:
+        correct: correct samples of each group.
+        counts: samples of each group.
+        weights: not negative; only their proportions matter.
+
+    Raises:
+        ValueError: all weights are zero, or a group with a weight has no samples.
+    """
+    total = float(weights.sum())
+    if total <= 0:
+        raise ValueError("all weights of the groups are zero, so that their average is undefined")
+    if bool(((counts == 0) & (weights > 0)).any()):
+        raise ValueError("a group with a weight has no samples, so that the weighted average is undefined")
+    value, below, above = 0.0, 0.0, 0.0
+    for hits, count, weight in zip(correct.tolist(), counts.tolist(), weights.tolist(), strict=True):
+        if weight > 0:
+            group, part = _wilson(hits, count), weight / total
+            value += part * group.value
+            below += (part * (group.value - group.low)) ** 2
+            above += (part * (group.high - group.value)) ** 2
+    return _cut(value, value - math.sqrt(below), value + math.sqrt(above), int(counts.sum()), lowest=0.0)
+
+
+def _wilson(hits: int, count: int) -> Figure:
+    value, square = hits / count, NORMAL**2
+    centre = (hits + square / 2) / (count + square)
+    half = NORMAL * math.sqrt(count * value * (1 - value) + square / 4) / (count + square)
+    return _cut(value, centre - half, centre + half, count, lowest=0.0)
+
+
+def _cut(value: float, low: float, high: float, samples: int, *, lowest: float) -> Figure:
+    """Keep the limits in [lowest, 1], and on their side of the value, which rounding may have crossed."""
+    return Figure(value, max(lowest, min(low, value)), min(1.0, max(high, value)), samples)

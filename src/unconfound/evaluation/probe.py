@@ -1,0 +1,178 @@
+"""A linear classifier on frozen embeddings, fitted to convergence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from unconfound.evaluation.embed import Embeddings
+
+STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearProbe:
+    """Multinomial logistic regression on standardised embeddings.
+
+    Args:
+        mean: of the embeddings it was fitted on.
+        scale: their standard deviation; 1 where a feature is constant.
+        weights: on standardised features.
+        bias: a class.
+        classes: the label of each row of `weights`, ascending.
+        strength: the regularisation that was chosen.
+        validation_accuracy: with which it was chosen; None where there was no choice to make.
+        notes: what a reader must know: solves that did not converge.
+    """
+
+    mean: Float[Tensor, " features"]
+    scale: Float[Tensor, " features"]
+    weights: Float[Tensor, "classes features"]
+    bias: Float[Tensor, " classes"]
+    classes: Int[Tensor, " classes"]
+    strength: float
+    validation_accuracy: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def logits(self, embeddings: Embeddings) -> Float[Tensor, "samples classes"]:
+        """Give each class's unnormalised log probability.
+
+        Raises:
+            ValueError: the embeddings have another number of features than the probe.
+        """
+        features = embeddings.features.shape[1]
+        if features != len(self.mean):
+            raise ValueError(
+                f"the embeddings have {features} features, but the probe was fitted on {len(self.mean)}; "
+                "embed both with the same encoder"
+            )
+        return ((embeddings.features.double() - self.mean) / self.scale) @ self.weights.T + self.bias
+
+    def predict(self, embeddings: Embeddings) -> Int[Tensor, " samples"]:
+        """Give each sample's most probable label; the smallest of equally probable ones."""
+        return self.classes[self.logits(embeddings).argmax(dim=1)]
+
+
+def fit_probe(
+    embeddings: Embeddings,
+    *,
+    seed: int = 0,
+    validation_share: float = 0.2,
+    strengths: Sequence[float] = STRENGTHS,
+    tolerance: float = 1e-5,
+    iterations: int = 2000,
+) -> LinearProbe:
+    """Fit a linear probe, its regularisation chosen on held-out training samples.
+
+    The probe minimises mean cross-entropy + strength / 2 x ||weights||^2, the bias unpenalised, over standardised
+    features. scikit-learn's C is 1 / (strength x samples); with two classes, the weights are those of their difference.
+    Every strength is fitted on the same part of the samples, from strong to weak, each starting at the one before;
+    the strength of best accuracy on the rest, the stronger of equals, is fitted again on all.
+
+    Args:
+        embeddings: samples without a label (-1) are left out.
+        seed: of the split.
+        validation_share: the share of each class that is held out, in (0, 1); at least one sample of a class with two
+            or more, none of a class with one.
+        strengths: to choose from. A single one is taken as it is.
+        tolerance: the largest absolute gradient at which a solve has converged.
+        iterations: at most so many a solve; one that stops here without having converged is named in `notes`.
+
+    Raises:
+        ValueError: fewer than two classes, a strength that is not positive, or a share outside of (0, 1).
+    """
+    if not strengths or any(strength <= 0 for strength in strengths):
+        raise ValueError(f"the strengths {tuple(strengths)} must be one or more positive numbers")
+    if not 0 < validation_share < 1:
+        raise ValueError(f"the validation share {validation_share} is not between 0 and 1; try 0.2")
+    known, targets = embeddings.labelled()
+    features, labels = known.features.double().numpy(), targets.numpy()
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise ValueError(
+            f"all {len(labels)} labelled samples are of class {classes[0]}; a linear probe needs two or more classes"
+        )
+    held_out = stratified_split(targets, share=validation_share, seed=seed).numpy()
+    path, strength, accuracy = sorted(strengths, reverse=True), max(strengths), None
+    notes: list[str] = []
+    model = LogisticRegression(warm_start=True, tol=tolerance, max_iter=iterations)
+    if len(path) > 1 and held_out.any():
+        mean, scale = _moments(features[~held_out])
+        fitted, held = (features[~held_out] - mean) / scale, (features[held_out] - mean) / scale
+        for candidate in path:
+            notes += _solve(model, fitted, labels[~held_out], candidate)
+            reached = float((model.predict(held) == labels[held_out]).mean())
+            if accuracy is None or reached > accuracy:
+                strength, accuracy = candidate, reached
+    elif len(path) > 1:
+        notes.append(
+            f"no class has two samples to choose the probe's regularisation on; the strongest, {strength:g}, is used"
+        )
+    mean, scale = _moments(features)
+    notes += _solve(model, (features - mean) / scale, labels, strength)
+    weights, bias = _softmax_form(model)
+    return LinearProbe(
+        mean=torch.from_numpy(mean),
+        scale=torch.from_numpy(scale),
+        weights=torch.from_numpy(weights),
+        bias=torch.from_numpy(bias),
+        classes=torch.from_numpy(classes),
+        strength=strength,
+        validation_accuracy=accuracy,
+        notes=tuple(notes),
+    )
+
+
+def stratified_split(labels: Int[Tensor, " samples"], *, share: float, seed: int) -> Tensor:
+    """Choose which samples to hold out: `share` of each class, rounded, but neither none nor all of it.
+
+    A class with a single sample is not held out.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        count = min(len(members) - 1, max(1, round(share * len(members))))
+        held_out[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return held_out
+
+
+def _moments(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    # A constant float32 feature shows a deviation of rounding size, which must not be blown up to 1.
+    constant = deviation <= 1e-6 * np.abs(mean)
+    return mean, np.where(constant | (deviation == 0), 1.0, deviation)
+
+
+def _solve(
+    model: LogisticRegression, features: NDArray[np.float64], labels: NDArray[np.int64], strength: float
+) -> list[str]:
+    """Fit the model from where it stands, and say what went wrong."""
+    model.set_params(C=1 / (strength * len(features)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(features, labels)
+    if not any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+        return []
+    return [
+        f"the linear probe did not converge in {int(model.n_iter_.max())} iterations at strength {strength:g}; "
+        "its accuracy may be too low"
+    ]
+
+
+def _softmax_form(model: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One row a class: scikit-learn gives two classes a single row, that of their difference."""
+    if len(model.coef_) > 1:
+        return model.coef_, model.intercept_
+    return np.concatenate([-model.coef_, model.coef_]) / 2, np.concatenate(
+        [-model.intercept_, model.intercept_]
+    ) / 2
