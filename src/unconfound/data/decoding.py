@@ -69,9 +69,7 @@ def decode_image(path: Path, image_size: int, channels: int) -> UInt8[np.ndarray
     return np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1))
 
 
-def decode_mask(
-    path: Path, image_size: int, image: tuple[int, int]
-) -> Bool[np.ndarray, "1 size size"]:
+def decode_mask(path: Path, image_size: int, image: tuple[int, int]) -> Bool[np.ndarray, "1 size size"]:
     """Decode the mask of an image, cropped and resized as the image is, by nearest neighbours.
 
     The foreground is where the brightest channel is above 127 of 255 (above half of the range for 16-bit and float
@@ -93,7 +91,7 @@ def decode_mask(
             pixels = np.asarray(_central_square(upright, image_size, Image.Resampling.NEAREST))
     except Exception as error:
         raise _unreadable(error) from error
-    return pixels.max(axis=2)[None] > 127
+    return np.asarray(pixels.max(axis=2)[None] > 127)
 
 
 def _checked_size(image: Image.Image) -> tuple[int, int]:

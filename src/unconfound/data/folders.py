@@ -9,7 +9,7 @@ from pathlib import Path
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
-_TRAIN, _TESTS = "train", ("test", "val", "validation")
+_TRAIN, _TESTS = "train", ("test", "val", "valid", "validation")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Layout:
 
     Args:
         train: the images to train on, or all of them where the folder is not split.
-        tests: test parts by name ("test", "validation"), empty where the folder is not split.
+        tests: test parts by name: "test" for the first, a second by its folder; empty where the folder is not split.
         notes: what a reader of the log should know.
     """
 
@@ -46,7 +46,7 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
     """Find out how a folder of images is laid out.
 
     Understood are class folders (`cat/1.jpg`, `cat/more/2.jpg`, `dog/1.png`), loose images (no labels), and either of
-    these under `train` and `test`, `val` or `validation` (in upper or lower case). Hidden files and files of other
+    these under `train` and `test`, `val`, `valid` or `validation` (in upper or lower case). Hidden files and files of other
     types are passed over; links are followed.
 
     Args:
@@ -75,6 +75,10 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
     if _TRAIN not in by_lower or (not tests and len(tops) > 1):
         if tops and all(top.lower() in _TESTS for top in tops):
             raise ValueError(f"{path} holds {' and '.join(tops)}, but no folder train")
+        if _TRAIN in by_lower:
+            notes.append(
+                f"{by_lower[_TRAIN]} is taken for a class: it stands beside others, none of them a test set"
+            )
         return Layout(_part(path, "", found), {}, tuple(notes))
     beside = [top for top in tops if top != by_lower[_TRAIN] and top not in tests]
     beside += [image for image in found if "/" not in image]
@@ -84,12 +88,12 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
             f"{f' and {len(beside) - 1:,} more' if len(beside) > 1 else ''}; move them away"
         )
     train, *held_out = (_part(path, top, found) for top in [by_lower[_TRAIN], *tests])
-    names = ["test", "validation"] if len(held_out) > 1 else ["test"]
+    names = ["test", *(top.lower() for top in tests[1:])]
     for part in held_out:
         _check_classes(train, part)
     if tests and tests[0].lower() != "test":
         notes.append(f"the folder {tests[0]} serves as the test set")
-    return Layout(train, dict(zip(names, held_out, strict=False)), tuple(notes))
+    return Layout(train, dict(zip(names, held_out, strict=bool(tests))), tuple(notes))
 
 
 def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
@@ -156,7 +160,9 @@ def _part(root: Path, folder: str, found: list[str]) -> Part:
 
 def _check_classes(train: Part, test: Part) -> None:
     if (train.classes is None) != (test.classes is None) and train.classes is not None:
-        raise ValueError(f"{test.folder} holds loose images, {train.folder} class folders: use one form for both")
+        raise ValueError(
+            f"{test.folder} holds loose images, {train.folder} class folders: use one form for both"
+        )
     unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
     if unknown and train.classes is not None:
         raise ValueError(

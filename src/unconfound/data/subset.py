@@ -33,7 +33,7 @@ class Subset(Source):
         name: str | None = None,
         notes: Sequence[str] = (),
     ) -> None:
-        if len(positions) and not (0 <= int(positions.min()) and int(positions.max()) < len(base)):
+        if len(positions) and (int(positions.min()) < 0 or int(positions.max()) >= len(base)):
             raise ValueError(
                 f"positions {int(positions.min())} to {int(positions.max())} of {base.name!r}, "
                 f"which has the samples 0 to {len(base) - 1}"

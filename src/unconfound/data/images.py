@@ -1,0 +1,199 @@
+"""A folder of images as a data set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unconfound.data.cache import Cache, cache_folder, cache_limit
+from unconfound.data.decoded import Decoded, ImageFiles, decode_all
+from unconfound.data.decoding import UnreadableImageError, image_shape, large_images_allowed
+from unconfound.data.folders import Layout, find_masks, read_layout
+from unconfound.data.source import Dataset, MemorySource, Schema, Source
+from unconfound.data.splits import check_test_share, train_test_indices
+from unconfound.data.streaming import StreamingSource
+from unconfound.data.subset import Subset
+
+
+def image_folder(
+    path: Path,
+    *,
+    masks: Path | None = None,
+    image_size: int | None = None,
+    channels: int = 3,
+    test_share: float = 0.2,
+    seed: int = 0,
+    bad_share: float = 0.01,
+    memory_gib: float = 4.0,
+    cache: Path | None = None,
+    workers: int = 2,
+) -> Dataset:
+    """Read a folder of images: class folders, loose images without labels, or either under train and test.
+
+    `unconfound.data.folders.read_layout` says which layouts are understood, `unconfound.data.decoding.decode_image`
+    how a file becomes a square of pixels. Images that cannot be decoded (damaged, truncated, empty, above 178
+    megapixels, or with a mask of that kind) are skipped; the notes count them and name the first five.
+
+    All images are decoded when the folder is first read. Up to `memory_gib` the result is kept in the cache and mapped
+    into memory by later runs, which takes no time while no file has changed; above it only the names of the damaged
+    files are kept, and worker processes decode each batch anew.
+
+    Args:
+        path: the folder.
+        masks: a folder of foreground masks, one for each image at the same relative path.
+        image_size: side of the squares in pixels. None: the images' own size where all (of up to 200, evenly spaced)
+            have the same square size of at most 224, else the median of their short sides rounded down to a
+            multiple of 32, at least 32 and at most 224.
+        channels: 3 for colours, 1 for brightness.
+        test_share: share of each class to test on where the folder has no test part, in [0, 1).
+        seed: for that split.
+        bad_share: largest share of images that may be skipped, in [0, 1].
+        memory_gib: gibibytes up to which decoded images are kept.
+        cache: folder of the cache; None: the environment variable UNCONFOUND_CACHE, else ~/.cache/unconfound. It is
+            kept below UNCONFOUND_CACHE_GIB gibibytes (20).
+        workers: number of threads that decode at first, and of processes that decode batches.
+
+    Raises:
+        FileNotFoundError: the folder, the folder of masks or a mask is missing.
+        ValueError: the folder holds no images or an unclear mixture, too many of them are damaged, no mask shows any
+            foreground, or an argument is out of its range.
+    """
+    _check_arguments(image_size, channels, test_share, bad_share, memory_gib, workers)
+    layout = read_layout(path, without=masks)
+    parts = {"train": layout.train, **layout.tests}
+    names = tuple(chain.from_iterable(part.images for part in parts.values()))
+    mask_files = None if masks is None else find_masks(masks, names)
+    size, size_note = (image_size, None) if image_size else _common_size(path, names)
+    files = ImageFiles(path, names, mask_files, size, channels)
+    keep = files.bytes_decoded() <= memory_gib * 2**30
+    store = Cache(cache_folder(cache) / "images", limit=cache_limit())
+    decoded = decode_all(files, keep=keep, cache=store, workers=workers)
+
+    readable = [position for position in range(len(names)) if position not in decoded.skipped]
+    notes = [*layout.notes, *([size_note] if size_note else []), *decoded.notes]
+    notes += _skipped_note(path, files, decoded, bad_share)
+    notes += _mask_note(masks, decoded, len(readable))
+    if not keep:
+        notes.append(
+            f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {memory_gib:g}: "
+            f"they are decoded batch by batch by {workers} processes"
+        )
+    whole = _source(path, files, decoded, readable, layout, workers)
+    part_of = np.repeat(np.arange(len(parts)), [len(part.images) for part in parts.values()])[readable]
+    positions = [torch.from_numpy(np.flatnonzero(part_of == number)) for number in range(len(parts))]
+    if not layout.tests and test_share > 0:
+        positions = list(train_test_indices(len(whole), whole.labels, test_share, seed))
+        notes.append(
+            f"no test folder: {len(positions[1]):,} of {len(whole):,} images, {test_share:.0%} of each class, "
+            f"were drawn for the test (seed {seed})"
+        )
+    train = Subset(whole, positions[0], name=path.name, notes=notes)
+    tests: dict[str, Source] = {
+        name: Subset(whole, part, name=f"{path.name} {name}")
+        for name, part in zip(list(layout.tests) or ["test"], positions[1:], strict=False)
+        if len(part)
+    }
+    return Dataset(
+        train=train,
+        tests=tests,
+        labelled=None if train.labels is None else train,
+        restore={"kind": "images", "image_size": size, "channels": channels},
+    )
+
+
+def _source(
+    path: Path, files: ImageFiles, decoded: Decoded, readable: list[int], layout: Layout, workers: int
+) -> Source:
+    schema = Schema("images", (files.channels, files.image_size, files.image_size), _classes(layout))
+    labels = _labels(layout, readable)
+    names = tuple(files.images[position] for position in readable)
+    if decoded.images is not None:
+        return MemorySource(path.name, schema, decoded.images, labels, masks=decoded.masks, names=names)
+    masks = None if files.masks is None else tuple(files.masks[position] for position in readable)
+    return StreamingSource(path.name, schema, replace(files, images=names, masks=masks), workers, labels)
+
+
+def _classes(layout: Layout) -> tuple[str, ...]:
+    return tuple(sorted(set(layout.train.classes or ())))
+
+
+def _labels(layout: Layout, readable: list[int]) -> Tensor | None:
+    if layout.train.classes is None:
+        return None
+    number = {name: label for label, name in enumerate(_classes(layout))}
+    of_all = [number[name] for part in (layout.train, *layout.tests.values()) for name in part.classes or ()]
+    return torch.tensor([of_all[position] for position in readable])
+
+
+def _common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
+    shapes = []
+    with large_images_allowed():
+        for position in np.linspace(0, len(names) - 1, min(200, len(names))).astype(int):
+            try:
+                shapes.append(image_shape(path / names[position]))
+            except UnreadableImageError:
+                continue  # counted and named when it is decoded
+    if not shapes:
+        raise ValueError(f"{path} holds {len(names):,} files named like images, but none of them can be read")
+    height, width = shapes[0]
+    if height == width <= 224 and all(shape == shapes[0] for shape in shapes):
+        return height, f"image_size is {height}, the size of the images"
+    short = int(np.median([min(shape) for shape in shapes]))
+    size = min(224, max(32, short // 32 * 32))
+    return size, (
+        f"image_size is {size}: central squares are resized to it "
+        f"(the images' short sides are {min(map(min, shapes))} to {max(map(min, shapes))} pixels)"
+    )
+
+
+def _skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: float) -> list[str]:
+    skipped, count = decoded.skipped, len(files.images)
+    if not skipped:
+        return []
+    first = "; ".join(
+        f"{files.images[position]} ({reason})" for position, reason in list(skipped.items())[:5]
+    )
+    more = "; ..." if len(skipped) > 5 else ""
+    told = f"{len(skipped):,} of {count:,} images ({len(skipped) / count:.2%}) cannot be read: {first}{more}"
+    if len(skipped) > bad_share * count or len(skipped) == count:
+        raise ValueError(
+            f"{told}; bad_share allows {bad_share:.2%}: repair or remove them in {path}, or raise bad_share"
+        )
+    return [f"{told}; they are skipped"]
+
+
+def _mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
+    if not decoded.empty_masks:
+        return []
+    if decoded.empty_masks == readable:
+        raise ValueError(
+            f"no mask in {masks} has any foreground, which is where values exceed 127 of 255: "
+            "masks of 0 and 1 must be multiplied by 255"
+        )
+    return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
+
+
+def _check_arguments(
+    image_size: int | None,
+    channels: int,
+    test_share: float,
+    bad_share: float,
+    memory_gib: float,
+    workers: int,
+) -> None:
+    check_test_share(test_share)
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size is {image_size}: it must be at least 1 pixel, or None to choose it")
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}: image files are read with 3 (colours) or 1 (brightness)")
+    if not 0 <= bad_share <= 1:
+        raise ValueError(f"bad_share is {bad_share}: it must lie between 0 and 1")
+    if not memory_gib >= 0:
+        raise ValueError(f"memory_gib is {memory_gib}: it must be at least 0")
+    if workers < 0:
+        raise ValueError(f"workers is {workers}: it must be at least 0")
