@@ -1,0 +1,36 @@
+"""One encoder in a report: its figures, its embeddings and how it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.figures import Evaluation
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the report shows of one encoder.
+
+    Args:
+        evaluation: its figures. The name in it is how the page calls the encoder.
+        embeddings: "train" and each test set -> embeddings. Test sets that are absent are left out of the pictures.
+        curves: the run's `metrics.csv`: columns epoch, step, phase, loss, learning_rate and any other scalars.
+        run: the run folder.
+        facts: what was run, in words: encoder, parameters, epochs, batch size, seed, wall time, ...
+    """
+
+    evaluation: Evaluation
+    embeddings: Mapping[str, Embeddings]
+    curves: pd.DataFrame | None = None
+    run: Path | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How the page calls the encoder."""
+        return self.evaluation.name

@@ -1,0 +1,90 @@
+"""The embeddings of a test set on a plane, once coloured by class and once by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from markupsafe import Markup
+
+from unconfound.data import Source
+from unconfound.evaluation.embed import Embeddings
+from unconfound.report.pictures import class_name
+from unconfound.report.plots import map_plot
+from unconfound.report.projection import project
+
+COLOURS = 10  # as many as the page has, and as an eye can tell apart
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """One way to colour the samples of a test set.
+
+    Args:
+        title: "class", "group", ...
+        names: of the colours; at most `COLOURS`.
+        rest: how many more names share grey.
+        of: which colour a sample has; -1 for grey.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    rest: int
+    of: Int[np.ndarray, " samples"]
+
+
+def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
+    """Colour by class and by group, as far as the samples have them.
+
+    Groups that are named "class, attribute" ("3, other scene") are coloured by their attribute: the class is on the map
+    beside it.
+    """
+    found = []
+    if embeddings.labels is not None:
+        names = [class_name(source, label) if label >= 0 else "" for label in embeddings.labels.tolist()]
+        found.append(_colouring("class", names))
+    if embeddings.groups is not None:
+        known = source.schema.groups
+        names = [
+            "" if group < 0 else known[group] if group < len(known) else str(group)
+            for group in embeddings.groups.tolist()
+        ]
+        attributes = [name.partition(", ")[2] for name in names]
+        split = all(attribute or not name for name, attribute in zip(names, attributes, strict=True))
+        found.append(
+            _colouring("attribute of the group", attributes) if split else _colouring("group", names)
+        )
+    return [colouring for colouring in found if colouring.names]
+
+
+def maps(
+    name: str, embeddings: Embeddings, colourings: Sequence[Colouring], *, seed: int = 0
+) -> tuple[list[tuple[str, Markup]], str]:
+    """Draw the embeddings once for each colouring.
+
+    Returns:
+        Pairs of a caption and a drawing, and how the plane was found.
+    """
+    projection = project(embeddings.features, seed=seed)
+    rows = projection.rows.numpy()
+    drawn = []
+    for colouring in colourings:
+        colours = colouring.of[rows]
+        members = [
+            (colouring.names[colour] if colour >= 0 else "", int(colour), np.flatnonzero(colours == colour))
+            for colour in np.unique(colours)
+        ]
+        label = f"Map of the embeddings of {name}, coloured by {colouring.title}"
+        drawn.append((f"By {colouring.title}", map_plot(projection.points, members, label=label)))
+    return drawn, f"{projection.method}, {len(rows)} of {len(embeddings)} samples"
+
+
+def _colouring(title: str, names: Sequence[str]) -> Colouring:
+    values, counts = np.unique([name for name in names if name], return_counts=True)
+    # The most frequent ones get a colour; of equally frequent ones, the first by name.
+    frequent = [str(values[i]) for i in np.argsort(-counts, kind="stable")[:COLOURS]]
+    coloured = tuple(sorted(frequent))
+    of = np.array([coloured.index(name) if name in coloured else -1 for name in names], dtype=np.int64)
+    return Colouring(title, coloured, len(values) - len(coloured), of)

@@ -1,0 +1,113 @@
+"""Samples as a reader sees them: an image as a data URI, a row of a table as its first values."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from unconfound.data import Source
+
+SIDE = 96  # pixels: sharp at the size they are shown, small in the file
+LOSSLESS = 48  # up to this side a PNG is as small as a JPEG, and has no artefacts
+SHOWN_COLUMNS = 8
+UNLABELLED = "no label"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample to look at.
+
+    Args:
+        label: the name of its class, or "no label".
+        name: its file or row, or its position in the data.
+        picture: a data URI; empty for a row of a table.
+        values: the first values of a row of a table; empty for an image.
+    """
+
+    label: str
+    name: str
+    picture: str = ""
+    values: tuple[str, ...] = ()
+
+
+def samples(source: Source, index: Int[Tensor, " chosen"]) -> list[Sample]:
+    """Read some samples of a source, to look at."""
+    batch = next(iter(source.batches([index])))
+    shown = []
+    for row, position in enumerate(index.tolist()):
+        label = class_name(source, -1 if batch.labels is None else int(batch.labels[row]))
+        name = str(source.names[position]) if source.names is not None else f"sample {position}"
+        if source.schema.modality == "images":
+            shown.append(Sample(label, name, picture=data_uri(batch.inputs[row])))
+        else:
+            values = tuple(f"{value:.3g}" for value in batch.inputs[row].flatten()[:SHOWN_COLUMNS].tolist())
+            shown.append(Sample(label, name, values=values))
+    return shown
+
+
+def class_name(source: Source, label: int) -> str:
+    """Return the name of a class."""
+    classes = source.schema.classes
+    if label < 0:
+        return UNLABELLED
+    return classes[label] if label < len(classes) else str(label)
+
+
+def first_of_classes(
+    labels: Int[Tensor, " samples"] | None, samples: int, *, limit: int
+) -> Int[Tensor, " chosen"]:
+    """Choose samples without looking at how they do: the first of each class, or evenly spaced without labels.
+
+    Args:
+        labels: -1 where a sample has none.
+        samples: how many there are.
+        limit: of more classes, evenly spaced ones are taken.
+    """
+    classes = torch.empty(0) if labels is None else labels[labels >= 0].unique()
+    if labels is None or len(classes) == 0:
+        return _spaced(samples, limit)
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in classes[_spaced(len(classes), limit)]])
+
+
+def _spaced(count: int, limit: int) -> Int[Tensor, " chosen"]:
+    return torch.linspace(0, count - 1, min(count, limit)).round().long()
+
+
+def data_uri(
+    image: UInt8[Tensor, "channels height width"] | Float[Tensor, "channels height width"],
+    *,
+    side: int = SIDE,
+) -> str:
+    """Write an image into an address of its own.
+
+    Args:
+        image: uint8, or float in [0, 1]. Of two channels the first is shown, of more than three the first three.
+        side: the longer side is at most this many pixels.
+    """
+    channels = image[:3] if len(image) >= 3 else image[:1]
+    if channels.is_floating_point():
+        channels = (channels.clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = channels.permute(1, 2, 0).contiguous().cpu().numpy()
+    picture = Image.fromarray(pixels.squeeze(2) if len(channels) == 1 else pixels)
+    picture.thumbnail((side, side))
+    written = io.BytesIO()
+    if max(picture.size) <= LOSSLESS:
+        picture.save(written, "PNG", optimize=True)
+        kind = "png"
+    else:
+        picture.save(written, "JPEG", quality=85, subsampling=0)
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def value_columns(source: Source, names: Sequence[str]) -> tuple[str, ...]:
+    """Name the values that `samples` shows of a row: by `names`, or by their position."""
+    shown = min(SHOWN_COLUMNS, source.schema.shape[0])
+    return tuple(names[i] if i < len(names) else f"column {i + 1}" for i in range(shown))

@@ -1,0 +1,196 @@
+"""The drawings of a report: inline SVG that takes its colours from the page, so that it is light or dark with it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+
+from unconfound.evaluation.figures import Figure
+
+WIDTH = 360  # drawn for a phone, side by side on a wide screen: text keeps its size on both
+# matplotlib knows no CSS variables: each stands in as a colour that occurs nowhere else.
+COLOURS = {
+    "#010203": "--ink",
+    "#010204": "--muted",
+    "#010205": "--line",
+    "#010206": "--accent",
+    "#010207": "--page",
+}
+INK, MUTED, LINE, ACCENT, PAGE = COLOURS
+DASHES = ("-", "--", ":", "-.")
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "unconfound",
+    "text.parse_math": False,
+    "font.size": 13,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+LONGEST_NAME = 26
+
+
+def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
+    """Draw a bar an encoder: how many points of accuracy a swapped background costs, with its interval.
+
+    Args:
+        names: of the encoders.
+        gaps: shares in [-1, 1].
+    """
+    with _canvas(height=58 * len(names) + 56) as canvas:
+        axes = canvas.add_subplot()
+        for row, (name, gap) in enumerate(zip(names, gaps, strict=True)):
+            low, value, high = 100 * gap.low, 100 * gap.value, 100 * gap.high
+            axes.barh(row, value, height=0.34, color=ACCENT, zorder=2)
+            axes.plot([low, high], [row, row], color=INK, linewidth=1.6, zorder=3)
+            axes.plot(
+                [low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3
+            )
+            transform = axes.get_yaxis_transform()
+            shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+            axes.text(0, row - 0.3, shown, transform=transform, weight="bold")
+            axes.text(
+                1, row - 0.3, f"{value:.1f} [{low:.1f}, {high:.1f}]", transform=transform, ha="right", size=12
+            )
+        axes.axvline(0, color=MUTED, linewidth=1.2, zorder=4)
+        axes.set_ylim(len(names) - 0.6, -0.75)
+        reach = max([100 * abs(end) for gap in gaps for end in (gap.low, gap.high)] + [1.0])
+        lowest = min([0.0, *(100 * gap.low for gap in gaps)])
+        axes.set_xlim(
+            min(lowest * 1.1, -0.02 * reach), max(1.08 * max(100 * gap.high for gap in gaps), 0.1 * reach)
+        )
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color=LINE, linewidth=0.8, zorder=0)
+        axes.tick_params(length=0)
+        axes.set_xlabel("points of accuracy lost")
+        listed = "; ".join(f"{name} {gap} points" for name, gap in zip(names, gaps, strict=True))
+        return _svg(canvas, prefix="gap", label=f"Bar chart of the gap mixed-same minus mixed-rand: {listed}")
+
+
+def curve_plot(curve: pd.DataFrame, column: str, *, prefix: str) -> Markup:
+    """Draw one scalar of a training run against the step, a line for each phase.
+
+    Args:
+        curve: columns step, phase (may be absent) and `column`; cells that are not finite are left out. At least one
+            is finite.
+        column: which scalar.
+        prefix: of the identifiers in the drawing; unique on the page.
+    """
+    finite = curve[np.isfinite(curve[column])]
+    phases = list(dict.fromkeys(finite["phase"])) if "phase" in finite else [None]
+    with _canvas(height=190) as canvas:
+        axes = canvas.add_subplot()
+        for number, phase in enumerate(phases):
+            rows = finite if phase is None else finite[finite["phase"] == phase]
+            _curve(axes, rows["step"].to_numpy(), rows[column].to_numpy(), DASHES[number % len(DASHES)])
+            if len(phases) > 1:
+                end = rows.iloc[-1]
+                axes.annotate(
+                    str(phase),
+                    (end["step"], end[column]),
+                    xytext=(0, 6),
+                    textcoords="offset points",
+                    ha="right",
+                )
+        axes.grid(axis="y", color=LINE, linewidth=0.8)
+        axes.tick_params(length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.margins(x=0.02)
+        axes.set_xlabel("step")
+        values = finite[column]
+        label = f"Line chart of {column} by step: from {values.iloc[0]:.4g} to {values.iloc[-1]:.4g}"
+        return _svg(canvas, prefix=prefix, label=label)
+
+
+def map_plot(
+    points: Float[np.ndarray, "points 2"], members: Sequence[tuple[str, int, np.ndarray]], *, label: str
+) -> Markup:
+    """Draw points on a plane, each set of them in a colour of the page, with its name at its median.
+
+    Args:
+        points: in [0, 1].
+        members: name, number of the colour, rows of `points`. The colour -1 is grey, and its name is not drawn.
+        label: what a screen reader says.
+    """
+    size, pad = WIDTH, 12
+    placed = pad + points * (size - 2 * pad)
+    dots, names = [], []
+    for name, colour, rows in sorted(members, key=lambda member: member[1]):
+        # A line without length and with a round cap is a dot: one path a set keeps thousands of points small.
+        path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in placed[rows])
+        dots.append(
+            Markup('<path class="dots colour-{}" d="{}"></path>').format(
+                "rest" if colour < 0 else colour, path
+            )
+        )
+        if colour >= 0:
+            x, y = np.median(placed[rows], axis=0)
+            x, y = min(max(x, 5 * pad), size - 5 * pad), min(max(y + 4, 2 * pad), size - pad)
+            names.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, _short(name)))
+    return Markup('<svg class="map" viewBox="0 0 {0} {0}" role="img" aria-label="{1}">{2}</svg>').format(
+        size, label, Markup("").join(dots + names)
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 14 else f"{name[:13]}…"
+
+
+def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, dashes: str) -> None:
+    # More points than pixels cannot be seen; means of equal stretches keep the course of the curve.
+    stretches = min(len(steps), WIDTH // 2)
+    steps, values = (
+        np.array([part.mean() for part in np.array_split(column, stretches)]) for column in (steps, values)
+    )
+    marker = "o" if len(steps) < 3 else ""
+    axes.plot(steps, values, color=ACCENT, linewidth=1.8, linestyle=dashes, marker=marker)
+
+
+@contextmanager
+def _canvas(*, height: float) -> Iterator[Canvas]:
+    with mpl.rc_context(STYLE):
+        canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
+        FigureCanvasSVG(canvas)
+        yield canvas
+
+
+def _svg(canvas: Canvas, *, prefix: str, label: str) -> Markup:
+    written = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    canvas.savefig(written, format="svg", transparent=True, metadata=no_metadata)
+    svg = written.getvalue()
+    svg = svg[svg.index("<svg") :]
+    for colour, variable in COLOURS.items():
+        svg = svg.replace(colour, f"var({variable})")
+    # Several drawings share one page, so their identifiers must differ.
+    svg = re.sub(r'(<\w+ )id="', rf'\g<1>id="{prefix}-', svg)
+    svg = re.sub(r'(xlink:href="#|"url\(#)', rf"\g<1>{prefix}-", svg)
+    # Written for a file of its own, it would style the whole page.
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    opening = Markup('<svg class="plot" role="img" aria-label="{}" viewBox="{}" xmlns:xlink={}>').format(
+        label,
+        re.search(r'viewBox="([^"]+)"', svg)[1],  # type: ignore[index]
+        Markup('"http://www.w3.org/1999/xlink"'),
+    )
+    # matplotlib escapes all text it draws, and the names are drawn by it.
+    return opening + Markup(svg[svg.index(">") + 1 :])  # noqa: S704

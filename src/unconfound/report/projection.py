@@ -1,0 +1,67 @@
+"""Embeddings on a plane, for the eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+PERPLEXITY = 30
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Some samples on a plane.
+
+    Args:
+        points: both coordinates lie in [0, 1]; the longer side of the cloud spans it.
+        rows: which rows of the features the points are.
+        method: how the plane was found, in words.
+    """
+
+    points: Float[np.ndarray, "points 2"]
+    rows: Int[Tensor, " points"]
+    method: str
+
+
+def project(features: Float[Tensor, "samples features"], *, limit: int = 600, seed: int = 0) -> Projection:
+    """Lay at most `limit` evenly spaced samples out on a plane.
+
+    t-SNE (van der Maaten and Hinton, JMLR 2008) keeps neighbours together; where there are too few samples for its
+    perplexity, or they have fewer than three features, the two leading principal components are used instead.
+
+    Args:
+        features: finite.
+        limit: the time grows a little faster than in proportion: 600 points take about two seconds on one core.
+        seed: of t-SNE's optimisation.
+
+    Raises:
+        ValueError: there are fewer than two samples.
+    """
+    if len(features) < 2:
+        raise ValueError(f"a map needs at least 2 samples, got {len(features)}")
+    rows = torch.linspace(0, len(features) - 1, min(limit, len(features))).round().long()
+    values = features[rows].double().numpy()
+    # Scale says nothing about neighbours, and a vanishing or enormous one upsets both methods.
+    values = values - values.mean(0)
+    values = values / (np.abs(values).max() or 1.0)
+    width = values.shape[1]
+    if len(values) > 3 * PERPLEXITY and width > 2 and values.any():
+        # Fewer columns make t-SNE's distances quick and change them little.
+        components = min(50, width)
+        reduced = PCA(components, random_state=seed).fit_transform(values) if width > components else values
+        points = TSNE(perplexity=PERPLEXITY, init="pca", random_state=seed).fit_transform(reduced)
+        method = f"t-SNE (perplexity {PERPLEXITY}, seed {seed})"
+    elif width > 2 and values.any():
+        points, method = PCA(2, random_state=seed).fit_transform(values), "the first two principal components"
+    else:
+        points = np.pad(values, ((0, 0), (0, max(0, 2 - width))))[:, :2]
+        method = "its own coordinates"
+    points = points.astype(np.float64) - points.min(0)
+    span = points.max() or 1.0
+    return Projection((points + (span - points.max(0)) / 2) / span, rows, method)
