@@ -39,8 +39,8 @@ class Phase:
         parameters: parameters, or groups of them as torch's optimizers take ({"params": ..., "lr": ...}). All others
             keep their values while the phase runs.
         every: the phase runs on every `every`-th batch of its pass over the data.
-        own_pass: True: the phase goes over the data on its own, after the phases before it; False: it shares the pass of
-            the phase before it and runs right after it on the same batch.
+        own_pass: True: the phase goes over the data on its own, after the phases before it; False: it shares the pass
+            of the phase before it and runs right after it on the same batch.
         learning_rate: in place of the loop's, or None. Groups may carry their own, too.
     """
 
@@ -54,8 +54,8 @@ class Phase:
 class Method(nn.Module, ABC):
     """What is learnt, and by which loss. Every method is final and inherits from this class alone.
 
-    A method is constructed as `Method(encoder, schema, options)`. It owns no optimizer, device, logger or process group,
-    and keeps what must survive a restart in registered buffers and parameters.
+    A method is constructed as `Method(encoder, schema, options)`. It owns no optimizer, device, logger or process
+    group, and keeps what must survive a restart in registered buffers and parameters.
 
     Class attributes:
         Options: a frozen dataclass of options, which are also its command-line flags and recipe keys.

@@ -51,8 +51,8 @@ class SimCLROptions:
 class SimCLR(Method):
     """Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
 
-    The head is that of the authors' code: BatchNorm on every layer, no bias. Defaults of the views are the CIFAR-10
-    ones (no blur, jitter of strength 0.4 with hue 0.1). Views and both passes of the encoder are one buffer and one pass.
+    The head is that of the authors' code: BatchNorm on every layer, no bias. The views' defaults are W-MSE's and the
+    ICL-MSR protocol's for CIFAR-10 (no blur, jitter of strength 0.4 with hue 0.1), with grayscale at SimCLR's 0.2.
     """
 
     Options = SimCLROptions

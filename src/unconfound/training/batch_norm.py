@@ -1,0 +1,65 @@
+"""BatchNorm over the batch of all processes."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
+    """Replace every BatchNorm inside a module, in place, by one whose statistics come from all processes.
+
+    On GPUs that is torch's own SyncBatchNorm, which refuses the CPU; there it is `SynchronizedBatchNorm`.
+    """
+    if device.type != "cpu":
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return
+    for child in module.modules():
+        for name, norm in child.named_children():
+            if isinstance(norm, _BatchNorm) and not isinstance(norm, SynchronizedBatchNorm):
+                setattr(child, name, SynchronizedBatchNorm(norm))
+
+
+class SynchronizedBatchNorm(_BatchNorm):
+    """BatchNorm whose mean and variance are those of the whole batch, differentiated exactly through all processes.
+
+    Takes over the parameters and buffers of the BatchNorm it replaces. Every process must hold equally many samples.
+    """
+
+    def __init__(self, norm: _BatchNorm) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        self.weight, self.bias = norm.weight, norm.bias
+        self.running_mean, self.running_var = norm.running_mean, norm.running_var
+        self.num_batches_tracked = norm.num_batches_tracked
+        self.train(norm.training)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"BatchNorm takes [batch, channels, ...], got {input.dim()} dimensions")
+
+    def forward(self, input: Float[Tensor, "batch channels *size"]) -> Float[Tensor, "batch channels *size"]:
+        if not self.training:
+            evaluated: Tensor = super().forward(input)
+            return evaluated
+        values = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+        dimensions = [dimension for dimension in range(values.dim()) if dimension != 1]
+        shape = (1, -1) + (1,) * (values.dim() - 2)
+        processes = torch.distributed.get_world_size()
+        count = processes * values.numel() // values.shape[1]
+        mean = all_reduce(values.sum(dimensions)) / count
+        centred = values - mean.view(shape)
+        variance = all_reduce(centred.square().sum(dimensions)) / count
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            with torch.no_grad():
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+                self.running_var.lerp_((variance * count / max(1, count - 1)).to(self.running_var.dtype), share)
+        normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
+        if self.affine:
+            normalised = normalised * self.weight.view(shape) + self.bias.view(shape)
+        output: Tensor = normalised.to(input.dtype)
+        return output

@@ -1,0 +1,186 @@
+"""Train a method and keep all of it in one folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+import unconfound
+from unconfound.data import Dataset, Source
+from unconfound.encoders import Encoder, describe, load_encoder, save_encoder
+from unconfound.methods import METHODS, Method
+from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from unconfound.training.hardware import make_fabric
+from unconfound.training.loop import Listener, train
+from unconfound.training.options import TrainingOptions
+from unconfound.training.progress import console
+from unconfound.training.run_folder import Metrics, RunFolder
+from unconfound.training.stop import StopRequest
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained encoder and where it lies.
+
+    Args:
+        encoder: in evaluation mode, on the CPU.
+        run: the run folder.
+        finished: False where the run was asked to stop; `resume=True` goes on with it.
+    """
+
+    encoder: Encoder
+    run: Path
+    finished: bool
+
+
+def fit(
+    method: Method,
+    dataset: Dataset,
+    *,
+    out: Path | str,
+    training: TrainingOptions | None = None,
+    config: dict[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Fitted:
+    """Train a method on a data set and write the run folder.
+
+    Args:
+        method: freshly made, or to be continued.
+        dataset: `train` is learnt from; its labelled part where the method needs labels.
+        out: the run folder.
+        training: how.
+        config: what config.toml says beside the training options; the command line gives everything needed to re-run.
+        resume: go on with a run that was stopped or killed, on the CPU bit for bit as if it had not been.
+        overwrite: remove an earlier run in `out`.
+
+    Raises:
+        ValueError: a stated batch larger than the data, data without the labels that the method needs, a folder that
+            holds something else, or a damaged checkpoint.
+        NotFiniteError: the loss became NaN or infinite.
+    """
+    training = training or TrainingOptions()
+    name = next((key for key, kind in METHODS.items() if kind is type(method)), type(method).__name__)
+    source = _training_source(method, dataset, name)
+    folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
+    fabric = make_fabric(training, phases=len(method.phases()))
+    batch_size, note = _batch_size(training, len(source), fabric.world_size)
+    config = config or {"method": name, "data": {"name": source.name}}
+    if fabric.is_global_zero:
+        folder.start(
+            config | {"training": {key: value for key, value in asdict(training).items() if value is not None}}
+        )
+    fabric.barrier()
+
+    def say(line: str, style: str | None = None) -> None:
+        if fabric.is_global_zero:
+            folder.log(line)
+            console.print(line, style=style)
+
+    position, state = None, None
+    if resume and folder.checkpoint.is_file():
+        position, state = load_checkpoint(folder.checkpoint, method=name)
+        say(f"resuming {folder.path} at epoch {position.epoch + 1}, update {position.step:,}")
+    for line in (*source.notes, note):
+        if line:
+            say(line)
+    say(
+        f"training {name}: {describe(method.encoder)}; {len(source):,} samples of {source.name}, "
+        f"batches of {batch_size}, on {_hardware(fabric)}, seed {training.seed}"
+    )
+    started = time.monotonic()
+    with StopRequest() as stop:
+        finished = train(
+            method,
+            source,
+            training,
+            fabric=fabric,
+            batch_size=batch_size,
+            listener=_listener(folder, name, position, say=say, stop=stop, silent=not fabric.is_global_zero),
+            position=position,
+            state=state,
+            name=name,
+        )
+    seconds = time.monotonic() - started
+    if not finished:
+        say(f"stopped after {seconds:,.0f} s as asked; go on with the same command and --resume")
+        return Fitted(method.encoder.cpu().eval(), folder.path, finished=False)
+    if fabric.is_global_zero:
+        provenance = {
+            "unconfound": unconfound.__version__,
+            "method": name,
+            "options": _plain(getattr(method, "options", None)),
+            "training": _plain(training),
+            "data": {"name": source.name, "samples": len(source)},
+            "seconds": round(seconds, 1),
+        }
+        save_encoder(
+            folder.path, method.encoder, schema=source.schema, restore=dict(dataset.restore), provenance=provenance
+        )
+    fabric.barrier()
+    say(f"trained {name} in {seconds:,.0f} s; the run is in {folder.path}")
+    return Fitted(load_encoder(folder.path), folder.path, finished=True)
+
+
+def _training_source(method: Method, dataset: Dataset, name: str) -> Source:
+    if not method.needs_labels:
+        return dataset.train
+    if dataset.labelled is None:
+        raise ValueError(
+            f"{name} learns from labels and {dataset.train.name} has none: give labels (class folders, --label), "
+            "or train simclr, which needs none"
+        )
+    return dataset.labelled
+
+
+def _batch_size(training: TrainingOptions, samples: int, processes: int) -> tuple[int, str]:
+    """Return the samples a batch and, where the default had to adapt, a line that says so."""
+    stated = training.batch_size
+    if stated is not None:
+        if stated * training.accumulate > samples:
+            raise ValueError(
+                f"batch_size {stated}{f' x accumulate {training.accumulate}' * (training.accumulate > 1)} is more than "
+                f"the {samples:,} training samples: give a smaller --batch-size"
+            )
+        if stated % processes:
+            raise ValueError(f"batch_size {stated} does not divide among {processes} processes: give a multiple")
+        return stated, ""
+    fitting = min(256, samples // training.accumulate) // processes * processes
+    if fitting < 1:
+        raise ValueError(f"{samples} training samples are too few for {processes} processes")
+    return fitting, f"batch size {fitting}, as there are only {samples} training samples" if fitting < 256 else ""
+
+
+def _listener(
+    folder: RunFolder, name: str, position: Position | None, *, say: Any, stop: StopRequest, silent: bool
+) -> Listener:
+    if silent:
+        return Listener(lambda *_: None, lambda _: None, lambda _: None, lambda: stop.requested)
+    metrics = Metrics(folder.path / "metrics.csv", step=0 if position is None else position.step)
+    alarms: set[str] = set()
+
+    def alarm(line: str) -> None:
+        kind = line.partition(" ")[0]
+        if kind not in alarms:
+            alarms.add(kind)
+            say(f"warning: {line}", style="bold yellow")
+
+    return Listener(
+        save=lambda at, state: save_checkpoint(folder.checkpoint, method=name, position=at, state=state),
+        row=metrics.add,
+        alarm=alarm,
+        stop=lambda: stop.requested,
+    )
+
+
+def _hardware(fabric: Fabric) -> str:
+    processes = f"{fabric.world_size} processes on " if fabric.world_size > 1 else ""
+    return f"{processes}{fabric.device.type} ({fabric.strategy.precision.precision})"
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    return {} if options is None else asdict(options)

@@ -1,0 +1,194 @@
+"""The training loop: updates in phases in passes in epochs, nothing hidden."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from unconfound.data import Batch, Source
+from unconfound.methods import Method, Phase
+from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding_health, not_finite_message
+from unconfound.training.checkpoint import Position
+from unconfound.training.optimizers import schedule, set_learning_rate
+from unconfound.training.options import TrainingOptions
+from unconfound.training.order import epoch_order, seed_update
+from unconfound.training.progress import TrainingProgress
+from unconfound.training.running import RunningMeans
+from unconfound.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom the loop tells what happens.
+
+    Args:
+        save: takes a position between two updates and the state to go on from.
+        row: takes one row of metrics.
+        alarm: takes an alarm in plain words.
+        stop: is asked after every update whether to end here.
+    """
+
+    save: Callable[[Position, dict[str, Any]], None]
+    row: Callable[[dict[str, Any]], None]
+    alarm: Callable[[str], None]
+    stop: Callable[[], bool]
+
+
+def train(
+    method: Method,
+    source: Source,
+    options: TrainingOptions,
+    *,
+    fabric: Fabric,
+    batch_size: int,
+    listener: Listener,
+    position: Position | None = None,
+    state: dict[str, Any] | None = None,
+    name: str = "train",
+) -> bool:
+    """Train a method in place.
+
+    Args:
+        method: what is trained.
+        source: the training samples.
+        options: how.
+        fabric: launched.
+        batch_size: samples a batch, over all processes; the last, incomplete batches of a pass are left out.
+        listener: where checkpoints, metrics and alarms go.
+        position, state: of a checkpoint, to go on from.
+        name: for the progress bar.
+
+    Returns:
+        False where a stop was asked for before the end.
+
+    Raises:
+        NotFiniteError: the loss became NaN or infinite.
+    """
+    at = position or Position()
+    phases = method.phases()
+    passes = list(_passes(phases))
+    moving = TrainingState.prepare(method, options, fabric)
+    if state is not None:
+        moving.load(state)
+    epochs = options.epochs if phases else 1
+    updates = len(source) // (batch_size * options.accumulate)
+    running = RunningMeans(fabric.device)
+    saved = time.monotonic()
+    progress = TrainingProgress(
+        name=name,
+        samples=epochs * len(passes) * updates * options.accumulate * batch_size,
+        done=at.step * options.accumulate * batch_size,
+        epochs=epochs,
+        enabled=fabric.is_global_zero and bool(phases),
+    )
+    method.train()
+    with progress:
+        while at.epoch < epochs:
+            if at.data_pass == at.update == 0:
+                seed_update(options.seed, at)
+                method.before_epoch(at.epoch, source)
+            for number in range(at.data_pass, len(passes)):
+                order = epoch_order(len(source), batch_size, seed=options.seed, epoch=at.epoch, data_pass=number)
+                order = order[at.update * options.accumulate : updates * options.accumulate]
+                # Every process learns from its own rows of each batch.
+                own = (rows.chunk(fabric.world_size)[fabric.global_rank] for rows in order)
+                for batches in _chunks(source.batches(own), options.accumulate):
+                    seed_update(options.seed, at)
+                    share = schedule(at.epoch + at.update / updates, epochs=epochs, warmup=options.warmup_epochs)
+                    for phase in passes[number]:
+                        if at.update % phase.every == 0:
+                            _update(moving, phase, batches, share, step=at.step + 1, fabric=fabric, running=running)
+                    at = replace(at, update=at.update + 1, step=at.step + 1)
+                    progress.advance(len(batches) * batch_size, epoch=at.epoch, loss=running.last_loss)
+                    stop = _any_process(listener.stop(), fabric)
+                    due = stop or time.monotonic() - saved >= options.checkpoint_seconds
+                    log = at.step % options.log_every == 0 or at.update == updates
+                    if log or due:
+                        _raise_if_not_finite(running, at, options, fabric)
+                    if log:
+                        _log(running, at, listener, progress)
+                    if due:
+                        listener.save(at, moving.content())
+                        saved = time.monotonic()
+                    if stop:
+                        return False
+                at = replace(at, data_pass=number + 1, update=0)
+            at = replace(at, epoch=at.epoch + 1, data_pass=0, update=0)
+    listener.save(at, moving.content())
+    moving.use_average()
+    return True
+
+
+def _update(
+    moving: TrainingState,
+    phase: Phase,
+    batches: list[Batch],
+    share: float,
+    *,
+    step: int,
+    fabric: Fabric,
+    running: RunningMeans,
+) -> None:
+    """Move the parameters of one phase by the mean gradient of some batches."""
+    optimizer = moving.optimizers[phase.name]
+    rate = set_learning_rate(optimizer, share)
+    for batch in batches:
+        with fabric.no_backward_sync(moving.module, enabled=batch is not batches[-1]):
+            result = moving.module(fabric.to_device(batch), phase.name)
+            fabric.backward(result.loss / len(batches))
+        running.add(phase.name, result, step=step, rate=rate)
+    if moving.gradient_clip is not None:
+        fabric.clip_gradients(moving.module, optimizer, max_norm=moving.gradient_clip)
+    optimizer.step()
+    moving.module.zero_grad()  # also what this phase's loss left in the parameters of other phases
+    moving.method.after_update()
+    if moving.average is not None:
+        moving.average.update_parameters(moving.method.encoder)
+
+
+def _passes(phases: Sequence[Phase]) -> Iterator[list[Phase]]:
+    """Group the phases that share a pass over the data."""
+    group: list[Phase] = []
+    for phase in phases:
+        if phase.own_pass and group:
+            yield group
+            group = []
+        group.append(phase)
+    if group:
+        yield group
+
+
+def _chunks(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    iterator = iter(batches)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _log(running: RunningMeans, position: Position, listener: Listener, progress: TrainingProgress) -> None:
+    health = {} if running.embeddings is None else embedding_health(running.embeddings)
+    for row in running.rows():
+        place = {"step": position.step, "epoch": position.epoch + 1, "samples_per_second": round(progress.speed, 1)}
+        listener.row(place | row | {key: round(value, 4) for key, value in health.items()})
+    if health and (message := collapse_alarm(health, step=position.step)):
+        listener.alarm(message)
+
+
+def _raise_if_not_finite(running: RunningMeans, position: Position, options: TrainingOptions, fabric: Fabric) -> None:
+    bad = running.first_bad_step()
+    if bad is not None:
+        raise NotFiniteError(
+            not_finite_message(bad, position.epoch, options=options, precision=str(fabric.strategy.precision.precision))
+        )
+
+
+def _any_process(flag: bool, fabric: Fabric) -> bool:
+    if fabric.world_size == 1:
+        return flag
+    asked = fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum")
+    return bool(asked > 0)  # type: ignore[operator]

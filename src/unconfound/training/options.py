@@ -1,0 +1,61 @@
+"""How long, how fast and on what to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Meant for a batch of 256; never scaled by the batch size or the number of devices.
+DEFAULT_LEARNING_RATES = {"adamw": 1e-3, "sgd": 0.05, "lars": 0.3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Options of the training loop."""
+
+    epochs: int = 100
+    """passes over the training data"""
+    batch_size: int | None = None
+    """samples an update, over all devices together; by default 256, or all samples where there are fewer"""
+    optimizer: Literal["adamw", "sgd", "lars"] = "adamw"
+    """AdamW, SGD with momentum 0.9, or LARS"""
+    learning_rate: float | None = None
+    """highest learning rate at the stated batch size, never scaled; by default 0.001 (adamw), 0.05 (sgd), 0.3 (lars)"""
+    weight_decay: float = 1e-4
+    """on matrices and kernels; never on biases and BatchNorm"""
+    warmup_epochs: float = 1.0
+    """epochs of linear warm-up; after it the learning rate falls along a cosine to 0; at most half of all epochs"""
+    gradient_clip: float | None = None
+    """largest norm of the gradient; no clipping by default"""
+    accumulate: int = 1
+    """batches whose gradients are averaged before an update"""
+    ema_decay: float = 0.0
+    """decay a step of the moving average of the encoder's weights that is saved in their place; 0 is off"""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps; several devices by torchrun"""
+    seed: int = 0
+    """of weights, order and views"""
+    log_every: int = 20
+    """steps between rows of metrics.csv"""
+    checkpoint_seconds: float = 30.0
+    """least time between checkpoints; 0 makes one at every step"""
+
+    def __post_init__(self) -> None:
+        lowest: dict[str, float] = {"epochs": 1, "accumulate": 1, "log_every": 1, "seed": 0}
+        lowest |= {"warmup_epochs": 0, "weight_decay": 0, "checkpoint_seconds": 0}
+        for name, least in lowest.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("batch_size", "learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+
+    @property
+    def highest_learning_rate(self) -> float:
+        """The stated learning rate, or the optimizer's default."""
+        return DEFAULT_LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate

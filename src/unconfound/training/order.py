@@ -1,0 +1,35 @@
+"""In which order samples come, and with which random numbers: functions of the seed and the place alone.
+
+A run that goes on after a kill needs no saved generator: it draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from unconfound.training.checkpoint import Position
+
+
+def epoch_order(samples: int, batch_size: int, *, seed: int, epoch: int, data_pass: int) -> list[Int[Tensor, " batch"]]:
+    """Shuffle the samples and cut them into batches; the incomplete last one is left out.
+
+    Args:
+        samples: of the source.
+        batch_size: at most `samples`.
+        seed, epoch, data_pass: the order is a function of these.
+    """
+    generator = torch.Generator().manual_seed(_mix(seed, epoch, data_pass))
+    order = torch.randperm(samples, generator=generator)
+    return list(order[: samples // batch_size * batch_size].split(batch_size))
+
+
+def seed_update(seed: int, position: Position) -> None:
+    """Seed torch's generators for one update, the same on every process."""
+    torch.manual_seed(_mix(seed, position.epoch, position.data_pass, position.update, 1))
+
+
+def _mix(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,146 @@
+"""The folder that holds all of a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from unconfound.files import write_text
+
+# What marks a folder as a run, so that --overwrite never removes anything else.
+MARKER = "config.toml"
+
+
+class RunFolder:
+    """config.toml, environment.json, metrics.csv, log.txt, checkpoint/ and the encoder's files.
+
+    Args:
+        path: the folder.
+        resume: go on with the run that is there, or start it where nothing is.
+        overwrite: remove the run that is there.
+
+    Raises:
+        ValueError: the folder holds something and neither `resume` nor `overwrite` is given, or it holds no run.
+    """
+
+    def __init__(self, path: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+        if resume and overwrite:
+            raise ValueError("--resume goes on with a run and --overwrite removes it: give one of them")
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"{path} is a file: --out takes a folder")
+        if path.exists() and any(path.iterdir()):
+            if not (path / MARKER).is_file():
+                raise ValueError(f"{path} holds files but no run: choose another --out")
+            if overwrite:
+                shutil.rmtree(path)
+            elif not resume:
+                raise ValueError(f"{path} holds another run: choose another --out, or give --resume or --overwrite")
+        self.path = path
+        self.checkpoint = path / "checkpoint" / "state.pt"
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Write what was asked for and where it runs; a run that goes on must ask for the same.
+
+        Raises:
+            ValueError: `config` differs from the run that is there.
+        """
+        path = self.path / MARKER
+        text = tomli_w.dumps(config)
+        if path.is_file():
+            before = path.read_text()
+            if before != text:
+                changed = sorted(set(text.splitlines()) ^ set(before.splitlines()))
+                raise ValueError(
+                    f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
+                    "resume with the same ones, or start anew with --overwrite"
+                )
+        write_text(path, text)
+        write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+    def log(self, line: str) -> None:
+        """Append a line to log.txt."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+
+class Metrics:
+    """metrics.csv: a row every few steps. Rows later than `step` are dropped: they will be written again.
+
+    Args:
+        path: of the file.
+        step: the last step whose rows are kept.
+    """
+
+    def __init__(self, path: Path, *, step: int = 0) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        if path.is_file():
+            with path.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    # A row that was cut off by a kill lacks its last cells.
+                    if None not in row.values() and row["step"].isdigit() and int(row["step"]) <= step:
+                        self.rows.append(row)
+        self.columns = list(self.rows[0]) if self.rows else []
+        self._rewrite()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row; a name not seen before becomes a new column."""
+        self.rows.append(row)
+        new = [name for name in row if name not in self.columns]
+        if new:
+            self.columns += new
+            self._rewrite()
+            return
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def _rewrite(self) -> None:
+        lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in self.rows)]
+        write_text(self.path, "".join(",".join(str(cell) for cell in line) + "\n" for line in lines if line))
+
+
+def environment() -> dict[str, Any]:
+    """Say on what this process runs: versions, hardware, state of the git checkout, the command."""
+    packages = ("unconfound", "torch", "numpy", "scikit-learn", "lightning-fabric")
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "command": " ".join(["unconfound", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpus": gpus,
+        "git": _git(),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,72 @@
+"""All that training changes: the method, its optimizers and the moving average of the encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from unconfound.methods import Method
+from unconfound.training.batch_norm import synchronize_batch_norm
+from unconfound.training.optimizers import build_optimizer
+from unconfound.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a checkpoint holds beside the position.
+
+    Args:
+        method: as the user made it.
+        module: the same, as Fabric wraps it for precision and processes: what the loop calls.
+        optimizers: one a phase.
+        average: of the encoder's weights, or None.
+        gradient_clip: largest norm of a phase's gradient, or None.
+    """
+
+    method: Method
+    module: Any
+    optimizers: dict[str, Any]
+    average: AveragedModel | None
+    gradient_clip: float | None
+
+    @classmethod
+    def prepare(cls, method: Method, options: TrainingOptions, fabric: Fabric) -> TrainingState:
+        """Move a method to its device and make its optimizers."""
+        phases = method.phases()
+        if fabric.world_size > 1 and method.synchronize_batch_norm:
+            synchronize_batch_norm(method, fabric.device)
+        optimizers: dict[str, Any] = {phase.name: build_optimizer(phase, options) for phase in phases}
+        module: Any = method.to(fabric.device)
+        if phases:
+            module = fabric.setup_module(method)
+            optimizers = {name: fabric.setup_optimizers(optimizer) for name, optimizer in optimizers.items()}
+        average = None
+        if options.ema_decay:
+            average = AveragedModel(
+                method.encoder, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True
+            )
+        return cls(method, module, optimizers, average, options.gradient_clip)
+
+    def content(self) -> dict[str, Any]:
+        """Return everything as tensors and plain values."""
+        return {
+            "method": self.method.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Take over what `content` returned."""
+        self.method.load_state_dict(content["method"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(content["optimizers"][name])
+        if self.average is not None:
+            self.average.load_state_dict(content["average"])
+
+    def use_average(self) -> None:
+        """Put the moving average, where there is one, in the encoder's place."""
+        if self.average is not None:
+            self.method.encoder.load_state_dict(self.average.module.state_dict())
