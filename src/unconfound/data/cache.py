@@ -132,6 +132,10 @@ class Cache:
                 if held:
                     shutil.rmtree(path, ignore_errors=True)
                     kept -= sizes[path]
+        left = {path.name for path in entries if path.exists()}
+        for name in (self.root / "names").glob("*"):
+            if self.recall(name.name) not in left:
+                name.unlink(missing_ok=True)
 
 
 def _size(folder: Path) -> int:

@@ -22,7 +22,6 @@ from unconfound.data.decoding import (
     UnreadableImageError,
     decode_image,
     decode_mask,
-    image_shape,
     large_images_allowed,
 )
 
@@ -53,12 +52,11 @@ class ImageFiles:
         """Return image and mask at a position, or the reason why they cannot be had."""
         path = self.root / self.images[position]
         try:
-            image = decode_image(path, self.image_size, self.channels)
-            if self.masks is None:
-                return image, None
-            shape = image_shape(path)
+            image, shape = decode_image(path, self.image_size, self.channels)
         except UnreadableImageError as error:
             return str(error)
+        if self.masks is None:
+            return image, None
         try:
             return image, decode_mask(self.masks[position], self.image_size, shape)
         except UnreadableImageError as error:
@@ -125,17 +123,15 @@ def _decoding(
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None] | str]:
     """Decode in order with several threads: Pillow decodes and resizes outside of Python's lock."""
     count = len(files.images)
-    doing = "decoding" if keep else "checking"
-    columns = (
-        TextColumn(f"{doing} {count:,} images"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    told = f"{'decoding' if keep else 'checking'} {count:,} images"
+    columns = (TextColumn(told), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"{told} ...", highlight=False)
     with (
         large_images_allowed(),
         ThreadPoolExecutor(max(1, workers)) as pool,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
         task = progress.add_task("", total=count)
         for start in range(0, count, _CHUNK):
@@ -169,7 +165,7 @@ def _load(folder: Path, files: ImageFiles) -> Decoded:
     index = json.loads((folder / "index.json").read_text())
     for name, stamp in index["stamps"].items():
         if _stamp(folder / name) != stamp:
-            raise ValueError(f"{folder / name} was changed")
+            raise OSError(f"{folder / name} was changed")
     skipped = {int(position): str(reason) for position, reason in index["skipped"].items()}
     images = masks = None
     count, side = len(files.images) - len(skipped), files.image_size
@@ -181,7 +177,10 @@ def _load(folder: Path, files: ImageFiles) -> Decoded:
 
 
 def _in_memory(files: ImageFiles, *, keep: bool, workers: int) -> Decoded:
-    skipped, images, masks, empty = {}, [], [], 0
+    count, side = len(files.images) if keep else 0, files.image_size
+    images = torch.empty((count, files.channels, side, side), dtype=torch.uint8)
+    masks = torch.empty((count if files.masks else 0, 1, side, side), dtype=torch.bool)
+    skipped, empty, readable = {}, 0, 0
     for position, result in enumerate(_decoding(files, keep=keep, workers=workers)):
         if isinstance(result, str):
             skipped[position] = result
@@ -189,10 +188,12 @@ def _in_memory(files: ImageFiles, *, keep: bool, workers: int) -> Decoded:
         image, mask = result
         empty += mask is not None and not mask.any()
         if keep:
-            images.append(torch.from_numpy(image))
-            masks += [] if mask is None else [torch.from_numpy(mask)]
+            images[readable] = torch.from_numpy(image)
+            if mask is not None:
+                masks[readable] = torch.from_numpy(mask)
+        readable += 1
     return Decoded(
-        torch.stack(images) if images else None, torch.stack(masks) if masks else None, skipped, empty
+        images[:readable] if len(images) else None, masks[:readable] if len(masks) else None, skipped, empty
     )
 
 

@@ -36,13 +36,16 @@ def image_shape(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = _checked_size(image)
-            # 5 to 8 are the orientations of Exif tag 0x0112 that swap the axes.
-            return (width, height) if image.getexif().get(0x0112, 1) >= 5 else (height, width)
+            # Pillow would decode a whole PNG in search of an orientation that may follow the pixels.
+            turned = (image.format != "PNG" or "exif" in image.info) and _turned(image)
+            return (width, height) if turned else (height, width)
     except Exception as error:
         raise _unreadable(error) from error
 
 
-def decode_image(path: Path, image_size: int, channels: int) -> UInt8[np.ndarray, "channels size size"]:
+def decode_image(
+    path: Path, image_size: int, channels: int
+) -> tuple[UInt8[np.ndarray, "channels size size"], tuple[int, int]]:
     """Decode an image and fit its central square to `image_size` x `image_size` pixels.
 
     The Exif orientation is applied. Transparent parts show white. 16-bit values keep their upper 8 bits by rounding;
@@ -54,19 +57,24 @@ def decode_image(path: Path, image_size: int, channels: int) -> UInt8[np.ndarray
         image_size: side of the result in pixels.
         channels: 3 for colours, 1 for brightness.
 
+    Returns:
+        the pixels, and (height, width) of the whole image in the file.
+
     Raises:
         UnreadableImageError: the file is missing, empty, truncated, damaged or of more than 178 megapixels.
     """
     try:
         with Image.open(path) as image:
-            _checked_size(image)
+            width, height = _checked_size(image)
             # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the size asked for leaves room to antialias.
             image.draft(None, (2 * image_size, 2 * image_size))
+            image.load()
+            shape = (width, height) if _turned(image) else (height, width)
             upright = _flattened(_oriented(image), "white").convert("RGB" if channels == 3 else "L")
             pixels = np.asarray(_central_square(upright, image_size, Image.Resampling.BILINEAR))
     except Exception as error:
         raise _unreadable(error) from error
-    return np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1))
+    return np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1)), shape
 
 
 def decode_mask(path: Path, image_size: int, image: tuple[int, int]) -> Bool[np.ndarray, "1 size size"]:
@@ -99,6 +107,11 @@ def _checked_size(image: Image.Image) -> tuple[int, int]:
     if width * height > PIXEL_LIMIT:
         raise ValueError(f"{width} x {height} pixels are more than {PIXEL_LIMIT // 10**6} megapixels")
     return width, height
+
+
+def _turned(image: Image.Image) -> bool:
+    # 5 to 8 are the orientations of Exif tag 0x0112 that swap the axes.
+    return image.getexif().get(0x0112) in (5, 6, 7, 8)
 
 
 def _oriented(image: Image.Image) -> Image.Image:

@@ -46,8 +46,8 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
     """Find out how a folder of images is laid out.
 
     Understood are class folders (`cat/1.jpg`, `cat/more/2.jpg`, `dog/1.png`), loose images (no labels), and either of
-    these under `train` and `test`, `val`, `valid` or `validation` (in upper or lower case). Hidden files and files of other
-    types are passed over; links are followed.
+    these under `train` and `test`, `val`, `valid` or `validation` (in upper or lower case). Hidden files and files of
+    other types are passed over; links are followed.
 
     Args:
         path: the folder.

@@ -63,7 +63,14 @@ def image_folder(
         ValueError: the folder holds no images or an unclear mixture, too many of them are damaged, no mask shows any
             foreground, or an argument is out of its range.
     """
-    _check_arguments(image_size, channels, test_share, bad_share, memory_gib, workers)
+    _check_arguments(
+        image_size=image_size,
+        channels=channels,
+        test_share=test_share,
+        bad_share=bad_share,
+        memory_gib=memory_gib,
+        workers=workers,
+    )
     layout = read_layout(path, without=masks)
     parts = {"train": layout.train, **layout.tests}
     names = tuple(chain.from_iterable(part.images for part in parts.values()))
@@ -83,7 +90,7 @@ def image_folder(
             f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {memory_gib:g}: "
             f"they are decoded batch by batch by {workers} processes"
         )
-    whole = _source(path, files, decoded, readable, layout, workers)
+    whole = _source(path, layout, files, decoded, readable=readable, workers=workers)
     part_of = np.repeat(np.arange(len(parts)), [len(part.images) for part in parts.values()])[readable]
     positions = [torch.from_numpy(np.flatnonzero(part_of == number)) for number in range(len(parts))]
     if not layout.tests and test_share > 0:
@@ -107,7 +114,7 @@ def image_folder(
 
 
 def _source(
-    path: Path, files: ImageFiles, decoded: Decoded, readable: list[int], layout: Layout, workers: int
+    path: Path, layout: Layout, files: ImageFiles, decoded: Decoded, *, readable: list[int], workers: int
 ) -> Source:
     schema = Schema("images", (files.channels, files.image_size, files.image_size), _classes(layout))
     labels = _labels(layout, readable)
@@ -179,6 +186,7 @@ def _mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]
 
 
 def _check_arguments(
+    *,
     image_size: int | None,
     channels: int,
     test_share: float,

@@ -54,9 +54,11 @@ class StreamingSource(Source):
         """
         loader = DataLoader(
             _DecodedBatches(self.files),
-            batch_sampler=_IndexLists(order),  # type: ignore[arg-type]
+            batch_sampler=_IndexLists(order),
             num_workers=self.workers,
             collate_fn=_unchanged,
+            # Its seed would otherwise be drawn from the random numbers of the training.
+            generator=torch.Generator(),
         )
         for positions, images, masks in loader:
             if isinstance(images, str):
@@ -93,15 +95,17 @@ class _DecodedBatches(Dataset[object]):
         self.files = files
 
     def __getitems__(self, positions: list[int]) -> tuple[list[int], np.ndarray | str, np.ndarray | None]:
-        images, masks = [], []
+        images: list[np.ndarray] = []
+        masks: list[np.ndarray] = []
         with large_images_allowed():
             for position in positions:
                 decoded = self.files.decode(position)
                 if isinstance(decoded, str):
                     return positions, f"{self.files.root / self.files.images[position]}: {decoded}", None
-                images.append(decoded[0])
-                masks.append(decoded[1])
-        return positions, np.stack(images), None if self.files.masks is None else np.stack(masks)
+                image, mask = decoded
+                images.append(image)
+                masks += [] if mask is None else [mask]
+        return positions, np.stack(images), np.stack(masks) if masks else None
 
 
 def _unchanged(batch: object) -> object:
