@@ -1,0 +1,266 @@
+"""Foregrounds composed onto scenes that give their class away: a data set whose background is confounded by design.
+
+The test sets are those of the Backgrounds Challenge (Xiao et al., "Noise or Signal: The Role of Image Backgrounds in
+Object Recognition", ICLR 2021):
+
+| here | there | what is seen |
+| --- | --- | --- |
+| original | Original | the foreground as in training: on its own scene as often as there |
+| mixed-same | Mixed-Same | the foreground on another crop of its own class's scene |
+| mixed-rand | Mixed-Rand | the foreground on a crop of a uniformly random class's scene |
+| only-foreground | Only-FG | the foreground on black |
+| only-background | No-FG | the scene of "original" with nothing before it: unlike there, no hole is left in it |
+
+Here every background is known where the foreground covers it, and every mask is exact, so nothing of the class leaks
+from a filled hole or from a wrong outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from unconfound.data import foregrounds as cutouts
+from unconfound.data import photographs
+from unconfound.data.foregrounds import Foregrounds
+from unconfound.data.photographs import Scene
+from unconfound.data.source import Dataset, MemorySource, Schema
+from unconfound.data.swaps import foreground_only
+
+
+def composition(
+    train: Foregrounds,
+    test: Foregrounds,
+    scenes: Sequence[Scene],
+    *,
+    classes: Sequence[str],
+    correlation: float = 0.9,
+    seed: int = 0,
+    name: str = "composition",
+    notes: Sequence[str] = (),
+) -> Dataset:
+    """Stand foregrounds on scenes, each on the scene of its own class with probability `correlation`.
+
+    Otherwise a foreground stands on a uniformly random other class's scene, so 1 / classes makes scene and class
+    independent. The groups are class x scene-matches ("3, own scene" and "3, other scene"). The same seed gives the
+    same crops and bits everywhere, and at another correlation only the choice of scenes changes.
+
+    Args:
+        train: foregrounds on a square of the size of the data set, with three channels (`foregrounds.place`).
+        test: likewise; the samples of every test set, in this order.
+        scenes: one a class. Training foregrounds see their training regions only, test foregrounds the others.
+        classes: one name a scene.
+        correlation: the probability of the own scene, in [0, 1], in training and in "original".
+        seed: of all random choices here.
+        name: how logs and reports call the data set.
+        notes: for the run's log.
+
+    Raises:
+        ValueError: a correlation outside [0, 1], fewer than two scenes, or a class without a scene.
+    """
+    if not 0 <= correlation <= 1:
+        raise ValueError(f"correlation is {correlation}: choose a probability from 0 to 1")
+    if len(scenes) < 2 or len(classes) != len(scenes):
+        raise ValueError(
+            f"{len(classes)} classes and {len(scenes)} scenes: give two classes or more and as many scenes"
+        )
+    for part in (train, test):
+        if len(part) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= len(scenes):
+            raise ValueError(f"labels must run from 0 to {len(scenes) - 1}, one for each of the scenes")
+
+    # Each role draws from its own stream, so that none shifts another's choices.
+    streams = [np.random.default_rng([seed, role]) for role in range(4)]
+    own = [part.labels.numpy().astype(np.int64) for part in (train, test)]
+    standing = [
+        _choose_scenes(labels, len(scenes), correlation, rng)
+        for labels, rng in zip(own, streams[:2], strict=True)
+    ]
+    size = train.images.shape[-1]
+
+    def drawn(which: Int64[ndarray, " crops"], split: str, rng: np.random.Generator) -> Tensor:
+        return photographs.crops(scenes, which, split=split, size=size, rng=rng)
+
+    groups = [
+        torch.from_numpy(2 * labels + (where != labels)) for labels, where in zip(own, standing, strict=True)
+    ]
+    training = _source(
+        f"{name}, train",
+        train,
+        drawn(standing[0], "train", streams[0]),
+        groups=groups[0],
+        classes=classes,
+        notes=notes,
+    )
+    background = drawn(standing[1], "test", streams[1])
+    random_scenes = streams[3].integers(len(scenes), size=len(test))
+    backgrounds = {
+        "original": background,
+        "mixed-same": drawn(own[1], "test", streams[2]),
+        "mixed-rand": drawn(random_scenes, "test", streams[3]),
+    }
+    tests = {
+        key: _source(f"{name}, {key}", test, pixels, groups=groups[1], classes=classes)
+        for key, pixels in backgrounds.items()
+    }
+    tests["only-foreground"] = foreground_only(tests["original"], name=f"{name}, only-foreground")
+    nothing = Foregrounds(test.images, torch.zeros_like(test.masks), test.labels)
+    tests["only-background"] = _source(
+        f"{name}, only-background", nothing, background, groups=groups[1], classes=classes
+    )
+    return Dataset(
+        train=training,
+        tests=dict(tests),
+        labelled=training,
+        train_foreground=foreground_only(training, name=f"{name}, train, only foreground"),
+        restore={"kind": "images", "image_size": size, "channels": 3},
+    )
+
+
+def composition_from(
+    foregrounds: Dataset,
+    photographs_folder: Path,
+    *,
+    correlation: float = 0.9,
+    seed: int = 0,
+    size: int = 32,
+    share: float = 0.8,
+    colour: bool = True,
+    threshold: int = 32,
+    train_samples: int | None = None,
+    test_samples: int | None = None,
+    classes: Sequence[str] | None = None,
+    scenes: dict[str, Sequence[str]] | None = None,
+) -> Dataset:
+    """Stand the foregrounds of any labelled images on any folder of photographs: see `composition`.
+
+    Args:
+        foregrounds: images with masks, or grayscale ones on black (MNIST, Fashion-MNIST); "test" among its tests.
+        photographs_folder: a folder of photographs.
+        correlation: the probability of the own scene, in [0, 1].
+        seed: of all random choices.
+        size: pixels of a side.
+        share: the longer side of a foreground as a share of `size`, in (0, 1]; what is left over is room to move.
+        colour: give grayscale foregrounds a random bright colour each.
+        threshold: without masks, the foreground is what is brighter than this, of 255.
+        train_samples: how many training images; each foreground once where None, again where there are too few.
+        test_samples: how many test images; at most the test foregrounds, each of which is used once.
+        classes: the names of the classes to keep, all where None.
+        scenes: the file names of the photographs of each class; where None, one photograph a class, drawn by the seed.
+
+    Raises:
+        FileNotFoundError: no such folder, or a photograph that is named is not in it.
+        ValueError: no test foregrounds, an unknown class, too few photographs, or an option out of its range.
+    """
+    if not 0 < share <= 1 or size < 2:
+        raise ValueError(
+            f"share is {share} and size {size}: choose a share above 0, at most 1, and 2 pixels or more"
+        )
+    if "test" not in foregrounds.tests:
+        raise ValueError(f"{foregrounds.train.name} has no test set: test foregrounds are needed")
+    found, notes = photographs.read(Path(photographs_folder))
+    known = foregrounds.train.schema.classes
+    kept = tuple(known if classes is None else classes)
+    for label in kept:
+        if label not in known:
+            raise ValueError(f"there is no class {label!r}: choose from {', '.join(known)}")
+    rng = np.random.default_rng([seed, 4])
+    standing = _dealt(sorted(found), kept, rng) if scenes is None else scenes
+    parts: list[Foregrounds] = []
+    for source, wanted in (
+        (foregrounds.labelled or foregrounds.train, train_samples),
+        (foregrounds.tests["test"], test_samples),
+    ):
+        cut_out = _of_classes(
+            cutouts.read(source, threshold=threshold), [known.index(label) for label in kept]
+        )
+        if wanted is not None and (wanted < 1 or (parts and wanted > len(cut_out))):
+            raise ValueError(f"{wanted} samples are asked of {source.name}: choose 1 to {len(cut_out)}")
+        count = len(cut_out) if wanted is None else wanted
+        turns = [rng.permutation(len(cut_out)) for _ in range(-(-count // len(cut_out)))]
+        chosen = cut_out[np.concatenate(turns)[:count]]
+        placed = cutouts.place(cutouts.resize(chosen, max(1, round(share * size))), size=size, rng=rng)
+        parts.append(cutouts.tint(placed, rng=rng) if colour and cut_out.images.shape[1] == 1 else placed)
+    train, test = parts
+    return composition(
+        train,
+        test,
+        [photographs.cut(_named(found, standing, label), stripes=2) for label in kept],
+        classes=kept,
+        correlation=correlation,
+        seed=seed,
+        name=f"{foregrounds.train.name} on {Path(photographs_folder).name}",
+        notes=notes,
+    )
+
+
+def _choose_scenes(
+    own: Int64[ndarray, " samples"], scenes: int, correlation: float, rng: np.random.Generator
+) -> Int64[ndarray, " samples"]:
+    """The own scene with probability `correlation`, else a uniformly random other one."""
+    stays = rng.random(len(own)) < correlation
+    step = rng.integers(1, scenes, size=len(own))
+    return np.where(stays, own, (own + step) % scenes)
+
+
+def _source(
+    name: str,
+    foregrounds: Foregrounds,
+    background: UInt8[Tensor, "samples 3 size size"],
+    *,
+    groups: Tensor,
+    classes: Sequence[str],
+    notes: Sequence[str] = (),
+) -> MemorySource:
+    """One set of composites."""
+    size = background.shape[-1]
+    matches = [f"{label}, {match} scene" for label in classes for match in ("own", "other")]
+    return MemorySource(
+        name=name,
+        schema=Schema("images", (3, size, size), tuple(classes), tuple(matches)),
+        inputs=torch.where(foregrounds.masks, foregrounds.images, background),
+        labels=foregrounds.labels,
+        groups=groups,
+        masks=foregrounds.masks,
+        notes=tuple(notes),
+    )
+
+
+def _of_classes(foregrounds: Foregrounds, kept: Sequence[int]) -> Foregrounds:
+    """The samples of some classes, whose labels become their places in `kept`."""
+    new = torch.full((int(foregrounds.labels.max()) + 1,), -1)
+    for place, label in enumerate(kept):
+        if label >= len(new) or not bool((foregrounds.labels == label).any()):
+            raise ValueError(f"no foreground has the label {label}: leave its class out")
+        new[label] = place
+    labels = new[foregrounds.labels.long()]
+    chosen = labels >= 0
+    return Foregrounds(foregrounds.images[chosen], foregrounds.masks[chosen], labels[chosen])
+
+
+def _dealt(
+    files: Sequence[str], classes: Sequence[str], rng: np.random.Generator
+) -> dict[str, Sequence[str]]:
+    """One photograph a class, at random."""
+    if len(files) < len(classes):
+        raise ValueError(f"{len(files)} photographs for {len(classes)} classes: each class needs its own")
+    return {
+        label: [files[photograph]]
+        for label, photograph in zip(classes, rng.permutation(len(files)), strict=False)
+    }
+
+
+def _named(
+    found: dict[str, UInt8[ndarray, "_ _ 3"]], scenes: dict[str, Sequence[str]], label: str
+) -> list[UInt8[ndarray, "_ _ 3"]]:
+    if not scenes.get(label):
+        raise ValueError(f"scenes names no photograph for the class {label!r}")
+    for file in scenes[label]:
+        if file not in found:
+            raise FileNotFoundError(f"the photograph {file} of the class {label!r} is not in the folder")
+    return [found[file] for file in scenes[label]]
