@@ -1,0 +1,224 @@
+"""Arrays in .npy and .npz files as data sets of images or of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from unconfound.data.array_files import ArrayFile, check_finite, read_arrays, value_range
+from unconfound.data.categories import encode
+from unconfound.data.source import Dataset, MemorySource, Schema, Source
+from unconfound.data.splits import check_test_share, train_test_indices
+from unconfound.data.subset import Subset
+
+
+def is_rows(path: Path) -> bool:
+    """Say whether a file holds rows of a table ([samples, features]) and not images.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read as arrays.
+    """
+    return read_arrays(path).arrays["samples"].ndim == 2
+
+
+def image_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset:
+    """Read images from an .npy file, or from an .npz file with labels, groups, masks and test samples.
+
+    `unconfound.data.array_files.read_arrays` gives the names of the arrays. Images are uint8, or float in [0, 1], of
+    shape [samples, height, width], or with any number of channels, first or last. Of the two candidate axes the
+    shorter one is taken for the channels; an .npz may say it by `layout`, "channels-first" or "channels-last". Labels
+    and groups are integers or strings; the label -1 or "" marks an unlabelled sample. Masks are boolean or 0 and 1,
+    else the foreground is where they exceed half of their range.
+
+    Args:
+        path: the file.
+        test_share: share of each class to test on where the file has no test samples, in [0, 1).
+        seed: for that split.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or holds Python objects; values are NaN, infinite, of another type or out of
+            range; lengths differ; it is unclear which axis holds the channels.
+    """
+    check_test_share(test_share)
+    file = read_arrays(path)
+    axis, note = _channel_axis(file)
+    train = _images(file, axis)
+    test = _images(file, axis, train=train) if file.test() else None
+    if test is not None and test.schema.shape != train.schema.shape:
+        raise ValueError(
+            f"{path} holds images of {train.schema.shape} but test images of {test.schema.shape}"
+        )
+    channels, height, width = train.schema.shape
+    restore: dict[str, object] = {
+        "kind": "images",
+        "image_size": height if height == width else [height, width],
+        "channels": channels,
+    }
+    return _dataset(file, train, test, notes=[note], test_share=test_share, seed=seed, restore=restore)
+
+
+def row_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset:
+    """Read the rows of a table from an .npy file, or from an .npz file with labels, groups and test rows.
+
+    Arguments and errors are those of `image_arrays`. Rows are numbers of any kind, of shape [samples, features]; they
+    become float32.
+    """
+    check_test_share(test_share)
+    file = read_arrays(path)
+    train = _rows(file)
+    test = _rows(file, train=train) if file.test() else None
+    if test is not None and test.schema.shape != train.schema.shape:
+        raise ValueError(
+            f"{path} holds rows of {train.schema.shape[0]} but test rows of {test.schema.shape[0]} features"
+        )
+    restore: dict[str, object] = {"kind": "rows", "features": train.schema.shape[0]}
+    return _dataset(file, train, test, notes=[], test_share=test_share, seed=seed, restore=restore)
+
+
+def _dataset(
+    file: ArrayFile,
+    train: MemorySource,
+    test: MemorySource | None,
+    *,
+    notes: list[str],
+    test_share: float,
+    seed: int,
+    restore: dict[str, object],
+) -> Dataset:
+    notes = [*notes, *file.notes]
+    whole: Source = train
+    tests: dict[str, Source] = {} if test is None else {"test": test}
+    if test is None and test_share > 0:
+        kept, drawn = train_test_indices(len(train), train.labels, test_share, seed)
+        notes.append(
+            f"no test samples: {len(drawn):,} of {len(train):,}, {test_share:.0%} of each class, "
+            f"were drawn for the test (seed {seed})"
+        )
+        whole = Subset(train, kept)
+        tests = {"test": Subset(train, drawn, name=f"{train.name} test")} if len(drawn) else {}
+    whole.notes = tuple(notes)
+    labelled: Source | None = None
+    if whole.labels is not None:
+        known = (whole.labels >= 0).nonzero().squeeze(1)
+        labelled = whole if len(known) == len(whole) else Subset(whole, known, name=f"{whole.name} labelled")
+    return Dataset(train=whole, tests=tests, labelled=labelled, restore=restore)
+
+
+def _images(file: ArrayFile, axis: int | None, *, train: MemorySource | None = None) -> MemorySource:
+    arrays, what = _part(file, train)
+    images = arrays["samples"]
+    if images.ndim != (3 if axis is None else 4):
+        raise ValueError(f"{what}images have the shape {images.shape}, unlike those to train on")
+    if images.dtype.kind == "f":
+        check_finite(images, what=f"{what}images")
+        low, high = value_range(images)
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{what}images are {images.dtype} from {low:g} to {high:g}: floats must lie in [0, 1], or save uint8"
+            )
+        images = images.astype(np.float32, copy=False)
+    elif images.dtype != np.uint8:
+        raise ValueError(
+            f"{what}images are {images.dtype}: save them as uint8 (0 to 255) or as floats in [0, 1]"
+        )
+    images = images[:, None] if axis is None else np.moveaxis(images, axis, 1)
+    source = _source(file, Schema("images", images.shape[1:]), torch.from_numpy(images), train=train)
+    source.masks = None if "masks" not in arrays else _masks(arrays["masks"], what, images.shape)
+    return source
+
+
+def _rows(file: ArrayFile, *, train: MemorySource | None = None) -> MemorySource:
+    arrays, what = _part(file, train)
+    rows = arrays["samples"]
+    if rows.ndim != 2:
+        raise ValueError(f"{what}rows have the shape {rows.shape}: [samples, features] is needed")
+    if rows.dtype.kind not in "fiub":
+        raise ValueError(f"{what}rows are {rows.dtype}: numbers are needed")
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused next
+        rows = rows.astype(np.float32, copy=False)
+    check_finite(rows, what=f"{what}rows")
+    return _source(file, Schema("tables", rows.shape[1:]), torch.from_numpy(rows), train=train)
+
+
+def _part(file: ArrayFile, train: MemorySource | None) -> tuple[dict[str, np.ndarray], str]:
+    """Return the arrays to train on, or those of the test once there is a `train`, and how errors call them."""
+    return (file.arrays, f"{file.path}: ") if train is None else (file.test(), f"{file.path}: test ")
+
+
+def _source(file: ArrayFile, schema: Schema, inputs: Tensor, *, train: MemorySource | None) -> MemorySource:
+    """Put labels and groups to the samples; those of a test use the names of the training samples."""
+    arrays, what = _part(file, train)
+    labels = groups = None
+    classes = () if train is None else train.schema.classes
+    if "labels" in arrays:
+        known = None if train is None else classes
+        labels, classes = encode(arrays["labels"], what=f"{what}labels", known=known, unlabelled=True)
+        labels = labels if classes else None
+    group_names = _group_names(file)
+    if "groups" in arrays:
+        groups, _ = encode(arrays["groups"], what=f"{what}groups", known=group_names)
+    schema = replace(schema, classes=classes, groups=group_names)
+    name = file.path.stem if train is None else f"{file.path.stem} test"
+    return MemorySource(name, schema, inputs, labels, groups)
+
+
+def _group_names(file: ArrayFile) -> tuple[str, ...]:
+    # A test may well hold groups that were not seen in training.
+    parts = [file.arrays[name].reshape(-1) for name in ("groups", "test_groups") if name in file.arrays]
+    return encode(np.concatenate(parts), what=f"{file.path}: groups")[1] if parts else ()
+
+
+def _masks(masks: np.ndarray, what: str, shape: tuple[int, ...]) -> Bool[Tensor, "samples 1 height width"]:
+    count, _, height, width = shape
+    if masks.shape not in ((count, height, width), (count, 1, height, width), (count, height, width, 1)):
+        raise ValueError(
+            f"{what}images are {height} x {width} pixels, but their masks have the shape {masks.shape}"
+        )
+    if masks.dtype.kind not in "bufi":
+        raise ValueError(f"{what}masks are {masks.dtype}: booleans or numbers are needed")
+    if masks.dtype.kind == "f":
+        check_finite(masks, what=f"{what}masks")
+    low, high = value_range(masks)
+    top = 1 if high <= 1 else 255
+    if low < 0 or high > top:
+        raise ValueError(
+            f"{what}masks lie between {low:g} and {high:g}, where 0 to 1 or 0 to 255 can be read"
+        )
+    foreground = (masks > top / 2).reshape(count, 1, height, width)
+    if not foreground.any():
+        raise ValueError(f"{what}no mask has any foreground")
+    return torch.from_numpy(foreground)
+
+
+def _channel_axis(file: ArrayFile) -> tuple[int | None, str]:
+    """Return the axis of the channels, or None where there is none, and how it was found."""
+    shape = file.arrays["samples"].shape
+    layout = file.arrays.get("layout")
+    if len(shape) == 3:
+        return None, f"{shape[0]:,} images of {shape[1]} x {shape[2]} pixels in one channel"
+    if len(shape) != 4:
+        raise ValueError(
+            f"{file.path} holds an array of shape {shape}: images are [samples, height, width], "
+            "[samples, height, width, channels] or [samples, channels, height, width], rows [samples, features]"
+        )
+    if layout is not None:
+        if str(layout) not in ("channels-first", "channels-last"):
+            raise ValueError(
+                f"{file.path}: layout is {str(layout)!r}: it must be channels-first or channels-last"
+            )
+        axis, why = (1 if str(layout) == "channels-first" else 3), "as layout says"
+    elif shape[1] == shape[3]:
+        raise ValueError(
+            f"{file.path} holds images of shape {shape}, so that either {shape[1]} may be the channels: "
+            "save an .npz with images and layout='channels-first' or 'channels-last'"
+        )
+    else:
+        axis, why = (1 if shape[1] < shape[3] else 3), "the shorter axis"
+    return axis, f"axis {axis} of {shape} is taken for the channels: {why}"
