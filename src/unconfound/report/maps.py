@@ -1,4 +1,4 @@
-"""The embeddings of a test set on a plane, once coloured by class and once by group."""
+"""The embeddings of a test set on a plane, once coloured by class and once by scene or group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Colouring:
     """One way to colour the samples of a test set.
 
     Args:
-        title: "class", "group", ...
+        title: "class", "scene", "group", ...
         names: of the colours; at most `COLOURS`.
         rest: how many more names share grey.
         of: which colour a sample has; -1 for grey.
@@ -53,9 +53,7 @@ def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
         ]
         attributes = [name.partition(", ")[2] for name in names]
         split = all(attribute or not name for name, attribute in zip(names, attributes, strict=True))
-        found.append(
-            _colouring("attribute of the group", attributes) if split else _colouring("group", names)
-        )
+        found.append(_colouring(_kind(attributes), attributes) if split else _colouring("group", names))
     return [colouring for colouring in found if colouring.names]
 
 
@@ -77,8 +75,23 @@ def maps(
             for colour in np.unique(colours)
         ]
         label = f"Map of the embeddings of {name}, coloured by {colouring.title}"
-        drawn.append((f"By {colouring.title}", map_plot(projection.points, members, label=label)))
+        drawn.append(
+            (
+                f"By {colouring.title}",
+                map_plot(projection.points, members, label=label, named=colouring.title == "class"),
+            )
+        )
     return drawn, f"{projection.method}, {len(rows)} of {len(embeddings)} samples"
+
+
+def _kind(attributes: Sequence[str]) -> str:
+    """What the attributes are of: "scene" of "own scene" and "other scene", "sex" of "sex=Female" and "sex=Male"."""
+    named = {attribute for attribute in attributes if attribute}
+    if len(named) < 2:
+        return "group"
+    before = {name.partition("=")[0] if "=" in name else "" for name in named}
+    last = {name.rsplit(maxsplit=1)[-1] for name in named}
+    return next((kind for kinds in (before, last) if len(kinds) == 1 for kind in kinds if kind), "group")
 
 
 def _colouring(title: str, names: Sequence[str]) -> Colouring:

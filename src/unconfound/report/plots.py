@@ -64,13 +64,14 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
             axes.plot(
                 [low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3
             )
-            transform = axes.get_yaxis_transform()
             shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-            axes.text(0, row - 0.3, shown, transform=transform, weight="bold")
-            axes.text(
-                1, row - 0.3, f"{value:.1f} [{low:.1f}, {high:.1f}]", transform=transform, ha="right", size=12
-            )
-        axes.axvline(0, color=MUTED, linewidth=1.2, zorder=4)
+            plain = {
+                "transform": axes.get_yaxis_transform(),
+                "bbox": {"facecolor": PAGE, "edgecolor": "none", "pad": 1},
+            }
+            axes.text(0, row - 0.3, shown, weight="bold", **plain)
+            axes.text(1, row - 0.3, f"{value:.1f} [{low:.1f}, {high:.1f}]", ha="right", size=12, **plain)
+            axes.plot([0, 0], [row - 0.24, row + 0.24], color=INK, linewidth=1.4, zorder=4)
         axes.set_ylim(len(names) - 0.6, -0.75)
         reach = max([100 * abs(end) for gap in gaps for end in (gap.low, gap.high)] + [1.0])
         lowest = min([0.0, *(100 * gap.low for gap in gaps)])
@@ -123,19 +124,28 @@ def curve_plot(curve: pd.DataFrame, column: str, *, prefix: str) -> Markup:
 
 
 def map_plot(
-    points: Float[np.ndarray, "points 2"], members: Sequence[tuple[str, int, np.ndarray]], *, label: str
+    points: Float[np.ndarray, "points 2"],
+    members: Sequence[tuple[str, int, np.ndarray]],
+    *,
+    label: str,
+    named: bool,
 ) -> Markup:
-    """Draw points on a plane, each set of them in a colour of the page, with its name at its median.
+    """Draw points on a plane, each set of them in a colour of the page.
 
     Args:
-        points: in [0, 1].
-        members: name, number of the colour, rows of `points`. The colour -1 is grey, and its name is not drawn.
+        points: as `projection.project` gives them.
+        members: name, number of the colour, rows of `points`. The colour -1 is grey.
         label: what a screen reader says.
+        named: write the name of a set at its median, save that of the grey one.
     """
     size, pad = WIDTH, 12
+    height = max(round(2 * pad + points[:, 1].max() * (size - 2 * pad)), size // 3)
     placed = pad + points * (size - 2 * pad)
+    placed[:, 1] += (height - pad - placed[:, 1].max()) / 2
     dots, names = [], []
-    for name, colour, rows in sorted(members, key=lambda member: member[1]):
+    taken: list[tuple[float, float]] = []
+    # Large sets first, so that small ones are not hidden under them.
+    for name, colour, rows in sorted(members, key=lambda member: (member[1] >= 0, -len(member[2]))):
         # A line without length and with a round cap is a dot: one path a set keeps thousands of points small.
         path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in placed[rows])
         dots.append(
@@ -143,13 +153,28 @@ def map_plot(
                 "rest" if colour < 0 else colour, path
             )
         )
-        if colour >= 0:
-            x, y = np.median(placed[rows], axis=0)
-            x, y = min(max(x, 5 * pad), size - 5 * pad), min(max(y + 4, 2 * pad), size - pad)
+        if named and colour >= 0:
+            x, y = _free_place(*np.median(placed[rows], axis=0), taken, width=size, height=height)
             names.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, _short(name)))
-    return Markup('<svg class="map" viewBox="0 0 {0} {0}" role="img" aria-label="{1}">{2}</svg>').format(
-        size, label, Markup("").join(dots + names)
+    return Markup('<svg class="map" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        size, height, label, Markup("").join(dots + names)
     )
+
+
+def _free_place(
+    x: float, y: float, taken: list[tuple[float, float]], *, width: int, height: int
+) -> tuple[float, float]:
+    """Move a name down by lines until it covers no earlier one, and note where it is."""
+    line, edge = 14, 20
+    x, y = min(max(x, edge), width - edge), min(max(y + 4, line), height - 4)
+    lines = int(height // line)
+    for step in range(lines):
+        lower = line + (y - line + step * line) % (height - line)
+        if all(abs(x - other) > edge or abs(lower - place) >= line for other, place in taken):
+            y = lower
+            break
+    taken.append((x, y))
+    return x, y
 
 
 def _short(name: str) -> str:
@@ -193,4 +218,4 @@ def _svg(canvas: Canvas, *, prefix: str, label: str) -> Markup:
         Markup('"http://www.w3.org/1999/xlink"'),
     )
     # matplotlib escapes all text it draws, and the names are drawn by it.
-    return opening + Markup(svg[svg.index(">") + 1 :])  # noqa: S704
+    return opening + Markup(svg[svg.index(">") + 1 :])

@@ -40,21 +40,21 @@ def percent(figure: Figure) -> str:
 
 
 def _loss(evaluations: Sequence[Evaluation]) -> str:
-    def clause(evaluation: Evaluation) -> str:
-        gap = evaluation.background["background_gap"]
+    def clause(evaluation: Evaluation, before: Evaluation | None) -> str:
+        gap, name = _gap(evaluation), evaluation.name
         if gap.value >= 0:
-            return f"falls by {points(gap)} for “{evaluation.name}”"
-        return (
-            f"rises by {points(Figure(-gap.value, -gap.high, -gap.low, gap.samples))} for “{evaluation.name}”"
-        )
+            return f"{'' if before else 'falls '}by {points(gap)} for “{name}”"
+        gain = Figure(-gap.value, -gap.high, -gap.low, gap.samples)
+        return f"{'' if before and _gap(before).value < 0 else 'rises '}by {points(gain)} for “{name}”"
 
-    ranked = sorted(evaluations, key=lambda each: -each.background["background_gap"].value)
+    ranked = _most_first(evaluations)
     shown, between = (
         (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     )
+    clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
     return (
         "When test images stand on random backgrounds instead of backgrounds of their own class, the accuracy of the "
-        f"linear probe {_listed([clause(each) for each in shown])}{between}."
+        f"linear probe {_listed(clauses)}{between}."
     )
 
 
@@ -64,9 +64,9 @@ def _between(count: int) -> str:
 
 def _reliance(evaluations: Sequence[Evaluation], classes: int) -> str:
     blind = [each for each in evaluations if _at_chance(each, classes)]
-    rest = [each for each in evaluations if each not in blind]
-    leaning = [each for each in rest if each.background["background_gap"].low > 0]
-    gaining = [each for each in rest if each.background["background_gap"].high < 0]
+    rest = _most_first([each for each in evaluations if each not in blind])
+    leaning = [each for each in rest if _gap(each).low > 0]
+    gaining = [each for each in rest if _gap(each).high < 0]
     clear = [each for each in rest if each not in leaning and each not in gaining]
     clauses = []
     if leaning:
@@ -92,11 +92,20 @@ def _at_chance(evaluation: Evaluation, classes: int) -> bool:
 
 
 def _compared(leaning: Sequence[Evaluation]) -> str:
-    ranked = sorted(leaning, key=lambda each: each.background["background_gap"].value)
-    least, most = ranked[0], ranked[-1]
-    if least.background["background_gap"].high < most.background["background_gap"].low:
-        return f"“{least.name}” leans less than “{most.name}”"
+    most, second, least = leaning[0], leaning[1], leaning[-1]
+    if _gap(second).high < _gap(most).low:
+        return f"“{most.name}” leans {'more' if len(leaning) == 2 else 'most'}"
+    if _gap(least).high < _gap(most).low:
+        return f"“{most.name}” leans more than “{least.name}”"
     return "their intervals overlap, so which of them leans most is not settled"
+
+
+def _gap(evaluation: Evaluation) -> Figure:
+    return evaluation.background["background_gap"]
+
+
+def _most_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    return sorted(evaluations, key=lambda each: -_gap(each).value)
 
 
 def _groups(evaluations: Sequence[Evaluation], primary: str) -> str:

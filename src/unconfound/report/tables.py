@@ -25,6 +25,7 @@ CELLS = {
     "foreground/foreground": "foreground, foreground",
 }
 SHOWN_GROUPS = 24
+UNKNOWN = "—"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Table:
 def figure_cell(figure: Figure | None, *, mark: str = "") -> Cell:
     """Write a figure in percent or points; an undefined one as a dash."""
     if figure is None:
-        return Cell("–")
+        return Cell(UNKNOWN)
     return Cell(f"{100 * figure.value:.1f}", f"[{100 * figure.low:.1f}, {100 * figure.high:.1f}]", mark)
 
 
@@ -163,7 +164,7 @@ def facts(entries: Sequence[Entry]) -> Table | None:
     names = list(dict.fromkeys(name for column in columns for name in column))
     if not names:
         return None
-    rows = (Row(name, tuple(Cell(column.get(name, "–")) for column in columns)) for name in names)
+    rows = (Row(name, tuple(Cell(column.get(name, UNKNOWN)) for column in columns)) for name in names)
     return Table("How each encoder was made.", "", tuple(entry.name for entry in entries), tuple(rows))
 
 
@@ -173,7 +174,10 @@ def settings(evaluations: Sequence[Evaluation]) -> Table | None:
     if not names:
         return None
     rows = (
-        Row(name.replace("_", " "), tuple(Cell(_plain(each.settings.get(name, "–"))) for each in evaluations))
+        Row(
+            name.replace("_", " "),
+            tuple(Cell(_plain(each.settings.get(name, UNKNOWN))) for each in evaluations),
+        )
         for name in names
     )
     caption = "How the encoders were judged."

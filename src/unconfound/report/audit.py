@@ -1,0 +1,125 @@
+"""Evaluate encoders on one data set and write evaluation.json and report.html."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+from rich.progress import Progress
+from torch import Tensor
+
+from unconfound.data import Dataset
+from unconfound.encoders import read_card
+from unconfound.evaluation.evaluate import evaluate
+from unconfound.evaluation.figures import Evaluation, write_evaluations
+from unconfound.report.entry import Entry
+from unconfound.report.page import write_report
+from unconfound.training.hardware import choose_device, choose_precision
+from unconfound.training.progress import console
+from unconfound.training.run_folder import environment
+
+
+def audit(
+    encoders: Mapping[str, Callable[[Tensor], Tensor]],
+    dataset: Dataset,
+    *,
+    out: Path | str,
+    runs: Mapping[str, Path] | None = None,
+    neighbours: int = 5,
+    seed: int = 0,
+    batch_size: int = 512,
+    device: str = "auto",
+    precision: str = "32",
+) -> list[Evaluation]:
+    """Measure encoders side by side, ours or not.
+
+    Args:
+        encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, or
+            rows) into [batch, features].
+        dataset: labelled, with at least one test set; with masks or composed, reliance on background is measured.
+        out: the folder of evaluation.json and report.html.
+        runs: the run folders of those encoders that have one: their training curves and settings are shown.
+        neighbours: of the nearest-neighbour classifier.
+        seed: of the probe's validation split.
+        batch_size: samples embedded at a time.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: of the encoders: "auto", "32", "bf16" or "16".
+
+    Raises:
+        ValueError: the data have no labels or no test set, or embeddings are not finite.
+    """
+    device = choose_device(device)
+    entries = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for name, encoder in encoders.items():
+            evaluation, embeddings = evaluate(
+                encoder,
+                dataset,
+                name=name,
+                neighbours=neighbours,
+                seed=seed,
+                batch_size=batch_size,
+                device=device,
+                precision=choose_precision(precision, device),
+                progress=progress,
+            )
+            run = (runs or {}).get(name)
+            entries.append(Entry(evaluation, embeddings, curves=_curves(run), run=run, facts=_facts(run)))
+    command = shlex.join(["unconfound", *sys.argv[1:]])
+    surroundings = environment()
+    evaluations = [entry.evaluation for entry in entries]
+    write_evaluations(Path(out) / "evaluation.json", evaluations, command=command, environment=surroundings)
+    write_report(
+        Path(out) / "report.html",
+        entries,
+        dataset,
+        title=f"How much {_list(list(encoders))} {'leans' if len(encoders) == 1 else 'lean'} on background"
+        if any(evaluation.background for evaluation in evaluations)
+        else f"What {_list(list(encoders))} learnt",
+        command=command,
+        environment={
+            "python": surroundings["python"],
+            **{f"{name} (package)": version for name, version in surroundings["packages"].items()},
+            "processor": f"{surroundings['processor']}, {surroundings['cores']} cores",
+            "GPUs": ", ".join(surroundings["gpus"]) or "none",
+            "git": surroundings["git"] or "not in a checkout",
+        },
+    )
+    return evaluations
+
+
+def _curves(run: Path | None) -> pd.DataFrame | None:
+    """Read a run's metrics; None where nothing was trained."""
+    if run is None or not (run / "metrics.csv").is_file() or not (run / "metrics.csv").stat().st_size:
+        return None
+    return pd.read_csv(run / "metrics.csv")
+
+
+def _facts(run: Path | None) -> dict[str, str]:
+    if run is None:
+        return {}
+    card = read_card(run)
+    told = card.provenance
+    training = told.get("training", {})
+    facts = {
+        "method": told.get("method"),
+        "encoder": f"{card.architecture['name']} on {' x '.join(map(str, card.schema.shape))}",
+        "weights": f"{told['weights']:,}" if "weights" in told else None,
+        "training samples": f"{told['data']['samples']:,} of {told['data']['name']}"
+        if "data" in told
+        else None,
+        "epochs": training.get("epochs") if told.get("trained") else "none",
+        "batch size": told.get("batch_size"),
+        "optimizer": training.get("optimizer") if told.get("trained") else None,
+        "seed": training.get("seed"),
+        "training time": f"{told['seconds']:,.0f} s" if "seconds" in told else None,
+        "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
+    }
+    return {key: str(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
