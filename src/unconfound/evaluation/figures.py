@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from unconfound.files import write_text
 
 
 @dataclass(frozen=True)
@@ -13,12 +17,19 @@ class Figure:
     """A measured value and its 95 % confidence interval.
 
     Shares (accuracy, precision, ...) lie in [0, 1]; printed ones are in percent.
+
+    Raises:
+        ValueError: a number is not finite. An undefined figure is left out, not written down.
     """
 
     value: float
     low: float
     high: float
     samples: int
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.value, self.low, self.high))):
+            raise ValueError(f"the figure {self} is not finite; leave an undefined figure out")
 
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
@@ -66,12 +77,51 @@ class Evaluation:
         )
 
 
+def write_evaluations(
+    path: Path, evaluations: Sequence[Evaluation], *, command: str, environment: Mapping[str, Any]
+) -> None:
+    """Write an `evaluation.json`, whole or not at all. A setting that is not a finite number becomes null.
+
+    Args:
+        path: the file. An existing one is replaced.
+        evaluations: those of the encoders.
+        command: what was run.
+        environment: versions, hardware, git state, as JSON values.
+    """
+    document = {
+        "format": 1,
+        "command": command,
+        "environment": environment,
+        "evaluations": [evaluation.to_json() for evaluation in evaluations],
+    }
+    write_text(path, json.dumps(_finite(document), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
 def read_evaluation(path: Path) -> list[Evaluation]:
-    """Read the evaluations of an `evaluation.json`."""
-    return [
-        Evaluation.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))["evaluations"]
-    ]
+    """Read the evaluations of an `evaluation.json`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not an `evaluation.json`, or one of another format.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != 1:
+            raise ValueError(f"its format is {document['format']!r}, not 1")
+        return [Evaluation.from_json(values) for values in document["evaluations"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not an evaluation.json that this version reads ({error!r}); evaluate the encoder again"
+        ) from error
 
 
 def _figures(values: dict[str, dict[str, Any]]) -> dict[str, Figure]:
     return {name: Figure(**figure) for name, figure in values.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

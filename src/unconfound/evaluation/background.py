@@ -1,0 +1,69 @@
+"""How much a classifier leans on background, after Xiao et al., "Noise or Signal: The Role of Image Backgrounds in
+Object Recognition", ICLR 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.figures import Figure
+from unconfound.evaluation.intervals import paired_difference, share
+from unconfound.evaluation.probe import LinearProbe
+
+TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
+
+
+def background_gap(
+    same: Embeddings,
+    rand: Embeddings,
+    *,
+    same_predictions: Int[Tensor, " samples"],
+    rand_predictions: Int[Tensor, " samples"],
+) -> Figure:
+    """Give the accuracy lost when the background stops matching the class, in [-1, 1].
+
+    It is the accuracy on foregrounds that stand on a background of their own class ("mixed-same") minus that of the
+    same foregrounds on backgrounds of random classes ("mixed-rand"), section 3 of the paper. The interval pairs the two
+    answers to each foreground. Samples without a label are left out.
+
+    Raises:
+        ValueError: the two do not hold the same samples with the same labels in the same order.
+    """
+    if (
+        same.labels is None
+        or rand.labels is None
+        or not torch.equal(same.index, rand.index)
+        or not torch.equal(same.labels, rand.labels)
+    ):
+        raise ValueError(
+            f"the {len(same)} samples of mixed-same and the {len(rand)} of mixed-rand must be the same labelled "
+            "foregrounds in the same order; compose both from one list of foregrounds"
+        )
+    known = same.labels >= 0
+    return paired_difference(
+        (same_predictions == same.labels)[known], (rand_predictions == rand.labels)[known]
+    )
+
+
+def train_test_cells(probes: Mapping[str, LinearProbe], tests: Mapping[str, Embeddings]) -> dict[str, Figure]:
+    """Give the accuracy of each probe on each test set, as "trained on/tested on".
+
+    With probes fitted on full images and on their foregrounds alone, and tested on both, the four cells show what is
+    in the embeddings: "full/foreground" far below "foreground/foreground" means that the foreground can be read from
+    them, but that a classifier prefers the background where there is one.
+
+    Args:
+        probes: by what they were fitted on, "full" and "foreground".
+        tests: labelled embeddings, by what they show, "full" and "foreground".
+    """
+    known = {name: embeddings.labelled() for name, embeddings in tests.items()}
+    return {
+        f"{fitted}/{tested}": share(probe.predict(embeddings) == labels)
+        for fitted, probe in probes.items()
+        for tested, (embeddings, labels) in known.items()
+    }

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from unconfound.evaluation import Evaluation, Figure, evaluation_table, markdown_table
+
+FULL = Figure(1.0, 0.9871, 1.0, 1200)
+TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
+
+
+def entry(name: str, tests: tuple[str, ...] = TESTS) -> Evaluation:
+    metrics = {"linear_probe": FULL, "knn": FULL, "precision_at_1": FULL, "worst_group": FULL}
+    gap = {"background_gap": Figure(0.312, 0.28, 0.35, 1200)} if "mixed-same" in tests else {}
+    return Evaluation(name, dict.fromkeys(tests, metrics), background=gap)
+
+
+def printed(evaluations: list[Evaluation], width: int = 100) -> str:
+    console = Console(file=StringIO(), width=width)
+    console.print(evaluation_table(evaluations))
+    return console.file.getvalue()
+
+
+def test_terminal_table_fits_100_columns_whole() -> None:
+    text = printed([entry("supervised"), entry("simclr"), entry("a-very-long-name-of-a-run-folder")])
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in text
+    row = next(line for line in lines if line.startswith("supervised"))
+    assert row.split() == ["supervised", *["100.0"] * 5, "31.2", *["100.0"] * 3]
+    assert lines[lines.index(row) + 1].split() == [*["±1.3"] * 5, "±3.8", *["±1.3"] * 3]
+    assert "points" in text
+    # Every column of numbers has its unit.
+    unit_line = next(line for line in lines if "points" in line)
+    assert unit_line.split() == ["encoder", *["%"] * 5, "points", *["%"] * 3]
+
+
+def test_columns_without_figures_are_left_out_and_missing_figures_are_dashes() -> None:
+    plain = Evaluation("table", {"test": {"linear_probe": FULL}})
+    text = printed([plain, Evaluation("other", {"test": {"linear_probe": FULL, "knn": FULL}})])
+    assert "gap" not in text.lower()
+    assert "worst" not in text
+    assert next(line for line in text.splitlines() if line.startswith("table")).split() == [
+        "table",
+        "100.0",
+        "-",
+    ]
+
+
+def test_markdown_has_both_limits() -> None:
+    lines = markdown_table([entry("a|b"), entry("tabular", ("test",))]).splitlines()
+    assert lines[0] == (
+        "| encoder | original % | mixed-same % | mixed-rand % | only-foreground % | only-background % | test % | "
+        "gap points | kNN % | P@1 % | worst group % |"
+    )
+    assert lines[2].startswith("| a\\|b | 100.0 [98.7, 100.0] |")
+    assert "31.2 [28.0, 35.0]" in lines[2]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert "-" in lines[3]
+
+
+@pytest.mark.parametrize("evaluations", [[], [Evaluation("bare", {})]])
+def test_nothing_to_show_is_an_empty_table(evaluations: list[Evaluation]) -> None:
+    assert "encoder" in markdown_table(evaluations)
+    assert "encoder" in printed(evaluations)
