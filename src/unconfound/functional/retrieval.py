@@ -1,0 +1,230 @@
+"""Nearest neighbours, exactly and in tiles, and how many of them are of the query's class."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unconfound.functional.contrastive import check_labels
+from unconfound.functional.similarity import check_rows, check_tile, normalize
+
+# Below this ratio of columns to neighbours a search by blocks does not pay.
+_BLOCKS_PAY = 16
+# Numbers held at a time where rows are compared feature by feature, or ties are broken.
+_CHUNK_ELEMENTS = 2**23
+
+
+class RetrievalScores(NamedTuple):
+    """What `retrieval_metrics` averages; one value a query, in [0, 1], in the order of the embeddings.
+
+    Args:
+        queries: the rows that were queries: those whose label another row carries.
+        precision_at_1: 1 where the nearest other row is relevant, else 0.
+        r_precision: the share of relevant rows among the R nearest, R being the number of relevant rows.
+        map_at_r: mean average precision at R.
+    """
+
+    queries: Int[Tensor, " queries"]
+    precision_at_1: Float[Tensor, " queries"]
+    r_precision: Float[Tensor, " queries"]
+    map_at_r: Float[Tensor, " queries"]
+
+
+def retrieval_metrics(
+    embeddings: Float[Tensor, "rows features"], labels: Int[Tensor, " rows"], *, tile: int = 1024
+) -> dict[str, float]:
+    """Compute precision at 1, R-precision and MAP@R, where every row in turn queries all others.
+
+    Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2. See `retrieval_per_query`.
+
+    Returns:
+        precision_at_1, r_precision and map_at_r, in [0, 1].
+    """
+    scores = retrieval_per_query(embeddings, labels, tile=tile)
+    return {
+        name: float(getattr(scores, name).mean()) for name in ("precision_at_1", "r_precision", "map_at_r")
+    }
+
+
+def retrieval_per_query(
+    embeddings: Float[Tensor, "rows features"], labels: Int[Tensor, " rows"], *, tile: int = 1024
+) -> RetrievalScores:
+    """Compute precision at 1, R-precision and MAP@R of each query.
+
+    Rows are ranked by cosine similarity in float32 (float64 stays float64); of equally similar rows the one of the
+    lowest index comes first. The query itself is left out, its exact duplicates are not. For a query with R relevant
+    rows, MAP@R is 1/R sum_{i=1..R} P(i), with P(i) the precision at i where the i-th row is relevant, else 0.
+
+    Args:
+        embeddings: any scale.
+        labels: the class of each row, 0 or above. A row whose label no other carries is no query, but can be found.
+        tile: queries compared with all rows at a time. Memory is O(tile x rows).
+
+    Raises:
+        TypeError: embeddings are not floating-point, or labels not integers.
+        ValueError: no two rows share a label, labels and rows differ in number, a label is negative, an embedding is
+            not finite, or `tile` is below 1.
+    """
+    check_tile(tile)
+    _check_finite("embeddings", embeddings)
+    check_labels(labels, rows=len(embeddings))
+    _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    relevant = (sizes - 1)[classes]
+    queries = relevant.nonzero().squeeze(1)
+    if len(queries) == 0:
+        raise ValueError(
+            f"no two of the {len(labels)} rows share a label, so there is nothing to find: give more of a class"
+        )
+    rows = normalize(embeddings.detach())
+    scores = torch.empty(3, len(queries), dtype=torch.float64, device=rows.device)
+    # Queries of classes of like size go together, so that one large class does not make all rankings long.
+    for positions in relevant[queries].argsort().split(tile):
+        asked = queries[positions]
+        similarities = rows[asked] @ rows.T
+        similarities.scatter_(1, asked[:, None], -torch.inf)
+        count = relevant[asked, None]
+        _, found = _largest(similarities, int(count.max()))
+        ranks = torch.arange(1, found.shape[1] + 1, device=rows.device)
+        hits = (classes[found] == classes[asked, None]) & (ranks <= count)
+        precisions = hits.cumsum(1, dtype=torch.int32) / ranks.double() * hits
+        scores[0, positions] = hits[:, 0].double()
+        scores[1, positions] = hits.sum(1) / count.squeeze(1).double()
+        scores[2, positions] = precisions.sum(1) / count.squeeze(1)
+    return RetrievalScores(queries, *scores)
+
+
+def nearest(
+    queries: Float[Tensor, "queries features"],
+    gallery: Float[Tensor, "gallery features"],
+    *,
+    neighbours: int,
+    metric: Literal["cosine", "euclidean"] = "cosine",
+    exclude_self: bool = False,
+    tile: int = 1024,
+) -> tuple[Float[Tensor, "queries neighbours"], Int[Tensor, "queries neighbours"]]:
+    """Find the nearest gallery rows of each query, by exhaustive search in float32 (float64 stays float64).
+
+    Equally near rows come in the order of their indices.
+
+    Args:
+        queries: what to look for.
+        gallery: where to look.
+        neighbours: how many to find, from 1 to the number of gallery rows (without the query itself).
+        metric: cosine similarity or Euclidean distance.
+        exclude_self: queries and gallery are the same rows, and row i is not its own neighbour. Duplicates of it are.
+        tile: queries compared with the whole gallery at a time. Memory is O(tile x gallery).
+
+    Returns:
+        The similarities in descending order, or the distances in ascending order, and the indices of the rows.
+
+    Raises:
+        TypeError: rows are not floating-point.
+        ValueError: numbers of features differ, a value is not finite, or an option is out of its range.
+    """
+    _check_search(queries, gallery, neighbours, metric, exclude_self, tile)
+    dtype = torch.promote_types(torch.promote_types(queries.dtype, gallery.dtype), torch.float32)
+    queries, gallery = queries.detach().to(dtype), gallery.detach().to(dtype)
+    if metric == "cosine":
+        queries, gallery = normalize(queries), normalize(gallery)
+        bias = gallery.new_zeros(len(gallery))
+    else:
+        # Distances survive a shift, and the smaller the numbers, the less rounding in |g|^2 - 2 q.g.
+        centre = gallery.mean(0)
+        queries, gallery = queries - centre, gallery - centre
+        bias = gallery.square().sum(1) / -2
+    values, indices = [], []
+    for start in range(0, len(queries), tile):
+        asked = queries[start : start + tile]
+        scores = torch.addmm(bias, asked, gallery.T)
+        if exclude_self:
+            scores.diagonal(start).fill_(-torch.inf)
+        value, index = _largest(scores, neighbours)
+        if metric == "euclidean":
+            value, index = _by_distance(asked, gallery, index)
+        values.append(value)
+        indices.append(index)
+    return torch.cat(values), torch.cat(indices)
+
+
+def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest of each row and their columns: descending, of equals the lower column first."""
+    # One more than asked for shows whether the last one has an equal that was left out.
+    values, columns = _largest_in_any_order_of_equals(scores, min(count + 1, scores.shape[1]))
+    tied = (values[:, 1:] == values[:, :-1]).any(1).nonzero().squeeze(1)
+    values, columns = values[:, :count], columns[:, :count]
+    for rows in tied.split(max(1, _CHUNK_ELEMENTS // scores.shape[1])):
+        here, last = scores[rows], values[rows, -1:]
+        above, level = here > last, here == last
+        missing = count - above.sum(1, keepdim=True)
+        chosen = above | (level & (level.cumsum(1, dtype=torch.int32) <= missing))
+        ascending = chosen.nonzero()[:, 1].view(len(rows), count)
+        values[rows], order = here.gather(1, ascending).sort(dim=1, descending=True, stable=True)
+        columns[rows] = ascending.gather(1, order)
+    return values, columns
+
+
+def _largest_in_any_order_of_equals(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    columns = scores.shape[1]
+    if columns < _BLOCKS_PAY * count:
+        values, found = scores.topk(count)
+        return values, found
+    # The `count` largest lie in the `count` blocks of the largest maxima: two short searches in place of a long one.
+    # Block b holds the columns b, b + blocks, b + 2 blocks, ..., so that maxima are taken along contiguous memory.
+    width = math.isqrt(columns // count)
+    blocks = columns // width
+    maxima = scores[:, : blocks * width].unflatten(1, (width, blocks)).amax(1)
+    best = maxima.topk(count, sorted=False).indices
+    offsets = blocks * torch.arange(width, device=scores.device)
+    rest = torch.arange(blocks * width, columns, device=scores.device).expand(len(scores), -1)
+    candidates = torch.cat([(best[:, :, None] + offsets).flatten(1), rest], dim=1)
+    values, places = scores.gather(1, candidates).topk(count)
+    return values, candidates.gather(1, places)
+
+
+def _by_distance(queries: Tensor, gallery: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distances to the rows found, from the differences, and the rows in the order of these."""
+    found = found.sort(1).values
+    distances = torch.empty(found.shape, dtype=queries.dtype, device=queries.device)
+    step = max(1, _CHUNK_ELEMENTS // (found.shape[1] * queries.shape[1]))
+    for start in range(0, len(queries), step):
+        rows = slice(start, start + step)
+        torch.linalg.vector_norm(queries[rows, None] - gallery[found[rows]], dim=2, out=distances[rows])
+    distances, order = distances.sort(dim=1, stable=True)
+    return distances, found.gather(1, order)
+
+
+def _check_finite(name: str, rows: Tensor) -> None:
+    check_rows(name, rows)
+    bad = ~rows.isfinite().all(1)
+    if bad.any():
+        raise ValueError(
+            f"{name} must be finite, but {int(bad.sum())} of {len(rows)} rows hold NaN or infinity, the first is row "
+            f"{int(bad.nonzero()[0])}: leave them out"
+        )
+
+
+def _check_search(  # noqa: PLR0917
+    queries: Tensor, gallery: Tensor, neighbours: int, metric: str, exclude_self: bool, tile: int
+) -> None:
+    check_tile(tile)
+    _check_finite("queries", queries)
+    _check_finite("gallery", gallery)
+    if queries.shape[1] != gallery.shape[1]:
+        raise ValueError(
+            f"queries and gallery must have the same number of features, got {queries.shape[1]} and {gallery.shape[1]}"
+        )
+    if metric not in {"cosine", "euclidean"}:
+        raise ValueError(f"metric must be 'cosine' or 'euclidean', got {metric!r}")
+    if exclude_self and len(queries) != len(gallery):
+        raise ValueError(
+            f"exclude_self needs queries and gallery to be the same rows, got {len(queries)} and {len(gallery)}"
+        )
+    available = len(gallery) - exclude_self
+    if not 1 <= neighbours <= available:
+        raise ValueError(
+            f"neighbours must be from 1 to {available}, the rows to choose from, got {neighbours}"
+        )
