@@ -1,0 +1,101 @@
+"""Brightness, contrast, saturation, hue and grayscale of a batch, with a strength for every image.
+
+Images are float in [0, 1] and stay there. All agree with torchvision's functions of the same name on float tensors
+within 1e-5.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LUMINANCE = (0.2989, 0.587, 0.114)
+
+
+def adjust_brightness(
+    images: Float[Tensor, "batch channels height width"], factor: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch channels height width"]:
+    """Blend each image with black: 0 gives black, 1 the image. Factors are at least 0."""
+    return blend(images, factor)
+
+
+def adjust_contrast(
+    images: Float[Tensor, "batch channels height width"], factor: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch channels height width"]:
+    """Blend each image with its mean luminance: 0 gives an even gray, 1 the image. Factors are at least 0.
+
+    Images without three channels have no luminance: the mean over all channels takes its place.
+    """
+    return blend(images, factor, average=1 - factor)
+
+
+def adjust_saturation(
+    images: Float[Tensor, "batch 3 height width"], factor: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch 3 height width"]:
+    """Blend each image with its grayscale version: 0 gives that, 1 the image. Factors are at least 0."""
+    return blend(images, factor, gray=1 - factor)
+
+
+def grayscale(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+    """Put each pixel's luminance (ITU-R 601: 0.2989 red + 0.587 green + 0.114 blue) into all three channels."""
+    return luminance(images).expand_as(images)
+
+
+def luminance(
+    images: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch 1 height width"]:
+    """Weigh the channels of each pixel as the eye does; without three channels, their mean."""
+    if images.shape[1] != len(LUMINANCE):
+        return images.mean(1, keepdim=True)
+    red, green, blue = (images[:, channel : channel + 1] for channel in range(3))
+    return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
+
+
+def blend(
+    images: Float[Tensor, "batch channels height width"],
+    scale: Float[Tensor, " batch"],
+    *,
+    gray: Float[Tensor, " batch"] | None = None,
+    average: Float[Tensor, " batch"] | None = None,
+) -> Float[Tensor, "batch channels height width"]:
+    """Compute scale x image + gray x luminance + average x mean luminance, clamped to [0, 1].
+
+    Brightness, contrast, saturation, grayscale and leaving an image alone are cases of this, so that one pass over a
+    batch can do a different one of them to every image.
+    """
+    blended = images * scale.view(-1, 1, 1, 1)
+    if gray is not None or average is not None:
+        light = luminance(images)
+        if gray is not None:
+            blended += light * gray.view(-1, 1, 1, 1)
+        if average is not None:
+            blended += light.mean((1, 2, 3), keepdim=True) * average.view(-1, 1, 1, 1)
+    return blended.clamp_(0, 1)
+
+
+def adjust_hue(
+    images: Float[Tensor, "batch 3 height width"], shift: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch 3 height width"]:
+    """Turn each image's hue by `shift` full turns, in [-0.5, 0.5], at equal value and saturation in HSV.
+
+    The hue is measured as an angle from red, in [-3, 3] sixths of a turn. Its size is then one formula for all six
+    orders of the channels, 1 + (green + blue - red - lowest) / (highest - lowest), and its sign that of green - blue.
+    On the way back each channel is lowest + share x (highest - lowest): red's share falls from 1 to 0 between 1 and 2
+    sixths to either side; green's rises within the first sixth on the positive side and within the third on the
+    negative one; blue's is its mirror image.
+    """
+    red, green, blue = images.unbind(1)
+    highest = torch.maximum(torch.maximum(green, blue), red)
+    lowest = torch.minimum(torch.minimum(green, blue), red)
+    chroma = highest - lowest
+    # A gray pixel has no hue; with any, it comes back gray.
+    angle = (green + blue).sub_(red).sub_(lowest).div_(chroma.clamp_min(1e-12)).add_(1)
+    angle = angle.copysign_(green - blue).add_((6 * shift).view(-1, 1, 1))
+    angle = angle.sub_((angle / 6).round_(), alpha=6)
+    shares = (
+        (2 - angle.abs()).clamp_(0, 1),
+        (-2 - angle).clamp_min_(0).add_(angle.clamp(0, 1)),
+        (angle - 2).clamp_min_(0).sub_(angle.clamp(-1, 0)),
+    )
+    return torch.stack([torch.addcmul(lowest, chroma, share) for share in shares], dim=1)

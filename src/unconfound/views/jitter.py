@@ -1,0 +1,157 @@
+"""Colour jitter of a batch: four operations on every image, in an order of its own.
+
+Brightness, contrast and saturation are cases of one formula (`colour.blend`), so images at different operations share a
+pass. Hue is another formula, and dear: it runs once, in the middle, and each image has its other operations before or
+after it as its order says, with passes that leave it alone in the places it does not use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unconfound.views.colour import LUMINANCE, adjust_hue, blend
+
+HUE = 3
+JITTER_NUMBERS = 9
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """What happens to each image of a batch, in places from left to right.
+
+    Args:
+        scale, gray, average: what each image is blended by at each place.
+        shift: of the hue, in turns; None where no hue is touched.
+        middle: the place before which hues are turned.
+        operations: how many places each image uses: those from `middle - hue_position` on.
+    """
+
+    scale: Float[Tensor, "places batch"]
+    gray: Float[Tensor, "places batch"] | None
+    average: Float[Tensor, "places batch"] | None
+    shift: Float[Tensor, " batch"] | None
+    middle: int
+    operations: int
+
+
+def colour_jitter(
+    images: Float[Tensor, "batch channels height width"],
+    factors: Float[Tensor, "batch 4"],
+    order: Int[Tensor, "batch 4"],
+) -> Float[Tensor, "batch channels height width"]:
+    """Change brightness, contrast, saturation and hue of each image, in its own order.
+
+    Agrees with torchvision's functions, applied one after the other to float tensors, within 1e-5.
+
+    Args:
+        images: float in [0, 1]. Without three channels, saturation and hue are left alone.
+        factors: of brightness, contrast and saturation, at least 0, where 1 changes nothing; and the shift of the hue
+            in turns, in [-0.5, 0.5].
+        order: 0 (brightness), 1 (contrast), 2 (saturation) and 3 (hue) as they follow each other on each image.
+    """
+    active = allowed_operations((True,) * 4, images.shape[1])
+    return apply_jitter(images, plan_jitter(factors, order.argsort(1), active))
+
+
+def allowed_operations(wanted: tuple[bool, ...], channels: int) -> tuple[int, ...]:
+    """List the wanted operations that images of so many channels can undergo."""
+    possible = len(wanted) if channels == len(LUMINANCE) else 2
+    return tuple(operation for operation in range(possible) if wanted[operation])
+
+
+def random_jitter(
+    numbers: Float[Tensor, "batch 9"], *, strengths: tuple[float, float, float, float], probability: float
+) -> tuple[Float[Tensor, "batch 4"], Float[Tensor, "batch 4"]]:
+    """Turn uniform numbers into factors, and keys that sort each image's operations.
+
+    Factors are uniform in [max(0, 1 - strength), 1 + strength], hues in [-strength, strength], as torchvision's
+    `ColorJitter` draws them. They are neutral where an image is not jittered.
+    """
+    chosen, positions, keys = numbers.split([1, 4, 4], dim=1)
+    jittered = chosen < probability
+    neutral = numbers.new_tensor([1.0, 1.0, 1.0, 0.0])
+    reach = numbers.new_tensor(strengths)
+    low = torch.maximum(neutral - reach, numbers.new_tensor([0.0, 0.0, 0.0, -0.5]))
+    factors = low + (neutral + reach - low) * positions
+    return torch.where(jittered, factors, neutral), keys
+
+
+def hue_position(
+    keys: Int[Tensor, "batch 4"] | Float[Tensor, "batch 4"], active: tuple[int, ...]
+) -> Int[Tensor, " batch"]:
+    """Count the operations before each image's hue; 0 where hues are not touched."""
+    others = [operation for operation in active if operation != HUE]
+    return (keys[:, others] < keys[:, HUE:]).sum(1) * (HUE in active)
+
+
+def plan_jitter(
+    factors: Float[Tensor, "batch 4"],
+    keys: Int[Tensor, "batch 4"] | Float[Tensor, "batch 4"],
+    active: tuple[int, ...],
+) -> Jitter:
+    """Lay each image's operations out from left to right, those of the smallest keys first.
+
+    Args:
+        factors: as in `colour_jitter`.
+        keys: distinct numbers a row, one for each operation.
+        active: the operations that are made, ascending; at least one.
+    """
+    blends = [operation for operation in active if operation != HUE]
+    shift = factors[:, HUE] if HUE in active else None
+    middle = 0 if shift is None else len(blends)
+    position = hue_position(keys, active)[:, None]
+    rank = keys[:, blends].argsort(1).argsort(1)
+    place = (middle - position + rank).T
+    scale, gray, average = (
+        torch.full((middle + len(blends), len(factors)), value, dtype=factors.dtype, device=factors.device)
+        for value in (1.0, 0.0, 0.0)
+    )
+    chosen = factors[:, blends].T
+    scale.scatter_(0, place, chosen)
+    for operation, weights in ((1, average), (2, gray)):
+        if operation in blends:
+            row = blends.index(operation)
+            weights.scatter_(0, place[row : row + 1], 1 - chosen[row : row + 1])
+    return Jitter(
+        scale=scale,
+        gray=gray if 2 in blends else None,
+        average=average if 1 in blends else None,
+        shift=shift,
+        middle=middle,
+        operations=len(blends),
+    )
+
+
+def apply_jitter(
+    images: Float[Tensor, "batch channels height width"],
+    plan: Jitter,
+    *,
+    rows: slice = slice(None),
+    position: int | None = None,
+) -> Float[Tensor, "batch channels height width"]:
+    """Carry a plan out.
+
+    Args:
+        images: float in [0, 1].
+        plan: for these images, or for more.
+        rows: which rows of the plan are these images'; all by default.
+        position: the number of operations before the hue, where it is the same for all these images: then no pass is
+            spent on places that they do not use.
+    """
+    first = 0 if position is None else plan.middle - position
+    last = len(plan.scale) if position is None else first + plan.operations
+    for place in range(first, last + 1):
+        if place == plan.middle and plan.shift is not None:
+            images = adjust_hue(images, plan.shift[rows])
+        if place < last:
+            images = blend(
+                images,
+                plan.scale[place, rows],
+                gray=None if plan.gray is None else plan.gray[place, rows],
+                average=None if plan.average is None else plan.average[place, rows],
+            )
+    return images
