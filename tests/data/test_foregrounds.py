@@ -5,6 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unconfound.data import MemorySource, Schema, foregrounds
 from unconfound.data.foregrounds import Foregrounds
@@ -81,6 +82,15 @@ def test_resizing_keeps_proportions_and_masks_binary() -> None:
     assert resized.masks[0, 0].all(0).nonzero().flatten().tolist() == list(range(6, 18))
     same = some()
     assert foregrounds.resize(same, 7).images.equal(same.images)
+
+
+@pytest.mark.parametrize("size", [5, 11, 23])
+def test_resizing_together_is_resizing_one_by_one(size: int) -> None:
+    cut_out = some(5, 3, height=8, width=6)
+    resized = foregrounds.resize(cut_out, size).images
+    for image, expected in zip(cut_out.images.flatten(0, 1), resized.flatten(0, 1), strict=True):
+        alone = Image.fromarray(image.numpy()).resize(tuple(expected.shape[::-1]), Image.Resampling.BICUBIC)
+        assert expected.equal(torch.from_numpy(np.asarray(alone).copy()))
 
 
 def test_reading_from_a_source() -> None:

@@ -104,20 +104,29 @@ def tint(foregrounds: Foregrounds, *, rng: np.random.Generator) -> Foregrounds:
     saturation, value = 0.4 + 0.6 * saturation, 0.8 + 0.2 * value
     sector = (np.array([5.0, 3.0, 1.0]) + 6 * hue) % 6
     colours = value * (1 - saturation * np.clip(np.minimum(sector, 4 - sector), 0, 1))
-    factors = torch.from_numpy(np.rint(colours * 255).astype(np.int32))[:, :, None, None]
+    factors = np.rint(colours * 255).astype(np.uint16)[:, :, None, None]
     # In whole numbers, rounded to nearest: the same bits on every machine.
-    images = ((foregrounds.images.int() * factors + 127) // 255).to(torch.uint8)
+    pixels = (foregrounds.images.numpy() * factors + np.uint16(127)) // np.uint16(255)
+    images = torch.from_numpy(pixels.astype(np.uint8))
     return Foregrounds(images, foregrounds.masks, foregrounds.labels)
 
 
 def _resized(
     images: UInt8[Tensor, "samples channels _ _"], shape: tuple[int, int]
 ) -> UInt8[Tensor, "samples channels height width"]:
-    """Resize by Pillow, whose fixed-point arithmetic gives the same bits on every machine."""
-    if images.shape[2:] == shape:
-        return images
-    planes = images.flatten(0, 1).numpy()
-    resized: UInt8[ndarray, "planes height width"] = np.stack(
-        [np.asarray(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.BICUBIC)) for plane in planes]
-    )
-    return torch.from_numpy(resized).reshape(*images.shape[:2], *shape)
+    """Resize by Pillow, whose fixed-point arithmetic gives the same bits on every machine.
+
+    Pillow resizes along one side and then along the other, so all images, stacked along the side at rest, are resized
+    in two calls, with the same bits as one by one.
+    """
+    count, channels, height, width = images.shape
+    rows = _narrowed(images.numpy().reshape(-1, width), shape[1]).reshape(-1, height, shape[1])
+    columns = _narrowed(rows.transpose(0, 2, 1).reshape(-1, height), shape[0])
+    resized = columns.reshape(count, channels, shape[1], shape[0]).transpose(0, 1, 3, 2)
+    return torch.from_numpy(np.ascontiguousarray(resized))
+
+
+def _narrowed(lines: UInt8[ndarray, "lines _"], width: int) -> UInt8[ndarray, "lines width"]:
+    """Resize each line of pixels by itself."""
+    size = (width, len(lines))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(lines)).resize(size, Image.Resampling.BICUBIC))
