@@ -1,3 +1,45 @@
 """Learn representations of what a sample is, not of where it stands, and show whether it succeeded."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unconfound.data.load import DataOptions as DataOptions
+    from unconfound.data.load import load as load
+    from unconfound.encoders import build_encoder as build_encoder
+    from unconfound.encoders import load_encoder as load_encoder
+    from unconfound.evaluation.embed import embed as embed
+    from unconfound.evaluation.evaluate import evaluate as evaluate
+    from unconfound.methods import SimCLR as SimCLR
+    from unconfound.methods import Supervised as Supervised
+    from unconfound.report.audit import audit as audit
+    from unconfound.training import TrainingOptions as TrainingOptions
+    from unconfound.training import fit as fit
+
 __version__ = "0.1.0"
+
+# Imported on first use: the command line's help must not wait for torch.
+_HOMES = {
+    "DataOptions": "data.load",
+    "SimCLR": "methods",
+    "Supervised": "methods",
+    "TrainingOptions": "training",
+    "audit": "report.audit",
+    "build_encoder": "encoders",
+    "embed": "evaluation.embed",
+    "evaluate": "evaluation.evaluate",
+    "fit": "training",
+    "load": "data.load",
+    "load_encoder": "encoders",
+}
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unconfound' has no attribute {name!r}")
+    return getattr(import_module(f"unconfound.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -25,11 +25,13 @@ class Card:
         architecture: arguments of `build_encoder`.
         schema: of the data that the encoder was trained on.
         restore: how new data of the same kind are read (`Dataset.restore`).
+        features: width of the embedding.
         provenance: method, options, data, epochs, versions: where the weights come from.
     """
 
     architecture: dict[str, Any]
     schema: Schema
+    features: int
     restore: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -45,7 +47,7 @@ def save_encoder(
     """Write an encoder's two files into a folder, the description last."""
     with atomic(folder / "encoder.safetensors") as temporary:
         save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, temporary)
-    card = Card(encoder.architecture, schema, restore or {}, provenance or {})
+    card = Card(encoder.architecture, schema, encoder.features, restore or {}, provenance or {})
     write_text(folder / "encoder.json", json.dumps({"format": FORMAT, **asdict(card)}, indent=2) + "\n")
 
 
@@ -71,6 +73,7 @@ def read_card(folder: Path | str) -> Card:
             schema=Schema(
                 schema["modality"], tuple(schema["shape"]), tuple(schema["classes"]), tuple(schema["groups"])
             ),
+            features=values["features"],
             restore=values["restore"],
             provenance=values["provenance"],
         )
@@ -95,3 +98,15 @@ def load_encoder(folder: Path | str) -> Encoder:
         first = str(error).strip().splitlines()[0]
         raise ValueError(f"{path} is damaged or of another encoder ({first}): train the encoder anew") from error
     return encoder.eval()
+
+
+def loading_snippet(folder: Path) -> str:
+    """Return the three lines of Python that load the encoder of a run folder and embed `inputs`."""
+    card = read_card(folder)
+    shape = ", ".join(str(size) for size in card.schema.shape)
+    what = "uint8, or float in [0, 1], " if card.schema.modality == "images" else "float "
+    return (
+        "from unconfound import load_encoder\n"
+        f"encoder = load_encoder({str(folder)!r})\n"
+        f"embeddings = encoder(inputs)  # {what}[batch, {shape}] -> [batch, {card.features}]"
+    )

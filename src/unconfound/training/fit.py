@@ -115,6 +115,9 @@ def fit(
             "method": name,
             "options": _plain(getattr(method, "options", None)),
             "training": _plain(training),
+            "batch_size": batch_size,
+            "trained": bool(method.phases()),
+            "weights": sum(parameter.numel() for parameter in method.encoder.parameters()),
             "data": {"name": source.name, "samples": len(source)},
             "seconds": round(seconds, 1),
         }

@@ -29,7 +29,7 @@ class RunFolder:
     Args:
         path: the folder.
         resume: go on with the run that is there, or start it where nothing is.
-        overwrite: remove the run that is there.
+        overwrite: remove the run that is there, once `start` is called.
 
     Raises:
         ValueError: the folder holds something and neither `resume` nor `overwrite` is given, or it holds no run.
@@ -43,19 +43,22 @@ class RunFolder:
         if path.exists() and any(path.iterdir()):
             if not (path / MARKER).is_file():
                 raise ValueError(f"{path} holds files but no run: choose another --out")
-            if overwrite:
-                shutil.rmtree(path)
-            elif not resume:
+            if not (resume or overwrite):
                 raise ValueError(f"{path} holds another run: choose another --out, or give --resume or --overwrite")
         self.path = path
+        self.overwrite = overwrite
         self.checkpoint = path / "checkpoint" / "state.pt"
 
     def start(self, config: dict[str, Any]) -> None:
         """Write what was asked for and where it runs; a run that goes on must ask for the same.
 
+        An earlier run is removed here if `overwrite` was given, not before: until then nothing is lost by a mistake.
+
         Raises:
             ValueError: `config` differs from the run that is there.
         """
+        if self.overwrite and self.path.exists():
+            shutil.rmtree(self.path)
         path = self.path / MARKER
         text = tomli_w.dumps(config)
         if path.is_file():

@@ -1,0 +1,146 @@
+"""What the commands take, and how a mistake in it is said in one line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import tyro
+
+from unconfound.data.load import DataOptions
+from unconfound.encoders import EncoderOptions
+from unconfound.recipes import SECTIONS, Recipe
+from unconfound.training.options import TrainingOptions
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitArguments(Generic[Options]):
+    """Train an encoder. METHOD is one of `unconfound list`; --recipe NAME gives the method and other defaults."""
+
+    out: Path | None = None
+    """run folder; by default runs/METHOD"""
+    resume: bool = False
+    """go on with the run in --out, or start it"""
+    overwrite: bool = False
+    """remove the run in --out first"""
+    data: DataOptions = field(default_factory=DataOptions)
+    encoder: EncoderOptions = field(default_factory=EncoderOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    options: Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateArguments:
+    """Measure the encoders of one or more runs: probe, neighbours, retrieval, groups, reliance on background."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """run folders"""
+    out: Path | None = None
+    """folder of evaluation.json and report.html; by default the run's, or the parent of the first of several"""
+    neighbours: int = 5
+    """of the nearest-neighbour classifier"""
+    batch_size: int = 512
+    """images embedded at a time"""
+    seed: int = 0
+    """of the probe's validation split"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """of the encoder"""
+    data: DataOptions = field(default_factory=DataOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedArguments:
+    """Write the embeddings of new data, read as the run's own were."""
+
+    run: tyro.conf.Positional[Path]
+    """run folder"""
+    source: tyro.conf.Positional[str]
+    """a folder of images, an array, a table, or the name of a data set"""
+    out: Path
+    """.parquet (with names, labels and splits) or .npy (the embeddings alone)"""
+    overwrite: bool = False
+    """replace --out"""
+    batch_size: int = 512
+    """samples embedded at a time"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """of the encoder"""
+    data_root: Path | None = None
+    """where the files of a named data set lie"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoArguments:
+    """Train random, supervised and simclr on digits over photographs, and report how much each leans on the scene."""
+
+    out: Path = Path("runs/demo")
+    """folder of the runs, evaluation.json and report.html"""
+    correlation: float = 0.9
+    """share of the training digits that stand on their own class's scene; 0.1 is chance"""
+    epochs: int | None = None
+    """of each training; by default as the demo's recipes say"""
+    batch_size: int | None = None
+    """likewise"""
+    encoder: str = "convnet"
+    """of all three"""
+    seed: int = 0
+    """of weights, order and views"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """of the training"""
+    resume: bool = False
+    """go on with a demo that was stopped"""
+    overwrite: bool = False
+    """remove an earlier demo in --out"""
+
+
+def parse(
+    kind: Any,
+    arguments: Sequence[str],
+    *,
+    command: str,
+    recipe: Recipe | None = None,
+    sections: Sequence[str] = SECTIONS,
+) -> Any:
+    """Turn command-line arguments into a dataclass; flags come after a recipe's and so override them.
+
+    Args:
+        kind: the dataclass; nested ones give flags without a prefix.
+        arguments: of the user.
+        command: for the help text.
+        recipe: whose sections give defaults.
+        sections: of the recipe that `kind` has.
+
+    Raises:
+        ValueError: in one line, what is wrong with which flag.
+    """
+    defaults = recipe.flags(sections) if recipe else []
+    complaint = io.StringIO()
+    try:
+        with redirect_stderr(complaint):
+            return tyro.cli(
+                tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind),
+                args=[*defaults, *arguments],
+                prog=f"unconfound {command}",
+            )
+    except SystemExit as leaving:
+        if leaving.code == 0:
+            raise
+    raise ValueError(_one_line(complaint.getvalue()) + f" (unconfound {command} --help)")
+
+
+def _one_line(boxed: str) -> str:
+    """Take the words out of tyro's boxed message, up to its pointer to the help text."""
+    lines = [line.strip("│╭╮╰╯─ ") for line in boxed.splitlines()[1:]]
+    words = " ".join(" ".join(line for line in lines if line).split())
+    return words.partition(" For full helptext")[0].partition(" Argument helptext")[0]

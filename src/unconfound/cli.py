@@ -1,0 +1,187 @@
+"""The command line: one command a function."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Everything heavy is imported by the command that needs it: a usage text must not wait for torch.
+
+ABOUT = {
+    "demo": "train three encoders on built-in data and show how much each leans on the background",
+    "fit": "train an encoder: unconfound fit METHOD --data DATA --out RUN",
+    "evaluate": "measure the encoders of runs: unconfound evaluate RUN [RUN ...]",
+    "embed": "write embeddings of new data: unconfound embed RUN DATA --out FILE.parquet",
+    "list": "methods, encoders, data sets and recipes",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after a user's mistake, which is one line on the terminal.
+
+    With UNCONFOUND_TRACEBACK=1 in the environment the whole traceback is shown.
+    """
+    commands = {"demo": demo, "fit": fit, "evaluate": evaluate, "embed": embed, "list": list_names}
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        if name in ("-h", "--help"):
+            _print_usage()
+        elif name == "--version":
+            from unconfound import __version__
+
+            print(f"unconfound {__version__}")
+        elif name in commands:
+            commands[name](rest)
+        else:
+            from unconfound.nearest import nearest_name
+
+            raise ValueError(f"unknown command {name!r}: {nearest_name(name, commands)}")
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError) as error:
+        if os.environ.get("UNCONFOUND_TRACEBACK"):
+            raise
+        print(f"unconfound: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("unconfound: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def demo(arguments: list[str]) -> None:
+    """Train random, supervised and simclr on built-in data and report."""
+    from unconfound.arguments import DemoArguments, parse
+    from unconfound.demo import run_demo
+
+    given: DemoArguments = parse(DemoArguments, arguments, command="demo")
+    evaluations = run_demo(given)
+    if evaluations is not None:
+        _print_evaluations(evaluations, given.out)
+        print(f"Next: unconfound fit simclr --data path/to/images --out {given.out.parent / 'mine'}")
+
+
+def fit(arguments: list[str]) -> None:
+    """Train an encoder with one method."""
+    from unconfound.recipes import read_recipe
+    from unconfound.runs import fit_arguments, fit_run
+
+    method, recipe, rest = _method_and_recipe(arguments)
+    if method is None and recipe is None and set(rest) & {"-h", "--help"}:
+        print("usage: unconfound fit METHOD [--recipe NAME] [flags]\n")
+        list_names([])
+        print("\nFlags of a method: unconfound fit METHOD --help")
+        return
+    name, given = fit_arguments(rest, method=method, recipe=read_recipe(recipe) if recipe else None)
+    fitted = fit_run(name, given)
+    if fitted.finished and int(os.environ.get("RANK", "0")) == 0:
+        from unconfound.encoders import loading_snippet
+
+        print(f"The encoder is in {fitted.run}. To use it:\n\n{loading_snippet(fitted.run)}\n")
+        print(f"Next: unconfound evaluate {fitted.run}")
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Measure the encoders of runs and write evaluation.json and report.html."""
+    from unconfound.arguments import EvaluateArguments, parse
+    from unconfound.data.load import load
+    from unconfound.encoders import load_encoder
+    from unconfound.report.audit import audit
+    from unconfound.runs import run_recipe
+
+    given: EvaluateArguments = parse(EvaluateArguments, arguments, command="evaluate")
+    if not given.runs:
+        raise ValueError("evaluate needs a run folder: unconfound evaluate runs/simclr")
+    # Again, with the data of the first run as defaults under the user's flags.
+    recipe = run_recipe(given.runs[0])
+    given = parse(EvaluateArguments, arguments, command="evaluate", recipe=recipe, sections=("data",))
+    names = [run.name for run in given.runs]
+    labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
+    runs = dict(zip(labels, given.runs, strict=True))
+    encoders = {label: load_encoder(run) for label, run in runs.items()}
+    out = given.out or (given.runs[0] if len(given.runs) == 1 else given.runs[0].parent)
+    evaluations = audit(
+        encoders,
+        load(given.data),
+        out=out,
+        runs=runs,
+        neighbours=given.neighbours,
+        seed=given.seed,
+        batch_size=given.batch_size,
+        device=given.device,
+        precision=given.precision,
+    )
+    _print_evaluations(evaluations, out)
+    print(f"Next: open {out / 'report.html'}, or unconfound embed {given.runs[0]} DATA --out embeddings.parquet")
+
+
+def embed(arguments: list[str]) -> None:
+    """Write the embeddings of new data."""
+    from unconfound.arguments import EmbedArguments, parse
+    from unconfound.runs import embed_run
+
+    given: EmbedArguments = parse(EmbedArguments, arguments, command="embed")
+    samples = embed_run(given)
+    reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
+    print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")
+
+
+def list_names(arguments: list[str]) -> None:
+    """Print the methods, encoders, data sets and recipes there are."""
+    from unconfound.data.load import NAMED, PATHS
+    from unconfound.methods import METHODS
+    from unconfound.recipes import list_recipes
+
+    if arguments and arguments[0] not in ("-h", "--help"):
+        raise ValueError(f"list takes no arguments, got {arguments[0]!r}")
+    encoders = {
+        "convnet": "four convolutions, for small images and machines",
+        "resnet18, resnet34, resnet50": "torchvision's, with a stem that fits the image size",
+        "mlp": "fully connected layers, for tables",
+        "any timm model": "by its name, from random or published weights",
+    }
+    methods = {name: (kind.__doc__ or "").partition("\n")[0] for name, kind in METHODS.items()}
+    for title, entries in {
+        "Methods (unconfound fit METHOD)": methods,
+        "Encoders (--encoder)": encoders,
+        "Data (--data)": NAMED | PATHS,
+        "Recipes (--recipe)": list_recipes(),
+    }.items():
+        print(f"{title}\n" + "\n".join(f"  {name:<28}  {about}" for name, about in entries.items()))
+
+
+def _method_and_recipe(arguments: list[str]) -> tuple[str | None, str | None, list[str]]:
+    """Take the method (the first word, if it is no flag) and --recipe NAME out of the arguments of `fit`."""
+    rest, method, recipe = list(arguments), None, None
+    if rest and not rest[0].startswith("-"):
+        method = rest.pop(0)
+    for place, word in enumerate(rest):
+        if word == "--recipe" or word.startswith("--recipe="):
+            if word == "--recipe" and place + 1 == len(rest):
+                raise ValueError("--recipe needs the name of a recipe (unconfound list) or the path of a TOML file")
+            recipe = word.partition("=")[2] or rest.pop(place + 1)
+            rest.pop(place)
+            break
+    return method, recipe, rest
+
+
+def _print_evaluations(evaluations: Sequence[object], out: Path) -> None:
+    from rich.console import Console
+
+    from unconfound.evaluation.table import evaluation_table
+
+    console = Console()
+    # Piped into a file there is no width to fit: 100 columns hold the table.
+    Console(width=None if console.is_terminal else 100).print(evaluation_table(evaluations))  # type: ignore[arg-type]
+    print(f"Figures: {out / 'evaluation.json'}\nReport:  {out / 'report.html'}")
+
+
+def _print_usage() -> None:
+    print("usage: unconfound COMMAND ...\n")
+    print("Learn what a sample is, not where it stands, and show whether it worked.\n")
+    print("\n".join(f"  {name:<10}{about}" for name, about in ABOUT.items()))
+    print("\nHelp on a command: unconfound COMMAND --help. A first look, in under three minutes: unconfound demo")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

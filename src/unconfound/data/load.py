@@ -1,0 +1,158 @@
+"""From what a user names to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unconfound.data.arrays import image_arrays, is_rows, row_arrays
+from unconfound.data.composer import composition_from
+from unconfound.data.demo import demo
+from unconfound.data.images import image_folder
+from unconfound.data.named import torchvision_set
+from unconfound.data.source import Dataset, MemorySource
+from unconfound.data.swaps import foreground_only, swaps
+from unconfound.data.tables import table
+from unconfound.nearest import nearest_name
+
+NAMED = {
+    "demo": "handwritten digits on photographs, built in",
+    "composition": "any --foregrounds (mnist, fashion-mnist, ...) on any folder of --photographs",
+    "cifar10": "CIFAR-10 under --data-root",
+    "cifar100": "CIFAR-100 under --data-root",
+    "stl10": "STL-10 under --data-root",
+    "mnist": "MNIST under --data-root",
+    "fashion-mnist": "Fashion-MNIST under --data-root",
+}
+PATHS = {
+    "path/to/folder": "images in class folders, or flat and unlabelled; with train/ and test/ folders or split here",
+    "path/to/images.npz": "arrays of images or rows (.npy, .npz)",
+    "path/to/table.csv": "a table (.csv, .tsv, .parquet) with --label and --group",
+}
+TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".txt")
+ARRAYS = (".npy", ".npz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What to read, and how."""
+
+    data: str = "demo"
+    """demo, composition, cifar10, cifar100, stl10, mnist, fashion-mnist, or the path of a folder, array or table"""
+    data_root: Path | None = None
+    """where the files of a named data set lie"""
+    label: str | None = None
+    """column of a table that holds the class"""
+    group: str | None = None
+    """column of a table that holds the group, for worst-group figures; it is no feature"""
+    masks: Path | None = None
+    """folder of masks parallel to a folder of images, bright on the foreground"""
+    image_size: int | None = None
+    """side of the images in pixels; by default that of the images, 224 at most"""
+    channels: int = 3
+    """3 reads images of a folder in colour, 1 in grey"""
+    test_share: float = 0.2
+    """share held out for the evaluation where the data bring no test split"""
+    correlation: float = 0.9
+    """demo and composition: share of the training foregrounds that stand on their own class's scene"""
+    foregrounds: str | None = None
+    """composition: name or path of the foregrounds, bright on dark"""
+    photographs: Path | None = None
+    """composition: folder of photographs for the scenes"""
+    bad_share: float = 0.01
+    """share of unreadable images that is skipped; more is an error"""
+    memory_gib: float = 4.0
+    """largest decoded image folder that is cached and held in memory; a larger one is streamed by workers"""
+    workers: int = 2
+    """processes that decode a streamed folder"""
+    data_seed: int = 0
+    """of the held-out split and of compositions; stays the same when --seed changes"""
+
+    def __post_init__(self) -> None:
+        for name in ("test_share", "correlation", "bad_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        if self.image_size is not None and self.image_size < 8:
+            raise ValueError(f"image_size must be at least 8 pixels, got {self.image_size}")
+
+
+def load(options: DataOptions) -> Dataset:
+    """Read a data set by its name or path.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: what is there cannot be learnt from; the message says why.
+    """
+    name, seed, restore = options.data, options.data_seed, restore or {}
+    options = replace(options, **{key: restore[key] for key in ("image_size", "channels") if key in restore})
+    if name == "demo":
+        return demo(correlation=options.correlation, seed=seed, **_size(options))
+    if name == "composition":
+        return _composition(options)
+    if name in NAMED:
+        return torchvision_set(name, options.data_root, seed=seed)
+    path = Path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"no file, folder or data set {name!r}: {nearest_name(name, NAMED)}")
+    if path.is_dir():
+        return _folder(path, options)
+    if path.suffix in ARRAYS:
+        read = row_arrays if is_rows(path) else image_arrays
+        return with_swaps(read(path, test_share=options.test_share, seed=seed), seed=seed)
+    if path.suffix in TABLES:
+        return table(
+            path,
+            label=options.label,
+            group=options.group,
+            test_share=options.test_share,
+            seed=seed,
+            encoding=restore.get("encoding"),
+        )
+    raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES))}")
+
+
+def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
+    """Add the background swaps of labelled images that come with masks; other data sets are returned as they are."""
+    test = dataset.tests.get("test")
+    masked = [isinstance(part, MemorySource) and part.masks is not None for part in (test, dataset.labelled)]
+    if test is None or dataset.labelled is None or not all(masked) or test.labels is None:
+        return dataset
+    return replace(
+        dataset,
+        tests=swaps(test, seed=seed),
+        train_foreground=foreground_only(dataset.labelled),
+    )
+
+
+def _folder(path: Path, options: DataOptions) -> Dataset:
+    dataset = image_folder(
+        path,
+        masks=options.masks,
+        image_size=options.image_size,
+        channels=options.channels,
+        test_share=options.test_share,
+        seed=options.data_seed,
+        bad_share=options.bad_share,
+        memory_gib=options.memory_gib,
+        workers=options.workers,
+    )
+    return with_swaps(dataset, seed=options.data_seed)
+
+
+def _composition(options: DataOptions) -> Dataset:
+    if options.foregrounds is None or options.photographs is None:
+        raise ValueError(
+            "composition needs --foregrounds (mnist, fashion-mnist or a path) and --photographs (a folder of them)"
+        )
+    foregrounds = load(replace(options, data=options.foregrounds, foregrounds=None))
+    return composition_from(
+        foregrounds, options.photographs, correlation=options.correlation, seed=options.data_seed, **_size(options)
+    )
+
+
+def _size(options: DataOptions) -> dict[str, int]:
+    return {} if options.image_size is None else {"size": options.image_size}

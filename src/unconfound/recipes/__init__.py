@@ -1,0 +1,110 @@
+"""Published settings as TOML files, and the same format for the config.toml of a run.
+
+    method = "simclr"
+
+    [data]
+    data = "cifar10"
+
+    [encoder]
+    encoder = "resnet18"
+
+    [training]
+    epochs = 1000
+
+    [options]
+    temperature = 0.5
+
+Keys are those of the dataclasses that the command line shows as flags, with underscores.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from unconfound.nearest import nearest_name
+
+SECTIONS = ("data", "encoder", "training", "options")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method and the values that differ from its defaults.
+
+    Args:
+        name: of the recipe, or the path of the file.
+        method: the method's name.
+        sections: section -> key -> value.
+    """
+
+    name: str
+    method: str
+    sections: dict[str, dict[str, Any]]
+
+    def flags(self, sections: Sequence[str] = SECTIONS) -> list[str]:
+        """Return the values of some sections as command-line flags; a user's later flags override them."""
+        flags: list[str] = []
+        for section in sections:
+            for key, value in self.sections.get(section, {}).items():
+                flag = key.replace("_", "-")
+                if isinstance(value, bool):
+                    flags.append(f"--{flag}" if value else f"--no-{flag}")
+                else:
+                    flags += [f"--{flag}", *(str(item) for item in (value if isinstance(value, list) else [value]))]
+        return flags
+
+
+def list_recipes() -> dict[str, str]:
+    """Return the name of every built-in recipe with its first comment line."""
+    root = files("unconfound.recipes")
+    found = {}
+    for folder in sorted(root.iterdir(), key=lambda entry: entry.name):
+        if folder.is_dir():
+            for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+                if file.name.endswith(".toml"):
+                    first = file.read_text(encoding="utf-8").partition("\n")[0]
+                    found[f"{folder.name}/{file.name.removesuffix('.toml')}"] = first.lstrip("# ")
+    return found
+
+
+def read_recipe(name: str) -> Recipe:
+    """Read a built-in recipe by name, or a TOML file by path (a run's config.toml, say).
+
+    Raises:
+        FileNotFoundError: neither a recipe nor a file.
+        ValueError: the file is not TOML, names no method, or has an unknown section.
+    """
+    known = list_recipes()
+    if name in known:
+        text = (files("unconfound.recipes") / f"{name}.toml").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise FileNotFoundError(f"no recipe and no file {name!r}: {nearest_name(name, known)}")
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"recipe {name} is not TOML: {error}") from error
+    method = content.pop("method", None)
+    if not isinstance(method, str):
+        raise ValueError(f'recipe {name} names no method: add a first line such as method = "simclr"')
+    for section, values in content.items():
+        if section not in SECTIONS or not isinstance(values, dict):
+            raise ValueError(f"recipe {name} has an unknown section {section!r}: {nearest_name(section, SECTIONS)}")
+    return Recipe(name, method, content)
+
+
+def check_keys(recipe: Recipe, section: str, kind: type[Any]) -> None:
+    """Refuse keys of a section that its dataclass does not have.
+
+    Raises:
+        ValueError: names the key and the nearest known one.
+    """
+    known = [field.name for field in fields(kind)]
+    for key in recipe.sections.get(section, {}):
+        if key not in known:
+            raise ValueError(f"recipe {recipe.name}: unknown key {key!r} in [{section}]: {nearest_name(key, known)}")

@@ -1,0 +1,146 @@
+"""Runs by name: from what the command line and recipes say to a trained encoder, and back from a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unconfound.arguments import EmbedArguments, FitArguments, parse
+from unconfound.data import Dataset, Source
+from unconfound.data.load import DataOptions, load
+from unconfound.encoders import EncoderOptions, build_encoder, load_encoder, read_card
+from unconfound.evaluation.embed import embed
+from unconfound.evaluation.save import save_embeddings
+from unconfound.methods import METHODS
+from unconfound.nearest import nearest_name
+from unconfound.recipes import Recipe, check_keys, read_recipe
+from unconfound.training import Fitted, TrainingOptions, fit
+from unconfound.training.hardware import choose_device, choose_precision
+from unconfound.training.progress import console
+from unconfound.training.run_folder import RunFolder
+
+
+def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:
+    """Parse what follows `unconfound fit`, under a recipe's defaults.
+
+    Raises:
+        ValueError: no method, an unknown one, one that the recipe is not for, or an unknown key or flag.
+    """
+    if recipe is not None and method not in (None, recipe.method):
+        raise ValueError(f"recipe {recipe.name} is for {recipe.method}, not for {method}: leave the method out")
+    method = method or (recipe.method if recipe else None)
+    if method is None:
+        raise ValueError(f"fit needs a method ({', '.join(METHODS)}) or a --recipe: unconfound fit simclr --data demo")
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}: {nearest_name(method, METHODS)}")
+    options = METHODS[method].Options
+    if recipe is not None:
+        for section, kind in (
+            ("data", DataOptions),
+            ("encoder", EncoderOptions),
+            ("training", TrainingOptions),
+            ("options", options),
+        ):
+            check_keys(recipe, section, kind)
+    parsed: FitArguments[Any] = parse(FitArguments[options], arguments, command=f"fit {method}", recipe=recipe)  # type: ignore[valid-type]
+    return method, parsed
+
+
+def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | None = None) -> Fitted:
+    """Read the data, make the encoder and the method, and train.
+
+    Args:
+        method: its name.
+        arguments: all else.
+        dataset: what `arguments.data` names, where it is in memory already.
+
+    Raises:
+        ValueError, FileNotFoundError: any mistake in the arguments or the data.
+    """
+    out = arguments.out or Path("runs") / method
+    # Before the data are read, which may take long.
+    RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite)
+    choose_device(arguments.training.device)
+    dataset = dataset or load(arguments.data)
+    kind = METHODS[method]
+    source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
+    mean, deviation = source.statistics()
+    torch.manual_seed(arguments.training.seed)
+    chosen = arguments.encoder
+    encoder = build_encoder(
+        chosen.encoder,
+        source.schema,
+        mean=mean,
+        deviation=deviation,
+        pretrained=chosen.pretrained,
+        width=chosen.width,
+        depth=chosen.depth,
+    )
+    return fit(
+        kind(encoder, source.schema, arguments.options),
+        dataset,
+        out=out,
+        training=arguments.training,
+        config={
+            "method": method,
+            "data": _plain(arguments.data),
+            "encoder": _plain(chosen),
+            "options": _plain(arguments.options),
+        },
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+    )
+
+
+def run_recipe(run: Path) -> Recipe:
+    """Read the configuration of a run folder.
+
+    Raises:
+        FileNotFoundError: no run is there.
+    """
+    if not (run / "config.toml").is_file():
+        raise FileNotFoundError(f"{run} is no run folder: it holds no config.toml")
+    return read_recipe(str(run / "config.toml"))
+
+
+def embed_run(arguments: EmbedArguments) -> int:
+    """Embed every split of some data with a run's encoder; return the number of samples.
+
+    Raises:
+        ValueError: --out is there already, or the data do not fit the encoder.
+    """
+    if arguments.out.suffix not in (".parquet", ".npy"):
+        raise ValueError(f"--out {arguments.out} must end in .parquet or .npy")
+    if arguments.out.exists() and not arguments.overwrite:
+        raise ValueError(f"{arguments.out} is there already: choose another --out, or give --overwrite")
+    card, encoder = read_card(arguments.run), load_encoder(arguments.run)
+    dataset = load(
+        DataOptions(data=arguments.source, data_root=arguments.data_root, test_share=0.0), restore=card.restore
+    )
+    sources: dict[str, Source] = {"train": dataset.train, **dataset.tests}
+    device = choose_device(arguments.device)
+    precision = choose_precision(arguments.precision, device)
+    embedded = {}
+    for split, source in sources.items():
+        for note in source.notes:
+            console.print(note)
+        if source.schema.shape[0] != card.schema.shape[0] or source.schema.modality != card.schema.modality:
+            raise ValueError(
+                f"{arguments.source} holds {source.schema.modality} of shape {source.schema.shape}, "
+                f"the encoder of {arguments.run} takes {card.schema.modality} of shape {card.schema.shape}"
+            )
+        embedded[split] = embed(encoder, source, batch_size=arguments.batch_size, device=device, precision=precision)
+    save_embeddings(arguments.out, embedded, sources)
+    return sum(len(part) for part in embedded.values())
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    """Turn a dataclass into what TOML can hold: no None, paths as text."""
+    return {
+        key: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for key, value in asdict(options).items()
+        if value is not None
+    }
