@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,14 +67,6 @@ LOSSES = {
     ),
 }
 each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
-
-
-@pytest.fixture
-def unchecked_shapes():
-    """Let the functions' own checks speak, which the checker of annotations would come before."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @settings(deadline=None, max_examples=20)

@@ -28,7 +28,7 @@ def large_images_allowed() -> Iterator[None]:
 
 
 def image_shape(path: Path) -> tuple[int, int]:
-    """Return (height, width) from the file's header, with the camera's orientation applied.
+    """Return (height, width) from the file's header, as stored: the camera's orientation is not applied.
 
     Raises:
         UnreadableImageError: the header cannot be read, or states more than 178 megapixels.
@@ -36,9 +36,7 @@ def image_shape(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = _checked_size(image)
-            # Pillow would decode a whole PNG in search of an orientation that may follow the pixels.
-            turned = (image.format != "PNG" or "exif" in image.info) and _turned(image)
-            return (width, height) if turned else (height, width)
+            return height, width
     except Exception as error:
         raise _unreadable(error) from error
 

@@ -87,8 +87,9 @@ def load(options: DataOptions) -> Dataset:
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
-    name, seed, restore = options.data, options.data_seed, restore or {}
-    options = replace(options, **{key: restore[key] for key in ("image_size", "channels") if key in restore})
+    name, seed = options.data, options.data_seed
+    stored = dict(restore or {})
+    options = replace(options, **{key: stored[key] for key in ("image_size", "channels") if key in stored})
     if name == "demo":
         return demo(correlation=options.correlation, seed=seed, **_size(options))
     if name == "composition":
@@ -110,7 +111,7 @@ def load(options: DataOptions) -> Dataset:
             group=options.group,
             test_share=options.test_share,
             seed=seed,
-            encoding=restore.get("encoding"),
+            encoding=stored.get("encoding"),
         )
     raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES))}")
 
@@ -154,5 +155,5 @@ def _composition(options: DataOptions) -> Dataset:
     )
 
 
-def _size(options: DataOptions) -> dict[str, int]:
+def _size(options: DataOptions) -> dict[str, Any]:
     return {} if options.image_size is None else {"size": options.image_size}

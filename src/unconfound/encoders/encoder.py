@@ -171,6 +171,6 @@ def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tu
         network = create(name, img_size=size, **options)
     except TypeError:  # convolutional models take any size and have no such argument
         network = create(name, **options)
-    network.features = network.num_features  # type: ignore[assignment]
-    published = network.pretrained_cfg
+    network.features = network.num_features
+    published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))

@@ -2,10 +2,12 @@
 
 from unconfound.evaluation.embed import Embeddings as Embeddings
 from unconfound.evaluation.embed import embed as embed
+from unconfound.evaluation.evaluate import evaluate as evaluate
 from unconfound.evaluation.figures import Evaluation as Evaluation
 from unconfound.evaluation.figures import Figure as Figure
 from unconfound.evaluation.figures import read_evaluation as read_evaluation
 from unconfound.evaluation.figures import write_evaluations as write_evaluations
+from unconfound.evaluation.knn import knn_predict as knn_predict
 from unconfound.evaluation.probe import LinearProbe as LinearProbe
 from unconfound.evaluation.probe import fit_probe as fit_probe
 from unconfound.evaluation.table import evaluation_table as evaluation_table

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -119,7 +118,7 @@ def _curves(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Markup]
         if entry.curves is None or "step" not in entry.curves:
             continue
         finite = entry.curves.replace([np.inf, -np.inf], np.nan)
-        numeric = [name for name in finite if pd.api.types.is_numeric_dtype(finite[name])]
+        numeric = [str(name) for name in finite.select_dtypes("number")]
         # The loss first, the rest in the order in which the method logs them.
         columns = sorted((name for name in numeric if name not in NO_CURVE), key=lambda name: name != "loss")
         columns = [name for name in columns if finite[name].notna().any()][:CURVES]

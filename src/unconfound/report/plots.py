@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -30,7 +31,7 @@ COLOURS = {
 }
 INK, MUTED, LINE, ACCENT, PAGE = COLOURS
 DASHES = ("-", "--", ":", "-.")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "unconfound",
     "text.parse_math": False,
@@ -65,7 +66,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
                 [low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3
             )
             shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-            plain = {
+            plain: dict[str, Any] = {
                 "transform": axes.get_yaxis_transform(),
                 "bbox": {"facecolor": PAGE, "edgecolor": "none", "pad": 1},
             }
@@ -154,7 +155,8 @@ def map_plot(
             )
         )
         if named and colour >= 0:
-            x, y = _free_place(*np.median(placed[rows], axis=0), taken, width=size, height=height)
+            x, y = np.median(placed[rows], axis=0).tolist()
+            x, y = _free_place(x, y, taken, width=size, height=height)
             names.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, _short(name)))
     return Markup('<svg class="map" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         size, height, label, Markup("").join(dots + names)
