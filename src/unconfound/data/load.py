@@ -80,8 +80,13 @@ class DataOptions:
             raise ValueError(f"image_size must be at least 8 pixels, got {self.image_size}")
 
 
-def load(options: DataOptions) -> Dataset:
+def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> Dataset:
     """Read a data set by its name or path.
+
+    Args:
+        options: what and how.
+        restore: `Dataset.restore` of the data that an encoder was trained on, to read new data the same way: images get
+            the same size and channels, the columns of a table the same encoding.
 
     Raises:
         FileNotFoundError: nothing is there.
