@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.report import sentences
+
+
+def figure(value, half=0.02):
+    return Figure(value, value - half, value + half, 500)
+
+
+def judged(name, gap=None, *, same=0.9, half=0.02):
+    tests = {"original": {"linear_probe": figure(0.9)}, "mixed-same": {"linear_probe": figure(same)}}
+    return Evaluation(name, tests, background={} if gap is None else {"background_gap": figure(gap, half)})
+
+
+def say(*evaluations, classes=10):
+    return sentences(evaluations, classes=classes, primary="original")
+
+
+def test_losses_are_ranked_and_told_with_their_intervals():
+    measured, meaning = say(judged("low", 0.05), judged("high", 0.312), judged("middle", 0.2))
+    assert measured.endswith(
+        "falls by 31.2 points [29.2, 33.2] for “high”, by 20.0 points [18.0, 22.0] for “middle” "
+        "and by 5.0 points [3.0, 7.0] for “low”."
+    )
+    assert meaning == "So “high”, “middle” and “low” lean on the background; “high” leans most."
+
+
+def test_an_interval_that_holds_zero_shows_nothing():
+    assert say(judged("a", 0.01))[1] == "So no reliance could be shown for “a” (its interval holds 0)."
+    assert (
+        "“a” leans on the background; no reliance could be shown for “b”"
+        in say(judged("a", 0.1), judged("b", 0.0))[1]
+    )
+
+
+def test_a_negative_gap_is_a_gain():
+    measured, meaning = say(judged("a", -0.1), judged("b", -0.2), judged("c", 0.1))
+    assert "falls by 10.0 points [8.0, 12.0] for “c”, rises by 10.0 points [8.0, 12.0] for “a”" in measured
+    assert "and by 20.0 points [18.0, 22.0] for “b”" in measured
+    assert "“a” and “b” do better on random scenes" in meaning
+
+
+def test_overlapping_intervals_are_not_told_apart():
+    assert "which of them leans most is not settled" in say(judged("a", 0.2), judged("b", 0.19))[1]
+    assert "“a” leans more than “c”" in say(judged("a", 0.2), judged("b", 0.19), judged("c", 0.1))[1]
+    assert say(judged("a", 0.3), judged("b", 0.1))[1].endswith("“a” leans more.")
+
+
+def test_an_encoder_at_chance_proves_nothing():
+    meaning = say(judged("a", 0.05, same=0.11), judged("b", 0.0))[1]
+    assert "“a” is no better than chance, so its gap says nothing" in meaning
+    assert "“a” lean" not in meaning
+
+
+def test_many_encoders_are_told_by_their_extremes():
+    measured, meaning = say(*(judged(f"e{i}", 0.1 + i / 50) for i in range(9)))
+    assert "for “e8” and by 10.0 points [8.0, 12.0] for “e0” (the other 7 lie in between)" in measured
+    assert "9 encoders" in meaning
+
+
+def test_groups_speak_where_no_background_is_known():
+    evaluation = Evaluation(
+        "a",
+        {"test": {"linear_probe": figure(0.9), "worst_group": figure(0.5)}},
+        {"test": {"men": figure(0.5), "women": figure(0.95)}},
+    )
+    measured, meaning = sentences([evaluation], classes=2, primary="test")
+    assert (
+        "“a” is right on 50.0 % [48.0, 52.0] of its worst group (“men”) against 90.0 % [88.0, 92.0]"
+        in measured
+    )
+    assert "does not hold in the worst group of “a”" in meaning
+    even = Evaluation("b", {"test": {"linear_probe": figure(0.9), "worst_group": figure(0.87)}})
+    assert (
+        "no group that “b” fails more than others could be shown"
+        in sentences([even], classes=2, primary="test")[1]
+    )
+
+
+def test_without_groups_it_says_what_was_not_measured():
+    measured, meaning = say(judged("a"))
+    assert measured == "On the test set original, a linear probe is right on 90.0 % [88.0, 92.0] on “a”."
+    assert meaning.startswith("How much it leans on surroundings was not measured")
+    assert "the best two are not told apart" in say(judged("a"), judged("b"))[1]
+    worse = Evaluation("b", {"original": {"linear_probe": figure(0.5)}})
+    assert "“a” is ahead" in say(judged("a"), worse)[1]
+    assert "No linear probe" in say(Evaluation("a", {}))[0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 0.3), st.floats(0, 1)), min_size=1, max_size=7))
+def test_reliance_is_claimed_exactly_where_the_interval_lies_above_zero(drawn):
+    names = [f"m{place}m" for place in range(len(drawn))]
+    evaluations = [
+        judged(n, gap, half=half, same=same) for n, (gap, half, same) in zip(names, drawn, strict=True)
+    ]
+    measured, meaning = say(*evaluations)
+    assert measured.count(". ") == meaning.count(". ") == 0
+    assert measured.endswith(".")
+    assert meaning.endswith(".")
+    leaning = [
+        name
+        for name, (gap, half, same) in zip(names, drawn, strict=True)
+        if gap - half > 0 and same - 0.02 > 0.1
+    ]
+    assert ("on the background" in meaning) == bool(leaning)
+    claim = meaning.partition("on the background")[0] if leaning else ""
+    if len(leaning) <= 4:
+        assert [name for name in names if f"“{name}”" in claim] == leaning
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_number_agrees(count):
+    meaning = say(*(judged(f"e{i}", 0.2) for i in range(count)))[1]
+    assert ("leans on" in meaning) == (count == 1)

@@ -1,0 +1,78 @@
+import pytest
+
+from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.report import Entry, tables
+
+
+def figure(value):
+    return Figure(value, value - 0.01, value + 0.01, 100)
+
+
+def encoder(name, probes, groups=None, **fields):
+    tests = {test: {"linear_probe": figure(value)} for test, value in probes.items()}
+    return Entry(Evaluation(name, tests, {"original": groups or {}}, **fields), {})
+
+
+def marks(row):
+    return [cell.mark for cell in row.cells]
+
+
+def test_the_best_of_a_column_is_marked_where_high_is_good():
+    probes = [{"original": 0.9, "only-background": 0.8}, {"original": 0.7, "only-background": 0.9}]
+    entries = [encoder(name, probe) for name, probe in zip("ab", probes, strict=True)]
+    table = tables.results(entries, tests=["original", "only-background"])
+    assert [marks(row) for row in table.rows] == [["best", ""], ["", ""]]
+    assert table.rows[0].cells[0].text == "90.0"
+    assert table.rows[0].cells[0].interval == "[89.0, 91.0]"
+    assert marks(tables.results(entries[:1], tests=["original"]).rows[0]) == [""]
+
+
+def test_what_was_not_measured_is_a_dash():
+    entries = [encoder("a", {"original": 0.9}, background={"background_gap": figure(0.2)}), encoder("b", {})]
+    table = tables.results(entries, tests=["original"])
+    assert table.columns == ("original", "gap (points)")
+    assert [cell.text for cell in table.rows[1].cells] == ["—", "—"]
+
+
+def test_groups_are_listed_lowest_first_with_each_encoders_worst():
+    entries = [
+        encoder("a", {}, {"x": figure(0.9), "y": figure(0.3)}),
+        encoder("b", {}, {"x": figure(0.5), "z": figure(0.6)}),
+    ]
+    table = tables.groups(entries, test="original")
+    assert [row.name for row in table.rows] == ["y", "x", "z"]
+    assert [marks(row) for row in table.rows] == [["worst", ""], ["", "worst"], ["", ""]]
+    assert tables.groups(entries, test="other") is None
+
+
+def test_the_worst_group_is_among_the_shown_of_many():
+    entries = [encoder("a", {}, {f"g{i}": figure(0.9 - i / 1000) for i in range(100)})]
+    table = tables.groups(entries, test="original")
+    assert len(table.rows) == 24
+    assert "24 of 100 groups" in table.caption
+    assert table.rows[0].name == "g99"
+
+
+def test_facts_and_settings_are_gathered_over_encoders():
+    entries = [
+        Entry(
+            Evaluation("a", {}, settings={"seconds": {"probe": 1.23456}, "neighbours": 5}),
+            {},
+            facts={"epochs": "3"},
+        )
+    ]
+    entries.append(Entry(Evaluation("b", {}), {}))
+    table = tables.facts(entries)
+    assert [cell.text for cell in table.rows[0].cells] == ["3", "—"]
+    table = tables.settings([entry.evaluation for entry in entries])
+    assert [cell.text for cell in table.rows[0].cells] == ["probe 1.235", "—"]
+    assert tables.facts(entries[1:]) is tables.settings([entries[1].evaluation]) is None
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_four_cells_are_there_where_measured(missing):
+    entries = [encoder("a", {}, cells={} if missing else {"full/foreground": figure(0.5)})]
+    table = tables.four_cells(entries)
+    assert (table is None) == missing
+    if table is not None:
+        assert [cell.text for cell in table.rows[0].cells] == ["—", "50.0", "—", "—"]
