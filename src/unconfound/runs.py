@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         ValueError, FileNotFoundError: any mistake in the arguments or the data.
     """
     out = arguments.out or Path("runs") / method
-    # Before the data are read, which may take long.
-    RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite)
+    if int(os.environ.get("RANK", "0")) == 0:
+        # Before the data are read, which may take long; one process only, as it may have begun to write for all.
+        RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite).check()
     choose_device(arguments.training.device)
     dataset = dataset or load(arguments.data)
     kind = METHODS[method]

@@ -71,6 +71,7 @@ def fit(
     batch_size, note = _batch_size(training, len(source), fabric.world_size)
     config = config or {"method": name, "data": {"name": source.name}}
     if fabric.is_global_zero:
+        folder.check()
         folder.start(
             config | {"training": {key: value for key, value in asdict(training).items() if value is not None}}
         )

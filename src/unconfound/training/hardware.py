@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -44,6 +45,8 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     if processes > 1:
         # In each of several phases, the parameters of the others are unused.
         strategy = DDPStrategy(find_unused_parameters=phases > 1, broadcast_buffers=False)
+    # Which precision it is stands in our own line.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=device,
         devices=local,

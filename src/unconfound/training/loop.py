@@ -103,7 +103,7 @@ def train(
                     share = schedule(at.epoch + at.update / updates, epochs=epochs, warmup=options.warmup_epochs)
                     for phase in passes[number]:
                         if at.update % phase.every == 0:
-                            _update(moving, phase, batches, share, step=at.step + 1, fabric=fabric, running=running)
+                            update(moving, phase, batches, share, step=at.step + 1, fabric=fabric, running=running)
                     at = replace(at, update=at.update + 1, step=at.step + 1)
                     progress.advance(len(batches) * batch_size, epoch=at.epoch, loss=running.last_loss)
                     stop = _any_process(listener.stop(), fabric)
@@ -125,7 +125,7 @@ def train(
     return True
 
 
-def _update(
+def update(
     moving: TrainingState,
     phase: Phase,
     batches: list[Batch],
@@ -147,7 +147,7 @@ def _update(
         fabric.clip_gradients(moving.module, optimizer, max_norm=moving.gradient_clip)
     optimizer.step()
     moving.module.zero_grad()  # also what this phase's loss left in the parameters of other phases
-    moving.method.after_update()
+    moving.method.afterupdate()
     if moving.average is not None:
         moving.average.update_parameters(moving.method.encoder)
 

@@ -30,24 +30,30 @@ class RunFolder:
         path: the folder.
         resume: go on with the run that is there, or start it where nothing is.
         overwrite: remove the run that is there, once `start` is called.
-
-    Raises:
-        ValueError: the folder holds something and neither `resume` nor `overwrite` is given, or it holds no run.
     """
 
     def __init__(self, path: Path, *, resume: bool = False, overwrite: bool = False) -> None:
-        if resume and overwrite:
+        self.path = path
+        self.resume = resume
+        self.overwrite = overwrite
+        self.checkpoint = path / "checkpoint" / "state.pt"
+
+    def check(self) -> None:
+        """Refuse a folder that holds something else, before anything is read or changed.
+
+        Raises:
+            ValueError: the folder holds something and neither `resume` nor `overwrite` is given, or it holds no run.
+        """
+        path = self.path
+        if self.resume and self.overwrite:
             raise ValueError("--resume goes on with a run and --overwrite removes it: give one of them")
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is a file: --out takes a folder")
         if path.exists() and any(path.iterdir()):
             if not (path / MARKER).is_file():
                 raise ValueError(f"{path} holds files but no run: choose another --out")
-            if not (resume or overwrite):
+            if not (self.resume or self.overwrite):
                 raise ValueError(f"{path} holds another run: choose another --out, or give --resume or --overwrite")
-        self.path = path
-        self.overwrite = overwrite
-        self.checkpoint = path / "checkpoint" / "state.pt"
 
     def start(self, config: dict[str, Any]) -> None:
         """Write what was asked for and where it runs; a run that goes on must ask for the same.
