@@ -79,8 +79,8 @@ def resized_crop(
 
     Args:
         images: uint8, or float.
-        boxes: top, left, height and width in pixels, inside the image and not empty (which is not checked, as that would
-            wait for the device).
+        boxes: top, left, height and width in pixels, inside the image and not empty (which is not checked, as that
+            would wait for the device).
         size: side of the result in pixels.
         flip: which images to mirror left to right; none by default.
 
