@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from rich.progress import Progress
+from torch import nn
+from toy import CLASSES, confounded, read_background, read_foreground, source
+
+from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.evaluation import evaluate, read_evaluation, write_evaluations
+
+
+def test_an_encoder_that_reads_the_foreground_has_no_gap() -> None:
+    evaluation, _ = evaluate(read_foreground, confounded(), name="foreground")
+    for test in ("original", "mixed-same", "mixed-rand", "only-foreground"):
+        assert evaluation.tests[test]["linear_probe"].value == 1
+        assert evaluation.tests[test]["knn"].value == 1
+        assert evaluation.tests[test]["precision_at_1"].value == 1
+    for gap in evaluation.background.values():
+        assert gap.value == 0
+        assert -0.1 < gap.low < 0 < gap.high < 0.1
+    assert {cell.value for cell in evaluation.cells.values()} == {1}
+
+
+def test_an_encoder_that_reads_the_background_has_a_gap_of_one() -> None:
+    dataset = confounded()
+    evaluation, _ = evaluate(read_background, dataset, name="background")
+    linear = {test: figures["linear_probe"].value for test, figures in evaluation.tests.items()}
+    assert linear["mixed-same"] == 1
+    assert linear["mixed-rand"] == 0
+    matches = float((dataset.tests["original"].groups % 2 == 0).double().mean())
+    assert linear["original"] == linear["only-background"] == pytest.approx(matches)
+    assert set(evaluation.background) == {"background_gap", "background_gap_knn"}
+    for gap in evaluation.background.values():
+        assert gap.value == 1
+        assert 0.9 < gap.low < 1
+        assert gap.high == 1
+    assert evaluation.cells["full/full"].value == pytest.approx(matches)
+    # Without a background this encoder gives every picture the same embedding.
+    assert evaluation.cells["foreground/foreground"].value == pytest.approx(1 / 3)
+
+
+def test_groups_show_which_pictures_fail() -> None:
+    evaluation, _ = evaluate(read_background, confounded(), name="background")
+    groups = evaluation.groups["original"]
+    assert {name: figure.value for name, figure in groups.items()} == {
+        f"{name}, {where} scene": float(where == "own") for name in CLASSES for where in ("own", "other")
+    }
+    assert evaluation.tests["original"]["worst_group"].value == 0
+    # mixed-same holds no picture on another scene: those groups are left out, not 0.
+    assert set(evaluation.groups["mixed-same"]) == {f"{name}, own scene" for name in CLASSES}
+    assert evaluation.tests["mixed-same"]["worst_group"].value == 1
+
+
+def test_everything_is_returned_that_a_report_needs() -> None:
+    dataset = confounded()
+    with Progress(disable=True) as progress:
+        evaluation, embeddings = evaluate(
+            read_foreground, dataset, name="mine", neighbours=3, seed=4, progress=progress
+        )
+        assert progress.finished
+    assert list(embeddings) == ["train", "train-foreground", *dataset.tests]
+    assert len(embeddings["train"]) == 300
+    assert evaluation.name == "mine"
+    assert evaluation.settings["neighbours"] == 3
+    assert evaluation.settings["seed"] == 4
+    assert evaluation.settings["features"] == 3
+    assert evaluation.settings["train_samples"] == 300
+    assert set(evaluation.settings["test_samples"].values()) == {90}
+    assert set(evaluation.settings["probe_strength"]) == {"full", "foreground"}
+    assert set(evaluation.settings["seconds"]) == {"embed", "probe", "knn", "retrieval"}
+
+
+def test_evaluation_survives_its_file(tmp_path) -> None:
+    evaluation, _ = evaluate(read_background, confounded(), name="background")
+    write_evaluations(tmp_path / "evaluation.json", [evaluation], command="evaluate", environment={})
+    assert read_evaluation(tmp_path / "evaluation.json") == [evaluation]
+
+
+def test_module_is_left_as_it_was() -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.BatchNorm1d(16)).train()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    dataset = confounded()
+    for each in (dataset.labelled, dataset.train_foreground, *dataset.tests.values()):
+        each.inputs = each.inputs.float() / 255
+    evaluate(encoder, dataset, name="module")
+    assert encoder.training
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def rows(samples: int = 60, **given) -> MemorySource:
+    labels = torch.arange(samples) % 2
+    inputs = torch.randn(samples, 4, generator=torch.Generator().manual_seed(samples)) + 9 * labels[:, None]
+    return MemorySource(
+        **{
+            "name": "rows",
+            "schema": Schema("tables", (4,), ("no", "yes")),
+            "inputs": inputs,
+            "labels": labels,
+        }
+        | given
+    )
+
+
+def test_rows_without_groups_or_backgrounds_are_judged_by_the_rest() -> None:
+    train = rows()
+    evaluation, embeddings = evaluate(
+        lambda inputs: inputs, Dataset(train, {"test": rows(40)}, labelled=train), name="rows"
+    )
+    assert set(embeddings) == {"train", "test"}
+    assert set(evaluation.tests["test"]) == {
+        "linear_probe",
+        "knn",
+        "precision_at_1",
+        "r_precision",
+        "map_at_r",
+    }
+    assert evaluation.tests["test"]["linear_probe"].value == 1
+    assert evaluation.groups == evaluation.background == evaluation.cells == {}
+    assert evaluation.notes == ()
+
+
+def test_unlabelled_samples_count_nowhere() -> None:
+    train, test = rows(), rows(40)
+    train.labels[::3] = -1
+    test.labels[:10] = -1
+    evaluation, embeddings = evaluate(
+        lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a"
+    )
+    assert evaluation.settings["train_samples"] == 40
+    assert evaluation.tests["test"]["linear_probe"].samples == 30
+    assert len(embeddings["test"]) == 40
+
+
+def test_classes_that_one_side_lacks_are_said() -> None:
+    schema = Schema("tables", (4,), ("no", "yes", "perhaps"))
+    train, test = rows(schema=schema), rows(40, schema=schema)
+    test.labels[:5] = 2
+    test.labels[test.labels == 1] = 0
+    evaluation, _ = evaluate(lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a")
+    assert evaluation.notes == (
+        "test: 5 samples count as wrong, for no training sample is of their class (perhaps)",
+        "test: no samples of class yes",
+    )
+
+
+def test_retrieval_is_left_out_where_there_is_nothing_to_retrieve() -> None:
+    train = rows()
+    evaluation, _ = evaluate(
+        lambda inputs: inputs, Dataset(train, {"test": rows(2)}, labelled=train), name="a"
+    )
+    assert set(evaluation.tests["test"]) == {"linear_probe", "knn"}
+    assert "no two samples share a class" in evaluation.notes[0]
+
+
+def test_bad_input_is_refused() -> None:
+    train = rows()
+    good = Dataset(train, {"test": rows(40)}, labelled=train)
+    with pytest.raises(ValueError, match="rows comes without a test set"):
+        evaluate(lambda inputs: inputs, replace(good, tests={}), name="a")
+    with pytest.raises(ValueError, match=r"rows has no labels.*`embed` works without"):
+        evaluate(lambda inputs: inputs, replace(good, labelled=None), name="a")
+    with pytest.raises(ValueError, match="the test set test has no labels"):
+        evaluate(lambda inputs: inputs, replace(good, tests={"test": rows(labels=None)}), name="a")
+    one = rows(labels=torch.zeros(60, dtype=torch.int64))
+    with pytest.raises(ValueError, match="all 60 labelled samples are of class 0"):
+        evaluate(lambda inputs: inputs, replace(good, labelled=one), name="a")
+    with pytest.raises(ValueError, match="61 neighbours cannot be found among 60"):
+        evaluate(lambda inputs: inputs, good, name="a", neighbours=61)
+    with pytest.raises(ValueError, match="not finite"):
+        evaluate(lambda inputs: inputs / 0, good, name="a")
+
+
+def test_groups_of_one_picture_each_have_wide_intervals() -> None:
+    labels = torch.arange(6) % 3
+    few = {"original": source("few", labels, labels, (labels + torch.arange(6) // 3) % 3)}
+    evaluation, _ = evaluate(read_background, replace(confounded(), tests=few), name="few")
+    for figure in evaluation.groups["original"].values():
+        assert figure.samples == 1
+        assert figure.high - figure.low > 0.7
