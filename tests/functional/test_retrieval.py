@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
+
+from unconfound.functional.retrieval import nearest, retrieval_metrics, retrieval_per_query
+
+
+def naive_scores(similarities, labels):
+    """Precision at 1, R-precision and MAP@R of each query that has something to find, by its definition."""
+    scores = {}
+    for query, row in enumerate(similarities):
+        others = [other for other in range(len(row)) if other != query]
+        relevant = sum(labels[other] == labels[query] for other in others)
+        if relevant == 0:
+            continue
+        ranking = sorted(others, key=lambda other: (-row[other], other))[:relevant]
+        hits = [labels[other] == labels[query] for other in ranking]
+        precisions = [sum(hits[: i + 1]) / (i + 1) if hit else 0.0 for i, hit in enumerate(hits)]
+        scores[query] = (float(hits[0]), sum(hits) / relevant, sum(precisions) / relevant)
+    return scores
+
+
+def draw(seed, *shape, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def check(embeddings, labels, similarities, tile):
+    expected = naive_scores(similarities.tolist(), labels.tolist())
+    scores = retrieval_per_query(embeddings, labels, tile=tile)
+    assert scores.queries.tolist() == sorted(expected)
+    columns = torch.tensor([expected[query] for query in sorted(expected)], dtype=torch.float64).T
+    torch.testing.assert_close(torch.stack(scores[1:]), columns, rtol=0, atol=1e-12)
+    averages = retrieval_metrics(embeddings, labels, tile=tile)
+    assert list(averages) == ["precision_at_1", "r_precision", "map_at_r"]
+    assert list(averages.values()) == pytest.approx(columns.mean(1).tolist(), abs=1e-12)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=5, max_size=40),
+    tile=st.sampled_from([1, 3, 1024]),
+    seed=st.integers(0, 1000),
+)
+def test_scores_equal_their_definition(labels, tile, seed):
+    embeddings = draw(seed, len(labels), 3)
+    unit = embeddings / embeddings.norm(dim=1, keepdim=True)
+    check(embeddings, torch.tensor(labels), unit @ unit.T, tile)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    directions=st.lists(st.integers(0, 2), min_size=5, max_size=30),
+    tile=st.sampled_from([1, 4, 1024]),
+    seed=st.integers(0, 1000),
+)
+def test_ties_go_to_the_lowest_index(directions, tile, seed):
+    # Rows along the axes: all similarities are exactly 0 or 1, and most rows have exact duplicates.
+    embeddings = 3 * torch.eye(3, dtype=torch.float64)[directions]
+    labels = torch.randint(0, 2, (len(directions),), generator=torch.Generator().manual_seed(seed))
+    check(embeddings, labels, (embeddings @ embeddings.T).sign(), tile)
+
+
+@pytest.mark.parametrize("tile", [7, 1024])
+def test_many_rows_and_few_of_a_class(tile):
+    """Rows enough for the search by blocks, classes of unlike size, and a lone row."""
+    labels = torch.cat([torch.arange(80).repeat(3), torch.full((40,), 80), torch.tensor([81])])
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
+    embeddings = draw(1, 82, 4)[labels] + 0.7 * draw(2, len(labels), 4)
+    unit = embeddings / embeddings.norm(dim=1, keepdim=True)
+    check(embeddings, labels, unit @ unit.T, tile)
+
+
+def test_hand_worked_example():
+    # Seen from row 0 (label 0) the others come in the order 1, 2, 3, 4 with labels 0, 1, 0, 1.
+    angles = torch.tensor([0.0, 10, 20, 30, 170]).deg2rad()
+    embeddings = torch.stack([angles.cos(), angles.sin()], dim=1)
+    scores = retrieval_per_query(embeddings, torch.tensor([0, 0, 1, 0, 1]))
+    assert [float(values[0]) for values in scores[1:]] == [1, 0.5, 0.5]
+    # Row 4 has one relevant row, 2, but 3 is nearer.
+    assert [float(values[4]) for values in scores[1:]] == [0, 0, 0]
+
+
+def test_perfect_and_collapsed_embeddings():
+    labels = torch.arange(4).repeat_interleave(5)
+    perfect = retrieval_metrics(torch.eye(4)[labels], labels)
+    assert perfect == {"precision_at_1": 1, "r_precision": 1, "map_at_r": 1}
+    # All equally near: each query finds the rows of the lowest indices, which are those of the first class.
+    collapsed = retrieval_per_query(torch.ones(20, 3), labels)
+    assert collapsed.precision_at_1.tolist() == [1.0] * 5 + [0.0] * 15
+    assert collapsed.r_precision.tolist() == [1.0] * 5 + [0.0] * 15
+
+
+def test_scale_and_precision_do_not_matter():
+    labels = torch.arange(30) % 4
+    embeddings = draw(3, 30, 8, dtype=torch.float32)
+    expected = retrieval_metrics(embeddings, labels)
+    assert retrieval_metrics(embeddings * torch.rand(30, 1).add(0.1), labels) == expected
+    half = embeddings.half()
+    assert retrieval_metrics(half, labels) == retrieval_metrics(half.float(), labels)
+    # Names of classes mean nothing.
+    assert retrieval_metrics(embeddings, 10**9 - 7 * labels) == expected
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("neighbours", [1, 3, 60])
+@pytest.mark.parametrize("tile", [7, 1024])
+def test_nearest_agrees_with_scikit_learn(metric, neighbours, exclude_self, tile):
+    gallery = draw(4, 90, 5) + 3
+    queries = gallery if exclude_self else draw(5, 20, 5) + 3
+    values, indices = nearest(
+        queries, gallery, neighbours=neighbours, metric=metric, exclude_self=exclude_self, tile=tile
+    )
+    search = NearestNeighbors(n_neighbors=neighbours, metric=metric, algorithm="brute").fit(gallery.numpy())
+    distances, expected = search.kneighbors(None if exclude_self else queries.numpy())
+    assert indices.tolist() == expected.tolist()
+    ours = 1 - values if metric == "cosine" else values
+    torch.testing.assert_close(ours, torch.from_numpy(distances), rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    points=st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 1)), min_size=2, max_size=60),
+    neighbours=st.integers(1, 60),
+    tile=st.sampled_from([1, 5, 1024]),
+)
+def test_equally_near_rows_come_in_the_order_of_their_indices(points, neighbours, tile):
+    gallery = torch.tensor(points, dtype=torch.float64)
+    gallery = torch.cat([gallery, -gallery])  # centred, so that distances are exact
+    neighbours = min(neighbours, len(gallery))
+    values, indices = nearest(gallery, gallery, neighbours=neighbours, metric="euclidean", tile=tile)
+    for query, row in enumerate(gallery.tolist()):
+        squares = [sum((a - b) ** 2 for a, b in zip(row, other, strict=True)) for other in gallery.tolist()]
+        expected = sorted(range(len(squares)), key=lambda other: (squares[other], other))[:neighbours]
+        assert indices[query].tolist() == expected
+        assert values[query].tolist() == pytest.approx([math.sqrt(squares[other]) for other in expected])
+
+
+def test_a_query_is_not_its_own_neighbour_but_its_duplicate_is():
+    rows = torch.tensor([[1.0, 2], [1, 2], [5, -1], [1, 2]])
+    values, indices = nearest(rows, rows, neighbours=2, metric="euclidean", exclude_self=True)
+    assert indices[[0, 1, 3]].tolist() == [[1, 3], [0, 3], [0, 1]]
+    assert values[[0, 1, 3]].tolist() == [[0, 0]] * 3
+
+
+def test_distances_of_duplicates_far_from_the_origin_are_zero():
+    rows = draw(6, 40, 16, dtype=torch.float32) + 1000
+    values, indices = nearest(rows, rows, neighbours=1, metric="euclidean")
+    assert values.abs().max() == 0
+    assert indices.squeeze(1).tolist() == list(range(40))
+
+
+def test_nearest_mixes_precisions():
+    values, _ = nearest(torch.eye(2).half(), torch.eye(2).double(), neighbours=1)
+    assert values.dtype == torch.float64
+    assert nearest(torch.eye(2).half(), torch.eye(2).half(), neighbours=1)[0].dtype == torch.float32
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_bad_input_of_retrieval():
+    rows, labels = torch.eye(3), torch.tensor([0, 0, 1])
+    with pytest.raises(ValueError, match="no two of the 3 rows share a label"):
+        retrieval_metrics(rows, torch.arange(3))
+    with pytest.raises(ValueError, match=r"labels must have shape \(3,\), one a row, got \(2,\)"):
+        retrieval_metrics(rows, labels[:2])
+    with pytest.raises(ValueError, match="0 or above, got -1: leave out"):
+        retrieval_metrics(rows, labels - 1)
+    with pytest.raises(ValueError, match=r"got shape \(0, 3\)"):
+        retrieval_metrics(rows[:0], labels[:0])
+    with pytest.raises(ValueError, match="tile must be at least 1 row, got 0"):
+        retrieval_metrics(rows, labels, tile=0)
+    with pytest.raises(ValueError, match="1 of 3 rows hold NaN or infinity, the first is row 2"):
+        retrieval_metrics(torch.tensor([[1.0], [2], [math.nan]]), labels)
+    with pytest.raises(TypeError, match="embeddings must be floating-point"):
+        retrieval_metrics(rows.long(), labels)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_bad_input_of_nearest():
+    rows = torch.eye(3)
+    with pytest.raises(ValueError, match=r"neighbours must be from 1 to 3, .* got 4"):
+        nearest(rows, rows, neighbours=4)
+    with pytest.raises(ValueError, match=r"neighbours must be from 1 to 2, .* got 3"):
+        nearest(rows, rows, neighbours=3, exclude_self=True)
+    with pytest.raises(ValueError, match=r"neighbours must be from 1 to 3, .* got 0"):
+        nearest(rows, rows, neighbours=0)
+    with pytest.raises(ValueError, match="same number of features, got 2 and 3"):
+        nearest(rows[:, :2], rows, neighbours=1)
+    with pytest.raises(ValueError, match="same rows, got 2 and 3"):
+        nearest(rows[:2], rows, neighbours=1, exclude_self=True)
+    with pytest.raises(ValueError, match="'cosine' or 'euclidean', got 'dot'"):
+        nearest(rows, rows, neighbours=1, metric="dot")
+    with pytest.raises(ValueError, match="gallery must be finite"):
+        nearest(rows, rows / 0, neighbours=1)
+    with pytest.raises(ValueError, match="tile must be at least 1 row, got -1"):
+        nearest(rows, rows, neighbours=1, tile=-1)
