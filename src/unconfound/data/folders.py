@@ -88,12 +88,12 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
             f"{f' and {len(beside) - 1:,} more' if len(beside) > 1 else ''}; move them away"
         )
     train, *held_out = (_part(path, top, found) for top in [by_lower[_TRAIN], *tests])
-    names = ["test", *(top.lower() for top in tests[1:])]
+    names = ["test", *(top.lower() for top in tests[1:])] if tests else []
     for part in held_out:
         _check_classes(train, part)
     if tests and tests[0].lower() != "test":
         notes.append(f"the folder {tests[0]} serves as the test set")
-    return Layout(train, dict(zip(names, held_out, strict=bool(tests))), tuple(notes))
+    return Layout(train, dict(zip(names, held_out, strict=True)), tuple(notes))
 
 
 def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
@@ -159,12 +159,13 @@ def _part(root: Path, folder: str, found: list[str]) -> Part:
 
 
 def _check_classes(train: Part, test: Part) -> None:
-    if (train.classes is None) != (test.classes is None) and train.classes is not None:
+    if (train.classes is None) != (test.classes is None):
+        loose, classes = (train, test) if train.classes is None else (test, train)
         raise ValueError(
-            f"{test.folder} holds loose images, {train.folder} class folders: use one form for both"
+            f"{loose.folder} holds loose images, {classes.folder} class folders: use one form for both"
         )
     unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
-    if unknown and train.classes is not None:
+    if unknown:
         raise ValueError(
             f"{test.folder} holds classes that {train.folder} lacks: {', '.join(unknown[:5])}"
             f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}"
