@@ -147,7 +147,7 @@ def update(
         fabric.clip_gradients(moving.module, optimizer, max_norm=moving.gradient_clip)
     optimizer.step()
     moving.module.zero_grad()  # also what this phase's loss left in the parameters of other phases
-    moving.method.afterupdate()
+    moving.method.after_update()
     if moving.average is not None:
         moving.average.update_parameters(moving.method.encoder)
 
