@@ -91,8 +91,8 @@ def adjust_hue(
     chroma = highest - lowest
     # A gray pixel has no hue; with any, it comes back gray.
     angle = (green + blue).sub_(red).sub_(lowest).div_(chroma.clamp_min(1e-12)).add_(1)
-    angle = angle.copysign_(green - blue).add_((6 * shift).view(-1, 1, 1))
-    angle = angle.sub_((angle / 6).round_(), alpha=6)
+    angle = angle.copysign(green - blue) + (6 * shift).view(-1, 1, 1)
+    angle = torch.sub(angle, (angle / 6).round_(), alpha=6)
     shares = (
         (2 - angle.abs()).clamp_(0, 1),
         (-2 - angle).clamp_min_(0).add_(angle.clamp(0, 1)),

@@ -72,20 +72,24 @@ def random_jitter(
     `ColorJitter` draws them. They are neutral where an image is not jittered.
     """
     chosen, positions, keys = numbers.split([1, 4, 4], dim=1)
-    jittered = chosen < probability
-    neutral = numbers.new_tensor([1.0, 1.0, 1.0, 0.0])
-    reach = numbers.new_tensor(strengths)
-    low = torch.maximum(neutral - reach, numbers.new_tensor([0.0, 0.0, 0.0, -0.5]))
-    factors = low + (neutral + reach - low) * positions
-    return torch.where(jittered, factors, neutral), keys
+    factors = []
+    for operation, strength in enumerate(strengths):
+        neutral = 0.0 if operation == HUE else 1.0
+        low = -strength if operation == HUE else max(0.0, 1 - strength)
+        drawn = low + (neutral + strength - low) * positions[:, operation]
+        factors.append(torch.where(chosen[:, 0] < probability, drawn, neutral))
+    return torch.stack(factors, dim=1), keys
 
 
 def hue_position(
     keys: Int[Tensor, "batch 4"] | Float[Tensor, "batch 4"], active: tuple[int, ...]
 ) -> Int[Tensor, " batch"]:
     """Count the operations before each image's hue; 0 where hues are not touched."""
-    others = [operation for operation in active if operation != HUE]
-    return (keys[:, others] < keys[:, HUE:]).sum(1) * (HUE in active)
+    position = torch.zeros_like(keys[:, 0], dtype=torch.long)
+    if HUE in active:
+        for operation in active:
+            position += keys[:, operation] < keys[:, HUE]
+    return position
 
 
 def plan_jitter(
@@ -103,14 +107,13 @@ def plan_jitter(
     blends = [operation for operation in active if operation != HUE]
     shift = factors[:, HUE] if HUE in active else None
     middle = 0 if shift is None else len(blends)
-    position = hue_position(keys, active)[:, None]
-    rank = keys[:, blends].argsort(1).argsort(1)
-    place = (middle - position + rank).T
+    first = middle - hue_position(keys, active)
+    place = first + _columns(keys, blends).argsort(0).argsort(0)
     scale, gray, average = (
         torch.full((middle + len(blends), len(factors)), value, dtype=factors.dtype, device=factors.device)
         for value in (1.0, 0.0, 0.0)
     )
-    chosen = factors[:, blends].T
+    chosen = _columns(factors, blends)
     scale.scatter_(0, place, chosen)
     for operation, weights in ((1, average), (2, gray)):
         if operation in blends:
@@ -124,6 +127,11 @@ def plan_jitter(
         middle=middle,
         operations=len(blends),
     )
+
+
+def _columns(table: Tensor, columns: list[int]) -> Tensor:
+    """Pick columns one by one: a list as an index would be copied to the device, and waited for."""
+    return torch.stack([table[:, column] for column in columns]) if columns else table[:, :0].T
 
 
 def apply_jitter(
