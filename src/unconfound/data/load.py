@@ -12,8 +12,8 @@ from unconfound.data.composer import composition_from
 from unconfound.data.demo import demo
 from unconfound.data.images import image_folder
 from unconfound.data.named import torchvision_set
-from unconfound.data.source import Dataset, MemorySource
-from unconfound.data.swaps import foreground_only, swaps
+from unconfound.data.source import Dataset
+from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
 from unconfound.nearest import nearest_name
 
@@ -107,8 +107,9 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
     if path.is_dir():
         return _folder(path, options)
     if path.suffix in ARRAYS:
-        read = row_arrays if is_rows(path) else image_arrays
-        return with_swaps(read(path, test_share=options.test_share, seed=seed), seed=seed)
+        if is_rows(path):
+            return row_arrays(path, test_share=options.test_share, seed=seed)
+        return with_swaps(image_arrays(path, test_share=options.test_share, seed=seed), seed=seed)
     if path.suffix in TABLES:
         return table(
             path,
@@ -124,14 +125,12 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
 def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
     """Add the background swaps of labelled images that come with masks; other data sets are returned as they are."""
     test = dataset.tests.get("test")
-    masked = [isinstance(part, MemorySource) and part.masks is not None for part in (test, dataset.labelled)]
-    if test is None or dataset.labelled is None or not all(masked) or test.labels is None:
+    if test is None or test.labels is None or dataset.labelled is None:
         return dataset
-    return replace(
-        dataset,
-        tests=swaps(test, seed=seed),
-        train_foreground=foreground_only(dataset.labelled),
-    )
+    masked = in_memory(test), in_memory(dataset.labelled)
+    if masked[0] is None or masked[1] is None:
+        return dataset
+    return replace(dataset, tests=swaps(masked[0], seed=seed), train_foreground=foreground_only(masked[1]))
 
 
 def _folder(path: Path, options: DataOptions) -> Dataset:
