@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -147,7 +148,7 @@ class ImageViews:
         views = torch.empty(2 * batch, channels, self.size, self.size, device=images.device)
         chunk = max(1, (CHUNK_CPU if on_cpu else CHUNK_DEVICE) // views[0].numel())
         start = 0
-        with torch.autocast(images.device.type, enabled=False):
+        with _full_precision(images.device.type):
             for group in groups:
                 for first in range(start, start + group.count, chunk):
                     rows = slice(first, min(first + chunk, start + group.count))
@@ -172,9 +173,8 @@ class ImageViews:
     def _alike(self, numbers: Tensor, channels: int) -> tuple[Tensor, list[_Group]]:
         """Views sorted into groups that take the same steps, so that no step is made in vain."""
         _, _, jitter, gray, blur = numbers.split(NUMBERS, dim=1)
-        key = 2 * (gray[:, 0] < self.grayscale_probability) * (channels == 3) + (
-            blur[:, 0] < self.blur_probability
-        )
+        key = 2 * (gray[:, 0] < self.grayscale_probability) * (channels == 3)
+        key += blur[:, 0] < self.blur_probability
         active = self._operations(channels)
         if active:
             jittered = jitter[:, 0] < self.jitter_probability
@@ -218,6 +218,12 @@ class ImageViews:
             sigma = torch.where(plan.blurred[rows], plan.sigma[rows], 1e-6)
             views = gaussian_blur(views, sigma, kernel=2 * max(1, self.size // 20) + 1)
         return views.clamp_(0, 1)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[object]:
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
 
 
 def _check_size(size: int, *, blur: float) -> None:
