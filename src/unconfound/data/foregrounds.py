@@ -120,13 +120,13 @@ def _resized(
     in two calls, with the same bits as one by one.
     """
     count, channels, height, width = images.shape
-    rows = _narrowed(images.numpy().reshape(-1, width), shape[1]).reshape(-1, height, shape[1])
-    columns = _narrowed(rows.transpose(0, 2, 1).reshape(-1, height), shape[0])
+    rows = _resized_lines(images.numpy().reshape(-1, width), shape[1]).reshape(-1, height, shape[1])
+    columns = _resized_lines(rows.transpose(0, 2, 1).reshape(-1, height), shape[0])
     resized = columns.reshape(count, channels, shape[1], shape[0]).transpose(0, 1, 3, 2)
     return torch.from_numpy(np.ascontiguousarray(resized))
 
 
-def _narrowed(lines: UInt8[ndarray, "lines _"], width: int) -> UInt8[ndarray, "lines width"]:
+def _resized_lines(lines: UInt8[ndarray, "lines _"], width: int) -> UInt8[ndarray, "lines width"]:
     """Resize each line of pixels by itself."""
     size = (width, len(lines))
     return np.asarray(Image.fromarray(np.ascontiguousarray(lines)).resize(size, Image.Resampling.BICUBIC))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from unconfound.data.table_files import read_frame
+
+ROWS = [["age", "colour"], ["3", "red"], ["4", "blue"]]
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ", "])
+def test_delimiters_are_found(tmp_path: Path, delimiter: str) -> None:
+    text = "\n".join(delimiter.join(row) for row in ROWS)
+    frame, notes = read_frame(written(tmp_path / "table.csv", text))
+    assert frame.columns.tolist() == ROWS[0]
+    assert frame["age"].tolist() == [3, 4]
+    assert frame["colour"].tolist() == ["red", "blue"]
+    assert notes == []
+
+
+def test_packed_marked_and_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress('\ufeff"age, in years; rounded";colour\n3;?\n;red\n'.encode()))
+    frame, _ = read_frame(path)
+    assert frame.columns.tolist() == ["age, in years; rounded", "colour"]
+    assert frame.isna().to_numpy().tolist() == [[False, True], [True, False]]
+
+
+def test_parquet_is_read_as_it_was_written(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"age": [3, None], "day": pd.to_datetime(["2020-01-01", "2021-01-01"])}, index=[5, 9]
+    )
+    frame.to_parquet(tmp_path / "table.parquet")
+    read, _ = read_frame(tmp_path / "table.parquet")
+    assert read.index.tolist() == [0, 1]
+    assert read["day"].equals(frame["day"].reset_index(drop=True))
+
+
+def test_a_named_index_is_a_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age": [3, 4]}, index=pd.Index(["a", "b"], name="colour"))
+    frame.to_parquet(tmp_path / "table.parquet")
+    assert read_frame(tmp_path / "table.parquet")[0].columns.tolist() == ["colour", "age"]
+
+
+def test_row_numbers_are_left_out(tmp_path: Path) -> None:
+    pd.DataFrame({"age": [3, 4]}).to_csv(tmp_path / "table.csv")
+    frame, notes = read_frame(tmp_path / "table.csv")
+    assert frame.columns.tolist() == ["age"]
+    assert "row numbers" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "is empty"),
+        ("age,colour\n", "0 rows"),
+        ("age,colour,age\n1,2,3\n", "more than one column named 'age'"),
+        ("age,colour\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("age,colour\n1,2,3\n1,2,3\n", "cannot be read as a table"),
+    ],
+)
+def test_doubtful_files(tmp_path: Path, text: str, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        read_frame(written(tmp_path / "table.csv", text))
+
+
+@pytest.mark.parametrize("name", ["table.parquet", "table.csv.gz", "table.csv"])
+def test_damaged_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x1f\x8b\xff\x00\xfe\x80" * 9)
+    with pytest.raises(ValueError, match="cannot be read as a table"):
+        read_frame(tmp_path / name)
+
+
+def test_no_table(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no table at"):
+        read_frame(tmp_path / "absent.csv")
+    with pytest.raises(ValueError, match="is no table: expected"):
+        read_frame(written(tmp_path / "table.xlsx", "a,b\n1,2\n"))

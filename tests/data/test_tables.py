@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from unconfound.data import Dataset
+from unconfound.data.tables import table
+
+
+def people(rows: int = 200, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "age": rng.integers(20, 60, rows),
+            "work": rng.choice(["office", "field", "home"], rows),
+            "sex": rng.choice(["Female", "Male"], rows),
+            "income": rng.choice(["<=50K", ">50K"], rows, p=[0.75, 0.25]),
+        }
+    )
+
+
+def saved(frame: pd.DataFrame, folder: Path, name: str = "people.csv") -> Path:
+    frame.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def test_features_labels_groups_and_names(tmp_path: Path) -> None:
+    frame = people()
+    dataset = table(saved(frame, tmp_path), label="income", group="sex")
+    assert dataset.restore["columns"] == ["age", "work=field", "work=home", "work=office"]
+    schema = dataset.train.schema
+    assert schema.modality == "tables"
+    assert schema.shape == (4,)
+    assert schema.classes == ("<=50K", ">50K")
+    assert schema.groups == (
+        "income=<=50K, sex=Female",
+        "income=<=50K, sex=Male",
+        "income=>50K, sex=Female",
+        "income=>50K, sex=Male",
+    )
+    rows = [int(name) for source in (dataset.train, dataset.tests["test"]) for name in source.names]
+    assert sorted(rows) == list(range(200))
+    assert len(dataset.tests["test"]) == pytest.approx(40, abs=1)
+    train_rows = [int(name) for name in dataset.train.names]
+    low, high = frame["age"][train_rows].min(), frame["age"][train_rows].max()
+    for source in (dataset.train, dataset.tests["test"]):
+        batch = next(source.batches([torch.arange(len(source))]))
+        for sample, name in enumerate(source.names):
+            person = frame.iloc[int(name)]
+            assert batch.inputs[sample, 0].item() == pytest.approx(
+                (person["age"] - low) / (high - low), abs=1e-6
+            )
+            assert (
+                dataset.restore["columns"][1 + int(batch.inputs[sample, 1:].argmax())]
+                == f"work={person['work']}"
+            )
+            assert schema.classes[batch.labels[sample]] == person["income"]
+            assert schema.groups[batch.groups[sample]] == f"income={person['income']}, sex={person['sex']}"
+    assert any("'sex' makes the groups" in note for note in dataset.train.notes)
+
+
+def test_a_stored_encoding_reads_new_files(tmp_path: Path) -> None:
+    dataset = table(saved(people(), tmp_path), label="income", group="sex")
+    stored = json.loads(json.dumps(dataset.restore))["encoding"]
+    whole = table(saved(people(), tmp_path), encoding=stored)
+    assert whole.tests == {}
+    assert len(whole.train) == 200
+    for source in (dataset.train, dataset.tests["test"]):
+        batch = next(source.batches([torch.arange(len(source))]))
+        rows = torch.tensor([int(name) for name in source.names])
+        assert whole.train.inputs[rows].equal(batch.inputs)
+        assert whole.train.labels[rows].equal(batch.labels)
+        assert whole.train.groups[rows].equal(batch.groups)
+    # Other columns in another order, without label and group: the same features.
+    shuffled = people().assign(extra=1)[["extra", "work", "age"]]
+    bare = table(saved(shuffled, tmp_path, "new.csv"), encoding=stored)
+    assert bare.train.inputs.equal(whole.train.inputs)
+    assert bare.train.labels is None
+    assert bare.train.groups is None
+    assert bare.labelled is None
+    strange = people().replace({"income": {">50K": ">100K"}})
+    odd = table(saved(strange, tmp_path, "odd.csv"), encoding=stored)
+    assert ((odd.train.labels == -1) == torch.tensor((strange["income"] == ">100K").to_numpy())).all()
+    assert any("unknown in training" in note for note in odd.train.notes)
+    with pytest.raises(ValueError, match="lacks the columns work"):
+        table(saved(people()[["age"]], tmp_path, "short.csv"), encoding=stored)
+
+
+def test_rows_without_a_label_or_group(tmp_path: Path) -> None:
+    frame = people()
+    frame.loc[:19, "income"] = None
+    frame.loc[10:29, "sex"] = None
+    dataset = table(saved(frame, tmp_path), label="income", group="sex")
+    assert (dataset.train.labels == -1).sum() == 20
+    assert (dataset.tests["test"].labels >= 0).all()
+    assert len(dataset.labelled) == len(dataset.train) - 20
+    assert (dataset.labelled.labels >= 0).all()
+    for source in (dataset.labelled, dataset.tests["test"]):
+        for name, group in zip(source.names, source.groups.tolist(), strict=True):
+            assert dataset.train.schema.groups[group].endswith("sex=missing") == (10 <= int(name) < 30)
+    assert any("'income': 20 of 200 rows have no value" in note for note in dataset.train.notes)
+
+
+def test_without_label_and_group(tmp_path: Path) -> None:
+    dataset = table(saved(people(), tmp_path))
+    assert dataset.train.labels is None
+    assert dataset.train.groups is None
+    assert dataset.labelled is None
+    assert len(dataset.train) == 160
+    only_group = table(saved(people(), tmp_path), group="sex")
+    assert only_group.train.schema.groups == ("sex=Female", "sex=Male")
+    assert only_group.train.groups.unique().tolist() == [0, 1]
+    assert table(saved(people(), tmp_path), test_share=0.0).tests == {}
+
+
+@pytest.mark.parametrize("values", [[10, 9, 2], [True, False], [0.5, 1.5], ["b", "a"]])
+def test_classes_are_in_their_own_order(tmp_path: Path, values: list) -> None:
+    frame = people().assign(kind=pd.Series(np.resize(values, 200)).astype(object))
+    frame.loc[0, "kind"] = None
+    dataset = table(saved(frame, tmp_path), label="kind")
+    assert dataset.train.schema.classes == tuple(str(value) for value in sorted(values))
+
+
+def test_the_encoding_ignores_test_rows(tmp_path: Path) -> None:
+    path = saved(people(), tmp_path)
+    first = table(path, label="income")
+    frame = people()
+    frame.loc[[int(name) for name in first.tests["test"].names], ["age", "work"]] = [1000, "moon"]
+    second = table(saved(frame, tmp_path), label="income")
+    assert second.restore == first.restore
+    assert any("unknown categories (moon)" in note for note in second.train.notes)
+
+
+def test_the_seed_splits(tmp_path: Path) -> None:
+    path = saved(people(), tmp_path)
+    first, again, other = (table(path, label="income", seed=seed).train.names for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def read(tmp_path: Path, frame: pd.DataFrame, **options: object) -> Dataset:
+    return table(saved(frame, tmp_path), **options)
+
+
+def test_tables_that_cannot_be_learnt_from(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no label column 'incme': did you mean income"):
+        read(tmp_path, people(), label="incme")
+    with pytest.raises(ValueError, match="no group column 'gender': did you mean"):
+        read(tmp_path, people(), label="income", group="gender")
+    with pytest.raises(ValueError, match="label and group are both 'sex'"):
+        read(tmp_path, people(), label="sex", group="sex")
+    with pytest.raises(ValueError, match="no column besides label and group"):
+        read(tmp_path, people()[["income", "sex"]], label="income", group="sex")
+    with pytest.raises(ValueError, match="label column 'income' is empty"):
+        read(tmp_path, people().assign(income=None), label="income")
+    with pytest.raises(ValueError, match="200 different values in 200 rows: classes are needed"):
+        read(tmp_path, people().assign(price=np.linspace(0, 1, 200)), label="price")
+    with pytest.raises(ValueError, match="50 different values in 200 rows"):
+        read(tmp_path, people().assign(price=np.resize(np.arange(50) / 7, 200)), label="price")
+    with pytest.raises(ValueError, match="holds infinity"):
+        read(tmp_path, people().assign(price=np.resize([1, np.inf], 200)), label="price")
+    with pytest.raises(ValueError, match="column 'age' is infinite in row"):
+        read(tmp_path, people().assign(age=np.inf))
+    with pytest.raises(ValueError, match="test_share is 1"):
+        read(tmp_path, people(), test_share=1.0)
+
+
+def test_adult(data_root: Path, tmp_path: Path) -> None:
+    folder = data_root / "adult"
+    lines = [
+        line for line in (folder / "adult.names").read_text().splitlines() if ":" in line and line[0] != "|"
+    ]
+    header = [*(line.split(":")[0] for line in lines), "income"]
+    path = tmp_path / "adult.csv"
+    path.write_text(", ".join(header) + "\n" + (folder / "adult.data").read_text())
+    dataset = table(path, label="income", group="sex")
+    assert len(dataset.train) + len(dataset.tests["test"]) == 32561
+    assert len(dataset.train.schema.groups) == 4
+    assert "native-country missing" in dataset.restore["columns"]
+    inputs = next(dataset.train.batches([torch.arange(len(dataset.train))])).inputs
+    assert inputs.isfinite().all()
+    assert 0 <= inputs.min() <= inputs.max() <= 1
