@@ -122,7 +122,8 @@ def as_text(column: pd.Series) -> pd.Series:
 
 def places(texts: pd.Series, values: Sequence[str]) -> Int64[ndarray, " rows"]:
     """The place of each text among the values, -1 where it is missing or none of them."""
-    return pd.Index(np.array(values, dtype=object)).get_indexer(texts.to_numpy(object)).astype(np.int64)
+    found = pd.Index(np.array(values, dtype=object)).get_indexer(texts.to_numpy(object))
+    return np.asarray(found, np.int64)
 
 
 def _as_numbers(column: pd.Series) -> pd.Series | None:
