@@ -32,7 +32,20 @@ _HOMES = {
     "load": "data.load",
     "load_encoder": "encoders",
 }
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "DataOptions",
+    "SimCLR",
+    "Supervised",
+    "TrainingOptions",
+    "__version__",
+    "audit",
+    "build_encoder",
+    "embed",
+    "evaluate",
+    "fit",
+    "load",
+    "load_encoder",
+]
 
 
 def __getattr__(name: str) -> Any:
