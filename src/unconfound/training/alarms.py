@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,11 +24,14 @@ def embedding_health(embeddings: Float[Tensor, "samples features"]) -> dict[str,
             sqrt(features): 1 where directions are spread evenly, 0 where all embeddings point the same way.
         effective_rank: exponential of the entropy of the normalised singular values of the centred embeddings (Roy and
             Vetterli, "The effective rank", 2007), from 1 to min(samples, features); 0 where all are equal.
+        Both are NaN where an embedding holds NaN or infinity.
     """
+    if not torch.isfinite(embeddings).all():
+        return {"embedding_deviation": math.nan, "effective_rank": math.nan}
     directions = F.normalize(embeddings.double(), dim=1)
     deviation = directions.std(0, correction=0).mean() * directions.shape[1] ** 0.5
     values = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(0))
-    if not torch.isfinite(values).all() or values.sum() <= 1e-12:
+    if values.sum() <= 1e-12:
         return {"embedding_deviation": float(deviation), "effective_rank": 0.0}
     shares = values / values.sum()
     entropy = -torch.special.xlogy(shares, shares).sum()
@@ -39,6 +44,7 @@ def collapse_alarm(health: dict[str, float], *, step: int) -> str | None:
     if deviation >= 0.02 and rank >= 1.5:
         return None
     what = "all embeddings point the same way" if deviation < 0.02 else "the embeddings lie on one line"
+    what = "the embeddings hold NaN or infinity" if math.isnan(deviation) else what
     return (
         f"collapse at step {step:,}: {what} (deviation {deviation:.3f} of 1, effective rank {rank:.1f}). "
         "Try a lower learning rate, a larger batch, or another temperature"
