@@ -1,0 +1,120 @@
+"""Tiny data and networks that the tests of training share."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.encoders import Encoder, build_encoder
+from unconfound.training import TrainingOptions
+from unconfound.training.hardware import make_fabric
+from unconfound.training.loop import Listener
+
+QUIET = {"device": "cpu", "precision": "32", "warmup_epochs": 0.0}
+
+
+def image_source(samples=64, *, size=8, classes=2):
+    """Noise in uint8 whose colour tells the class."""
+    generator = torch.Generator().manual_seed(5)
+    labels = torch.arange(samples) % classes
+    inputs = torch.randint(0, 120, (samples, 3, size, size), generator=generator)
+    inputs[torch.arange(samples), labels % 3] += 100
+    names = tuple("abcdefgh"[:classes])
+    return MemorySource("toys", Schema("images", (3, size, size), names), inputs.to(torch.uint8), labels)
+
+
+def row_source(samples=64, *, columns=6):
+    """Rows in float64 whose first columns' signs tell the class."""
+    generator = torch.Generator().manual_seed(6)
+    inputs = torch.randn(samples, columns, generator=generator, dtype=torch.float64)
+    return MemorySource("rows", Schema("tables", (columns,), ("no", "yes")), inputs, (inputs[:, 0] > 0).long())
+
+
+def dataset_of(source):
+    return Dataset(train=source, tests={"test": source}, labelled=None if source.labels is None else source)
+
+
+def convnet(source, *, width=4, depth=2, seed=0) -> Encoder:
+    torch.manual_seed(seed)
+    return build_encoder("convnet", source.schema, width=width, depth=depth)
+
+
+class Sums(torch.nn.Module):
+    """A linear map without BatchNorm, for sums that can be done by hand."""
+
+    def __init__(self, columns, features):
+        super().__init__()
+        self.features = features
+        self.linear = torch.nn.Linear(columns, features)
+
+    def forward(self, rows):
+        return self.linear(rows.flatten(1))
+
+
+def linear_encoder(columns=6, features=5, *, seed=0) -> Encoder:
+    torch.manual_seed(seed)
+    architecture = {"name": "mlp", "shape": [columns], "modality": "tables"}
+    network = Sums(columns, features)
+    return Encoder(network, architecture=architecture, mean=torch.zeros(columns), deviation=torch.ones(columns))
+
+
+def options(**changes) -> TrainingOptions:
+    return TrainingOptions(**{**QUIET, "epochs": 2, "batch_size": 16, **changes})
+
+
+def fabric_for(method, training: TrainingOptions) -> Fabric:
+    return make_fabric(training, phases=len(method.phases()))
+
+
+class Recorder:
+    """A listener that keeps all it is told, and asks to stop after `stop_after` questions."""
+
+    def __init__(self, *, stop_after=None):
+        self.saved, self.rows, self.alarms, self.asked = [], [], [], 0
+        self.stop_after = stop_after
+        self.listener = Listener(
+            save=lambda position, state: self.saved.append((position, copied(state))),
+            row=self.rows.append,
+            alarm=self.alarms.append,
+            stop=self._stop,
+        )
+
+    def _stop(self):
+        self.asked += 1
+        return self.asked == self.stop_after
+
+
+def copied(tree):
+    if isinstance(tree, torch.Tensor):
+        return tree.clone()
+    if isinstance(tree, dict):
+        return {key: copied(value) for key, value in tree.items()}
+    return [copied(value) for value in tree] if isinstance(tree, list | tuple) else tree
+
+
+def same(first, second) -> bool:
+    """Equal bit for bit."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first, second)
+    return first == second
+
+
+def weights(method) -> dict[str, torch.Tensor]:
+    return copied(dict(method.state_dict()))
+
+
+def metrics(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def checkpoint(run: Path):
+    return torch.load(run / "checkpoint" / "state.pt", weights_only=True)
