@@ -130,7 +130,13 @@ def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
     masked = in_memory(test), in_memory(dataset.labelled)
     if masked[0] is None or masked[1] is None:
         return dataset
-    return replace(dataset, tests=swaps(masked[0], seed=seed), train_foreground=foreground_only(masked[1]))
+    try:
+        tests = swaps(masked[0], seed=seed)
+    except ValueError as error:
+        # Too few images to swap among is no reason not to train on them.
+        dataset.train.notes = (*dataset.train.notes, f"no backgrounds are swapped: {error}")
+        return dataset
+    return replace(dataset, tests=tests, train_foreground=foreground_only(masked[1]))
 
 
 def _folder(path: Path, options: DataOptions) -> Dataset:

@@ -135,9 +135,11 @@ def build_encoder(
 def describe(encoder: Encoder) -> str:
     """Say in one line what an encoder is: its name, stem, number of weights and width."""
     name, shape = encoder.architecture["name"], encoder.architecture["shape"]
-    stem = f" with the {stem_for(min(shape[1:]))} stem (chosen by the image size {shape[1]} x {shape[2]})"
+    stem = ""
+    if name.startswith("resnet") and name in OWN_IMAGE_ENCODERS:
+        stem = f" with the {stem_for(min(shape[1:]))} stem (for images of {shape[1]} x {shape[2]})"
     weights = sum(parameter.numel() for parameter in encoder.parameters())
-    return f"{name}{stem if name.startswith('resnet') else ''}, {weights:,} weights, {encoder.features} features"
+    return f"{name}{stem}, {weights:,} weights, {encoder.features} features"
 
 
 def _check_fit(name: str, schema: Schema, *, pretrained: bool, sizes: dict[str, int]) -> None:

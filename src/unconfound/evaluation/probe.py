@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.logistic import LogisticRegression, Solution
 
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 
@@ -153,26 +151,10 @@ def _moments(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return mean, np.where(constant | (deviation == 0), 1.0, deviation)
 
 
-def _solve(
-    model: LogisticRegression, features: NDArray[np.float64], labels: NDArray[np.int64], strength: float
-) -> list[str]:
-    """Fit the model from where it stands, and say what went wrong."""
-    model.set_params(C=1 / (strength * len(features)))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        model.fit(features, labels)
-    if not any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+def _unless_converged(solution: Solution, strength: float) -> list[str]:
+    if solution.converged:
         return []
     return [
-        f"the linear probe did not converge in {int(model.n_iter_.max())} iterations at strength {strength:g}; "
+        f"the linear probe did not converge in {solution.iterations} iterations at strength {strength:g}; "
         "its accuracy may be too low"
     ]
-
-
-def _softmax_form(model: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One row a class: scikit-learn gives two classes a single row, that of their difference."""
-    if len(model.coef_) > 1:
-        return model.coef_, model.intercept_
-    return np.concatenate([-model.coef_, model.coef_]) / 2, np.concatenate(
-        [-model.intercept_, model.intercept_]
-    ) / 2

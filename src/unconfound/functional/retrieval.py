@@ -14,6 +14,10 @@ from unconfound.functional.similarity import check_rows, check_tile, normalize
 
 # Below this ratio of columns to neighbours a search by blocks does not pay.
 _BLOCKS_PAY = 16
+# Similarities held at a time on CPUs, where those that fit in a cache are searched faster.
+_STRIP_ELEMENTS = 2**21
+# Fewer queries at a time than this make the matrix product slow.
+_STRIP_ROWS = 256
 # Numbers held at a time where rows are compared feature by feature, or ties are broken.
 _CHUNK_ELEMENTS = 2**23
 
@@ -62,7 +66,7 @@ def retrieval_per_query(
     Args:
         embeddings: any scale.
         labels: the class of each row, 0 or above. A row whose label no other carries is no query, but can be found.
-        tile: queries compared with all rows at a time. Memory is O(tile x rows).
+        tile: at most so many queries are compared with all rows at a time. Memory is O(tile x rows).
 
     Raises:
         TypeError: embeddings are not floating-point, or labels not integers.
@@ -82,7 +86,7 @@ def retrieval_per_query(
     rows = normalize(embeddings.detach())
     scores = torch.empty(3, len(queries), dtype=torch.float64, device=rows.device)
     # Queries of classes of like size go together, so that one large class does not make all rankings long.
-    for positions in relevant[queries].argsort().split(tile):
+    for positions in relevant[queries].argsort().split(_strip(rows, tile)):
         asked = queries[positions]
         similarities = rows[asked] @ rows.T
         similarities.scatter_(1, asked[:, None], -torch.inf)
@@ -116,7 +120,7 @@ def nearest(
         neighbours: how many to find, from 1 to the number of gallery rows (without the query itself).
         metric: cosine similarity or Euclidean distance.
         exclude_self: queries and gallery are the same rows, and row i is not its own neighbour. Duplicates of it are.
-        tile: queries compared with the whole gallery at a time. Memory is O(tile x gallery).
+        tile: at most so many queries are compared with the gallery at a time. Memory is O(tile x gallery).
 
     Returns:
         The similarities in descending order, or the distances in ascending order, and the indices of the rows.
@@ -137,8 +141,9 @@ def nearest(
         queries, gallery = queries - centre, gallery - centre
         bias = gallery.square().sum(1) / -2
     values, indices = [], []
-    for start in range(0, len(queries), tile):
-        asked = queries[start : start + tile]
+    step = _strip(gallery, tile)
+    for start in range(0, len(queries), step):
+        asked = queries[start : start + step]
         scores = torch.addmm(bias, asked, gallery.T)
         if exclude_self:
             scores.diagonal(start).fill_(-torch.inf)
@@ -148,6 +153,12 @@ def nearest(
         values.append(value)
         indices.append(index)
     return torch.cat(values), torch.cat(indices)
+
+
+def _strip(gallery: Tensor, tile: int) -> int:
+    if gallery.device.type != "cpu":
+        return tile
+    return min(tile, max(_STRIP_ROWS, _STRIP_ELEMENTS // len(gallery)))
 
 
 def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
