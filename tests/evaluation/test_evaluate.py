@@ -9,6 +9,7 @@ from torch import nn
 from toy import CLASSES, confounded, read_background, read_foreground, source
 
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.demo import demo
 from unconfound.evaluation import evaluate, read_evaluation, write_evaluations
 
 
@@ -181,3 +182,18 @@ def test_groups_of_one_picture_each_have_wide_intervals() -> None:
     for figure in evaluation.groups["original"].values():
         assert figure.samples == 1
         assert figure.high - figure.low > 0.7
+
+
+def test_pixels_of_real_digits_lean_on_background_where_it_tells_the_class() -> None:
+    def encoder(inputs):
+        return nn.functional.avg_pool2d(inputs.float() / 255, 4).flatten(1)
+
+    gaps = {
+        correlation: evaluate(encoder, demo(correlation=correlation, repeats=3), name="pixels")[0].background[
+            "background_gap"
+        ]
+        for correlation in (0.9, 0.1)
+    }
+    assert gaps[0.9].low > 0.2
+    assert gaps[0.1].low < 0.03
+    assert gaps[0.1].value < 0.06

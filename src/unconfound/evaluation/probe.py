@@ -19,7 +19,7 @@ STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 
 @dataclass(frozen=True, eq=False)
 class LinearProbe:
-    """Multinomial logistic regression on standardised embeddings.
+    """A linear classifier of standardised embeddings.
 
     Args:
         mean: of the embeddings it was fitted on.
@@ -67,14 +67,13 @@ def fit_probe(
     validation_share: float = 0.2,
     strengths: Sequence[float] = STRENGTHS,
     tolerance: float = 1e-5,
-    iterations: int = 2000,
+    iterations: int = 1000,
 ) -> LinearProbe:
     """Fit a linear probe, its regularisation chosen on held-out training samples.
 
     The probe minimises mean cross-entropy + strength / 2 x ||weights||^2, the bias unpenalised, over standardised
-    features. scikit-learn's C is 1 / (strength x samples); with two classes, the weights are those of their difference.
-    Every strength is fitted on the same part of the samples, from strong to weak, each starting at the one before;
-    the strength of best accuracy on the rest, the stronger of equals, is fitted again on all.
+    features. Every strength is fitted on the same part of the samples, from strong to weak, each starting at the one
+    before; the strength of best accuracy on the rest, the stronger of equals, is fitted again on all.
 
     Args:
         embeddings: samples without a label (-1) are left out.
@@ -82,7 +81,7 @@ def fit_probe(
         validation_share: the share of each class that is held out, in (0, 1); at least one sample of a class with two
             or more, none of a class with one.
         strengths: to choose from. A single one is taken as it is.
-        tolerance: the largest absolute gradient at which a solve has converged.
+        tolerance: of each solve; see `LogisticRegression.solve`.
         iterations: at most so many a solve; one that stops here without having converged is named in `notes`.
 
     Raises:
@@ -92,41 +91,45 @@ def fit_probe(
         raise ValueError(f"the strengths {tuple(strengths)} must be one or more positive numbers")
     if not 0 < validation_share < 1:
         raise ValueError(f"the validation share {validation_share} is not between 0 and 1; try 0.2")
-    known, targets = embeddings.labelled()
-    features, labels = known.features.double().numpy(), targets.numpy()
-    classes = np.unique(labels)
+    known, labels = embeddings.labelled()
+    classes, targets = labels.unique(return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"all {len(labels)} labelled samples are of class {classes[0]}; a linear probe needs two or more classes"
+            f"all {len(labels)} labelled samples are of class {int(classes)}; a linear probe needs two or more classes"
         )
+    features, positions = known.features.double().numpy(), targets.numpy()
     held_out = stratified_split(targets, share=validation_share, seed=seed).numpy()
-    path, strength, accuracy = sorted(strengths, reverse=True), max(strengths), None
-    notes: list[str] = []
-    model = LogisticRegression(warm_start=True, tol=tolerance, max_iter=iterations)
-    if len(path) > 1 and held_out.any():
+    strength, accuracy, start, notes = max(strengths), None, None, []
+    if len(strengths) > 1 and held_out.any():
         mean, scale = _moments(features[~held_out])
-        fitted, held = (features[~held_out] - mean) / scale, (features[held_out] - mean) / scale
-        for candidate in path:
-            notes += _solve(model, fitted, labels[~held_out], candidate)
-            reached = float((model.predict(held) == labels[held_out]).mean())
+        held = (features[held_out] - mean) / scale
+        model = LogisticRegression(
+            (features[~held_out] - mean) / scale, positions[~held_out], classes=len(classes)
+        )
+        solution = None
+        for candidate in sorted(strengths, reverse=True):
+            solution = model.solve(candidate, start=solution, tolerance=tolerance, iterations=iterations)
+            notes += _unless_converged(solution, candidate)
+            guesses = (held @ solution.weights.T + solution.bias).argmax(axis=1)
+            reached = float((guesses == positions[held_out]).mean())
             if accuracy is None or reached > accuracy:
-                strength, accuracy = candidate, reached
-    elif len(path) > 1:
+                strength, accuracy, start = candidate, reached, solution
+    elif len(strengths) > 1:
         notes.append(
             f"no class has two samples to choose the probe's regularisation on; the strongest, {strength:g}, is used"
         )
     mean, scale = _moments(features)
-    notes += _solve(model, (features - mean) / scale, labels, strength)
-    weights, bias = _softmax_form(model)
+    model = LogisticRegression((features - mean) / scale, positions, classes=len(classes))
+    solution = model.solve(strength, start=start, tolerance=tolerance, iterations=iterations)
     return LinearProbe(
         mean=torch.from_numpy(mean),
         scale=torch.from_numpy(scale),
-        weights=torch.from_numpy(weights),
-        bias=torch.from_numpy(bias),
-        classes=torch.from_numpy(classes),
+        weights=torch.from_numpy(solution.weights),
+        bias=torch.from_numpy(solution.bias),
+        classes=classes,
         strength=strength,
         validation_accuracy=accuracy,
-        notes=tuple(notes),
+        notes=(*notes, *_unless_converged(solution, strength)),
     )
 
 
