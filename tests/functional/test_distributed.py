@@ -46,23 +46,40 @@ def _gather_other_dtypes():
     return gather(torch.arange(3) + 3 * rank), gather(torch.full((1, 2, 2), rank, dtype=torch.uint8)), world()
 
 
+def _everything():
+    return {
+        "nt_xent": _gradients("nt_xent"),
+        "supervised_contrastive": _gradients("supervised_contrastive"),
+        "draw": _draw(),
+        "gather": _gather_other_dtypes(),
+    }
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """Both processes' results; starting them takes seconds, so once for all tests."""
+    return run(_everything, tmp_path_factory.mktemp("ranks"))
+
+
 @pytest.mark.parametrize("which", ["nt_xent", "supervised_contrastive"])
-def test_two_processes_give_the_gradient_of_one(which, tmp_path):
+def test_two_processes_give_the_gradient_of_one(which, ranks):
     expected, loss = _gradients(which)
-    for gradients, other_loss in run(_gradients, tmp_path, which):
+    for rank in ranks:
+        gradients, other_loss = rank[which]
         torch.testing.assert_close(gradients, expected, rtol=0, atol=1e-12)
         torch.testing.assert_close(other_loss, loss, rtol=0, atol=1e-12)
     assert expected.abs().max() > 1e-3
 
 
-def test_two_processes_draw_the_numbers_of_one(tmp_path):
-    ranks = run(_draw, tmp_path)
-    for drawn, expected in zip(zip(*ranks, strict=True), _draw(), strict=True):
-        torch.testing.assert_close(torch.cat(drawn), expected, rtol=0, atol=0)
+def test_two_processes_draw_the_numbers_of_one(ranks):
+    drawn = zip(*[rank["draw"] for rank in ranks], strict=True)
+    for parts, expected in zip(drawn, _draw(), strict=True):
+        torch.testing.assert_close(torch.cat(parts), expected, rtol=0, atol=0)
 
 
-def test_gather_takes_integers_and_keeps_the_order_of_ranks(tmp_path):
-    for rank, (numbers, images, place) in enumerate(run(_gather_other_dtypes, tmp_path)):
+def test_gather_takes_integers_and_keeps_the_order_of_ranks(ranks):
+    for rank, results in enumerate(ranks):
+        numbers, images, place = results["gather"]
         assert numbers.tolist() == [0, 1, 2, 3, 4, 5]
         assert images.shape == (2, 2, 2)
         assert images[:, 0, 0].tolist() == [0, 1]

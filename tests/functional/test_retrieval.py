@@ -68,7 +68,7 @@ def test_ties_go_to_the_lowest_index(directions, tile, seed):
 
 @pytest.mark.parametrize("tile", [7, 1024])
 def test_many_rows_and_few_of_a_class(tile):
-    """Rows enough for the search by blocks, classes of unlike size, and a lone row."""
+    """Classes of unlike size, and a lone row."""
     labels = torch.cat([torch.arange(80).repeat(3), torch.full((40,), 80), torch.tensor([81])])
     labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
     embeddings = draw(1, 82, 4)[labels] + 0.7 * draw(2, len(labels), 4)

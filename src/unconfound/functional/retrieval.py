@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.functional.contrastive import check_labels
 from unconfound.functional.similarity import check_rows, check_tile, normalize
 
-# Below this ratio of columns to neighbours a search by blocks does not pay.
-_BLOCKS_PAY = 16
 # Similarities held at a time on CPUs, where those that fit in a cache are searched faster.
 _STRIP_ELEMENTS = 2**21
 # Fewer queries at a time than this make the matrix product slow.
@@ -179,21 +179,21 @@ def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _largest_in_any_order_of_equals(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    columns = scores.shape[1]
-    if columns < _BLOCKS_PAY * count:
-        values, found = scores.topk(count)
-        return values, found
-    # The `count` largest lie in the `count` blocks of the largest maxima: two short searches in place of a long one.
-    # Block b holds the columns b, b + blocks, b + 2 blocks, ..., so that maxima are taken along contiguous memory.
-    width = math.isqrt(columns // count)
-    blocks = columns // width
-    maxima = scores[:, : blocks * width].unflatten(1, (width, blocks)).amax(1)
-    best = maxima.topk(count, sorted=False).indices
-    offsets = blocks * torch.arange(width, device=scores.device)
-    rest = torch.arange(blocks * width, columns, device=scores.device).expand(len(scores), -1)
-    candidates = torch.cat([(best[:, :, None] + offsets).flatten(1), rest], dim=1)
-    values, places = scores.gather(1, candidates).topk(count)
-    return values, candidates.gather(1, places)
+    if scores.device.type != "cpu":
+        values, columns = scores.topk(count)
+        return values, columns
+    # numpy selects and sorts with vector instructions, several times faster than torch, and lets go of Python's lock.
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(lambda part: _select(part.numpy(), count), scores.chunk(threads))
+        columns = torch.from_numpy(np.concatenate(list(parts)))
+    return scores.gather(1, columns), columns
+
+
+def _select(scores: NDArray[Any], count: int) -> NDArray[np.intp]:
+    columns = np.argpartition(scores, -count, axis=1)[:, -count:]
+    order = np.take_along_axis(scores, columns, axis=1).argsort(axis=1)[:, ::-1]
+    return np.take_along_axis(columns, order, axis=1)
 
 
 def _by_distance(queries: Tensor, gallery: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
