@@ -64,14 +64,14 @@ def blend(
     Brightness, contrast, saturation, grayscale and leaving an image alone are cases of this, so that one pass over a
     batch can do a different one of them to every image.
     """
-    blended = images * scale.view(-1, 1, 1, 1)
-    if gray is not None or average is not None:
-        light = luminance(images)
-        if gray is not None:
-            blended += light * gray.view(-1, 1, 1, 1)
-        if average is not None:
-            blended += light.mean((1, 2, 3), keepdim=True) * average.view(-1, 1, 1, 1)
-    return blended.clamp_(0, 1)
+    if gray is None and average is None:
+        return (images * scale.view(-1, 1, 1, 1)).clamp_(0, 1)
+    light = luminance(images)
+    offset = torch.zeros_like(scale) if average is None else light.mean((1, 2, 3)) * average
+    offset = offset.view(-1, 1, 1, 1)
+    if gray is not None:
+        offset = (light * gray.view(-1, 1, 1, 1)).add_(offset)
+    return torch.addcmul(offset, images, scale.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def adjust_hue(
