@@ -13,7 +13,7 @@ from unconfound.training.options import TrainingOptions
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss is NaN or infinite; the message says since when and what to try."""
+    """The loss or a weight is NaN or infinite; the message says since when and what to try."""
 
 
 def embedding_health(embeddings: Float[Tensor, "samples features"]) -> dict[str, float]:
@@ -51,10 +51,10 @@ def collapse_alarm(health: dict[str, float], *, step: int) -> str | None:
     )
 
 
-def not_finite_message(step: int, epoch: int, *, options: TrainingOptions, precision: str) -> str:
-    """Say since which step the loss is no number, and what to try."""
+def not_finite_message(step: int, epoch: int, *, what: str = "loss", options: TrainingOptions, precision: str) -> str:
+    """Say since which step the loss (or the weights) are no numbers, and what to try."""
     first = "a lower --learning-rate" if precision.startswith("32") else "--precision 32, then a lower --learning-rate"
     return (
-        f"the loss became NaN or infinite at step {step:,} (epoch {epoch + 1}): try {first} "
+        f"the {what} became NaN or infinite at step {step:,} (epoch {epoch + 1}): try {first} "
         f"(now {options.highest_learning_rate:g}), --gradient-clip 1, or look for odd values in the data"
     )

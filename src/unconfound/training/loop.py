@@ -93,6 +93,7 @@ def train(
             if at.data_pass == at.update == 0:
                 seed_update(options.seed, at)
                 method.before_epoch(at.epoch, source)
+                method.train()
             for number in range(at.data_pass, len(passes)):
                 order = epoch_order(len(source), batch_size, seed=options.seed, epoch=at.epoch, data_pass=number)
                 order = order[at.update * options.accumulate : updates * options.accumulate]
@@ -110,7 +111,7 @@ def train(
                     due = stop or time.monotonic() - saved >= options.checkpoint_seconds
                     log = at.step % options.log_every == 0 or at.update == updates
                     if log or due:
-                        _raise_if_not_finite(running, at, options, fabric)
+                        _raise_if_not_finite(running, moving, at, options, fabric)
                     if log:
                         _log(running, at, listener, progress)
                     if due:
@@ -138,17 +139,19 @@ def update(
     """Move the parameters of one phase by the mean gradient of some batches."""
     optimizer = moving.optimizers[phase.name]
     rate = set_learning_rate(optimizer, share)
+    # Also what other phases' losses and before_epoch left in these parameters.
+    moving.module.zero_grad()
     for batch in batches:
         with fabric.no_backward_sync(moving.module, enabled=batch is not batches[-1]):
             result = moving.module(fabric.to_device(batch), phase.name)
             fabric.backward(result.loss / len(batches))
         running.add(phase.name, result, step=step, rate=rate)
     if moving.gradient_clip is not None:
-        fabric.clip_gradients(moving.module, optimizer, max_norm=moving.gradient_clip)
+        # A gradient that is no number is told by `_raise_if_not_finite`, with its step.
+        fabric.clip_gradients(moving.module, optimizer, max_norm=moving.gradient_clip, error_if_nonfinite=False)
     optimizer.step()
-    moving.module.zero_grad()  # also what this phase's loss left in the parameters of other phases
     moving.method.after_update()
-    if moving.average is not None:
+    if moving.average is not None and phase.name in moving.moves_encoder:
         moving.average.update_parameters(moving.method.encoder)
 
 
@@ -179,12 +182,15 @@ def _log(running: RunningMeans, position: Position, listener: Listener, progress
         listener.alarm(message)
 
 
-def _raise_if_not_finite(running: RunningMeans, position: Position, options: TrainingOptions, fabric: Fabric) -> None:
-    bad = running.first_bad_step()
-    if bad is not None:
-        raise NotFiniteError(
-            not_finite_message(bad, position.epoch, options=options, precision=str(fabric.strategy.precision.precision))
-        )
+def _raise_if_not_finite(
+    running: RunningMeans, moving: TrainingState, position: Position, options: TrainingOptions, fabric: Fabric
+) -> None:
+    what, step = "loss", running.first_bad_step()
+    if step is None and not moving.is_finite():
+        what, step = "weights", position.step
+    if step is not None:
+        precision = str(fabric.strategy.precision.precision)
+        raise NotFiniteError(not_finite_message(step, position.epoch, what=what, options=options, precision=precision))
 
 
 def _any_process(flag: bool, fabric: Fabric) -> bool:

@@ -30,7 +30,7 @@ class TrainingOptions:
     accumulate: int = 1
     """batches whose gradients are averaged before an update"""
     ema_decay: float = 0.0
-    """decay a step of the moving average of the encoder's weights that is saved in their place; 0 is off"""
+    """decay an update of the moving average of the encoder's weights that is saved in their place; 0 is off"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto is bf16 (mixed) where the hardware gains from it, else 32"""
     device: str = "auto"

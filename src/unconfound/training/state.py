@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_fabric import Fabric
+from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unconfound.methods import Method
@@ -23,6 +24,7 @@ class TrainingState:
         module: the same, as Fabric wraps it for precision and processes: what the loop calls.
         optimizers: one a phase.
         average: of the encoder's weights, or None.
+        moves_encoder: names of the phases that move the encoder, after which the average follows it.
         gradient_clip: largest norm of a phase's gradient, or None.
     """
 
@@ -30,6 +32,7 @@ class TrainingState:
     module: Any
     optimizers: dict[str, Any]
     average: AveragedModel | None
+    moves_encoder: frozenset[str]
     gradient_clip: float | None
 
     @classmethod
@@ -48,7 +51,13 @@ class TrainingState:
             average = AveragedModel(
                 method.encoder, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True
             )
-        return cls(method, module, optimizers, average, options.gradient_clip)
+        encoder = set(method.encoder.parameters())
+        moves_encoder = frozenset(
+            name
+            for name, optimizer in optimizers.items()
+            if any(not encoder.isdisjoint(group["params"]) for group in optimizer.param_groups)
+        )
+        return cls(method, module, optimizers, average, moves_encoder, options.gradient_clip)
 
     def content(self) -> dict[str, Any]:
         """Return everything as tensors and plain values."""
@@ -65,6 +74,10 @@ class TrainingState:
             optimizer.load_state_dict(content["optimizers"][name])
         if self.average is not None:
             self.average.load_state_dict(content["average"])
+
+    def is_finite(self) -> bool:
+        """Say whether all weights are numbers; waits for the device."""
+        return bool(get_total_norm([parameter.detach() for parameter in self.method.parameters()]).isfinite())
 
     def use_average(self) -> None:
         """Put the moving average, where there is one, in the encoder's place."""
