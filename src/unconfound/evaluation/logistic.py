@@ -7,8 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.float64]
+
+# Products of fewer multiplications run in one thread: they take milliseconds, and on a busy machine threads that wait
+# for each other at every step make the solve tens of times slower.
+_THREADS_PAY = 10**8
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +77,17 @@ class LogisticRegression:
         begin = np.zeros((self.classes, len(scale)))
         if start is not None:
             begin = np.column_stack([start.weights @ self.axes, start.bias]) / scale
-        found = minimize(
-            self._loss,
-            begin.ravel(),
-            args=(scale, strength),
-            jac=True,
-            method="L-BFGS-B",
-            # Below the resolution of float64 the loss cannot fall any further.
-            options={"gtol": tolerance, "ftol": 64 * np.finfo(float).eps, "maxiter": iterations},
-        )
+        small = self.rotated.size * self.classes < _THREADS_PAY
+        with threadpool_limits(1 if small else None, user_api="blas"):
+            found = minimize(
+                self._loss,
+                begin.ravel(),
+                args=(scale, strength),
+                jac=True,
+                method="L-BFGS-B",
+                # Below the resolution of float64 the loss cannot fall any further.
+                options={"gtol": tolerance, "ftol": 64 * np.finfo(float).eps, "maxiter": iterations},
+            )
         solution = found.x.reshape(begin.shape) * scale
         return Solution(solution[:, :-1] @ self.axes.T, solution[:, -1], int(found.nit), bool(found.success))
 
