@@ -18,6 +18,7 @@ from a filled hole or from a wrong outline.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,32 +87,34 @@ def composition(
     def drawn(which: Int64[ndarray, " crops"], split: str, rng: np.random.Generator) -> Tensor:
         return photographs.crops(scenes, which, split=split, size=size, rng=rng)
 
-    groups = [
-        torch.from_numpy(2 * labels + (where != labels)) for labels, where in zip(own, standing, strict=True)
-    ]
+    def groups(labels: Int64[ndarray, " samples"], where: Int64[ndarray, " samples"]) -> Tensor:
+        return torch.from_numpy(2 * labels + (where != labels))
+
     training = _source(
         f"{name}, train",
         train,
         drawn(standing[0], "train", streams[0]),
-        groups=groups[0],
+        groups=groups(own[0], standing[0]),
         classes=classes,
         notes=notes,
     )
     background = drawn(standing[1], "test", streams[1])
     random_scenes = streams[3].integers(len(scenes), size=len(test))
-    backgrounds = {
-        "original": background,
-        "mixed-same": drawn(own[1], "test", streams[2]),
-        "mixed-rand": drawn(random_scenes, "test", streams[3]),
+    # A group says what stands in that picture, so it is another one on another background.
+    pictures = {
+        "original": (background, standing[1]),
+        "mixed-same": (drawn(own[1], "test", streams[2]), own[1]),
+        "mixed-rand": (drawn(random_scenes, "test", streams[3]), random_scenes),
     }
     tests = {
-        key: _source(f"{name}, {key}", test, pixels, groups=groups[1], classes=classes)
-        for key, pixels in backgrounds.items()
+        key: _source(f"{name}, {key}", test, pixels, groups=groups(own[1], where), classes=classes)
+        for key, (pixels, where) in pictures.items()
     }
-    tests["only-foreground"] = foreground_only(tests["original"], name=f"{name}, only-foreground")
+    foregrounds = foreground_only(tests["original"], name=f"{name}, only-foreground")
+    tests["only-foreground"] = replace(foregrounds, groups=None)
     nothing = Foregrounds(test.images, torch.zeros_like(test.masks), test.labels)
     tests["only-background"] = _source(
-        f"{name}, only-background", nothing, background, groups=groups[1], classes=classes
+        f"{name}, only-background", nothing, background, groups=groups(own[1], standing[1]), classes=classes
     )
     return Dataset(
         train=training,
