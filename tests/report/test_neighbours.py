@@ -22,7 +22,7 @@ def test_neighbours_are_ordered_by_cosine_and_leave_the_sample_itself_out():
     )
     data = source(labels)
     embeddings = Embeddings(features, torch.arange(5), data.labels)
-    (query,) = queries(embeddings, data, embeddings, data, torch.tensor([0]), neighbours=3)
+    (query,) = queries(embeddings, data, embeddings, data, torch.tensor([0]), neighbours=3, names=["x"])
     assert query.sample.name == "row 0"
     assert [each.sample.name for each in query.neighbours] == ["row 2", "row 1", "row 4"]
     assert [each.hit for each in query.neighbours] == [False, True, None]
@@ -36,7 +36,7 @@ def test_a_query_from_another_set_leaves_its_own_sample_in_the_gallery_out():
     asked = Embeddings(torch.eye(3), torch.arange(3), data.labels)
     # The gallery lists the samples in another order: positions count, not rows.
     gallery = Embeddings(torch.eye(3)[[2, 1, 0]] + 0.1, torch.tensor([2, 1, 0]), torch.tensor([0, 1, 0]))
-    answers = queries(asked, data, gallery, data, torch.tensor([0, 2]), neighbours=9)
+    answers = queries(asked, data, gallery, data, torch.tensor([0, 2]), neighbours=9, names=["x"])
     assert [{each.sample.name for each in answer.neighbours} for answer in answers] == [
         {"row 1", "row 2"},
         {"row 0", "row 1"},

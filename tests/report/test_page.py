@@ -146,12 +146,15 @@ def test_rows_of_a_table_are_shown_as_numbers(write, table_data, entry):
     assert page.all("img") == []
     assert "row 0 (query)" in page.text
     assert "column 8" in page.text
-    assert "the first 8 of 10 columns" in page.text
+    assert "at most the first 8 columns" in page.text
+    assert "column 9" not in page.text
     assert "By sex" in page.text
 
 
 def test_columns_carry_the_names_that_the_data_gives_them(write, table_data, entry):
-    data = Dataset(table_data.train, table_data.tests, restore={"columns": [f"feature {i}" for i in range(10)]})
+    data = Dataset(
+        table_data.train, table_data.tests, restore={"columns": [f"feature {i}" for i in range(10)]}
+    )
     page = write([entry("mlp", data)], data)
     assert "feature 7" in page.text
     assert "column 1" not in page.text

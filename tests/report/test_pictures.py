@@ -6,8 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.data import MemorySource, Schema
-from unconfound.report.pictures import class_name, data_uri, first_of_classes, samples, value_columns
+from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.report.pictures import (
+    class_name,
+    data_uri,
+    feature_names,
+    first_of_classes,
+    row_values,
+    samples,
+)
 
 
 def decoded(uri):
@@ -54,8 +61,17 @@ def test_samples_carry_their_class_and_name():
         torch.tensor([0, -1]),
         names=["x", "y"],
     )
-    first, second = samples(source, torch.tensor([1, 0]))
-    assert (first.label, first.name, first.values) == ("no label", "y", ("3", "4"))
-    assert (second.label, second.name, second.values) == ("cat", "x", ("1", "2.5"))
+    first, second = samples(source, torch.tensor([1, 0]), names=("age", "height"))
+    assert (first.label, first.name, first.values) == ("no label", "y", {"age": "3", "height": "4"})
+    assert (second.label, second.name, second.values) == ("cat", "x", {"age": "1", "height": "2.5"})
     assert class_name(source, 5) == "5"
-    assert value_columns(source, ["age"]) == ("age", "column 2")
+    assert feature_names(Dataset(source, {})) == ("column 1", "column 2")
+    assert feature_names(Dataset(source, {}, restore={"columns": ["a", "b"]})) == ("a", "b")
+
+
+def test_encoded_columns_are_written_as_a_reader_knows_them():
+    names = ["age", "age missing", "sex=f", "sex=m", "job=a", "job=b", "job missing", "pay"]
+    row = torch.tensor([0.25, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.5])
+    assert row_values(row, names) == {"age": "0.25", "sex": "m", "job": "missing", "pay": "0.5"}
+    row = torch.tensor([0.25, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.5])
+    assert row_values(row, names) == {"age": "missing", "sex": "—", "job": "a", "pay": "0.5"}

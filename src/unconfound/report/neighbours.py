@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,7 @@ def queries(
     chosen: Int[Tensor, " queries"],
     *,
     neighbours: int = 5,
+    names: Sequence[str] = (),
 ) -> list[Query]:
     """Find the nearest neighbours of some samples by the cosine of their embeddings.
 
@@ -50,20 +52,21 @@ def queries(
         gallery_source: where the gallery comes from.
         chosen: positions of the queries in their source.
         neighbours: fewer where the gallery is smaller.
+        names: of the features of a row; not used for images.
     """
     rows = torch.cat([(asked.index == position).nonzero()[:1, 0] for position in chosen])
     # One more than asked for, as the query's own sample may be among them.
     wanted = min(neighbours + 1, len(gallery))
     similarities, found = nearest(asked.features[rows], gallery.features, neighbours=wanted, metric="cosine")
     answers = []
-    for row, query in enumerate(samples(asked_source, asked.index[rows])):
+    for row, query in enumerate(samples(asked_source, asked.index[rows], names=names)):
         others = gallery.index[found[row]] != asked.index[rows[row]]
         kept, alike = found[row][others][:neighbours], similarities[row][others][:neighbours]
         label = -1 if asked.labels is None else int(asked.labels[rows[row]])
         shown = [
             Neighbour(sample, _hit(label, gallery, int(place)), float(similarity))
             for sample, place, similarity in zip(
-                samples(gallery_source, gallery.index[kept]), kept, alike, strict=True
+                samples(gallery_source, gallery.index[kept], names=names), kept, alike, strict=True
             )
         ]
         answers.append(Query(query, tuple(shown)))

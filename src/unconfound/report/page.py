@@ -16,7 +16,7 @@ from unconfound.report import tables
 from unconfound.report.entry import Entry
 from unconfound.report.maps import Colouring, colourings, maps
 from unconfound.report.neighbours import Query, queries
-from unconfound.report.pictures import Sample, first_of_classes, samples, value_columns
+from unconfound.report.pictures import Sample, feature_names, first_of_classes, samples
 from unconfound.report.plots import curve_plot, gap_plot
 from unconfound.report.sentences import sentences
 
@@ -133,6 +133,7 @@ def _curves(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Markup]
 
 def _pictures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[str, Any]:
     source = dataset.tests[primary]
+    names = feature_names(dataset) if source.schema.modality == "tables" else ()
     chosen = first_of_classes(source.labels, len(source), limit=LOOKED_AT)
     swapped = {
         name: words
@@ -141,7 +142,7 @@ def _pictures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[
     }
     shown = swapped if len(swapped) > 1 else {primary: ""}
     looked_at: list[tuple[Sample, ...]] = list(
-        zip(*(samples(dataset.tests[name], chosen) for name in shown), strict=True)
+        zip(*(samples(dataset.tests[name], chosen, names=names) for name in shown), strict=True)
     )
     # A query on a random background shows what the encoder goes by: the thing, or where it stands.
     asking = "mixed-rand" if len(swapped) > 1 and "mixed-rand" in swapped else primary
@@ -149,14 +150,18 @@ def _pictures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[
         (
             entry.name,
             queries(
-                entry.embeddings[asking], dataset.tests[asking], entry.embeddings[primary], source, chosen
+                entry.embeddings[asking],
+                dataset.tests[asking],
+                entry.embeddings[primary],
+                source,
+                chosen,
+                names=names,
             ),
         )
         for entry in entries
         if asking in entry.embeddings and primary in entry.embeddings
     ]
     mapped, coloured = _maps(entries, dataset, primary)
-    columns = dataset.restore.get("columns")
     return {
         "swaps": shown,
         "samples": looked_at,
@@ -164,9 +169,7 @@ def _pictures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[
         "neighbours": found,
         "maps": mapped,
         "colourings": coloured,
-        "value_columns": ()
-        if source.schema.modality == "images"
-        else value_columns(source, columns if isinstance(columns, list) else ()),
+        "value_columns": list(looked_at[0][0].values),
     }
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from unconfound.data import Source
+from unconfound.data import Dataset, Source
 
 SIDE = 96  # pixels: sharp at the size they are shown, small in the file
 LOSSLESS = 48  # up to this side a PNG is as small as a JPEG, and has no artefacts
 SHOWN_COLUMNS = 8
 UNLABELLED = "no label"
+NOTHING = "—"
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,23 @@ class Sample:
         label: the name of its class, or "no label".
         name: its file or row, or its position in the data.
         picture: a data URI; empty for a row of a table.
-        values: the first values of a row of a table; empty for an image.
+        values: the first columns of a row of a table and their values; empty for an image.
     """
 
     label: str
     name: str
     picture: str = ""
-    values: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
-def samples(source: Source, index: Int[Tensor, " chosen"]) -> list[Sample]:
-    """Read some samples of a source, to look at."""
+def samples(source: Source, index: Int[Tensor, " chosen"], *, names: Sequence[str] = ()) -> list[Sample]:
+    """Read some samples of a source, to look at.
+
+    Args:
+        source: images or rows.
+        index: which samples.
+        names: of the features of a row; not used for images.
+    """
     batch = next(iter(source.batches([index])))
     shown = []
     for row, position in enumerate(index.tolist()):
@@ -47,8 +55,8 @@ def samples(source: Source, index: Int[Tensor, " chosen"]) -> list[Sample]:
         if source.schema.modality == "images":
             shown.append(Sample(label, name, picture=data_uri(batch.inputs[row])))
         else:
-            values = tuple(f"{value:.3g}" for value in batch.inputs[row].flatten()[:SHOWN_COLUMNS].tolist())
-            shown.append(Sample(label, name, values=values))
+            values = row_values(batch.inputs[row], names)
+            shown.append(Sample(label, name, values=dict(islice(values.items(), SHOWN_COLUMNS))))
     return shown
 
 
@@ -107,7 +115,25 @@ def data_uri(
     return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
 
 
-def value_columns(source: Source, names: Sequence[str]) -> tuple[str, ...]:
-    """Name the values that `samples` shows of a row: by `names`, or by their position."""
-    shown = min(SHOWN_COLUMNS, source.schema.shape[0])
-    return tuple(names[i] if i < len(names) else f"column {i + 1}" for i in range(shown))
+def feature_names(dataset: Dataset) -> tuple[str, ...]:
+    """Name the features of a row as the data set does, or by their position."""
+    known = dataset.restore.get("columns")
+    width = dataset.train.schema.shape[0]
+    if isinstance(known, list) and len(known) == width:
+        return tuple(str(name) for name in known)
+    return tuple(f"column {place + 1}" for place in range(width))
+
+
+def row_values(row: Float[Tensor, " features"], names: Sequence[str]) -> dict[str, str]:
+    """Write a row by its columns: the features "sex=Female", "sex=Male" and "sex missing" are the one column "sex"."""
+    shown: dict[str, str] = {}
+    for name, value in zip(names, row.tolist(), strict=True):
+        column, equals, category = name.partition("=")
+        flagged = name.removesuffix(" missing")
+        if flagged in shown and flagged != name:
+            shown[flagged] = "missing" if value > 0.5 else shown[flagged]
+        elif equals:
+            shown[column] = category if value > 0.5 else shown.get(column, NOTHING)
+        else:
+            shown[name] = f"{value:.3g}"
+    return shown
