@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError) as error:
         if os.environ.get("UNCONFOUND_TRACEBACK"):
             raise
-        print(f"unconfound: error: {' '.join(str(error).split())}", file=sys.stderr)
+        advice = ""
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            advice = ": free some space, then go on with the same command and --resume"
+        print(f"unconfound: error: {' '.join(str(error).split())}{advice}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("unconfound: stopped", file=sys.stderr)
