@@ -44,9 +44,17 @@ def save_encoder(
     restore: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> None:
-    """Write an encoder's two files into a folder, the description last."""
-    with atomic(folder / "encoder.safetensors") as temporary:
-        save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, temporary)
+    """Write an encoder's two files into a folder, the description last.
+
+    Raises:
+        OSError: a file cannot be written, on a full disk for example.
+    """
+    path = folder / "encoder.safetensors"
+    with atomic(path) as temporary:
+        try:
+            save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, temporary)
+        except SafetensorError as error:
+            raise OSError(f"cannot write {path} ({error})") from error
     card = Card(encoder.architecture, schema, encoder.features, restore or {}, provenance or {})
     write_text(folder / "encoder.json", json.dumps({"format": FORMAT, **asdict(card)}, indent=2) + "\n")
 
@@ -77,7 +85,7 @@ def read_card(folder: Path | str) -> Card:
             restore=values["restore"],
             provenance=values["provenance"],
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error!r}): train the encoder anew") from error
 
 

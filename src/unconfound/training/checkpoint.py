@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import torch
 
@@ -26,9 +25,17 @@ class Position:
 
 
 def save_checkpoint(path: Path, *, method: str, position: Position, state: dict[str, Any]) -> None:
-    """Write a checkpoint atomically: the earlier one is there until the new one is whole."""
+    """Write a checkpoint atomically: the earlier one is there until the new one is whole.
+
+    Raises:
+        OSError: the file cannot be written, on a full disk for example.
+    """
+    content = {"format": FORMAT, "method": method, "position": asdict(position), "state": state}
     with atomic(path) as temporary:
-        torch.save({"format": FORMAT, "method": method, "position": asdict(position), "state": state}, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's writer knows no other
+            raise OSError(f"cannot write {path} ({str(error).splitlines()[0]}): is the disk full?") from error
 
 
 def load_checkpoint(path: Path, *, method: str) -> tuple[Position, dict[str, Any]]:
@@ -36,23 +43,40 @@ def load_checkpoint(path: Path, *, method: str) -> tuple[Position, dict[str, Any
 
     Raises:
         ValueError: the file is truncated or damaged, holds more than tensors and plain values, or belongs to another
-            method.
+            method or version.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        found, position, state = content["method"], Position(**content["position"]), content["state"]
-        if content["format"] != FORMAT:
-            raise ValueError(f"checkpoint {path} has format {content['format']}, this version reads {FORMAT}")
-    except UnpicklingError as error:
+    content = _read(path)
+    if content["format"] != FORMAT:
         raise ValueError(
-            f"checkpoint {path} is damaged, or holds more than tensors and plain values and was not executed: "
-            "start anew with --overwrite"
-        ) from error
-    except (RuntimeError, EOFError, BadZipFile, KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"checkpoint {path} is truncated or damaged: start anew with --overwrite") from error
-    if found != method:
-        raise ValueError(
-            f"checkpoint {path} is of method {found!r}, not {method!r}: name the same method, or start anew "
-            "with --overwrite"
+            f"checkpoint {path} has format {content['format']}, this version of unconfound reads {FORMAT}: go on with "
+            "the version that wrote it, or start anew with --overwrite"
         )
-    return position, state
+    if content["method"] != method:
+        raise ValueError(
+            f"checkpoint {path} is of method {content['method']!r}, not {method!r}: name the same method, or start "
+            "anew with --overwrite"
+        )
+    return Position(**content["position"]), content["state"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        # torch compares no checksums.
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()
+        content: Any = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # what damage raises depends on where it is
+        raise ValueError(_damaged(path)) from error
+    known = {"format", "method", "position", "state"}
+    if not isinstance(content, dict) or (content.get("format", FORMAT) == FORMAT and content.keys() != known):
+        raise ValueError(_damaged(path))
+    return content
+
+
+def _damaged(path: Path) -> str:
+    return (
+        f"checkpoint {path} is truncated or damaged, or holds more than tensors and plain values and was not executed: "
+        "start anew with --overwrite"
+    )

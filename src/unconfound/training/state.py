@@ -68,12 +68,23 @@ class TrainingState:
         }
 
     def load(self, content: dict[str, Any]) -> None:
-        """Take over what `content` returned."""
-        self.method.load_state_dict(content["method"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(content["optimizers"][name])
-        if self.average is not None:
-            self.average.load_state_dict(content["average"])
+        """Take over what `content` returned.
+
+        Raises:
+            ValueError: it comes from another encoder, other phases or another optimizer.
+        """
+        try:
+            self.method.load_state_dict(content["method"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(content["optimizers"][name])
+            if self.average is not None:
+                self.average.load_state_dict(content["average"])
+        except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+            first = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"the checkpoint does not fit this method and its options ({first}): resume with the same ones, or "
+                "start anew with --overwrite"
+            ) from error
 
     def is_finite(self) -> bool:
         """Say whether all weights are numbers; waits for the device."""
