@@ -19,8 +19,10 @@ import torch
 
 from unconfound.files import write_text
 
-# What marks a folder as a run, so that --overwrite never removes anything else.
-MARKER = "config.toml"
+# What marks a folder as a run, so that --overwrite never removes anything else: many a project has a config.toml.
+MARKERS = ("config.toml", "environment.json")
+# What a kill leaves of a file that was being written (see `files.atomic`).
+HALF_WRITTEN = ".*.partial"
 
 
 class RunFolder:
@@ -49,8 +51,8 @@ class RunFolder:
             raise ValueError("--resume goes on with a run and --overwrite removes it: give one of them")
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is a file: --out takes a folder")
-        if path.exists() and any(path.iterdir()):
-            if not (path / MARKER).is_file():
+        if path.exists() and set(path.iterdir()) - set(path.glob(HALF_WRITTEN)):
+            if not all((path / marker).is_file() for marker in MARKERS):
                 raise ValueError(f"{path} holds files but no run: choose another --out")
             if not (self.resume or self.overwrite):
                 raise ValueError(f"{path} holds another run: choose another --out, or give --resume or --overwrite")
@@ -59,13 +61,14 @@ class RunFolder:
         """Write what was asked for and where it runs; a run that goes on must ask for the same.
 
         An earlier run is removed here if `overwrite` was given, not before: until then nothing is lost by a mistake.
+        What a kill left half-written is removed, too.
 
         Raises:
             ValueError: `config` differs from the run that is there.
         """
         if self.overwrite and self.path.exists():
             shutil.rmtree(self.path)
-        path = self.path / MARKER
+        path = self.path / "config.toml"
         text = tomli_w.dumps(config)
         if path.is_file():
             before = path.read_text()
@@ -75,8 +78,11 @@ class RunFolder:
                     f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
                     "resume with the same ones, or start anew with --overwrite"
                 )
-        write_text(path, text)
+        for folder in (self.path, self.checkpoint.parent):
+            for left in folder.glob(HALF_WRITTEN):
+                shutil.rmtree(left)
         write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        write_text(path, text)
 
     def log(self, line: str) -> None:
         """Append a line to log.txt."""
@@ -96,11 +102,10 @@ class Metrics:
         self.path = path
         self.rows: list[dict[str, Any]] = []
         if path.is_file():
-            with path.open(newline="") as file:
-                for row in csv.DictReader(file):
-                    # A row that was cut off by a kill lacks its last cells.
-                    if None not in row.values() and row["step"].isdigit() and int(row["step"]) <= step:
-                        self.rows.append(row)
+            # A row that was cut off by a kill lacks its end.
+            lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            kept = (row for row in csv.DictReader(lines) if row.get("step", "").isdigit() and int(row["step"]) <= step)
+            self.rows.extend(kept)
         self.columns = list(self.rows[0]) if self.rows else []
         self._rewrite()
 
