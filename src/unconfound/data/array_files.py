@@ -41,11 +41,7 @@ class ArrayFile:
 
     def test(self) -> dict[str, np.ndarray]:
         """Return the arrays of the test samples by meaning, empty where the file has none."""
-        return {
-            name.removeprefix("test_"): array
-            for name, array in self.arrays.items()
-            if name.startswith("test_")
-        }
+        return {name.removeprefix("test_"): array for name, array in self.arrays.items() if name.startswith("test_")}
 
 
 def read_arrays(path: Path) -> ArrayFile:
@@ -68,9 +64,7 @@ def read_arrays(path: Path) -> ArrayFile:
     for name, array in found.items():
         if name in meaning_of:
             if meaning_of[name] in arrays:
-                raise ValueError(
-                    f"{path} holds {meaning_of[name]} twice: keep one of {_either(meaning_of[name])}"
-                )
+                raise ValueError(f"{path} holds {meaning_of[name]} twice: keep one of {_either(meaning_of[name])}")
             arrays[meaning_of[name]] = array
         elif near := difflib.get_close_matches(name, meaning_of, 1, cutoff=0.75):
             raise ValueError(f"{path} holds an array {name!r}: did you mean {near[0]!r}? Rename or remove it")
@@ -95,9 +89,7 @@ def check_finite(values: np.ndarray, *, what: str) -> None:
             first = (start + int(inside[0]), *(int(position) for position in inside[1:]))
         count += found
     if count:
-        raise ValueError(
-            f"{what} hold {count:,} values that are NaN or infinite, the first at position {first}"
-        )
+        raise ValueError(f"{what} hold {count:,} values that are NaN or infinite, the first at position {first}")
 
 
 def value_range(values: np.ndarray) -> tuple[float, float]:

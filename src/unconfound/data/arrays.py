@@ -52,9 +52,7 @@ def image_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Datas
     train = _images(file, axis)
     test = _images(file, axis, train=train) if file.test() else None
     if test is not None and test.schema.shape != train.schema.shape:
-        raise ValueError(
-            f"{path} holds images of {train.schema.shape} but test images of {test.schema.shape}"
-        )
+        raise ValueError(f"{path} holds images of {train.schema.shape} but test images of {test.schema.shape}")
     channels, height, width = train.schema.shape
     restore: dict[str, object] = {
         "kind": "images",
@@ -125,9 +123,7 @@ def _images(file: ArrayFile, axis: int | None, *, train: MemorySource | None = N
             )
         images = images.astype(np.float32, copy=False)
     elif images.dtype != np.uint8:
-        raise ValueError(
-            f"{what}images are {images.dtype}: save them as uint8 (0 to 255) or as floats in [0, 1]"
-        )
+        raise ValueError(f"{what}images are {images.dtype}: save them as uint8 (0 to 255) or as floats in [0, 1]")
     images = images[:, None] if axis is None else np.moveaxis(images, axis, 1)
     source = _source(file, Schema("images", images.shape[1:]), torch.from_numpy(images), train=train)
     source.masks = None if "masks" not in arrays else _masks(arrays["masks"], what, images.shape)
@@ -178,9 +174,7 @@ def _group_names(file: ArrayFile) -> tuple[str, ...]:
 def _masks(masks: np.ndarray, what: str, shape: tuple[int, ...]) -> Bool[Tensor, "samples 1 height width"]:
     count, _, height, width = shape
     if masks.shape not in ((count, height, width), (count, 1, height, width), (count, height, width, 1)):
-        raise ValueError(
-            f"{what}images are {height} x {width} pixels, but their masks have the shape {masks.shape}"
-        )
+        raise ValueError(f"{what}images are {height} x {width} pixels, but their masks have the shape {masks.shape}")
     if masks.dtype.kind not in "bufi":
         raise ValueError(f"{what}masks are {masks.dtype}: booleans or numbers are needed")
     if masks.dtype.kind == "f":
@@ -188,9 +182,7 @@ def _masks(masks: np.ndarray, what: str, shape: tuple[int, ...]) -> Bool[Tensor,
     low, high = value_range(masks)
     top = 1 if high <= 1 else 255
     if low < 0 or high > top:
-        raise ValueError(
-            f"{what}masks lie between {low:g} and {high:g}, where 0 to 1 or 0 to 255 can be read"
-        )
+        raise ValueError(f"{what}masks lie between {low:g} and {high:g}, where 0 to 1 or 0 to 255 can be read")
     foreground = (masks > top / 2).reshape(count, 1, height, width)
     if not foreground.any():
         raise ValueError(f"{what}no mask has any foreground")
@@ -210,9 +202,7 @@ def _channel_axis(file: ArrayFile) -> tuple[int | None, str]:
         )
     if layout is not None:
         if str(layout) not in ("channels-first", "channels-last"):
-            raise ValueError(
-                f"{file.path}: layout is {str(layout)!r}: it must be channels-first or channels-last"
-            )
+            raise ValueError(f"{file.path}: layout is {str(layout)!r}: it must be channels-first or channels-last")
         axis, why = (1 if str(layout) == "channels-first" else 3), "as layout says"
     elif shape[1] == shape[3]:
         raise ValueError(

@@ -118,9 +118,7 @@ class Cache:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def _evict(self, *, keep: str) -> None:
-        entries = [
-            path for path in self.root.iterdir() if path.is_dir() and path.name not in ("locks", "names")
-        ]
+        entries = [path for path in self.root.iterdir() if path.is_dir() and path.name not in ("locks", "names")]
         sizes = {path: _size(path) for path in entries}
         kept = sum(sizes.values())
         for path in sorted(entries, key=_last_use):

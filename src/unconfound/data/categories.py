@@ -38,9 +38,7 @@ def encode(
         values = values.astype(np.int64)
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8")
-    missing = (
-        (values == ("" if values.dtype.kind == "U" else -1)) if unlabelled else np.zeros(len(values), bool)
-    )
+    missing = (values == ("" if values.dtype.kind == "U" else -1)) if unlabelled else np.zeros(len(values), bool)
     distinct, numbers = np.unique(values[~missing], return_inverse=True)
     names = tuple(str(value) for value in distinct)
     encoded = np.full(len(values), -1, dtype=np.int64)

@@ -39,9 +39,7 @@ def read_cifar_batch(path: Path, classes: int) -> CifarBatch:
         raise ValueError(f"{path} is no CIFAR batch: it lacks the array data or the list labels")
     images = data.as_bytes(path)
     if images.ndim != 2 or images.shape != (len(labels), 3 * 32 * 32):
-        raise ValueError(
-            f"{path} holds data of shape {images.shape} and {len(labels)} labels, not [images, 3072]"
-        )
+        raise ValueError(f"{path} holds data of shape {images.shape} and {len(labels)} labels, not [images, 3072]")
     if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
         raise ValueError(f"{path} holds labels that are not integers from 0 to {classes - 1}")
     names = content.get("filenames")
@@ -95,9 +93,7 @@ class _Array:
             if kind.code not in ("u1", "|u1"):
                 raise ValueError(f"elements are {kind.code}, not bytes")
             # The copy is writable, which PyTorch asks for.
-            return np.frombuffer(bytearray(content), np.uint8).reshape(
-                shape, order="F" if column_major else "C"
-            )
+            return np.frombuffer(bytearray(content), np.uint8).reshape(shape, order="F" if column_major else "C")
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} holds a damaged array: {error}") from error
 

@@ -52,9 +52,7 @@ def fit_columns(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
             notes.append(f"column {name!r}: {missing:,} missing training cells are a category of their own")
         fitted.append({"name": name, "kind": "category", "categories": categories, "missing": bool(missing)})
     if not fitted:
-        raise ValueError(
-            f"none of the {len(frame.columns)} columns besides label and group can be learnt from"
-        )
+        raise ValueError(f"none of the {len(frame.columns)} columns besides label and group can be learnt from")
     return fitted, notes
 
 
@@ -113,9 +111,7 @@ def as_text(column: pd.Series) -> pd.Series:
         return str(value)
 
     # Each distinct value is written once; values that cannot be compared are among those refused.
-    codes, distinct = pd.factorize(
-        column.map(written, na_action="ignore") if column.dtype == object else column
-    )
+    codes, distinct = pd.factorize(column.map(written, na_action="ignore") if column.dtype == object else column)
     texts = np.array([*(written(value) for value in distinct), None], dtype=object)
     return pd.Series(texts[codes], index=column.index, name=column.name, dtype=object)
 
@@ -177,9 +173,7 @@ def _fit_scale(column: pd.Series, *, kind: str, notes: list[str]) -> dict[str, A
     if kind == "time":
         notes.append(f"column {column.name!r} is read as a time")
     if missing:
-        notes.append(
-            f"column {column.name!r}: {missing:,} missing training cells become the median and are flagged"
-        )
+        notes.append(f"column {column.name!r}: {missing:,} missing training cells become the median and are flagged")
     if low == high:
         notes.append(f"column {column.name!r} has one value in all training rows: it becomes 0")
     return {
@@ -195,9 +189,7 @@ def _fit_scale(column: pd.Series, *, kind: str, notes: list[str]) -> dict[str, A
 def _encode_scale(
     column: pd.Series, fitted: dict[str, Any], features: Float32[ndarray, "rows width"], notes: list[str]
 ) -> None:
-    numbers = (
-        pd.Series(np.nan, index=column.index) if column.isna().all() else _SCALES[fitted["kind"]](column)
-    )
+    numbers = pd.Series(np.nan, index=column.index) if column.isna().all() else _SCALES[fitted["kind"]](column)
     if numbers is None:
         known = column.dropna()
         bad = known[pd.to_numeric(known, errors="coerce").isna()] if fitted["kind"] == "number" else known

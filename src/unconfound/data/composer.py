@@ -79,42 +79,38 @@ def composition(
     streams = [np.random.default_rng([seed, role]) for role in range(4)]
     own = [part.labels.numpy().astype(np.int64) for part in (train, test)]
     standing = [
-        _choose_scenes(labels, len(scenes), correlation, rng)
-        for labels, rng in zip(own, streams[:2], strict=True)
+        _choose_scenes(labels, len(scenes), correlation, rng) for labels, rng in zip(own, streams[:2], strict=True)
     ]
     size = train.images.shape[-1]
 
     def drawn(which: Int64[ndarray, " crops"], split: str, rng: np.random.Generator) -> Tensor:
         return photographs.crops(scenes, which, split=split, size=size, rng=rng)
 
-    def groups(labels: Int64[ndarray, " samples"], where: Int64[ndarray, " samples"]) -> Tensor:
-        return torch.from_numpy(2 * labels + (where != labels))
-
     training = _source(
         f"{name}, train",
         train,
         drawn(standing[0], "train", streams[0]),
-        groups=groups(own[0], standing[0]),
+        standing=standing[0],
         classes=classes,
         notes=notes,
     )
     background = drawn(standing[1], "test", streams[1])
     random_scenes = streams[3].integers(len(scenes), size=len(test))
-    # A group says what stands in that picture, so it is another one on another background.
+    # The groups say what stands in each picture, so they differ between the test sets.
     pictures = {
         "original": (background, standing[1]),
         "mixed-same": (drawn(own[1], "test", streams[2]), own[1]),
         "mixed-rand": (drawn(random_scenes, "test", streams[3]), random_scenes),
     }
     tests = {
-        key: _source(f"{name}, {key}", test, pixels, groups=groups(own[1], where), classes=classes)
+        key: _source(f"{name}, {key}", test, pixels, standing=where, classes=classes)
         for key, (pixels, where) in pictures.items()
     }
     foregrounds = foreground_only(tests["original"], name=f"{name}, only-foreground")
-    tests["only-foreground"] = replace(foregrounds, groups=None)
+    tests["only-foreground"] = replace(foregrounds, groups=None, scenes=None)
     nothing = Foregrounds(test.images, torch.zeros_like(test.masks), test.labels)
     tests["only-background"] = _source(
-        f"{name}, only-background", nothing, background, groups=groups(own[1], standing[1]), classes=classes
+        f"{name}, only-background", nothing, background, standing=standing[1], classes=classes
     )
     return Dataset(
         train=training,
@@ -161,9 +157,7 @@ def composition_from(
         ValueError: no test foregrounds, an unknown class, too few photographs, or an option out of its range.
     """
     if not 0 < share <= 1 or size < 2:
-        raise ValueError(
-            f"share is {share} and size {size}: choose a share above 0, at most 1, and 2 pixels or more"
-        )
+        raise ValueError(f"share is {share} and size {size}: choose a share above 0, at most 1, and 2 pixels or more")
     if "test" not in foregrounds.tests:
         raise ValueError(f"{foregrounds.train.name} has no test set: test foregrounds are needed")
     found, notes = photographs.read(Path(photographs_folder))
@@ -179,9 +173,7 @@ def composition_from(
         (foregrounds.labelled or foregrounds.train, train_samples),
         (foregrounds.tests["test"], test_samples),
     ):
-        cut_out = _of_classes(
-            cutouts.read(source, threshold=threshold), [known.index(label) for label in kept]
-        )
+        cut_out = _of_classes(cutouts.read(source, threshold=threshold), [known.index(label) for label in kept])
         if wanted is not None and (wanted < 1 or (parts and wanted > len(cut_out))):
             raise ValueError(f"{wanted} samples are asked of {source.name}: choose 1 to {len(cut_out)}")
         count = len(cut_out) if wanted is None else wanted
@@ -216,19 +208,21 @@ def _source(
     foregrounds: Foregrounds,
     background: UInt8[Tensor, "samples 3 size size"],
     *,
-    groups: Tensor,
+    standing: Int64[ndarray, " samples"],
     classes: Sequence[str],
     notes: Sequence[str] = (),
 ) -> MemorySource:
     """One set of composites."""
     size = background.shape[-1]
+    scenes = torch.from_numpy(standing)
     matches = [f"{label}, {match} scene" for label in classes for match in ("own", "other")]
     return MemorySource(
         name=name,
         schema=Schema("images", (3, size, size), tuple(classes), tuple(matches)),
         inputs=torch.where(foregrounds.masks, foregrounds.images, background),
         labels=foregrounds.labels,
-        groups=groups,
+        groups=2 * foregrounds.labels + (scenes != foregrounds.labels),
+        scenes=scenes,
         masks=foregrounds.masks,
         notes=tuple(notes),
     )
@@ -246,16 +240,11 @@ def _of_classes(foregrounds: Foregrounds, kept: Sequence[int]) -> Foregrounds:
     return Foregrounds(foregrounds.images[chosen], foregrounds.masks[chosen], labels[chosen])
 
 
-def _dealt(
-    files: Sequence[str], classes: Sequence[str], rng: np.random.Generator
-) -> dict[str, Sequence[str]]:
+def _dealt(files: Sequence[str], classes: Sequence[str], rng: np.random.Generator) -> dict[str, Sequence[str]]:
     """One photograph a class, at random."""
     if len(files) < len(classes):
         raise ValueError(f"{len(files)} photographs for {len(classes)} classes: each class needs its own")
-    return {
-        label: [files[photograph]]
-        for label, photograph in zip(classes, rng.permutation(len(files)), strict=False)
-    }
+    return {label: [files[photograph]] for label, photograph in zip(classes, rng.permutation(len(files)), strict=False)}
 
 
 def _named(

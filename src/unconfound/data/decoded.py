@@ -118,9 +118,7 @@ def decode_all(files: ImageFiles, *, keep: bool, cache: Cache, workers: int) -> 
         return Decoded(result.images, result.masks, result.skipped, result.empty_masks, (note,))
 
 
-def _decoding(
-    files: ImageFiles, *, keep: bool, workers: int
-) -> Iterator[tuple[np.ndarray, np.ndarray | None] | str]:
+def _decoding(files: ImageFiles, *, keep: bool, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray | None] | str]:
     """Decode in order with several threads: Pillow decodes and resizes outside of Python's lock."""
     count = len(files.images)
     told = f"{'decoding' if keep else 'checking'} {count:,} images"
@@ -192,9 +190,7 @@ def _in_memory(files: ImageFiles, *, keep: bool, workers: int) -> Decoded:
             if mask is not None:
                 masks[readable] = torch.from_numpy(mask)
         readable += 1
-    return Decoded(
-        images[:readable] if len(images) else None, masks[:readable] if len(masks) else None, skipped, empty
-    )
+    return Decoded(images[:readable] if len(images) else None, masks[:readable] if len(masks) else None, skipped, empty)
 
 
 def _write(file: BinaryIO, values: np.ndarray | None) -> None:
@@ -238,9 +234,7 @@ def _content(file: tuple[Path, str]) -> str:
 
 
 def _paths(files: ImageFiles) -> list[tuple[Path, str]]:
-    masks = (
-        [] if files.masks is None else [(mask, f"mask {number}") for number, mask in enumerate(files.masks)]
-    )
+    masks = [] if files.masks is None else [(mask, f"mask {number}") for number, mask in enumerate(files.masks)]
     return [(files.root / image, image) for image in files.images] + masks
 
 

@@ -147,9 +147,7 @@ def _central_square(image: Image.Image, size: int, resampling: Image.Resampling)
 def _check_proportions(mask: tuple[int, int], image: tuple[int, int]) -> None:
     # Equal up to one pixel of the mask, so that a mask may be stored at another resolution.
     if abs(image[1] * mask[0] / image[0] - mask[1]) > 1:
-        raise ValueError(
-            f"a mask of {mask[1]} x {mask[0]} pixels does not fit its image of {image[1]} x {image[0]}"
-        )
+        raise ValueError(f"a mask of {mask[1]} x {mask[0]} pixels does not fit its image of {image[1]} x {image[0]}")
 
 
 def _unreadable(error: Exception) -> UnreadableImageError:

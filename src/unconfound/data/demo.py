@@ -79,9 +79,7 @@ def demo(
         file.replace("\\", "/").rsplit("/", 1)[-1]: image
         for file, image in zip(images.filenames, images.images, strict=True)
     }
-    scenes = [
-        photographs.cut([pixels[file][top:bottom, left:right]]) for file, left, top, right, bottom in SCENES
-    ]
+    scenes = [photographs.cut([pixels[file][top:bottom, left:right]]) for file, left, top, right, bottom in SCENES]
     return composition(
         train,
         test,

@@ -76,9 +76,7 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
         if tops and all(top.lower() in _TESTS for top in tops):
             raise ValueError(f"{path} holds {' and '.join(tops)}, but no folder train")
         if _TRAIN in by_lower:
-            notes.append(
-                f"{by_lower[_TRAIN]} is taken for a class: it stands beside others, none of them a test set"
-            )
+            notes.append(f"{by_lower[_TRAIN]} is taken for a class: it stands beside others, none of them a test set")
         return Layout(_part(path, "", found), {}, tuple(notes))
     beside = [top for top in tops if top != by_lower[_TRAIN] and top not in tests]
     beside += [image for image in found if "/" not in image]
@@ -161,9 +159,7 @@ def _part(root: Path, folder: str, found: list[str]) -> Part:
 def _check_classes(train: Part, test: Part) -> None:
     if (train.classes is None) != (test.classes is None):
         loose, classes = (train, test) if train.classes is None else (test, train)
-        raise ValueError(
-            f"{loose.folder} holds loose images, {classes.folder} class folders: use one form for both"
-        )
+        raise ValueError(f"{loose.folder} holds loose images, {classes.folder} class folders: use one form for both")
     unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
     if unknown:
         raise ValueError(

@@ -45,17 +45,13 @@ def read(source: Source, *, threshold: int = 32) -> Foregrounds:
     if source.schema.modality != "images":
         raise ValueError(f"{source.name} holds {source.schema.modality}: foregrounds are cut out of images")
     if source.labels is None or bool((source.labels < 0).any()):
-        raise ValueError(
-            f"{source.name} has samples without a label: a foreground needs its class to find its scene"
-        )
+        raise ValueError(f"{source.name} has samples without a label: a foreground needs its class to find its scene")
     batches = list(source.batches(torch.arange(len(source)).split(1024)))
     images = torch.cat([batch.inputs for batch in batches])
     if images.dtype != torch.uint8:
         images = (images * 255).round().to(torch.uint8)
     if images.shape[1] not in (1, 3):
-        raise ValueError(
-            f"{source.name} has {images.shape[1]} channels: foregrounds have 1 (grey) or 3 (colour)"
-        )
+        raise ValueError(f"{source.name} has {images.shape[1]} channels: foregrounds have 1 (grey) or 3 (colour)")
     masks = [batch.masks for batch in batches if batch.masks is not None]
     if not masks and images.shape[1] != 1:
         raise ValueError(f"{source.name} has colour images without masks: give a folder of masks")

@@ -162,9 +162,7 @@ def _skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: fl
     skipped, count = decoded.skipped, len(files.images)
     if not skipped:
         return []
-    first = "; ".join(
-        f"{files.images[position]} ({reason})" for position, reason in list(skipped.items())[:5]
-    )
+    first = "; ".join(f"{files.images[position]} ({reason})" for position, reason in list(skipped.items())[:5])
     more = "; ..." if len(skipped) > 5 else ""
     told = f"{len(skipped):,} of {count:,} images ({len(skipped) / count:.2%}) cannot be read: {first}{more}"
     if len(skipped) > bad_share * count or len(skipped) == count:

@@ -75,9 +75,7 @@ def _cifar100(name: str, root: Path) -> Dataset:
     return _cifar(name, root, "cifar-100-python", (["train"], ["test"]), ("meta", "fine_label_names"))
 
 
-def _cifar(
-    name: str, root: Path, inside: str, official: tuple[list[str], list[str]], meta: tuple[str, str]
-) -> Dataset:
+def _cifar(name: str, root: Path, inside: str, official: tuple[list[str], list[str]], meta: tuple[str, str]) -> Dataset:
     folder = _folder(root, inside)
     train, test = official
     subset = (
@@ -90,9 +88,7 @@ def _cifar(
         train, test = subset
     _need(name, folder, [*train, *test, meta[0]])
     classes = read_cifar_classes(folder / meta[0], meta[1])
-    parts = [
-        _joined([read_cifar_batch(folder / file, len(classes)) for file in files]) for files in (train, test)
-    ]
+    parts = [_joined([read_cifar_batch(folder / file, len(classes)) for file in files]) for files in (train, test)]
     notes = []
     if not official_files:
         notes.append(
@@ -134,13 +130,9 @@ def _digits(name: str, root: Path, inside: str, classes: tuple[str, ...]) -> Dat
     sources = []
     for source, images, labels in zip((name, f"{name} test"), arrays[::2], arrays[1::2], strict=True):
         if images.ndim != 3 or labels.shape != images.shape[:1] or int(labels.max(initial=0)) >= len(classes):
-            raise ValueError(
-                f"{folder} holds images of shape {images.shape} with labels of shape {labels.shape}"
-            )
+            raise ValueError(f"{folder} holds images of shape {images.shape} with labels of shape {labels.shape}")
         schema = Schema("images", (1, *images.shape[1:]), classes)
-        sources.append(
-            MemorySource(source, schema, torch.from_numpy(images[:, None]), torch.from_numpy(labels).long())
-        )
+        sources.append(MemorySource(source, schema, torch.from_numpy(images[:, None]), torch.from_numpy(labels).long()))
     return _dataset(*sources)
 
 
@@ -166,9 +158,7 @@ def _stl10(name: str, root: Path) -> Dataset:
     tested = _read_stl10_images(folder / "test_X.bin"), _read_stl10_labels(folder / "test_y.bin")
     for part, (pixels, given) in {"train": (images, labels), "test": tested}.items():
         if len(pixels) != len(given):
-            raise ValueError(
-                f"{folder} holds {len(pixels):,} {part} images but {len(given):,} labels for them"
-            )
+            raise ValueError(f"{folder} holds {len(pixels):,} {part} images but {len(given):,} labels for them")
     schema = Schema("images", (3, 96, 96), _STL10)
     labelled, notes = len(images), []
     if (folder / "unlabeled_X.bin").is_file():
@@ -220,9 +210,7 @@ def _folder(root: Path, inside: str) -> Path:
 def _need(name: str, folder: Path, files: list[str]) -> None:
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
-        raise FileNotFoundError(
-            f"{name} needs {', '.join(missing)} in {folder}: nothing is downloaded, put them there"
-        )
+        raise FileNotFoundError(f"{name} needs {', '.join(missing)} in {folder}: nothing is downloaded, put them there")
 
 
 _READERS: dict[str, Callable[[str, Path], Dataset]] = {

@@ -28,9 +28,7 @@ class Scene:
     test: tuple[UInt8[ndarray, "_ _ 3"], ...]
 
 
-def cut(
-    photographs: Sequence[UInt8[ndarray, "_ _ 3"]], *, train_share: float = 0.6, stripes: int = 1
-) -> Scene:
+def cut(photographs: Sequence[UInt8[ndarray, "_ _ 3"]], *, train_share: float = 0.6, stripes: int = 1) -> Scene:
     """Cut photographs across their longer side into training and test regions.
 
     Args:
@@ -122,15 +120,11 @@ def read(folder: Path) -> tuple[dict[str, UInt8[ndarray, "_ _ 3"]], list[str]]:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             notes.append(f"photograph {path.name} is left out: {error}")
     if not found:
-        raise ValueError(
-            f"no readable photograph in {folder}: expected {', '.join(sorted(EXTENSIONS))} files"
-        )
+        raise ValueError(f"no readable photograph in {folder}: expected {', '.join(sorted(EXTENSIONS))} files")
     return found, notes
 
 
-def _windows(
-    region: UInt8[ndarray, "_ _ 3"], *, side: float, size: int
-) -> UInt8[ndarray, "tops lefts 3 size size"]:
+def _windows(region: UInt8[ndarray, "_ _ 3"], *, side: float, size: int) -> UInt8[ndarray, "tops lefts 3 size size"]:
     """Every window of `size` pixels of a region resized so that a square of `side` pixels becomes `size` pixels."""
     height, width = (max(size, round(length * size / side)) for length in region.shape[:2])
     # Pillow resizes bytes in fixed-point arithmetic: the same bits on every machine.

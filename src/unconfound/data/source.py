@@ -39,6 +39,7 @@ class Source(ABC):
         schema: what one sample is.
         labels: [samples], or None. -1 where a sample has no label.
         groups: [samples], or None.
+        scenes: [samples] the class on whose scene a sample stands, or None where scenes are not known.
         names: a file path or row name a sample, or None.
         notes: what was skipped, filled or adapted while reading, in plain words, for the run's log.
     """
@@ -47,6 +48,7 @@ class Source(ABC):
     schema: Schema
     labels: Int[Tensor, " samples"] | None
     groups: Int[Tensor, " samples"] | None
+    scenes: Int[Tensor, " samples"] | None = None
     names: Sequence[str] | None
     notes: Sequence[str]
 
@@ -83,6 +85,7 @@ class MemorySource(Source):
     inputs: UInt8[Tensor, "samples channels height width"] | Float[Tensor, "samples *sample"]
     labels: Int[Tensor, " samples"] | None = None
     groups: Int[Tensor, " samples"] | None = None
+    scenes: Int[Tensor, " samples"] | None = None
     masks: Bool[Tensor, "samples 1 height width"] | None = None
     names: Sequence[str] | None = None
     notes: Sequence[str] = field(default_factory=tuple)

@@ -44,6 +44,7 @@ class Subset(Source):
         self.schema = base.schema
         self.labels = None if base.labels is None else base.labels[positions]
         self.groups = None if base.groups is None else base.groups[positions]
+        self.scenes = None if base.scenes is None else base.scenes[positions]
         self.names = None if base.names is None else [base.names[position] for position in positions.tolist()]
         self.notes = tuple(notes)
 

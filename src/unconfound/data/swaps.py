@@ -32,9 +32,7 @@ def foreground_only(source: Source, *, name: str | None = None) -> MemorySource:
         ValueError: not images, no masks, or not in memory.
     """
     memory, masks = _masked(source)
-    return replace(
-        memory, name=name or f"{memory.name}, only foreground", inputs=memory.inputs * masks, notes=()
-    )
+    return replace(memory, name=name or f"{memory.name}, only foreground", inputs=memory.inputs * masks, notes=())
 
 
 def swaps(source: Source, *, seed: int = 0) -> dict[str, Source]:
@@ -55,9 +53,7 @@ def swaps(source: Source, *, seed: int = 0) -> dict[str, Source]:
     """
     memory, masks = _masked(source)
     if memory.labels is None or bool((memory.labels < 0).any()):
-        raise ValueError(
-            f"{memory.name} has samples without a label: background swaps need the class of each"
-        )
+        raise ValueError(f"{memory.name} has samples without a label: background swaps need the class of each")
     covered = masks.flatten(1).all(1)
     empty = ~masks.flatten(1).any(1)
     notes = []
@@ -112,9 +108,7 @@ def in_memory(source: Source) -> MemorySource | None:
 
 def _masked(source: Source) -> tuple[MemorySource, Bool[Tensor, "samples 1 height width"]]:
     if source.schema.modality != "images":
-        raise ValueError(
-            f"{source.name} holds {source.schema.modality}: only images have a background to swap"
-        )
+        raise ValueError(f"{source.name} holds {source.schema.modality}: only images have a background to swap")
     memory = in_memory(source)
     if memory is None or memory.masks is None:
         raise ValueError(

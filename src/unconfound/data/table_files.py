@@ -43,9 +43,7 @@ def read_frame(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if twice:
         raise ValueError(f"{path} has more than one column named {twice[0]!r}: names must differ")
     if frame.empty:
-        raise ValueError(
-            f"{path} has {len(frame)} rows and {len(frame.columns)} columns: nothing to learn from"
-        )
+        raise ValueError(f"{path} has {len(frame)} rows and {len(frame.columns)} columns: nothing to learn from")
     # What pandas writes as the row index has no name; a row's number says where it stood, not what it is.
     nameless = [name for name in frame.columns if not name.strip() or name == "__index_level_0__"]
     notes = [f"column {name!r} is left out: without a name, it is taken for row numbers" for name in nameless]

@@ -80,9 +80,7 @@ def table(
     notes += fitted_notes
     whole = _source(path, frame, stored, notes)
     train = Subset(whole, train_rows, notes=notes)
-    tests: dict[str, Source] = (
-        {"test": Subset(whole, test_rows, name=f"{path.name} test")} if len(test_rows) else {}
-    )
+    tests: dict[str, Source] = {"test": Subset(whole, test_rows, name=f"{path.name} test")} if len(test_rows) else {}
     return Dataset(
         train=train,
         tests=tests,
@@ -116,9 +114,7 @@ def _source(path: Path, frame: pd.DataFrame, stored: dict[str, Any], notes: list
         names = [f"{label}={first}, {second}" for first in classes for second in names]
     return MemorySource(
         name=path.name,
-        schema=Schema(
-            "tables", (features.shape[1],), tuple(classes), tuple(names) if groups is not None else ()
-        ),
+        schema=Schema("tables", (features.shape[1],), tuple(classes), tuple(names) if groups is not None else ()),
         inputs=torch.from_numpy(features),
         labels=labels,
         groups=groups,
@@ -149,9 +145,7 @@ def _codes(
     if missing:
         notes.append(f"column {name!r}: {missing:,} of {len(frame):,} rows have no value (-1)")
     if unknown:
-        notes.append(
-            f"column {name!r}: {unknown:,} of {len(frame):,} rows have a value unknown in training (-1)"
-        )
+        notes.append(f"column {name!r}: {unknown:,} of {len(frame):,} rows have a value unknown in training (-1)")
     return torch.from_numpy(codes)
 
 

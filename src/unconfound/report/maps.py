@@ -36,7 +36,7 @@ class Colouring:
 
 
 def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
-    """Colour by class and by group, as far as the samples have them.
+    """Colour by class, and by scene or, where scenes are not known, by group.
 
     Groups that are named "class, attribute" ("3, other scene") are coloured by their attribute: the class is on the map
     beside it.
@@ -45,7 +45,10 @@ def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
     if embeddings.labels is not None:
         names = [class_name(source, label) if label >= 0 else "" for label in embeddings.labels.tolist()]
         found.append(_colouring("class", names))
-    if embeddings.groups is not None:
+    if source.scenes is not None:
+        scenes = [f"scene of {class_name(source, scene)}" for scene in source.scenes[embeddings.index].tolist()]
+        found.append(_colouring("scene", scenes))
+    elif embeddings.groups is not None:
         known = source.schema.groups
         names = [
             "" if group < 0 else known[group] if group < len(known) else str(group)
