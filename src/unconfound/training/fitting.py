@@ -138,7 +138,14 @@ def _training_source(method: Method, dataset: Dataset, name: str) -> Source:
             f"{name} learns from labels and {dataset.train.name} has none: give labels (class folders, --label), "
             "or train simclr, which needs none"
         )
-    return dataset.labelled
+    source = dataset.labelled
+    found = [] if source.labels is None else source.labels.unique().tolist()
+    if len(found) == 1:
+        raise ValueError(
+            f"all {len(source):,} labelled samples of {source.name} are of one class, "
+            f"{source.schema.classes[found[0]]!r}: {name} learns to tell at least two apart"
+        )
+    return source
 
 
 def _batch_size(training: TrainingOptions, samples: int, processes: int) -> tuple[int, str]:
@@ -155,7 +162,9 @@ def _batch_size(training: TrainingOptions, samples: int, processes: int) -> tupl
         return stated, ""
     fitting = min(256, samples // training.accumulate) // processes * processes
     if fitting < 1:
-        raise ValueError(f"{samples} training samples are too few for {processes} processes")
+        raise ValueError(
+            f"{samples} training samples are too few for accumulate {training.accumulate} on {processes} process(es)"
+        )
     return fitting, f"batch size {fitting}, as there are only {samples} training samples" if fitting < 256 else ""
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from unconfound.nearest import nearest_name
+
+Optimizer = Literal["adamw", "sgd", "lars"]
+Precision = Literal["auto", "32", "bf16", "16"]
 
 # Meant for a batch of 256; never scaled by the batch size or the number of devices.
 DEFAULT_LEARNING_RATES = {"adamw": 1e-3, "sgd": 0.05, "lars": 0.3}
@@ -17,7 +22,7 @@ class TrainingOptions:
     """passes over the training data"""
     batch_size: int | None = None
     """samples an update, over all devices together; by default 256, or all samples where there are fewer"""
-    optimizer: Literal["adamw", "sgd", "lars"] = "adamw"
+    optimizer: Optimizer = "adamw"
     """AdamW, SGD with momentum 0.9, or LARS"""
     learning_rate: float | None = None
     """highest learning rate at the stated batch size, never scaled; by default 0.001 (adamw), 0.05 (sgd), 0.3 (lars)"""
@@ -31,7 +36,7 @@ class TrainingOptions:
     """batches whose gradients are averaged before an update"""
     ema_decay: float = 0.0
     """decay an update of the moving average of the encoder's weights that is saved in their place; 0 is off"""
-    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    precision: Precision = "auto"
     """auto is bf16 (mixed) where the hardware gains from it, else 32"""
     device: str = "auto"
     """auto, cpu, cuda or mps; several devices by torchrun"""
@@ -52,6 +57,10 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value}")
+        for name, kind in (("optimizer", Optimizer), ("precision", Precision)):
+            value = getattr(self, name)
+            if value not in get_args(kind):
+                raise ValueError(f"unknown {name} {value!r}: {nearest_name(str(value), get_args(kind))}")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
 
