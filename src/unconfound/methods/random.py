@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
@@ -25,6 +26,7 @@ class Random(Method):
     """A randomly initialised encoder, never trained. DACL's "No-Pretraining" row (spec section 7)."""
 
     Options = RandomOptions
+    synchronize_batch_norm: ClassVar[bool] = False
 
     def __init__(self, encoder: Encoder, schema: Schema, options: RandomOptions | None = None) -> None:
         super().__init__(encoder, schema)
@@ -41,13 +43,20 @@ class Random(Method):
         return ()
 
     def before_epoch(self, epoch: int, source: Source) -> None:
-        """Let BatchNorm see some batches, the same on every process."""
+        """Let BatchNorm see some batches, the same on every process: its statistics become their means."""
         device = next(self.encoder.parameters()).device
         order = torch.randperm(len(source), generator=torch.Generator().manual_seed(epoch))
         training = self.encoder.training
         self.encoder.train()
+        norms = [module for module in self.encoder.modules() if isinstance(module, _BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean, in which the initial 0 and 1 have no share
         with torch.no_grad():
             for batch in source.batches(order.split(256)[: self.options.batches]):
                 if len(batch) > 1:
                     self.encoder(batch.inputs.to(device))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
         self.encoder.train(training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -40,8 +41,8 @@ class SimCLROptions:
     """of a Gaussian blur"""
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be a finite number above 0, got {self.temperature}")
         for name in ("projection_features", "projection_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -53,6 +54,7 @@ class SimCLR(Method):
 
     The head is that of the authors' code: BatchNorm on every layer, no bias. The views' defaults are W-MSE's and the
     ICL-MSR protocol's for CIFAR-10 (no blur, jitter of strength 0.4 with hue 0.1), with grayscale at SimCLR's 0.2.
+    A batch of one image has no negatives, and is refused.
     """
 
     Options = SimCLROptions
@@ -80,5 +82,8 @@ class SimCLR(Method):
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         embeddings = self.encoder(self.views(batch.inputs))
         first, second = self.head(embeddings).chunk(2)
-        loss = nt_xent(gather(first), gather(second), temperature=self.options.temperature)
+        first, second = gather(first), gather(second)
+        if len(first) < 2:
+            raise ValueError("simclr tells the images of a batch apart, and this batch holds one: use at least two")
+        loss = nt_xent(first, second, temperature=self.options.temperature)
         return Step(loss, embeddings=embeddings.detach().float())

@@ -140,6 +140,11 @@ def _training_source(method: Method, dataset: Dataset, name: str) -> Source:
         )
     source = dataset.labelled
     found = [] if source.labels is None else source.labels.unique().tolist()
+    if found and not 0 <= found[0] <= found[-1] < len(source.schema.classes):
+        raise ValueError(
+            f"labels of {source.name} are 0 to {len(source.schema.classes) - 1}, got {found[0]} to {found[-1]}: "
+            "leave out the samples without a label"
+        )
     if len(found) == 1:
         raise ValueError(
             f"all {len(source):,} labelled samples of {source.name} are of one class, "
