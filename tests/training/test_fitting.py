@@ -178,6 +178,12 @@ def test_labels_are_learnt_from_where_they_are_and_needed_where_they_must(tmp_pa
 
     with pytest.raises(ValueError, match="supervised learns from labels and toys has none: give labels"):
         fit(_supervised(), Dataset(SOURCE, {}), out=tmp_path / "none", training=options())
+    for labels in (SOURCE.labels - 1, SOURCE.labels + 1):
+        wrong = _subset(SOURCE, slice(None), labels=labels)
+        with pytest.raises(
+            ValueError, match=r"labels of part are 0 to 1, got -?\d to \d: leave out the samples without"
+        ):
+            fit(_supervised(), Dataset(SOURCE, {}, labelled=wrong), out=tmp_path / "none", training=options())
     one = _subset(SOURCE, SOURCE.labels == 1)
     with pytest.raises(ValueError, match="all 24 labelled samples of part are of one class, 'b'"):
         fit(_supervised(), Dataset(SOURCE, {}, labelled=one), out=tmp_path / "none", training=options())

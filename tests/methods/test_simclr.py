@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import math
+
+import jaxtyping
+import pytest
+import torch
+
+from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
+from unconfound.methods import SimCLR
+from unconfound.methods.simclr import SimCLROptions
+
+
+def _nt_xent(first, second, temperature):
+    """Equation 1 of the paper, pair by pair, in Python's floats."""
+    rows = torch.cat([first, second]).double()
+    rows = [row / row.norm() for row in rows]
+    batch, total = len(first), 0.0
+    for at, row in enumerate(rows):
+        scores = {other: math.exp(float(row @ rows[other]) / temperature) for other in range(2 * batch) if other != at}
+        total -= math.log(scores[(at + batch) % (2 * batch)] / sum(scores.values()))
+    return total / (2 * batch)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("size", [2, 7])
+def test_the_loss_is_nt_xent_of_the_projections_of_two_views(temperature, size):
+    method = SimCLR(convnet(), IMAGES, SimCLROptions(temperature=temperature, projection_features=5))
+    batch = image_batch(size)
+    torch.manual_seed(11)
+    step = method(batch)
+    torch.manual_seed(11)
+    views = method.views(batch.inputs)
+    projections = method.head(method.encoder(views))
+    assert projections.shape == (2 * size, 5)
+    expected = _nt_xent(projections[:size], projections[size:], temperature)
+    assert step.loss.item() == pytest.approx(expected, rel=1e-4)
+    torch.testing.assert_close(step.embeddings, method.encoder(views))
+    assert not step.embeddings.requires_grad
+
+
+def test_encoder_and_head_are_learnt_in_one_phase():
+    method = SimCLR(convnet(), IMAGES)
+    (phase,) = method.phases()
+    assert set(phase.parameters) == set(method.encoder.parameters()) | set(method.head.parameters())
+    method(image_batch(), phase.name).loss.backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in phase.parameters)
+
+
+def test_views_are_drawn_anew_by_torch_s_generator():
+    method = SimCLR(convnet(), IMAGES)
+
+    def loss(seed):
+        torch.manual_seed(seed)
+        return method(image_batch()).loss.item()
+
+    assert loss(1) == loss(1)
+    assert loss(1) != loss(2)
+
+
+def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
+    method = SimCLR(convnet(), IMAGES)
+    with pytest.raises(ValueError, match="tells the images of a batch apart, and this batch holds one: use at least"):
+        method(image_batch(1))
+    step = method(image_batch(2))
+    assert step.loss.item() > 0
+    step.loss.backward()
+
+
+def test_labels_play_no_part():
+    method = SimCLR(convnet(), IMAGES)
+    losses = []
+    for labelled in (True, False):
+        torch.manual_seed(1)
+        losses.append(method(image_batch(labelled=labelled)).loss.item())
+    assert losses[0] == losses[1]
+
+
+def test_tables_are_refused():
+    with pytest.raises(ValueError, match="makes its views by image augmentation, the data are tables: train"):
+        SimCLR(mlp(), ROWS)
+
+
+def test_the_options_reach_the_views_and_the_head():
+    options = SimCLROptions(
+        crop_scale=(1.0, 1.0),
+        crop_ratio=(1.0, 1.0),
+        flip_probability=0.0,
+        jitter_probability=0.0,
+        grayscale_probability=0.0,
+        projection_layers=1,
+    )
+    method = SimCLR(convnet(), IMAGES, options)
+    batch = image_batch()
+    torch.testing.assert_close(method.views(batch.inputs), batch.inputs.repeat(2, 1, 1, 1) / 255, atol=1e-5, rtol=0)
+    assert [type(module).__name__ for module in method.head] == ["Linear", "BatchNorm1d"]
+    assert method.head[0].bias is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
+        ({"temperature": -0.5}, "temperature must be a finite number above 0, got -0.5"),
+        ({"temperature": math.nan}, "temperature must be a finite number above 0, got nan"),
+        ({"temperature": math.inf}, "temperature must be a finite number above 0, got inf"),
+        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
+        ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
+        ({"flip_probability": 1.5}, "flip_probability"),
+        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
+        ({"jitter": (-1.0, 0.4, 0.4, 0.1)}, "jitter"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        SimCLR(convnet(), IMAGES, SimCLROptions(**wrong))
+
+
+def test_it_runs_without_the_checker_of_annotations():
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        assert SimCLR(convnet(), IMAGES)(image_batch()).loss.isfinite()
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
