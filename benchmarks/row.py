@@ -40,14 +40,10 @@ class Row:
         against = "" if self.peer is None else f", peer {self.peer:.4g} {self.unit}"
         wanted = f"{'at most' if self.at_most else 'at least'} {self.target:g}"
         verdict = "met" if self.met else "MISSED"
-        return (
-            f"{self.what}: ours {self.ours:.4g} {self.unit}{against}; {self.ratio:.3g}, {wanted}: {verdict}"
-        )
+        return f"{self.what}: ours {self.ours:.4g} {self.unit}{against}; {self.ratio:.3g}, {wanted}: {verdict}"
 
 
-def median_seconds(
-    ours: Callable[[], object], peer: Callable[[], object], *, rounds: int
-) -> tuple[float, float]:
+def median_seconds(ours: Callable[[], object], peer: Callable[[], object], *, rounds: int) -> tuple[float, float]:
     """Time both in turns, after one untimed call of each, and return the median seconds of each."""
     taken: tuple[list[float], list[float]] = ([], [])
     for measured in (False, *[True] * rounds):

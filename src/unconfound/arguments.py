@@ -90,8 +90,8 @@ class DemoArguments:
     """of each training; by default as the demo's recipes say"""
     batch_size: int | None = None
     """likewise"""
-    encoder: str = "convnet"
-    """of all three"""
+    encoder: str | None = None
+    """of all three; by default a convnet of 16 to 128 channels"""
     seed: int = 0
     """of weights, order and views"""
     device: str = "auto"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from unconfound.arguments import DemoArguments
 from unconfound.data.load import DataOptions, load
+from unconfound.encoders import EncoderOptions
 from unconfound.evaluation.figures import Evaluation
 from unconfound.recipes import read_recipe
 from unconfound.report.audit import audit
@@ -55,7 +56,7 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
             out=out / method,
             resume=arguments.resume,
             data=data,
-            encoder=replace(given.encoder, encoder=arguments.encoder),
+            encoder=given.encoder if arguments.encoder is None else EncoderOptions(encoder=arguments.encoder),
             training=training,
         )
         fitted = fit_run(method, given, dataset=dataset)
