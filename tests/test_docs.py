@@ -1,0 +1,218 @@
+"""Every snippet of the README and of the documentation runs, and what they name is there.
+
+A comment before a code block, which no reader sees, tells the test what to do with it:
+
+- `test: fit --epochs 1` adds flags to the block's `unconfound fit` commands, so that they take a second, not an hour.
+- `test: parsed only` checks the flags of the block's `fit` and `demo` commands without running them.
+- `test: needs data` runs the block only where UNCONFOUND_DATA names the real data sets (commands: always parsed).
+- `test: file NAME` writes the block to a file that later blocks of the page use.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import unconfound.demo
+import unconfound.runs
+from unconfound.arguments import DemoArguments, EmbedArguments, EvaluateArguments, FitArguments
+from unconfound.cli import ABOUT, main
+from unconfound.data.load import DataOptions
+from unconfound.encoders import EncoderOptions
+from unconfound.methods import METHODS
+from unconfound.recipes import list_recipes
+from unconfound.training import Fitted, TrainingOptions
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(
+    r"(?:^<!-- test: (?P<directive>[^\n]*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+DIRECTIVE = re.compile(r"(parsed only|needs data|file \S+|(fit|evaluate|embed|demo) --.+)?")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page; `line` is that of its first line of code."""
+
+    language: str
+    text: str
+    line: int
+    directive: str
+
+    def commands(self) -> list[list[str]]:
+        """The words after `unconfound` of each command, and of each that torchrun starts."""
+        lines = [line.partition(" #")[0] for line in self.text.replace("\\\n", " ").splitlines()]
+        started = [re.sub(r"^torchrun .*?-m unconfound ", "unconfound ", line) for line in lines]
+        return [shlex.split(line)[1:] for line in started if line.startswith("unconfound ")]
+
+
+def blocks(page: Path) -> list[Block]:
+    content = page.read_text(encoding="utf-8")
+    return [
+        Block(
+            language=found["language"],
+            text=found["text"],
+            line=content.count("\n", 0, found.start("text")) + 1,
+            directive=found["directive"] or "",
+        )
+        for found in FENCE.finditer(content)
+    ]
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages take to be there: folders of images, masks and photographs, arrays, tables, two finished runs."""
+    folder = tmp_path_factory.mktemp("documentation")
+    rng = np.random.default_rng(0)
+    shapes = {"circle": np.hypot(*(np.mgrid[:32, :32] - 15.5)) < 10, "square": np.zeros((32, 32), bool)}
+    shapes["square"][8:24, 8:24] = True
+    for name, shape in shapes.items():
+        for number in range(20):
+            image = rng.integers(0, 128, (32, 32, 3), dtype=np.uint8)
+            image[shape] = rng.integers(128, 256, 3, dtype=np.uint8)
+            save(folder / f"path/to/folder/{name}/{number}.png", image)
+            save(folder / f"path/to/masks/{name}/{number}.png", shape.astype(np.uint8) * 255)
+            if number < 4:
+                save(folder / f"path/to/new/{name}{number}.png", image)
+    for number in range(10):
+        save(folder / f"path/to/photographs/{number}.png", rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    rows = 120
+    table = pd.DataFrame(
+        {
+            "age": rng.integers(18, 80, rows),
+            "work": rng.choice(["private", "public", "?"], rows),
+            "sex": rng.choice(["female", "male"], rows),
+        }
+    )
+    table["income"] = np.where(table["age"] + rng.normal(0, 10, rows) > 45, "high", "low")
+    table.to_csv(folder / "table.csv", index=False)
+    table.drop(columns="income").head(10).to_csv(folder / "new.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("UNCONFOUND_CACHE", str(folder / "cache"))
+        small = ["--encoder", "convnet", "--width", "8", "--epochs", "2", "--out", "runs/a"]
+        assert main(["fit", "simclr", "--data", "path/to/folder", "--masks", "path/to/masks", *small]) == 0
+        table_run = ["--width", "8", "--epochs", "2", "--out", "runs/table"]
+        assert main(["fit", "supervised", "--data", "table.csv", "--label", "income", *table_run]) == 0
+    return folder
+
+
+def save(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_snippets(page: Path, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
+    real = os.environ.get("UNCONFOUND_DATA")
+    if real:
+        Path("path/to/data").symlink_to(real)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks(page):
+        where = f"{page.name}, line {block.line}"
+        assert DIRECTIVE.fullmatch(block.directive), f"{where}: unknown directive {block.directive!r}"
+        if block.directive.startswith("file "):
+            Path(block.directive.removeprefix("file ")).write_text(block.text)
+        elif block.language == "python" and (real or block.directive != "needs data"):
+            # Leading newlines give a traceback the line numbers of the page.
+            code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
+            exec(code, namespace)
+        elif block.language == "bash":
+            check_make_targets(block, where)
+            for command in block.commands():
+                assert run(command, block) == 0, f"{where}: unconfound {shlex.join(command)}"
+
+
+def run(command: list[str], block: Block) -> int:
+    """Run a command in this process as its block's directive says."""
+    with pytest.MonkeyPatch.context() as patch:
+        if block.directive in ("parsed only", "needs data"):
+            assert command[0] in ("fit", "demo"), f"{command[0]} cannot be parsed only"
+            patch.setattr(unconfound.demo, "run_demo", lambda arguments: None)
+            patch.setattr(unconfound.runs, "fit_run", lambda method, given: Fitted(None, Path("runs"), False))
+        name, _, flags = block.directive.partition(" ")
+        return main([*command, *(shlex.split(flags) if name == command[0] else [])])
+
+
+def check_make_targets(block: Block, where: str) -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"^make (\w+)", block.text, re.MULTILINE))
+    assert named <= targets, f"{where}: the Makefile has no target {named - targets}"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        DataOptions,
+        DemoArguments,
+        EmbedArguments,
+        EncoderOptions,
+        EvaluateArguments,
+        FitArguments,
+        TrainingOptions,
+        *(method.Options for method in METHODS.values()),
+    ],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_option_says_what_it_is(kind: type) -> None:
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(definition, ast.ClassDef)
+    for field, after in zip(definition.body, [*definition.body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign) and ast.unparse(field.target) not in ("data", "encoder", "training"):
+            nested = ast.unparse(field.annotation) == "Options"
+            told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            assert told or nested, f"{kind.__name__}.{ast.unparse(field.target)} has no docstring: its flag has no help"
+
+
+def test_readme_names_commands_and_methods() -> None:
+    content = README.read_text()
+    for command in ABOUT:
+        assert f"unconfound {command}" in content
+    for method in METHODS:
+        assert f"| `{method}` |" in content
+
+
+def test_pages_name_every_recipe() -> None:
+    content = (ROOT / "docs/recipes.md").read_text()
+    for recipe in list_recipes():
+        assert f"`{recipe}`" in content
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert not missing
+
+
+def test_site_builds_without_warnings_and_needs_no_network(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+    pytest.importorskip("material", reason="mkdocs-material is not installed")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) >= len(PAGES) - 2
+    for page in pages:
+        loaded = re.findall(
+            r'<(?:script|img|iframe)[^>]*src="(?:https?:)?//[^"]+|<link[^>]*href="(?:https?:)?//[^"]+', page.read_text()
+        )
+        assert not [tag for tag in loaded if 'rel="canonical"' not in tag]
