@@ -170,9 +170,16 @@ def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tu
     size = schema.shape[1:]
     options = {"pretrained": pretrained, "num_classes": 0, "in_chans": schema.shape[0]}
     try:
-        network = create(name, img_size=size, **options)
-    except TypeError:  # convolutional models take any size and have no such argument
-        network = create(name, **options)
-    network.features = network.num_features
+        try:
+            network = create(name, img_size=size, **options)
+        except TypeError:  # convolutional models take any size and have no such argument
+            network = create(name, **options)
+        # Only trying shows which sizes a model of timm takes, and how wide its output is.
+        with torch.no_grad():
+            network.features = network.eval()(torch.zeros(1, *schema.shape)).shape[1]
+    except (RuntimeError, AssertionError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({reason})") from error
+    network.train()
     published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))
