@@ -8,14 +8,20 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from unconfound.extras import require
+
 
 def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
     """Replace every BatchNorm inside a module, in place, by one whose statistics come from all processes.
 
-    On GPUs that is torch's own SyncBatchNorm, which refuses the CPU; there it is `SynchronizedBatchNorm`.
+    On GPUs that is torch's own SyncBatchNorm (timm's, where layers hold an activation, too), which refuses the CPU;
+    there it is `SynchronizedBatchNorm`.
     """
     if device.type != "cpu":
-        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        if any(isinstance(child, _BatchNorm) and hasattr(child, "act") for child in module.modules()):
+            require("timm.layers", extra="images").convert_sync_batchnorm(module)
+        else:
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)
         return
     for child in module.modules():
         for name, norm in child.named_children():
@@ -26,7 +32,8 @@ def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
 class SynchronizedBatchNorm(_BatchNorm):
     """BatchNorm whose mean and variance are those of the whole batch, differentiated exactly through all processes.
 
-    Takes over the parameters and buffers of the BatchNorm it replaces. Every process must hold equally many samples.
+    Takes over the parameters and buffers of the BatchNorm it replaces, and what a layer of timm applies after it (drop,
+    act). Every process must hold equally many samples.
     """
 
     def __init__(self, norm: _BatchNorm) -> None:
@@ -34,6 +41,8 @@ class SynchronizedBatchNorm(_BatchNorm):
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
+        self.drop: nn.Module = getattr(norm, "drop", nn.Identity())
+        self.act: nn.Module = getattr(norm, "act", nn.Identity())
         self.train(norm.training)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -42,7 +51,7 @@ class SynchronizedBatchNorm(_BatchNorm):
 
     def forward(self, input: Float[Tensor, "batch channels *size"]) -> Float[Tensor, "batch channels *size"]:
         if not self.training:
-            evaluated: Tensor = super().forward(input)
+            evaluated: Tensor = self.act(self.drop(super().forward(input)))
             return evaluated
         values = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
         dimensions = [dimension for dimension in range(values.dim()) if dimension != 1]
@@ -61,5 +70,5 @@ class SynchronizedBatchNorm(_BatchNorm):
         normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             normalised = normalised * self.weight.view(shape) + self.bias.view(shape)
-        output: Tensor = normalised.to(input.dtype)
+        output: Tensor = self.act(self.drop(normalised.to(input.dtype)))
         return output
