@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import errno
+import json
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from unconfound.data import Schema
+from unconfound.encoders import build_encoder, load_encoder, loading_snippet, read_card, save_encoder, saved
+
+IMAGES = Schema("images", (3, 16, 16), ("a", "b"), ("g",))
+ROWS = Schema("tables", (5,), ("no", "yes"))
+
+
+def _inputs(schema, batch=3):
+    return torch.rand(batch, *schema.shape, generator=torch.Generator().manual_seed(0))
+
+
+def _saved(folder, name="convnet", schema=IMAGES, **sizes):
+    torch.manual_seed(1)
+    mean = torch.linspace(0.2, 0.4, schema.shape[0])
+    encoder = build_encoder(name, schema, mean=mean, deviation=mean * 2, **sizes)
+    encoder(_inputs(schema, 8))  # BatchNorm's statistics are no longer the initial ones
+    save_encoder(folder, encoder, schema=schema, restore={"size": 16}, provenance={"method": "simclr", "seed": None})
+    return encoder.eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "sizes"),
+    [
+        ("convnet", IMAGES, {}),
+        ("convnet", IMAGES, {"width": 4, "depth": 2}),
+        ("mlp", ROWS, {"width": 6}),
+        ("resnet18", IMAGES, {}),
+        ("resnet10t", IMAGES, {}),
+        ("vit_tiny_patch16_224", IMAGES, {}),
+        ("resnet18", Schema("images", (1, 48, 64)), {}),
+    ],
+)
+def test_an_encoder_makes_the_round_trip_bit_for_bit(tmp_path, name, schema, sizes):
+    encoder = _saved(tmp_path / "run", name, schema, **sizes)
+    torch.manual_seed(9)
+    loaded = load_encoder(tmp_path / "run")
+    assert not loaded.training
+    before, after = encoder.state_dict(), loaded.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) and before[key].dtype == after[key].dtype for key in before)
+    with torch.no_grad():
+        assert torch.equal(loaded(_inputs(schema)), encoder(_inputs(schema)))
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["encoder.json", "encoder.safetensors"]
+
+
+def test_the_card_says_all_that_is_needed(tmp_path):
+    _saved(tmp_path, width=4, depth=2)
+    card = read_card(str(tmp_path))
+    assert card.schema == IMAGES
+    assert card.features == 8
+    assert card.architecture == {
+        "name": "convnet",
+        "shape": [3, 16, 16],
+        "modality": "images",
+        "width": 4,
+        "depth": 2,
+    }
+    assert card.restore == {"size": 16}
+    assert card.provenance == {"method": "simclr", "seed": None}
+
+
+@pytest.mark.parametrize(("name", "schema"), [("convnet", IMAGES), ("mlp", ROWS)])
+def test_the_loading_snippet_runs(tmp_path, name, schema):
+    encoder = _saved(tmp_path / "it's a run", name, schema)
+    snippet = loading_snippet(tmp_path / "it's a run")
+    assert len(snippet.splitlines()) == 3
+    names = {"inputs": _inputs(schema)}
+    exec(snippet, names)
+    assert torch.equal(names["embeddings"], encoder(_inputs(schema)))
+    assert f"-> [batch, {encoder.features}]" in snippet
+
+
+def test_a_folder_without_an_encoder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no encoder.json: give the folder of a finished run, or go on"):
+        load_encoder(tmp_path)
+    _saved(tmp_path)
+    (tmp_path / "encoder.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"encoder\.safetensors"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe\x00", b"[]", b"null", b'"text"', b"{}", b'{"format": 1, "schema": 5}']
+)
+def test_a_damaged_card_is_refused_in_one_line(tmp_path, content):
+    _saved(tmp_path)
+    (tmp_path / "encoder.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"encoder.json is damaged .*: train the encoder anew") as raised:
+        load_encoder(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_card_of_another_format(tmp_path):
+    _saved(tmp_path)
+    card = json.loads((tmp_path / "encoder.json").read_text())
+    for later in ({**card, "format": 2}, {"format": 2}):
+        (tmp_path / "encoder.json").write_text(json.dumps(later))
+        with pytest.raises(ValueError, match="has format 2, this version of unconfound reads 1"):
+            load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_truncated_weights_are_refused_in_one_line(tmp_path, share):
+    _saved(tmp_path)
+    path = tmp_path / "encoder.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match="is damaged or of another encoder") as raised:
+        load_encoder(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_of_another_encoder_are_refused_in_one_line(tmp_path):
+    _saved(tmp_path / "one", width=4)
+    _saved(tmp_path / "two", width=6)
+    (tmp_path / "two" / "encoder.safetensors").replace(tmp_path / "one" / "encoder.safetensors")
+    with pytest.raises(ValueError, match="is damaged or of another encoder") as raised:
+        load_encoder(tmp_path / "one")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_executed(tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "executed",)
+
+    _saved(tmp_path)
+    torch.save({"weight": Malicious()}, tmp_path / "encoder.safetensors")
+    with pytest.raises(ValueError, match="is damaged"):
+        load_encoder(tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_earlier_encoder(tmp_path, monkeypatch):
+    encoder = _saved(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*encoder\.safetensors") as raised:
+            _saved(tmp_path, width=40)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(raised.value)
+    assert torch.equal(load_encoder(tmp_path)(_inputs(IMAGES)), encoder(_inputs(IMAGES)))
+
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(saved, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        _saved(tmp_path / "new")
+    with pytest.raises(FileNotFoundError):
+        load_encoder(tmp_path / "new")
+    assert not list(tmp_path.rglob("*.partial"))

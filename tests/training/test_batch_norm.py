@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from two_processes import run
+
+from unconfound.functional.distributed import world
+from unconfound.training.batch_norm import SynchronizedBatchNorm, synchronize_batch_norm
+
+
+def _data():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(8, 3, 4, 4, generator=generator, dtype=torch.float64) * 3 + 1
+    return images, torch.randn(images.shape, generator=generator, dtype=torch.float64)
+
+
+def _norm(**options):
+    norm = nn.BatchNorm2d(3, dtype=torch.float64, **options)
+    if norm.affine:
+        nn.init.uniform_(norm.weight, generator=torch.Generator().manual_seed(1))
+        nn.init.uniform_(norm.bias, generator=torch.Generator().manual_seed(2))
+    return norm
+
+
+def _normalised(options, steps=3):
+    """Outputs, input gradients, summed parameter gradients and running statistics of this process's rows."""
+    rank, processes = world()
+    images, factors = _data()
+    share = slice(rank * 8 // processes, (rank + 1) * 8 // processes)
+    holder = nn.Sequential(_norm(**options))
+    if processes > 1:
+        synchronize_batch_norm(holder, torch.device("cpu"))
+        assert isinstance(holder[0], SynchronizedBatchNorm)
+    for step in range(steps):
+        inputs = (images[share] * (step + 1)).requires_grad_()
+        outputs = holder(inputs)
+        (outputs * factors[share]).sum().backward()
+    gradients = [parameter.grad for parameter in holder.parameters()]
+    if processes > 1:
+        for gradient in gradients:
+            torch.distributed.all_reduce(gradient)
+    holder.eval()
+    evaluated = holder(images[share]).detach()
+    return [outputs.detach(), inputs.grad, evaluated], [*gradients, *holder.buffers()], list(holder.state_dict())
+
+
+class Activated(nn.BatchNorm2d):
+    """As timm's: what follows the normalisation is part of the layer."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.drop = nn.Identity()
+        self.act = nn.ReLU()
+
+    def forward(self, values):
+        return self.act(self.drop(super().forward(values)))
+
+
+def test_all_batch_norms_are_replaced_in_place_and_keep_their_names():
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), nn.LayerNorm(2))
+    weights, names = [network[0].weight, network[1][1].weight], list(network.state_dict())
+    synchronize_batch_norm(network, torch.device("cpu"))
+    synchronize_batch_norm(network, torch.device("cpu"))  # a second time changes nothing
+    assert isinstance(network[0], SynchronizedBatchNorm)
+    assert isinstance(network[1][1], SynchronizedBatchNorm)
+    assert isinstance(network[2], nn.LayerNorm)
+    assert network[0].weight is weights[0]
+    assert network[1][1].weight is weights[1]
+    assert list(network.state_dict()) == names
+
+
+def _activated():
+    holder = nn.Sequential(Activated(3))
+    names = list(holder.state_dict())
+    synchronize_batch_norm(holder, torch.device("cpu"))
+    assert list(holder.state_dict()) == names
+    rank, _ = world()
+    trained = holder(_data()[0][rank * 4 : rank * 4 + 4].float()).detach()
+    return trained, holder.eval()(_data()[0].float()).detach()
+
+
+def _everything():
+    return [_normalised({}), _normalised({"affine": False, "momentum": None}), _activated()]
+
+
+def test_two_processes_normalise_as_one_with_the_whole_batch(tmp_path):
+    ranks = run(_everything, tmp_path)
+    for case, options in enumerate([{}, {"affine": False, "momentum": None}]):
+        rows, shared, names = _normalised(options)
+        found = [rank[case] for rank in ranks]
+        for place, expected in enumerate(rows):
+            both = torch.cat([rank[0][place] for rank in found])
+            torch.testing.assert_close(both, expected, rtol=0, atol=1e-11)
+        for rank in found:
+            assert rank[2] == names
+            for value, expected in zip(rank[1], shared, strict=True):
+                torch.testing.assert_close(value, expected, rtol=1e-11, atol=1e-11)
+
+    # The activation that a layer of timm holds is kept.
+    layer = Activated(3)
+    expected = layer(_data()[0].float()).detach()
+    torch.testing.assert_close(torch.cat([rank[2][0] for rank in ranks]), expected)
+    torch.testing.assert_close(ranks[0][2][1], layer.eval()(_data()[0].float()).detach())
+
+
+def test_evaluation_needs_no_group_and_equals_batch_norm():
+    norm = _norm()
+    norm(_data()[0])
+    norm.eval()
+    synchronized = SynchronizedBatchNorm(norm)
+    assert not synchronized.training
+    assert torch.equal(synchronized(_data()[0]), norm(_data()[0]))
+    with pytest.raises(ValueError, match="BatchNorm takes"):
+        synchronized._check_input_dim(torch.zeros(3))
