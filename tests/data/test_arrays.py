@@ -42,9 +42,7 @@ def test_channels_are_first_last_or_one(tmp_path, shape, order):
 
 def test_an_unclear_layout_is_refused_and_can_be_said(tmp_path):
     images = _images(10, 4, 8, 4)
-    with pytest.raises(
-        ValueError, match=r"save an \.npz with images and layout='channels-first' or 'channels-last'"
-    ):
+    with pytest.raises(ValueError, match=r"save an \.npz with images and layout='channels-first' or 'channels-last'"):
         image_arrays(_save(tmp_path, images))
     first = image_arrays(_save(tmp_path, images, layout="channels-first"), test_share=0)
     last = image_arrays(_save(tmp_path, images, layout="channels-last"), test_share=0)
@@ -112,9 +110,7 @@ def test_labels_that_are_all_missing_are_none(tmp_path):
     "values", [np.array([0, 1]), np.array([False, True]), np.array([0.2, 0.9]), np.array([127, 128])]
 )
 def test_masks_of_any_range(tmp_path, values):
-    data = image_arrays(
-        _save(tmp_path, _images(2, 4, 4), masks=values[[[[0] * 4] * 4, [[1] * 4] * 4]]), test_share=0
-    )
+    data = image_arrays(_save(tmp_path, _images(2, 4, 4), masks=values[[[[0] * 4] * 4, [[1] * 4] * 4]]), test_share=0)
     assert data.train.masks.flatten(1).all(1).tolist() == [False, True]
     assert data.train.masks.flatten(1).any(1).tolist() == [False, True]
 

@@ -89,9 +89,7 @@ def _count(root):
 
 
 def test_of_several_processes_one_builds(tmp_path):
-    processes = [
-        multiprocessing.get_context("fork").Process(target=_count, args=(tmp_path,)) for _ in range(3)
-    ]
+    processes = [multiprocessing.get_context("fork").Process(target=_count, args=(tmp_path,)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

@@ -23,9 +23,7 @@ def test_other_forms_of_integers(values):
     assert names == ("0", "1")
 
 
-@pytest.mark.parametrize(
-    "values", [np.array([4, -1, 7]), np.array(["a", "", "b"]), np.array([b"a", b"", b"b"])]
-)
+@pytest.mark.parametrize("values", [np.array([4, -1, 7]), np.array(["a", "", "b"]), np.array([b"a", b"", b"b"])])
 def test_unlabelled_samples_get_minus_one(values):
     numbers, names = encode(values, what="labels", unlabelled=True)
     assert numbers.tolist() == [0, -1, 1]
@@ -42,9 +40,7 @@ def test_known_names_keep_their_numbers_and_unknown_ones_are_refused():
     numbers, names = encode(np.array([7, 3]), what="labels", known=("3", "5", "7"))
     assert numbers.tolist() == [2, 0]
     assert names == ("3", "5", "7")
-    with pytest.raises(
-        ValueError, match="test labels hold 9, which the training samples lack: they have 3, 5"
-    ):
+    with pytest.raises(ValueError, match="test labels hold 9, which the training samples lack: they have 3, 5"):
         encode(np.array([9, 3]), what="test labels", known=("3", "5"))
 
 

@@ -12,11 +12,7 @@ def _python2_pickle(images, labels):
     integer = lambda number: b"J" + number.to_bytes(4, "little")  # noqa: E731
     raw = images.tobytes()
     array = (
-        b"cnumpy.core.multiarray\n_reconstruct\n"
-        + b"cnumpy\nndarray\n"
-        + b"K\x00\x85"
-        + short(b"b")
-        + b"\x87R"
+        b"cnumpy.core.multiarray\n_reconstruct\n" + b"cnumpy\nndarray\n" + b"K\x00\x85" + short(b"b") + b"\x87R"
         b"(K\x01" + integer(images.shape[0]) + integer(images.shape[1]) + b"\x86"
         b"cnumpy\ndtype\n"
         + short(b"u1")
@@ -81,9 +77,7 @@ def test_a_malicious_pickle_is_refused_and_not_executed(tmp_path, batch, protoco
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["numpy load", "builtins eval", "os system", "numpy.core.multiarray fromfile"]
-)
+@pytest.mark.parametrize("name", ["numpy load", "builtins eval", "os system", "numpy.core.multiarray fromfile"])
 def test_no_name_beside_those_of_an_array_is_known(tmp_path, name):
     module, function = name.split()
     (tmp_path / "batch").write_bytes(f"c{module}\n{function}\n(S'x'\ntR.".encode())
@@ -111,9 +105,7 @@ def test_the_names_that_are_known_build_nothing_of_numpy(tmp_path):
     ],
 )
 def test_other_content_is_refused(tmp_path, batch, change, message):
-    (tmp_path / "batch").write_bytes(
-        pickle.dumps({"data": batch[0], "labels": batch[1]} | change, protocol=2)
-    )
+    (tmp_path / "batch").write_bytes(pickle.dumps({"data": batch[0], "labels": batch[1]} | change, protocol=2))
     with pytest.raises(ValueError, match=message):
         read_cifar_batch(tmp_path / "batch", 10)
 

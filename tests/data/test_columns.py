@@ -57,9 +57,7 @@ def test_missing_numbers_are_the_median_and_flagged() -> None:
 
 
 def test_constant_and_empty_columns_are_said() -> None:
-    features, notes = encoded(
-        {"same": [7, 7], "empty": [None, None], "age": [1, 2]}, {"same": [7, 9], "age": [1, 2]}
-    )
+    features, notes = encoded({"same": [7, 7], "empty": [None, None], "age": [1, 2]}, {"same": [7, 9], "age": [1, 2]})
     assert features == {"same": [0, 0], "age": [0, 1]}
     assert any("'same' has one value" in note for note in notes)
     assert any("'empty' is left out" in note for note in notes)

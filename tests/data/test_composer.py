@@ -35,9 +35,7 @@ def blocks(count: int, classes: int, size: int = 8) -> Foregrounds:
 
 def compose(train: int = 400, test: int = 400, classes: int = 5, **options: object) -> Dataset:
     names = [f"class {label}" for label in range(classes)]
-    return composition(
-        blocks(train, classes), blocks(test, classes), flat_scenes(classes), classes=names, **options
-    )
+    return composition(blocks(train, classes), blocks(test, classes), flat_scenes(classes), classes=names, **options)
 
 
 def scene_of(source: MemorySource) -> torch.Tensor:
@@ -77,9 +75,7 @@ def test_groups_say_whether_the_scene_matches() -> None:
     assert dataset.tests["only-foreground"].groups is None
     for source in (dataset.train, *(dataset.tests[name] for name in SWAPS if name != "only-foreground")):
         matches = scene_of(source) == source.labels
-        for group, label, match in zip(
-            source.groups.tolist(), source.labels.tolist(), matches.tolist(), strict=True
-        ):
+        for group, label, match in zip(source.groups.tolist(), source.labels.tolist(), matches.tolist(), strict=True):
             assert names[group] == f"class {label}, {'own' if match else 'other'} scene"
 
 
@@ -98,8 +94,7 @@ def test_the_scenes_follow_the_correlation(correlation: float, classes: int, see
 
 def test_the_seed_decides_and_the_correlation_changes_only_scenes() -> None:
     first, again, other, weaker = (
-        compose(correlation=correlation, seed=seed)
-        for correlation, seed in ((0.9, 0), (0.9, 0), (0.9, 1), (0.4, 0))
+        compose(correlation=correlation, seed=seed) for correlation, seed in ((0.9, 0), (0.9, 0), (0.9, 1), (0.4, 0))
     )
     for name in SWAPS:
         assert first.tests[name].inputs.equal(again.tests[name].inputs)
@@ -161,9 +156,7 @@ def test_any_foregrounds_on_any_folder(folder: Path) -> None:
 
 
 def test_samples_are_repeated_or_left_out_as_asked(folder: Path) -> None:
-    dataset = composition_from(
-        garments(), folder, classes=["boot", "bag"], train_samples=24, test_samples=6, size=16
-    )
+    dataset = composition_from(garments(), folder, classes=["boot", "bag"], train_samples=24, test_samples=6, size=16)
     assert dataset.train.schema.classes == ("boot", "bag")
     assert len(dataset.tests["original"]) == 6
     # Ten foregrounds, 24 samples: each twice or thrice.

@@ -146,9 +146,7 @@ def _damaged(tmp_path, kind):
     return path
 
 
-@pytest.mark.parametrize(
-    "kind", ["missing", "empty", "text", "truncated png", "truncated jpg", "damaged png"]
-)
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated png", "truncated jpg", "damaged png"])
 def test_damaged_files_are_refused_in_one_line(tmp_path, kind):
     with pytest.raises(UnreadableImageError) as caught:
         decode_image(_damaged(tmp_path, kind), 16, 3)
@@ -165,8 +163,7 @@ def _claiming(width, height):
         (b"IEND", b""),
     ]
     packed = b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + packed
 

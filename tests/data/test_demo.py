@@ -58,17 +58,14 @@ def test_digits_are_disjoint_and_of_the_right_class(dataset: Dataset) -> None:
 
 def test_scenes_are_disjoint_and_lie_in_their_photographs() -> None:
     shapes = {
-        name: image.shape
-        for name, image in zip(("china.jpg", "flower.jpg"), load_sample_images().images, strict=True)
+        name: image.shape for name, image in zip(("china.jpg", "flower.jpg"), load_sample_images().images, strict=True)
     }
     assert len(SCENES) == 10
     for file, left, top, right, bottom in SCENES:
         assert 0 <= left < right <= shapes[file][1]
         assert 0 <= top < bottom <= shapes[file][0]
     for first, second in combinations(SCENES, 2):
-        apart = (
-            first[3] <= second[1] or second[3] <= first[1] or first[4] <= second[2] or second[4] <= first[2]
-        )
+        apart = first[3] <= second[1] or second[3] <= first[1] or first[4] <= second[2] or second[4] <= first[2]
         assert first[0] != second[0] or apart, (first, second)
 
 

@@ -11,9 +11,7 @@ def _files(root, *names):
 
 
 def test_class_folders_at_any_depth_and_in_any_case(tmp_path):
-    _files(
-        tmp_path, "dog/1.PNG", "dog/old/2.jpeg", "cat/3.TiF", "cat/readme.txt", ".hidden/4.png", "cat/._3.png"
-    )
+    _files(tmp_path, "dog/1.PNG", "dog/old/2.jpeg", "cat/3.TiF", "cat/readme.txt", ".hidden/4.png", "cat/._3.png")
     layout = read_layout(tmp_path)
     assert layout.train.images == ("cat/3.TiF", "dog/1.PNG", "dog/old/2.jpeg")
     assert layout.train.classes == ("cat", "dog", "dog")
@@ -33,9 +31,7 @@ def test_split_folders(tmp_path, test):
     assert layout.train.classes == ("a", "b")
     assert layout.tests["test"].images == (f"{test}/b/3.png",)
     assert layout.tests["test"].classes == ("b",)
-    assert any(f"the folder {test} serves as the test set" in note for note in layout.notes) == (
-        test.lower() != "test"
-    )
+    assert any(f"the folder {test} serves as the test set" in note for note in layout.notes) == (test.lower() != "test")
 
 
 def test_both_test_and_validation(tmp_path):

@@ -162,9 +162,7 @@ def test_damaged_images_are_skipped_counted_and_named(folder, memory):
     batch = _all(data.train)
     for image, name in zip(batch.inputs, data.train.names, strict=True):
         assert np.array_equal(image, np.asarray(Image.open(folder / name)).transpose(2, 0, 1))
-    with pytest.raises(
-        ValueError, match=r"8 of 37 images .*; bad_share allows 1.00%: repair or remove"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"8 of 37 images .*; bad_share allows 1.00%: repair or remove") as caught:
         image_folder(folder, memory_gib=memory)
     assert "\n" not in str(caught.value)
 

@@ -24,9 +24,7 @@ def _cifar_file(path, count, classes, key="labels", start=0):
 
 
 def _idx(path, values, *, packed):
-    content = (
-        b"\0\0\x08" + bytes([values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
-    )
+    content = b"\0\0\x08" + bytes([values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
     if packed:
         path.with_name(path.name + ".gz").write_bytes(gzip.compress(content))
@@ -75,9 +73,7 @@ def test_a_subset_of_cifar10_is_read_and_said(tmp_path):
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["x"] * 10}, protocol=2))
     data = torchvision_set("cifar10", tmp_path)
     assert [name.split("/")[0] for name in data.train.names] == ["train_a"] * 3 + ["train_b"] * 3
-    assert data.train.notes[0].startswith(
-        "subset: 6 of 50,000 training images (train_a, train_b) and 3 of 10,000"
-    )
+    assert data.train.notes[0].startswith("subset: 6 of 50,000 training images (train_a, train_b) and 3 of 10,000")
     _cifar_file(folder / "data_batch_1", 3, 10)
     with pytest.raises(FileNotFoundError, match=r"needs data_batch_2, .*data_batch_5, test_batch in"):
         torchvision_set("cifar10", tmp_path)
@@ -170,9 +166,7 @@ def test_what_is_missing_is_listed(tmp_path):
         FileNotFoundError, match=r"cifar10 needs data_batch_1, .*, test_batch, batches\.meta in .*batches-py"
     ):
         torchvision_set("cifar10", tmp_path)
-    with pytest.raises(
-        FileNotFoundError, match=r"mnist needs train-images-idx3-ubyte\.gz, .* in .*MNIST.raw"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"mnist needs train-images-idx3-ubyte\.gz, .* in .*MNIST.raw"):
         torchvision_set("mnist", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"stl10 needs train_X\.bin"):
         torchvision_set("stl10", tmp_path)

@@ -86,14 +86,11 @@ def test_crops_repeat_with_the_seed_only() -> None:
     scene = photographs.cut([numbered(80, 100)])
     which = np.zeros(20, np.int64)
     first, again, other = (
-        photographs.crops([scene], which, split="test", size=16, rng=np.random.default_rng(seed))
-        for seed in (3, 3, 4)
+        photographs.crops([scene], which, split="test", size=16, rng=np.random.default_rng(seed)) for seed in (3, 3, 4)
     )
     assert first.equal(again)
     assert not first.equal(other)
-    assert (
-        len(photographs.crops([scene], which[:0], split="test", size=16, rng=np.random.default_rng(0))) == 0
-    )
+    assert len(photographs.crops([scene], which[:0], split="test", size=16, rng=np.random.default_rng(0))) == 0
 
 
 def test_reading_a_folder(tmp_path) -> None:

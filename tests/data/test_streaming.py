@@ -13,9 +13,7 @@ def files(tmp_path):
     generator = np.random.default_rng(0)
     (tmp_path / "masks").mkdir()
     for number in range(9):
-        Image.fromarray(generator.integers(0, 256, (10, 10, 3), dtype=np.uint8)).save(
-            tmp_path / f"{number}.png"
-        )
+        Image.fromarray(generator.integers(0, 256, (10, 10, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
         Image.fromarray(generator.random((10, 10)) > 0.5).save(tmp_path / "masks" / f"{number}.png")
     images = tuple(f"{number}.png" for number in range(9))
     return ImageFiles(tmp_path, images, tuple(tmp_path / "masks" / image for image in images), 10, 3)
@@ -41,9 +39,7 @@ def test_batches_come_in_the_order_asked_for(files, workers):
 
 
 def test_without_masks_and_labels(files):
-    source = StreamingSource(
-        "toy", Schema("images", (1, 5, 5)), ImageFiles(files.root, files.images, None, 5, 1), 0
-    )
+    source = StreamingSource("toy", Schema("images", (1, 5, 5)), ImageFiles(files.root, files.images, None, 5, 1), 0)
     (batch,) = source.batches([torch.arange(3)])
     assert batch.inputs.shape == (3, 1, 5, 5)
     assert batch.masks is None

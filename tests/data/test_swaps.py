@@ -22,9 +22,7 @@ def toy(count: int = 60, classes: int = 3, *, floats: bool = False, **options: o
         **options,
     }
     names = tuple("abcdef"[:classes])
-    return MemorySource(
-        "toy", Schema("images", (3, 6, 6), names), images.float() / 255 if floats else images, **values
-    )
+    return MemorySource("toy", Schema("images", (3, 6, 6), names), images.float() / 255 if floats else images, **values)
 
 
 def donors(source: MemorySource) -> torch.Tensor:

@@ -35,9 +35,7 @@ def test_packed_marked_and_quoted(tmp_path: Path) -> None:
 
 
 def test_parquet_is_read_as_it_was_written(tmp_path: Path) -> None:
-    frame = pd.DataFrame(
-        {"age": [3, None], "day": pd.to_datetime(["2020-01-01", "2021-01-01"])}, index=[5, 9]
-    )
+    frame = pd.DataFrame({"age": [3, None], "day": pd.to_datetime(["2020-01-01", "2021-01-01"])}, index=[5, 9])
     frame.to_parquet(tmp_path / "table.parquet")
     read, _ = read_frame(tmp_path / "table.parquet")
     assert read.index.tolist() == [0, 1]

@@ -52,13 +52,8 @@ def test_features_labels_groups_and_names(tmp_path: Path) -> None:
         batch = next(source.batches([torch.arange(len(source))]))
         for sample, name in enumerate(source.names):
             person = frame.iloc[int(name)]
-            assert batch.inputs[sample, 0].item() == pytest.approx(
-                (person["age"] - low) / (high - low), abs=1e-6
-            )
-            assert (
-                dataset.restore["columns"][1 + int(batch.inputs[sample, 1:].argmax())]
-                == f"work={person['work']}"
-            )
+            assert batch.inputs[sample, 0].item() == pytest.approx((person["age"] - low) / (high - low), abs=1e-6)
+            assert dataset.restore["columns"][1 + int(batch.inputs[sample, 1:].argmax())] == f"work={person['work']}"
             assert schema.classes[batch.labels[sample]] == person["income"]
             assert schema.groups[batch.groups[sample]] == f"income={person['income']}, sex={person['sex']}"
     assert any("'sex' makes the groups" in note for note in dataset.train.notes)
@@ -172,9 +167,7 @@ def test_tables_that_cannot_be_learnt_from(tmp_path: Path) -> None:
 
 def test_adult(data_root: Path, tmp_path: Path) -> None:
     folder = data_root / "adult"
-    lines = [
-        line for line in (folder / "adult.names").read_text().splitlines() if ":" in line and line[0] != "|"
-    ]
+    lines = [line for line in (folder / "adult.names").read_text().splitlines() if ":" in line and line[0] != "|"]
     header = [*(line.split(":")[0] for line in lines), "income"]
     path = tmp_path / "adult.csv"
     path.write_text(", ".join(header) + "\n" + (folder / "adult.data").read_text())

@@ -128,9 +128,7 @@ def test_unlabelled_samples_count_nowhere() -> None:
     train, test = rows(), rows(40)
     train.labels[::3] = -1
     test.labels[:10] = -1
-    evaluation, embeddings = evaluate(
-        lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a"
-    )
+    evaluation, embeddings = evaluate(lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a")
     assert evaluation.settings["train_samples"] == 40
     assert evaluation.tests["test"]["linear_probe"].samples == 30
     assert len(embeddings["test"]) == 40
@@ -150,9 +148,7 @@ def test_classes_that_one_side_lacks_are_said() -> None:
 
 def test_retrieval_is_left_out_where_there_is_nothing_to_retrieve() -> None:
     train = rows()
-    evaluation, _ = evaluate(
-        lambda inputs: inputs, Dataset(train, {"test": rows(2)}, labelled=train), name="a"
-    )
+    evaluation, _ = evaluate(lambda inputs: inputs, Dataset(train, {"test": rows(2)}, labelled=train), name="a")
     assert set(evaluation.tests["test"]) == {"linear_probe", "knn"}
     assert "no two samples share a class" in evaluation.notes[0]
 

@@ -20,9 +20,7 @@ EVALUATION = Evaluation(
 
 def test_evaluations_come_back_as_they_were_written(tmp_path) -> None:
     path = tmp_path / "run" / "evaluation.json"
-    write_evaluations(
-        path, [EVALUATION, Evaluation("bare", {})], command="unconfound demo", environment={"a": 1}
-    )
+    write_evaluations(path, [EVALUATION, Evaluation("bare", {})], command="unconfound demo", environment={"a": 1})
     assert read_evaluation(path) == [EVALUATION, Evaluation("bare", {})]
     document = json.loads(path.read_text(encoding="utf-8"))
     assert (document["format"], document["command"], document["environment"]) == (
@@ -60,9 +58,7 @@ def test_figures_print_in_percent() -> None:
 def test_other_files_are_refused(tmp_path, text: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(text)
-    with pytest.raises(
-        ValueError, match=r"evaluation.json is not an evaluation.json that this version reads"
-    ):
+    with pytest.raises(ValueError, match=r"evaluation.json is not an evaluation.json that this version reads"):
         read_evaluation(path)
     with pytest.raises(FileNotFoundError):
         read_evaluation(tmp_path / "absent.json")

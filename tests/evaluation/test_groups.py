@@ -42,9 +42,7 @@ def test_values_are_those_of_group_accuracy(seed: int, samples: int) -> None:
     labels, groups, predictions, train = draw(2, samples), draw(4, samples), draw(2, samples), draw(4, 90)
     embeddings = grouped(labels.tolist(), groups.tolist())
     overall, by_name = group_figures(predictions, embeddings, names=NAMES, train_groups=train)
-    expected = group_accuracy(
-        predictions, labels, groups, train_group_counts=torch.bincount(train, minlength=4)
-    )
+    expected = group_accuracy(predictions, labels, groups, train_group_counts=torch.bincount(train, minlength=4))
     assert overall["worst_group"].value == pytest.approx(expected.worst)
     assert overall["average_group"].value == pytest.approx(expected.average)
     if expected.reweighted_average is None:
@@ -60,9 +58,7 @@ def test_values_are_those_of_group_accuracy(seed: int, samples: int) -> None:
 @pytest.mark.parametrize("train_groups", [[0, 0, 1], None, [-1, -1]])
 def test_reweighted_average_is_left_out_where_it_is_undefined(train_groups: list[int] | None) -> None:
     given = None if train_groups is None else torch.tensor(train_groups)
-    overall, by_name = group_figures(
-        torch.tensor([0, 1]), grouped([0, 0], [0, 3]), names=NAMES, train_groups=given
-    )
+    overall, by_name = group_figures(torch.tensor([0, 1]), grouped([0, 0], [0, 3]), names=NAMES, train_groups=given)
     assert set(overall) == {"worst_group", "average_group"}
     assert set(by_name) == {"land on land", "water on water"}
 

@@ -52,9 +52,7 @@ def test_paired_difference_holds_its_value_and_changes_sign_with_the_order(
     assert figure.value == pytest.approx(float(first.double().mean() - second.double().mean()))
     assert -1 <= figure.low <= figure.value <= figure.high <= 1
     assert figure.low < figure.high
-    assert (turned.value, turned.low, turned.high) == pytest.approx(
-        (-figure.value, -figure.high, -figure.low)
-    )
+    assert (turned.value, turned.low, turned.high) == pytest.approx((-figure.value, -figure.high, -figure.low))
 
 
 def test_paired_difference_agrees_with_the_bootstrap() -> None:
@@ -114,9 +112,7 @@ def test_weighted_share_of_large_groups_is_the_stratified_normal_interval() -> N
 def test_weighted_share_of_one_group_is_its_share() -> None:
     figure = weighted_share(torch.tensor([7, 0]), torch.tensor([9, 0]), torch.tensor([2.0, 0.0]))
     expected = share(hits(7, 9))
-    assert (figure.value, figure.low, figure.high) == pytest.approx(
-        (expected.value, expected.low, expected.high)
-    )
+    assert (figure.value, figure.low, figure.high) == pytest.approx((expected.value, expected.low, expected.high))
 
 
 def test_undefined_values_are_refused() -> None:

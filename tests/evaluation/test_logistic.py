@@ -16,9 +16,7 @@ def correlated(samples: int, features: int, classes: int, *, seed: int) -> tuple
     random = np.random.default_rng(seed)
     mix = random.normal(size=(features, features)) * np.logspace(0, -3, features)[:, None]
     targets = np.arange(samples) % classes
-    values = (
-        random.normal(size=(samples, features)) + random.normal(size=(classes, features))[targets]
-    ) @ mix
+    values = (random.normal(size=(samples, features)) + random.normal(size=(classes, features))[targets]) @ mix
     return values - values.mean(axis=0), targets
 
 

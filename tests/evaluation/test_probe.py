@@ -14,9 +14,7 @@ def clouds(samples: int = 300, classes: int = 3, *, spread: float = 1.0, seed: i
     centres = 4 * torch.eye(classes, 5)
     features = centres[labels] + spread * torch.randn(samples, 5, generator=generator)
     # Features of very different scale and offset: standardising must undo them.
-    features = features * torch.tensor([1.0, 100.0, 0.01, 1.0, 1.0]) + torch.tensor(
-        [0.0, 500.0, 0.0, -7.0, 1.0]
-    )
+    features = features * torch.tensor([1.0, 100.0, 0.01, 1.0, 1.0]) + torch.tensor([0.0, 500.0, 0.0, -7.0, 1.0])
     return Embeddings(features, torch.arange(samples), labels)
 
 
@@ -45,9 +43,7 @@ def test_solution_has_no_gradient(strength: float, labels: list[int]) -> None:
     data = clouds(classes=len(labels), spread=2.0)
     data = Embeddings(data.features, data.index, torch.tensor(labels)[data.labels])
     probe = fit_probe(data, strengths=[strength], tolerance=1e-7)
-    standard = (data.features.double() - data.features.double().mean(0)) / data.features.double().std(
-        0, correction=0
-    )
+    standard = (data.features.double() - data.features.double().mean(0)) / data.features.double().std(0, correction=0)
     weights, bias = probe.weights.clone().requires_grad_(), probe.bias.clone().requires_grad_()
     positions = torch.searchsorted(torch.tensor(labels), data.labels)
     loss = F.cross_entropy(standard @ weights.T + bias, positions) + strength / 2 * weights.square().sum()
@@ -93,9 +89,7 @@ def test_unlabelled_samples_are_left_out() -> None:
 
 def test_a_constant_feature_does_no_harm() -> None:
     data = clouds(spread=0.3)
-    constant = Embeddings(
-        torch.cat([data.features, torch.full((300, 1), 0.1)], dim=1), data.index, data.labels
-    )
+    constant = Embeddings(torch.cat([data.features, torch.full((300, 1), 0.1)], dim=1), data.index, data.labels)
     probe = fit_probe(constant)
     assert accuracy(probe, constant) == 1
     assert probe.scale[-1] == 1

@@ -11,9 +11,7 @@ CLASSES = ("red", "green", "blue")
 CENTRE = (slice(None), slice(None), slice(2, 6), slice(2, 6))
 
 
-def source(
-    name: str, labels: Tensor, foreground: Tensor, background: Tensor, *, shown=(True, True)
-) -> MemorySource:
+def source(name: str, labels: Tensor, foreground: Tensor, background: Tensor, *, shown=(True, True)) -> MemorySource:
     """Paint the foreground and background of each picture in the colour of a class."""
     colours = 200 * torch.eye(3, dtype=torch.uint8)
     inputs = colours[background][:, :, None, None].repeat(1, 1, 8, 8) * shown[1]

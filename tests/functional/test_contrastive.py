@@ -117,9 +117,7 @@ def test_known_answers_of_nt_xent(temperature, tile):
         same = torch.ones(batch, 3, dtype=torch.float64)
         assert value(same, 5 * same).item() == pytest.approx(math.log(2 * batch - 1), abs=1e-12)
         orthogonal = torch.eye(2 * batch, dtype=torch.float64)
-        assert value(orthogonal[:batch], orthogonal[batch:]).item() == pytest.approx(
-            math.log(2 * batch - 1), abs=1e-12
-        )
+        assert value(orthogonal[:batch], orthogonal[batch:]).item() == pytest.approx(math.log(2 * batch - 1), abs=1e-12)
         pairs = torch.eye(batch, dtype=torch.float64)
         expected = math.log1p((2 * batch - 2) * math.exp(-1 / temperature))
         assert value(pairs, pairs).item() == pytest.approx(expected, abs=1e-12)
@@ -172,9 +170,7 @@ def test_default_tiling_of_a_batch_too_large_for_one_tile():
     assert "_Tiled" in str(value.grad_fn.next_functions) + value.grad_fn.name()
     whole = nt_xent(first, second, tile=2200)
     torch.testing.assert_close(value, whole, rtol=0, atol=1e-12)
-    for gradients in zip(
-        *[torch.autograd.grad(each, (first, second)) for each in (value, whole)], strict=True
-    ):
+    for gradients in zip(*[torch.autograd.grad(each, (first, second)) for each in (value, whole)], strict=True):
         torch.testing.assert_close(*gradients, rtol=0, atol=1e-15)
 
 
@@ -200,9 +196,7 @@ def test_order_of_views_and_anchors_does_not_matter():
     order = torch.randperm(7, generator=torch.Generator().manual_seed(0))
     assert nt_xent(first, second).item() == pytest.approx(nt_xent(second, first).item(), abs=1e-12)
     for loss in (nt_xent, info_nce):
-        assert loss(first[order], second[order]).item() == pytest.approx(
-            loss(first, second).item(), abs=1e-12
-        )
+        assert loss(first[order], second[order]).item() == pytest.approx(loss(first, second).item(), abs=1e-12)
     supervised = supervised_contrastive(first, LABELS).item()
     assert supervised_contrastive(first[order], LABELS[order]).item() == pytest.approx(supervised, abs=1e-12)
     assert info_nce(first, second).item() != pytest.approx(info_nce(second, first).item(), abs=1e-4)

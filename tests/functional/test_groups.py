@@ -25,9 +25,7 @@ def test_hand_worked_example():
 
 @settings(deadline=None, max_examples=30)
 @given(
-    samples=st.lists(
-        st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=30
-    ),
+    samples=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=30),
     train=st.lists(st.integers(1, 9), min_size=5, max_size=5),
 )
 def test_equals_its_definition(samples, train):

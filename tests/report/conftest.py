@@ -66,9 +66,7 @@ def table_data() -> Dataset:
     """Rows of ten columns in two classes."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(40) % 2
-    schema = Schema(
-        "tables", (10,), ("low", "high"), ("low, sex=f", "low, sex=m", "high, sex=f", "high, sex=m")
-    )
+    schema = Schema("tables", (10,), ("low", "high"), ("low, sex=f", "low, sex=m", "high, sex=f", "high, sex=m"))
 
     def source(name: str) -> MemorySource:
         rows = torch.rand(40, 10, generator=generator) + labels[:, None]
@@ -88,9 +86,7 @@ def table_data() -> Dataset:
 def entry() -> Callable[..., Entry]:
     """Return a maker of an encoder that sees the class and a little noise."""
 
-    def make(
-        name: str, dataset: Dataset, *, gap: float | None = 0.3, curves: bool = True, seed: int = 0
-    ) -> Entry:
+    def make(name: str, dataset: Dataset, *, gap: float | None = 0.3, curves: bool = True, seed: int = 0) -> Entry:
         generator = torch.Generator().manual_seed(seed)
         embeddings = {}
         for test, source in dataset.tests.items():
@@ -104,10 +100,7 @@ def entry() -> Callable[..., Entry]:
         metrics = {"linear_probe": share(0.8), "knn": share(0.7), "precision_at_1": share(0.65)}
         evaluation = Evaluation(
             name,
-            {
-                test: {**metrics, "worst_group": share(0.4), "average_group": share(0.75)}
-                for test in dataset.tests
-            },
+            {test: {**metrics, "worst_group": share(0.4), "average_group": share(0.75)} for test in dataset.tests},
             {
                 next(iter(dataset.tests)): {
                     group: share(0.5 + place / (3 * len(dataset.train.schema.groups)))
@@ -115,9 +108,7 @@ def entry() -> Callable[..., Entry]:
                 }
             },
             {"background_gap": share(gap or 0), "background_gap_knn": share(gap or 0)} if swapped else {},
-            {f"{a}/{b}": share(0.6) for a in ("full", "foreground") for b in ("full", "foreground")}
-            if swapped
-            else {},
+            {f"{a}/{b}": share(0.6) for a in ("full", "foreground") for b in ("full", "foreground")} if swapped else {},
             {"neighbours": 5, "seconds": {"embed": 0.25}},
             (f"a note on {name}",),
         )

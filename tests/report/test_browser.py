@@ -102,9 +102,7 @@ def test_the_page_fits_and_loads_nothing(page, tmp_path, width, dark):
 
 
 def test_the_measurement_notices_what_is_too_wide_or_broken(tmp_path):
-    page = (
-        '<meta charset="utf-8"><p style="width:700px">wide</p><img src="data:image/png;base64,AAAA" alt="">'
-    )
+    page = '<meta charset="utf-8"><p style="width:700px">wide</p><img src="data:image/png;base64,AAAA" alt="">'
     measured = measure(page, tmp_path, width=360)
     assert measured["excess"] > 300
     assert measured["broken"] == 1

@@ -8,18 +8,14 @@ from unconfound.report.neighbours import queries
 def source(labels):
     schema = Schema("tables", (1,), ("a", "b"))
     rows = torch.arange(len(labels), dtype=torch.float32)[:, None]
-    return MemorySource(
-        "t", schema, rows, torch.tensor(labels), names=[f"row {i}" for i in range(len(labels))]
-    )
+    return MemorySource("t", schema, rows, torch.tensor(labels), names=[f"row {i}" for i in range(len(labels))])
 
 
 def test_neighbours_are_ordered_by_cosine_and_leave_the_sample_itself_out():
     angles = torch.tensor([0.0, 0.5, 0.1, 3.0, 1.0])
     labels = [0, 0, 1, 1, -1]
     # Length must not matter: the nearest by angle is also the one farthest away.
-    features = (
-        torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([1.0, 2.0, 50.0, 1.0, 1.0])[:, None]
-    )
+    features = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([1.0, 2.0, 50.0, 1.0, 1.0])[:, None]
     data = source(labels)
     embeddings = Embeddings(features, torch.arange(5), data.labels)
     (query,) = queries(embeddings, data, embeddings, data, torch.tensor([0]), neighbours=3, names=["x"])

@@ -152,9 +152,7 @@ def test_rows_of_a_table_are_shown_as_numbers(write, table_data, entry):
 
 
 def test_columns_carry_the_names_that_the_data_gives_them(write, table_data, entry):
-    data = Dataset(
-        table_data.train, table_data.tests, restore={"columns": [f"feature {i}" for i in range(10)]}
-    )
+    data = Dataset(table_data.train, table_data.tests, restore={"columns": [f"feature {i}" for i in range(10)]})
     page = write([entry("mlp", data)], data)
     assert "feature 7" in page.text
     assert "column 1" not in page.text

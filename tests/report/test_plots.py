@@ -65,9 +65,7 @@ def test_every_point_is_a_dot_inside_the_map_and_rare_sets_lie_on_top():
     paths = [each for each in root.iter() if each.tag.endswith("path")]
     assert [each.attrib["class"].split()[1] for each in paths] == ["colour-rest", "colour-1", "colour-0"]
     assert texts == ["common", "rare"]
-    places = np.array(
-        [pair for each in paths for pair in re.findall(r"M(\S+) (\S+)h0", each.attrib["d"])], float
-    )
+    places = np.array([pair for each in paths for pair in re.findall(r"M(\S+) (\S+)h0", each.attrib["d"])], float)
     assert len(places) == 50
     width, height = map(float, root.attrib["viewBox"].split()[2:])
     assert (places >= 0).all()

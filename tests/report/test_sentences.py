@@ -31,8 +31,7 @@ def test_losses_are_ranked_and_told_with_their_intervals():
 def test_an_interval_that_holds_zero_shows_nothing():
     assert say(judged("a", 0.01))[1] == "So no reliance could be shown for “a” (its interval holds 0)."
     assert (
-        "“a” leans on the background; no reliance could be shown for “b”"
-        in say(judged("a", 0.1), judged("b", 0.0))[1]
+        "“a” leans on the background; no reliance could be shown for “b”" in say(judged("a", 0.1), judged("b", 0.0))[1]
     )
 
 
@@ -68,16 +67,10 @@ def test_groups_speak_where_no_background_is_known():
         {"test": {"men": figure(0.5), "women": figure(0.95)}},
     )
     measured, meaning = sentences([evaluation], classes=2, primary="test")
-    assert (
-        "“a” is right on 50.0 % [48.0, 52.0] of its worst group (“men”) against 90.0 % [88.0, 92.0]"
-        in measured
-    )
+    assert "“a” is right on 50.0 % [48.0, 52.0] of its worst group (“men”) against 90.0 % [88.0, 92.0]" in measured
     assert "does not hold in the worst group of “a”" in meaning
     even = Evaluation("b", {"test": {"linear_probe": figure(0.9), "worst_group": figure(0.87)}})
-    assert (
-        "no group that “b” fails more than others could be shown"
-        in sentences([even], classes=2, primary="test")[1]
-    )
+    assert "no group that “b” fails more than others could be shown" in sentences([even], classes=2, primary="test")[1]
 
 
 def test_without_groups_it_says_what_was_not_measured():
@@ -94,17 +87,13 @@ def test_without_groups_it_says_what_was_not_measured():
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 0.3), st.floats(0, 1)), min_size=1, max_size=7))
 def test_reliance_is_claimed_exactly_where_the_interval_lies_above_zero(drawn):
     names = [f"m{place}m" for place in range(len(drawn))]
-    evaluations = [
-        judged(n, gap, half=half, same=same) for n, (gap, half, same) in zip(names, drawn, strict=True)
-    ]
+    evaluations = [judged(n, gap, half=half, same=same) for n, (gap, half, same) in zip(names, drawn, strict=True)]
     measured, meaning = say(*evaluations)
     assert measured.count(". ") == meaning.count(". ") == 0
     assert measured.endswith(".")
     assert meaning.endswith(".")
     leaning = [
-        name
-        for name, (gap, half, same) in zip(names, drawn, strict=True)
-        if gap - half > 0 and same - 0.02 > 0.1
+        name for name, (gap, half, same) in zip(names, drawn, strict=True) if gap - half > 0 and same - 0.02 > 0.1
     ]
     assert ("on the background" in meaning) == bool(leaning)
     claim = meaning.partition("on the background")[0] if leaning else ""

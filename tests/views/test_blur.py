@@ -29,7 +29,5 @@ def test_an_even_image_stays_even():
 
 @pytest.mark.parametrize("kernel", [0, 2, 9, -3])
 def test_a_kernel_that_cannot_be_used_is_refused(kernel):
-    with pytest.raises(
-        ValueError, match=rf"kernel is {kernel}: it must be odd, positive and less than twice"
-    ):
+    with pytest.raises(ValueError, match=rf"kernel is {kernel}: it must be odd, positive and less than twice"):
         gaussian_blur(torch.rand(1, 3, 4, 8), torch.ones(1), kernel=kernel)

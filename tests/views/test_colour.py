@@ -17,11 +17,7 @@ def awkward_images():
     """Black, white, pure colours, even grays, and pixels whose channels tie in every way."""
     levels = torch.tensor([0.0, 0.5, 1.0])
     pixels = torch.cartesian_prod(levels, levels, levels)
-    return (
-        torch.cat((pixels, pixels * 1e-6, 1 - pixels * 1e-7))[:, :, None, None]
-        .expand(-1, -1, 2, 3)
-        .contiguous()
-    )
+    return torch.cat((pixels, pixels * 1e-6, 1 - pixels * 1e-7))[:, :, None, None].expand(-1, -1, 2, 3).contiguous()
 
 
 @pytest.mark.parametrize("images", [some_images(), awkward_images()], ids=["random", "awkward"])
@@ -44,9 +40,7 @@ def test_each_operation_agrees_with_torchvision(images, name, low, high):
 
 
 def test_uint8_images_agree_with_torchvision_to_one_level_of_its_rounding():
-    images = torch.randint(
-        0, 256, (20, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    images = torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     for name in ("adjust_brightness", "adjust_contrast", "adjust_saturation"):
         ours = getattr(views, name)(images / 255, torch.full((20,), 1.3)) * 255
         theirs = getattr(reference, name)(images, 1.3).float()
@@ -55,9 +49,7 @@ def test_uint8_images_agree_with_torchvision_to_one_level_of_its_rounding():
 
 def test_grayscale_agrees_with_torchvision():
     images = some_images()
-    torch.testing.assert_close(
-        views.grayscale(images), reference.rgb_to_grayscale(images, 3), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(views.grayscale(images), reference.rgb_to_grayscale(images, 3), atol=1e-6, rtol=0)
 
 
 def test_blend_of_all_three_parts():

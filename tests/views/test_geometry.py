@@ -59,18 +59,14 @@ def test_crop_equals_the_naive_sum(data):
     box_height, box_width = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
     top, left = data.draw(st.integers(0, height - box_height)), data.draw(st.integers(0, width - box_width))
     flip = data.draw(st.booleans())
-    image = torch.rand(
-        2, height, width, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
-    )
+    image = torch.rand(2, height, width, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 99))))
     box = [top, left, box_height, box_width]
     view = resized_crop(image[None], torch.tensor([box]), size, flip=torch.tensor([flip]))[0]
     torch.testing.assert_close(view.double(), naive_crop(image, box, size, flip), atol=1e-5, rtol=0)
 
 
 def test_uint8_agrees_with_float_and_with_torchvision_to_half_a_level():
-    images = torch.randint(
-        0, 256, (20, 3, 33, 21), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    images = torch.randint(0, 256, (20, 3, 33, 21), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     boxes = draw_boxes(20, height=33, width=21)
     views = resized_crop(images, boxes, 16)
     torch.testing.assert_close(views, resized_crop(images / 255, boxes, 16), atol=1e-6, rtol=0)
@@ -127,9 +123,7 @@ def test_boxes_lie_inside_and_are_not_empty():
 
 
 def test_the_highest_number_still_lies_inside():
-    boxes = random_boxes(
-        torch.full((1, 22), math.nextafter(1, 0)), height=32, width=32, scale=(0.2, 0.5), ratio=(1, 1)
-    )
+    boxes = random_boxes(torch.full((1, 22), math.nextafter(1, 0)), height=32, width=32, scale=(0.2, 0.5), ratio=(1, 1))
     top, left, height, width = boxes[0].tolist()
     assert (top + height, left + width) == (32, 32)
 

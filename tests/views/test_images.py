@@ -24,9 +24,7 @@ def some_images(count=16, channels=3, height=32, width=32, seed=0):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
-@pytest.mark.parametrize(
-    ("height", "width", "size"), [(32, 32, 32), (20, 45, 24), (9, 7, 40), (64, 50, 8), (1, 1, 2)]
-)
+@pytest.mark.parametrize(("height", "width", "size"), [(32, 32, 32), (20, 45, 24), (9, 7, 40), (64, 50, 8), (1, 1, 2)])
 @pytest.mark.parametrize("batch", [1, 5])
 def test_shape_type_and_range(channels, height, width, size, batch):
     views = ImageViews(size, **EVERYTHING)(some_images(batch, channels, height, width), seeded())
@@ -124,9 +122,7 @@ def test_crops_and_jitter_look_like_those_of_torchvision():
         ]
     )
     count = 700
-    image = torch.nn.functional.interpolate(
-        torch.rand(1, 3, 4, 4, generator=seeded()), size=24, mode="bilinear"
-    )
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4, generator=seeded()), size=24, mode="bilinear")
     torch.manual_seed(0)
     expected = torch.stack([theirs(image[0]) for _ in range(2 * count)])
     made = ImageViews(16)(image.expand(count, -1, -1, -1), seeded())
@@ -206,9 +202,7 @@ def test_views_can_be_copied_and_hold_no_state():
 
 def test_views_of_real_images(data_root):
     photographs = [np.asarray(Image.open(path)) for path in sorted(data_root.glob("BSDS500/**/*.jpg"))]
-    images = torch.from_numpy(np.stack([photograph[:300, :300] for photograph in photographs])).permute(
-        0, 3, 1, 2
-    )
+    images = torch.from_numpy(np.stack([photograph[:300, :300] for photograph in photographs])).permute(0, 3, 1, 2)
     views = ImageViews(32)(images, seeded())
     # The mean of a data set hardly moves, and views of an image are nearer to each other than to those of others.
     assert (views.mean((0, 2, 3)) - (images / 255).mean((0, 2, 3))).abs().max() < 0.03

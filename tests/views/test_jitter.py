@@ -52,9 +52,7 @@ def test_images_of_one_hue_position_need_fewer_passes_for_the_same_result(active
     positions = hue_position(keys, active)
     for row in range(24):
         plan = plan_jitter(factors, keys, active)
-        alone = apply_jitter(
-            images[row : row + 1], plan, rows=slice(row, row + 1), position=int(positions[row])
-        )
+        alone = apply_jitter(images[row : row + 1], plan, rows=slice(row, row + 1), position=int(positions[row]))
         torch.testing.assert_close(alone[0], together[row], atol=1e-6, rtol=0)
 
 

@@ -45,9 +45,7 @@ def background_gap(
             "foregrounds in the same order; compose both from one list of foregrounds"
         )
     known = same.labels >= 0
-    return paired_difference(
-        (same_predictions == same.labels)[known], (rand_predictions == rand.labels)[known]
-    )
+    return paired_difference((same_predictions == same.labels)[known], (rand_predictions == rand.labels)[known])
 
 
 def train_test_cells(probes: Mapping[str, LinearProbe], tests: Mapping[str, Embeddings]) -> dict[str, Figure]:

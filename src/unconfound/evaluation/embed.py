@@ -58,9 +58,7 @@ class Embeddings:
             ValueError: none does.
         """
         if self.labels is None or not (self.labels >= 0).any():
-            raise ValueError(
-                "none of the embeddings carries a label; give labels to score them, or only embed them"
-            )
+            raise ValueError("none of the embeddings carries a label; give labels to score them, or only embed them")
         known = self.labels >= 0
         return self.where(known), self.labels[known]
 

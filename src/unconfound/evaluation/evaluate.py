@@ -62,9 +62,7 @@ def evaluate(
     clock = _Clock(name, progress)
     with clock.stage("embed"):
         embeddings = {
-            key: embed(
-                encoder, source, batch_size=batch_size, device=device, precision=precision, progress=progress
-            )
+            key: embed(encoder, source, batch_size=batch_size, device=device, precision=precision, progress=progress)
             for key, source in sources.items()
         }
     train, train_labels = embeddings["train"].labelled()
@@ -76,9 +74,7 @@ def evaluate(
             probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=seed)
         answers = {"linear_probe": {test: probes["full"].predict(each) for test, each in known.items()}}
     with clock.stage("knn"):
-        answers["knn"] = {
-            test: knn_predict(train, each, neighbours=neighbours) for test, each in known.items()
-        }
+        answers["knn"] = {test: knn_predict(train, each, neighbours=neighbours) for test, each in known.items()}
     tests: dict[str, dict[str, Figure]] = {
         test: {metric: share(given[test] == right) for metric, given in answers.items()}
         for test, right in labels.items()
@@ -110,8 +106,7 @@ def evaluate(
             "seconds": clock.seconds,
         },
         notes=tuple(
-            [note for probe in probes.values() for note in probe.notes]
-            + _remarks(labels, train_labels, classes)
+            [note for probe in probes.values() for note in probe.notes] + _remarks(labels, train_labels, classes)
         ),
     )
     return evaluation, embeddings
@@ -136,18 +131,12 @@ class _Clock:
 
 def _sources(dataset: Dataset) -> dict[str, Source]:
     if not dataset.tests:
-        raise ValueError(
-            f"{dataset.train.name} comes without a test set, but figures need one; hold samples out"
-        )
+        raise ValueError(f"{dataset.train.name} comes without a test set, but figures need one; hold samples out")
     if dataset.labelled is None:
-        raise ValueError(
-            f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them"
-        )
+        raise ValueError(f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them")
     for test, source in dataset.tests.items():
         if source.labels is None or not bool((source.labels >= 0).any()):
-            raise ValueError(
-                f"the test set {test} has no labels, which evaluation needs; `embed` works without them"
-            )
+            raise ValueError(f"the test set {test} has no labels, which evaluation needs; `embed` works without them")
     sources = {"train": dataset.labelled}
     if dataset.train_foreground is not None:
         sources["train-foreground"] = dataset.train_foreground
@@ -158,9 +147,7 @@ def _has_pairs(labels: Int[Tensor, " samples"]) -> bool:
     return len(labels.unique()) < len(labels)
 
 
-def _background(
-    known: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Tensor]]
-) -> dict[str, Figure]:
+def _background(known: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Figure]:
     if not {"mixed-same", "mixed-rand"} <= known.keys():
         return {}
     keys = {"linear_probe": "background_gap", "knn": "background_gap_knn"}
@@ -181,9 +168,7 @@ def _cells(known: Mapping[str, Embeddings], probes: Mapping[str, LinearProbe]) -
     return train_test_cells(probes, {"full": known["original"], "foreground": known["only-foreground"]})
 
 
-def _remarks(
-    labels: Mapping[str, Tensor], train_labels: Int[Tensor, " samples"], classes: Sequence[str]
-) -> list[str]:
+def _remarks(labels: Mapping[str, Tensor], train_labels: Int[Tensor, " samples"], classes: Sequence[str]) -> list[str]:
     """Say what the figures of the test sets do not show."""
     remarks, trained = [], train_labels.unique()
     for test, given in labels.items():

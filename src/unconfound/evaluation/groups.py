@@ -44,9 +44,7 @@ def group_figures(
         raise ValueError("no sample has both a label and a group; give both to score groups")
     given, labels, groups = predictions[known], embeddings.labels[known], embeddings.groups[known]
     if int(groups.max()) >= len(names):
-        raise ValueError(
-            f"group {int(groups.max())} has no name, for only {len(names)} have; name every group"
-        )
+        raise ValueError(f"group {int(groups.max())} has no name, for only {len(names)} have; name every group")
     trained = _counts(train_groups, len(names))
     scores = group_accuracy(given, labels, groups, train_group_counts=trained)
     correct = given == labels

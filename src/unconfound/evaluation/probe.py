@@ -103,9 +103,7 @@ def fit_probe(
     if len(strengths) > 1 and held_out.any():
         mean, scale = _moments(features[~held_out])
         held = (features[held_out] - mean) / scale
-        model = LogisticRegression(
-            (features[~held_out] - mean) / scale, positions[~held_out], classes=len(classes)
-        )
+        model = LogisticRegression((features[~held_out] - mean) / scale, positions[~held_out], classes=len(classes))
         solution = None
         for candidate in sorted(strengths, reverse=True):
             solution = model.solve(candidate, start=solution, tolerance=tolerance, iterations=iterations)

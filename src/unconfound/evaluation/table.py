@@ -72,11 +72,7 @@ def _columns(evaluations: Sequence[Evaluation]) -> list[_Column]:
             (("worst", "group"), "worst_group"),
         )
     ]
-    return [
-        column
-        for column in columns
-        if any(column.figure(evaluation) is not None for evaluation in evaluations)
-    ]
+    return [column for column in columns if any(column.figure(evaluation) is not None for evaluation in evaluations)]
 
 
 def _test_figure(test: str, metric: str) -> Callable[[Evaluation], Figure | None]:

@@ -160,9 +160,7 @@ def check_labels(labels: Tensor, *, rows: int) -> None:
     if labels.shape != (rows,):
         raise ValueError(f"labels must have shape ({rows},), one a row, got {tuple(labels.shape)}")
     if rows and labels.min() < 0:
-        raise ValueError(
-            f"labels must be 0 or above, got {labels.min().item()}: leave out the rows without a label"
-        )
+        raise ValueError(f"labels must be 0 or above, got {labels.min().item()}: leave out the rows without a label")
 
 
 def _check_options(temperature: float, tile: int | None) -> None:

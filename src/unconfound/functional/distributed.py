@@ -6,10 +6,11 @@ Every process holds an equal share of the rows of a global batch, in the order o
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 
 def world() -> tuple[int, int]:
@@ -26,8 +27,30 @@ def gather(rows: Tensor) -> Tensor:
     loss of the whole batch and gradients of parameters are averaged over processes, as DistributedDataParallel does,
     the result equals the gradient of one process that holds the whole batch.
     """
-    _, processes = world()
-    return rows if processes == 1 else torch.cat(all_gather(rows))
+    rank, processes = world()
+    if processes == 1:
+        return rows
+    others = rows.new_zeros(processes, *rows.shape)
+    return sum_over_processes(others.index_copy(0, torch.tensor([rank], device=rows.device), rows[None])).flatten(0, 1)
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """Sum a tensor of equal shape over all processes; the backward pass sums the gradients likewise."""
+    summed: Tensor = _Sum.apply(values) if world()[1] > 1 else values
+    return summed
+
+
+class _Sum(torch.autograd.Function):
+    # torch.distributed.nn has the same, deprecated in favour of a private module since torch 2.15.
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        summed = values.contiguous().clone()
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return sum_over_processes(gradient)
 
 
 def uniform(

@@ -63,9 +63,7 @@ def group_accuracy(
     if len(groups) == 0:
         raise ValueError("predictions, labels and groups must hold at least one sample, got none")
     if groups.min() < 0:
-        raise ValueError(
-            f"groups must be 0 or above, got {groups.min().item()}: leave out samples without a group"
-        )
+        raise ValueError(f"groups must be 0 or above, got {groups.min().item()}: leave out samples without a group")
     if train_group_counts is not None:
         _check_train_group_counts(train_group_counts, largest=int(groups.max()))
 

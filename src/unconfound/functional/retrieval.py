@@ -49,9 +49,7 @@ def retrieval_metrics(
         precision_at_1, r_precision and map_at_r, in [0, 1].
     """
     scores = retrieval_per_query(embeddings, labels, tile=tile)
-    return {
-        name: float(getattr(scores, name).mean()) for name in ("precision_at_1", "r_precision", "map_at_r")
-    }
+    return {name: float(getattr(scores, name).mean()) for name in ("precision_at_1", "r_precision", "map_at_r")}
 
 
 def retrieval_per_query(
@@ -236,6 +234,4 @@ def _check_search(  # noqa: PLR0917
         )
     available = len(gallery) - exclude_self
     if not 1 <= neighbours <= available:
-        raise ValueError(
-            f"neighbours must be from 1 to {available}, the rows to choose from, got {neighbours}"
-        )
+        raise ValueError(f"neighbours must be from 1 to {available}, the rows to choose from, got {neighbours}")

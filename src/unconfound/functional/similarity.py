@@ -33,9 +33,7 @@ def check_rows(name: str, rows: Tensor) -> None:
     if not rows.is_floating_point():
         raise TypeError(f"{name} must be floating-point, got {rows.dtype}: convert with .float()")
     if rows.dim() != 2 or rows.numel() == 0:
-        raise ValueError(
-            f"{name} must be [rows, features] with at least one of each, got shape {tuple(rows.shape)}"
-        )
+        raise ValueError(f"{name} must be [rows, features] with at least one of each, got shape {tuple(rows.shape)}")
 
 
 def check_tile(tile: int) -> None:

@@ -113,9 +113,7 @@ class _Tiled(torch.autograd.Function):
         ctx.save_for_backward(*output[1:])
 
     @staticmethod
-    def backward(
-        ctx: Any, gradient: Tensor | None, *of_gradients: Tensor | None
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor | None, *of_gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         # The gradients are outputs too, so that whoever differentiates them comes here instead of taking them for
         # constants, under torch.func as well.
         if any(each is not None for each in of_gradients):

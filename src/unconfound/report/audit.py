@@ -108,9 +108,7 @@ def _facts(run: Path | None) -> dict[str, str]:
         "method": told.get("method"),
         "encoder": f"{card.architecture['name']} on {' x '.join(map(str, card.schema.shape))}",
         "weights": f"{told['weights']:,}" if "weights" in told else None,
-        "training samples": f"{told['data']['samples']:,} of {told['data']['name']}"
-        if "data" in told
-        else None,
+        "training samples": f"{told['data']['samples']:,} of {told['data']['name']}" if "data" in told else None,
         "epochs": training.get("epochs") if told.get("trained") else "none",
         "batch size": told.get("batch_size"),
         "optimizer": training.get("optimizer") if told.get("trained") else None,

@@ -99,9 +99,7 @@ def _figures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[s
     return {
         "meaning": sentences(evaluations, classes=classes, primary=primary),
         "results": tables.results(entries, tests=tests),
-        "gap": gap_plot([e.name for e in gapped], [e.background["background_gap"] for e in gapped])
-        if gapped
-        else None,
+        "gap": gap_plot([e.name for e in gapped], [e.background["background_gap"] for e in gapped]) if gapped else None,
         "measures": [tables.measures(entries, test=name) for name in tests],
         "cells": tables.four_cells(entries),
         "groups": sorted(grouped, key=lambda named: named[0] != primary),

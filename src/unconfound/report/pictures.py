@@ -68,9 +68,7 @@ def class_name(source: Source, label: int) -> str:
     return classes[label] if label < len(classes) else str(label)
 
 
-def first_of_classes(
-    labels: Int[Tensor, " samples"] | None, samples: int, *, limit: int
-) -> Int[Tensor, " chosen"]:
+def first_of_classes(labels: Int[Tensor, " samples"] | None, samples: int, *, limit: int) -> Int[Tensor, " chosen"]:
     """Choose samples without looking at how they do: the first of each class, or evenly spaced without labels.
 
     Args:

@@ -62,9 +62,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
             low, value, high = 100 * gap.low, 100 * gap.value, 100 * gap.high
             axes.barh(row, value, height=0.34, color=ACCENT, zorder=2)
             axes.plot([low, high], [row, row], color=INK, linewidth=1.6, zorder=3)
-            axes.plot(
-                [low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3
-            )
+            axes.plot([low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3)
             shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
             plain: dict[str, Any] = {
                 "transform": axes.get_yaxis_transform(),
@@ -76,9 +74,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
         axes.set_ylim(len(names) - 0.6, -0.75)
         reach = max([100 * abs(end) for gap in gaps for end in (gap.low, gap.high)] + [1.0])
         lowest = min([0.0, *(100 * gap.low for gap in gaps)])
-        axes.set_xlim(
-            min(lowest * 1.1, -0.02 * reach), max(1.08 * max(100 * gap.high for gap in gaps), 0.1 * reach)
-        )
+        axes.set_xlim(min(lowest * 1.1, -0.02 * reach), max(1.08 * max(100 * gap.high for gap in gaps), 0.1 * reach))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=LINE, linewidth=0.8, zorder=0)
@@ -150,9 +146,7 @@ def map_plot(
         # A line without length and with a round cap is a dot: one path a set keeps thousands of points small.
         path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in placed[rows])
         dots.append(
-            Markup('<path class="dots colour-{}" d="{}"></path>').format(
-                "rest" if colour < 0 else colour, path
-            )
+            Markup('<path class="dots colour-{}" d="{}"></path>').format("rest" if colour < 0 else colour, path)
         )
         if named and colour >= 0:
             x, y = np.median(placed[rows], axis=0).tolist()

@@ -56,9 +56,7 @@ def project(features: Float[Tensor, "samples features"], *, limit: int = 600, se
         # Fewer columns make t-SNE's distances quick and change them little.
         components = min(50, width)
         reduced = PCA(components, random_state=seed).fit_transform(values) if width > components else values
-        points = TSNE(perplexity=PERPLEXITY, init="pca", max_iter=STEPS, random_state=seed).fit_transform(
-            reduced
-        )
+        points = TSNE(perplexity=PERPLEXITY, init="pca", max_iter=STEPS, random_state=seed).fit_transform(reduced)
         method = f"t-SNE (perplexity {PERPLEXITY}, seed {seed})"
     elif width > 2 and values.any():
         points, method = PCA(2, random_state=seed).fit_transform(values), "the first two principal components"

@@ -48,9 +48,7 @@ def _loss(evaluations: Sequence[Evaluation]) -> str:
         return f"{'' if before and _gap(before).value < 0 else 'rises '}by {points(gain)} for “{name}”"
 
     ranked = _most_first(evaluations)
-    shown, between = (
-        (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
-    )
+    shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
     return (
         "When test images stand on random backgrounds instead of backgrounds of their own class, the accuracy of the "
@@ -78,9 +76,7 @@ def _reliance(evaluations: Sequence[Evaluation], classes: int) -> str:
         clauses.append(f"{_names(gaining)} {_verb(gaining, 'does', 'do')} better on random scenes")
     if blind:
         owner = "its gap says" if len(blind) == 1 else "their gaps say"
-        clauses.append(
-            f"{_names(blind)} {_verb(blind, 'is', 'are')} no better than chance, so {owner} nothing"
-        )
+        clauses.append(f"{_names(blind)} {_verb(blind, 'is', 'are')} no better than chance, so {owner} nothing")
     if len(leaning) > 1:
         clauses.append(_compared(leaning))
     return f"So {'; '.join(clauses)}."
@@ -118,9 +114,7 @@ def _groups(evaluations: Sequence[Evaluation], primary: str) -> str:
         return f"“{evaluation.name}” is right on {percent(metrics['worst_group'])} of its worst group{where}{against}"
 
     ranked = sorted(evaluations, key=lambda each: each.tests[primary]["worst_group"].value)
-    shown, between = (
-        (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
-    )
+    shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     return f"On the test set {primary}, {_listed([clause(each) for each in shown])}{between}."
 
 
@@ -136,9 +130,7 @@ def _worst(evaluations: Sequence[Evaluation], primary: str) -> str:
     if failing:
         clauses.append(f"what holds on average does not hold in the worst group of {_names(failing)}")
     if even:
-        clauses.append(
-            f"no group that {_names(even)} {_verb(even, 'fails', 'fail')} more than others could be shown"
-        )
+        clauses.append(f"no group that {_names(even)} {_verb(even, 'fails', 'fail')} more than others could be shown")
     return f"So {'; '.join(clauses)} (backgrounds were not swapped: the foregrounds of these data are not known)."
 
 
@@ -147,9 +139,7 @@ def _accuracy(evaluations: Sequence[Evaluation], primary: str) -> str:
     if not probed:
         return f"No linear probe was fitted for the test set {primary}."
     ranked = sorted(probed, key=lambda each: -each.tests[primary]["linear_probe"].value)
-    shown, between = (
-        (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
-    )
+    shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [f"{percent(each.tests[primary]['linear_probe'])} on “{each.name}”" for each in shown]
     return f"On the test set {primary}, a linear probe is right on {_listed(clauses)}{between}."
 

@@ -71,18 +71,14 @@ def figure_cell(figure: Figure | None, *, mark: str = "") -> Cell:
 
 def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> Table:
     """Methods against test sets: accuracy of the linear probe, and what a swapped background costs."""
-    probes = [
-        [entry.evaluation.tests.get(test, {}).get("linear_probe") for test in tests] for entry in entries
-    ]
+    probes = [[entry.evaluation.tests.get(test, {}).get("linear_probe") for test in tests] for entry in entries]
     best = [_best(column) for column in zip(*probes, strict=True)]
     gaps = [key for key in ("background_gap", "background_gap_knn") if _any(entries, key)]
     titles = {"background_gap": "gap (points)", "background_gap_knn": "gap, kNN (points)"}
     rows = []
     for row, entry in enumerate(entries):
         # Without a foreground there is nothing to be right about: the highest figure there is no virtue.
-        marks = [
-            "best" if best[i] == row and tests[i] != "only-background" else "" for i in range(len(tests))
-        ]
+        marks = ["best" if best[i] == row and tests[i] != "only-background" else "" for i in range(len(tests))]
         cells = [figure_cell(figure, mark=mark) for figure, mark in zip(probes[row], marks, strict=True)]
         cells += [figure_cell(entry.evaluation.background.get(key)) for key in gaps]
         rows.append(Row(entry.name, tuple(cells)))
@@ -101,9 +97,7 @@ def measures(entries: Sequence[Entry], *, test: str) -> Table:
         Row(
             entry.name,
             tuple(
-                figure_cell(
-                    each.get(key), mark="best" if best[i] == row and test != "only-background" else ""
-                )
+                figure_cell(each.get(key), mark="best" if best[i] == row and test != "only-background" else "")
                 for i, key in enumerate(keys)
             ),
         )
@@ -122,13 +116,8 @@ def four_cells(entries: Sequence[Entry]) -> Table | None:
     shown = [entry for entry in entries if entry.evaluation.cells]
     if not shown:
         return None
-    rows = (
-        Row(entry.name, tuple(figure_cell(entry.evaluation.cells.get(key)) for key in CELLS))
-        for entry in shown
-    )
-    caption = (
-        "Accuracy of the linear probe in percent. Columns: what it was trained on, what it was tested on."
-    )
+    rows = (Row(entry.name, tuple(figure_cell(entry.evaluation.cells.get(key)) for key in CELLS)) for entry in shown)
+    caption = "Accuracy of the linear probe in percent. Columns: what it was trained on, what it was tested on."
     return Table(caption, "Encoder", tuple(CELLS.values()), tuple(rows))
 
 

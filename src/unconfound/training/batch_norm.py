@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unconfound.extras import require
+from unconfound.functional.distributed import sum_over_processes, world
 
 
 def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
@@ -56,11 +56,10 @@ class SynchronizedBatchNorm(_BatchNorm):
         values = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
         dimensions = [dimension for dimension in range(values.dim()) if dimension != 1]
         shape = (1, -1) + (1,) * (values.dim() - 2)
-        processes = torch.distributed.get_world_size()
-        count = processes * values.numel() // values.shape[1]
-        mean = all_reduce(values.sum(dimensions)) / count
+        count = world()[1] * values.numel() // values.shape[1]
+        mean = sum_over_processes(values.sum(dimensions)) / count
         centred = values - mean.view(shape)
-        variance = all_reduce(centred.square().sum(dimensions)) / count
+        variance = sum_over_processes(centred.square().sum(dimensions)) / count
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum

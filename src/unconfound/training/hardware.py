@@ -44,7 +44,7 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     strategy: Any = "auto"
     if processes > 1:
         # In each of several phases, the parameters of the others are unused.
-        strategy = DDPStrategy(find_unused_parameters=phases > 1, broadcast_buffers=False)
+        strategy = DDPStrategy(find_unused_parameters=phases > 1)
     # Which precision it is stands in our own line.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
