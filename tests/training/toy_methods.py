@@ -76,7 +76,7 @@ class BetweenEpochs(Method):
         for batch in source.batches(torch.arange(len(source)).split(16)):
             losses = F.cross_entropy(self.classifier(self.encoder(batch.inputs)), batch.labels, reduction="none")
             losses.mean().backward()  # leaves gradients behind, as a careless author would
-            self.sample_weights[batch.index] = losses.detach().float() + noise[batch.index]
+            self.sample_weights[batch.index] = (losses.detach() + noise[batch.index]).to(self.sample_weights.dtype)
 
     def forward(self, batch, phase="train"):
         assert self.training

@@ -1,0 +1,71 @@
+"""Short runs of `fit` that one process and two must end with equal weights. A script for torchrun, and a module."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from training.toy import convnet, dataset_of, image_source, options
+from training.toy_methods import BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
+from unconfound.functional.distributed import world
+from unconfound.methods import Random, SimCLR, Supervised
+from unconfound.methods.supervised import SupervisedOptions
+from unconfound.training import fit
+
+SOURCE = image_source(48)
+SGD = {"optimizer": "sgd", "learning_rate": 0.05}
+ONE_UPDATE = {"epochs": 1, "batch_size": 48}
+
+
+def _make(kind, given=None):
+    return kind(convnet(SOURCE), SOURCE.schema, given).double()
+
+
+# name: (method, training options, forward passes after which the run is asked to stop and goes on)
+RUNS = {
+    "simclr, one update": (lambda: _make(SimCLR), SGD | ONE_UPDATE, None),
+    "simclr": (lambda: _make(SimCLR), SGD, None),
+    "simclr, adamw, clipped, average": (lambda: _make(SimCLR), {"gradient_clip": 0.1, "ema_decay": 0.8}, None),
+    "simclr, lars, accumulated": (lambda: _make(SimCLR), {"optimizer": "lars", "accumulate": 3}, None),
+    "supervised, one update": (lambda: _make(Supervised), SGD | ONE_UPDATE, None),
+    "supervised, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True)), SGD, None),
+    "random": (lambda: _make(Random), {}, None),
+    "two phases": (lambda: _make(TwoPhase), SGD, None),
+    "two phases, accumulated": (lambda: _make(TwoPhase), SGD | {"accumulate": 3}, None),
+    "two phases, shared pass": (lambda: _make(TwoPhase, TwoPhaseOptions(own_pass=False, every=2)), SGD, 4),
+    "between epochs": (lambda: _make(BetweenEpochs), SGD, 5),
+    "queue": (lambda: _make(Queue), SGD, 3),
+    "wrapping": (lambda: _make(Wrapping), SGD, None),
+}
+
+
+def run_all(out: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """Run everything, and return the weights and buffers of each."""
+    results = {}
+    for name, (make, changes, stop) in RUNS.items():
+        method = make()
+        training = options(**changes)
+        if stop is not None and world()[1] > 1:
+            stopped = Interrupted(make(), at=stop)
+            assert not fit(stopped, dataset_of(SOURCE), out=out / name, training=training).finished
+            method = Interrupted(make(), at=-1)
+            fit(method, dataset_of(SOURCE), out=out / name, training=training, resume=True)
+            method = method.host
+        else:
+            fit(method, dataset_of(SOURCE), out=out / name, training=training)
+        results[name] = {key: value.detach().clone() for key, value in method.state_dict().items()}
+    return results
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    # The first run starts the process group.
+    found = run_all(folder)
+    rank, processes = world()
+    assert processes == 2
+    torch.save(found, folder / f"weights-{rank}.pt")
