@@ -43,7 +43,7 @@ bench: $(VENV)/bench.stamp  ## side-by-side timings against peers
 	@$(BIN)/python -m benchmarks
 
 docs: $(VENV)/test.stamp  ## the docs site, in site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "the site is in site/: open site/index.html"
 
 format: $(VENV)/test.stamp

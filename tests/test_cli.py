@@ -320,6 +320,10 @@ def test_a_full_disk(folder: Path, tmp_path: Path, mistake: Mistake, monkeypatch
     assert main(["fit", "simclr", *flags, "--resume"]) == 0
 
 
+def test_another_split_is_no_test(finished: Path, mistake: Mistake) -> None:
+    mistake(["evaluate", str(finished), "--test-share", "0.5"], "is another split than the run's (0.2)")
+
+
 def test_a_recipe_with_an_unknown_key(tmp_path: Path, mistake: Mistake) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text('method = "simclr"\n[options]\ntemprature = 0.2\n')

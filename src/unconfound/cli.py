@@ -91,7 +91,7 @@ def evaluate(arguments: list[str]) -> None:
     from unconfound.data.load import load
     from unconfound.encoders import load_encoder
     from unconfound.report.audit import audit
-    from unconfound.runs import run_recipe
+    from unconfound.runs import check_split, run_recipe
 
     given: EvaluateArguments = parse(EvaluateArguments, arguments, command="evaluate")
     if not given.runs:
@@ -99,6 +99,7 @@ def evaluate(arguments: list[str]) -> None:
     # Again, with the data of the first run as defaults under the user's flags.
     recipe = run_recipe(given.runs[0])
     given = parse(EvaluateArguments, arguments, command="evaluate", recipe=recipe, sections=("data",))
+    check_split(given, recipe)
     names = [run.name for run in given.runs]
     labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
     runs = dict(zip(labels, given.runs, strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from unconfound.arguments import EmbedArguments, FitArguments, parse
+from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments, parse
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions, build_encoder, load_encoder, read_card
@@ -106,6 +106,23 @@ def run_recipe(run: Path) -> Recipe:
     if not (run / "config.toml").is_file():
         raise FileNotFoundError(f"{run} is no run folder: it holds no config.toml")
     return read_recipe(str(run / "config.toml"))
+
+
+def check_split(arguments: EvaluateArguments, recipe: Recipe) -> None:
+    """Refuse to judge an encoder on samples that it was trained on.
+
+    Raises:
+        ValueError: the data are the run's own, but split otherwise.
+    """
+    trained = recipe.sections.get("data", {})
+    for key in ("test_share", "data_seed"):
+        asked = getattr(arguments.data, key)
+        if arguments.data.data == trained.get("data") and asked != trained.get(key, asked):
+            flag = key.replace("_", "-")
+            raise ValueError(
+                f"--{flag} {asked} is another split than the run's ({trained[key]}), with training samples among the "
+                f"test samples: leave --{flag} out"
+            )
 
 
 def embed_run(arguments: EmbedArguments) -> int:

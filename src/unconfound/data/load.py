@@ -92,9 +92,16 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
+    return with_swaps(_read(options, restore or {}), seed=options.data_seed)
+
+
+def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name, seed = options.data, options.data_seed
-    stored = dict(restore or {})
-    options = replace(options, **{key: stored[key] for key in ("image_size", "channels") if key in stored})
+    if name in NAMED and name not in ("demo", "composition") and options.image_size is not None:
+        raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
+    # Arrays may be oblong: they keep their size, and an encoder that minds says so.
+    known = {key: restore[key] for key in ("image_size", "channels") if isinstance(restore.get(key), int)}
+    options = replace(options, **known)
     if name == "demo":
         return demo(correlation=options.correlation, seed=seed, **_size(options))
     if name == "composition":
@@ -107,9 +114,8 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
     if path.is_dir():
         return _folder(path, options)
     if path.suffix in ARRAYS:
-        if is_rows(path):
-            return row_arrays(path, test_share=options.test_share, seed=seed)
-        return with_swaps(image_arrays(path, test_share=options.test_share, seed=seed), seed=seed)
+        read = row_arrays if is_rows(path) else image_arrays
+        return read(path, test_share=options.test_share, seed=seed)
     if path.suffix in TABLES:
         return table(
             path,
@@ -117,7 +123,7 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
             group=options.group,
             test_share=options.test_share,
             seed=seed,
-            encoding=stored.get("encoding"),
+            encoding=restore.get("encoding"),
         )
     raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES))}")
 
@@ -140,7 +146,7 @@ def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
 
 
 def _folder(path: Path, options: DataOptions) -> Dataset:
-    dataset = image_folder(
+    return image_folder(
         path,
         masks=options.masks,
         image_size=options.image_size,
@@ -151,7 +157,6 @@ def _folder(path: Path, options: DataOptions) -> Dataset:
         memory_gib=options.memory_gib,
         workers=options.workers,
     )
-    return with_swaps(dataset, seed=options.data_seed)
 
 
 def _composition(options: DataOptions) -> Dataset:
@@ -159,7 +164,7 @@ def _composition(options: DataOptions) -> Dataset:
         raise ValueError(
             "composition needs --foregrounds (mnist, fashion-mnist or a path) and --photographs (a folder of them)"
         )
-    foregrounds = load(replace(options, data=options.foregrounds, foregrounds=None))
+    foregrounds = _read(replace(options, data=options.foregrounds, foregrounds=None), {})
     return composition_from(
         foregrounds, options.photographs, correlation=options.correlation, seed=options.data_seed, **_size(options)
     )

@@ -18,6 +18,8 @@ from unconfound.extras import require
 
 OWN_IMAGE_ENCODERS = ("convnet", "resnet18", "resnet34", "resnet50")
 OWN_TABLE_ENCODERS = ("mlp",)
+# With which torchvision's weights were trained.
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @final
@@ -90,8 +92,8 @@ def build_encoder(
         name: "convnet", "resnet18", "resnet34", "resnet50", "mlp", the name of any timm model, or "auto": resnet18 for
             images, mlp for tables.
         schema: gives the modality and the shape of a sample.
-        mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. A pretrained timm model
-            brings its own.
+        mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. Published weights bring
+            their own.
         pretrained: start from published weights (ResNet and timm).
         width, depth: of convnet and mlp; their own defaults where None.
 
@@ -118,6 +120,8 @@ def build_encoder(
         network = MLP(channels, **sizes)
     elif name in OWN_IMAGE_ENCODERS:
         network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained)
+        if pretrained:
+            mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
     else:
         network, published = _timm(name, schema, pretrained=pretrained)
         if pretrained and channels == 3:

@@ -1,4 +1,4 @@
-"""No training: what an encoder knows by its architecture alone."""
+"""No training: the baseline that DACL's paper calls No-Pretraining."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RandomOptions:
 
 @final
 class Random(Method):
-    """A randomly initialised encoder, never trained. DACL's "No-Pretraining" row (spec section 7)."""
+    """A randomly initialised encoder that is never trained: what the architecture alone knows."""
 
     Options = RandomOptions
     synchronize_batch_norm: ClassVar[bool] = False

@@ -49,7 +49,9 @@ class SimCLROptions:
 
 @final
 class SimCLR(Method):
-    """Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
+    """Two augmented views of an image attract, those of different images repel. Needs no labels.
+
+    Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
 
     The head is that of the authors' code: BatchNorm on every layer, no bias. The views' defaults are W-MSE's and the
     ICL-MSR protocol's for CIFAR-10 (no blur, jitter of strength 0.4 with hue 0.1), with grayscale at SimCLR's 0.2.
