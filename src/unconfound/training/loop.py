@@ -74,11 +74,12 @@ def train(
     phases = method.phases()
     passes = list(_passes(phases))
     moving = TrainingState.prepare(method, options, fabric)
+    running = RunningMeans(fabric.device)
     if state is not None:
         moving.load(state)
+        running.load(state["running"])
     epochs = options.epochs if phases else 1
     updates = len(source) // (batch_size * options.accumulate)
-    running = RunningMeans(fabric.device)
     saved = time.monotonic()
     progress = TrainingProgress(
         name=name,
@@ -115,13 +116,13 @@ def train(
                     if log:
                         _log(running, at, listener, progress)
                     if due:
-                        listener.save(at, moving.content())
+                        listener.save(at, moving.content() | {"running": running.content()})
                         saved = time.monotonic()
                     if stop:
                         return False
                 at = replace(at, data_pass=number + 1, update=0)
             at = replace(at, epoch=at.epoch + 1, data_pass=0, update=0)
-    listener.save(at, moving.content())
+    listener.save(at, moving.content() | {"running": running.content()})
     moving.use_average()
     return True
 

@@ -44,6 +44,18 @@ class RunningMeans:
         bad = float(self.bad)
         return None if math.isinf(bad) else int(bad)
 
+    def content(self) -> dict[str, Any]:
+        """Return what the next rows are made of, as tensors and plain values."""
+        return {"sums": self.sums, "counts": self.counts, "rates": self.rates}
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Take over what `content` returned."""
+        device = self.loss.device
+        self.sums = {
+            phase: {name: value.to(device) for name, value in sums.items()} for phase, sums in content["sums"].items()
+        }
+        self.counts, self.rates = dict(content["counts"]), dict(content["rates"])
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield a row of means for each phase and start anew."""
         for phase, sums in self.sums.items():
