@@ -14,7 +14,7 @@ from unconfound.methods import SimCLR, Supervised
 from unconfound.training import checkpoint, fit, run_folder
 
 SOURCE = image_source(32)
-TRAINING = {"checkpoint_seconds": 0.0, "log_every": 1, "epochs": 4, "batch_size": 8, "learning_rate": 0.01}
+TRAINING = {"checkpoint_seconds": 0.0, "log_every": 3, "epochs": 4, "batch_size": 8, "learning_rate": 0.01}
 KINDS = {
     "simclr": (SimCLR, None, {}),
     "supervised": (Supervised, None, {"optimizer": "sgd", "accumulate": 2}),
