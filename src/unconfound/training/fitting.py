@@ -170,7 +170,11 @@ def _batch_size(training: TrainingOptions, samples: int, processes: int) -> tupl
         raise ValueError(
             f"{samples} training samples are too few for accumulate {training.accumulate} on {processes} process(es)"
         )
-    return fitting, f"batch size {fitting}, as there are only {samples} training samples" if fitting < 256 else ""
+    if fitting == 256:
+        return fitting, ""
+    few = samples // training.accumulate < 256
+    why = f"as there are only {samples} training samples" if few else f"to divide among {processes} processes"
+    return fitting, f"batch size {fitting}, {why}"
 
 
 def _listener(
