@@ -29,7 +29,7 @@ def run() -> list[Row]:
     rows = []
     for precision in ("auto", "32"):
         ours, bare, peer = _step(precision), _bare(precision), _lightly()
-        times = _alternate([ours, bare, peer], rounds=5)
+        times = _alternate([ours, bare, peer], rounds=3)
         speed = BATCH / times[0]
         name = f"SimCLR step, ResNet-18, 32 x 32, batch {BATCH}, precision {precision} ({speed:,.0f} images/s)"
         rows.append(Row(f"{name}, x bare encoder", times[0], times[1], times[0] / times[1], 1.05, "s", at_most=True))
@@ -131,14 +131,15 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _alternate(steps: list[Callable[[], None]], *, rounds: int) -> list[float]:
-    """Median seconds of each step, taken in turns."""
+def _alternate(steps: list[Callable[[], None]], *, rounds: int, block: int = 3) -> list[float]:
+    """Median seconds of each step, in turns of a few: more than workers prepare while it is another's turn."""
     for step in steps:
         step()
     seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(rounds):
         for place, step in enumerate(steps):
-            started = time.perf_counter()
-            step()
-            seconds[place].append(time.perf_counter() - started)
+            for _ in range(block):
+                started = time.perf_counter()
+                step()
+                seconds[place].append(time.perf_counter() - started)
     return [statistics.median(times) for times in seconds]

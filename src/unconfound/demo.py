@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 from unconfound.arguments import DemoArguments
@@ -13,6 +12,7 @@ from unconfound.recipes import read_recipe
 from unconfound.report.audit import audit
 from unconfound.runs import fit_arguments, fit_run
 from unconfound.training.progress import console
+from unconfound.training.run_folder import RunFolder
 
 METHODS = ("random", "supervised", "simclr")
 
@@ -24,16 +24,11 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
         The evaluations, or None where a signal asked to stop.
 
     Raises:
-        ValueError: the folder holds a demo already, and neither --resume nor --overwrite is given.
+        ValueError: a run is there already, and neither --resume nor --overwrite is given.
     """
     out = arguments.out
-    if out.exists() and any(out.iterdir()):
-        if not any((out / method / "config.toml").is_file() for method in METHODS):
-            raise ValueError(f"{out} holds files but no demo: choose another --out")
-        if arguments.overwrite:
-            shutil.rmtree(out)
-        elif not arguments.resume:
-            raise ValueError(f"{out} holds a demo already: choose another --out, or give --resume or --overwrite")
+    for method in METHODS:
+        RunFolder(out / method, resume=arguments.resume, overwrite=arguments.overwrite).check()
     data = DataOptions(data="demo", correlation=arguments.correlation)
     dataset = load(data)
     console.print(
@@ -55,6 +50,7 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
             given,
             out=out / method,
             resume=arguments.resume,
+            overwrite=arguments.overwrite,
             data=data,
             encoder=given.encoder if arguments.encoder is None else EncoderOptions(encoder=arguments.encoder),
             training=training,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from rich.progress import Progress
 from torch import nn
-from toy import CLASSES, confounded, read_background, read_foreground, source
 
+from evaluation.toy import CLASSES, confounded, read_background, read_foreground, source
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.demo import demo
 from unconfound.evaluation import evaluate, read_evaluation, write_evaluations

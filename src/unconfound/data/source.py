@@ -85,10 +85,10 @@ class MemorySource(Source):
     inputs: UInt8[Tensor, "samples channels height width"] | Float[Tensor, "samples *sample"]
     labels: Int[Tensor, " samples"] | None = None
     groups: Int[Tensor, " samples"] | None = None
-    scenes: Int[Tensor, " samples"] | None = None
     masks: Bool[Tensor, "samples 1 height width"] | None = None
     names: Sequence[str] | None = None
     notes: Sequence[str] = field(default_factory=tuple)
+    scenes: Int[Tensor, " samples"] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision.precision import Precision
 from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -24,6 +25,7 @@ class TrainingState:
         module: the same, as Fabric wraps it for precision and processes: what the loop calls.
         optimizers: one a phase.
         average: of the encoder's weights, or None.
+        precision: Fabric's, which scales the loss in half precision.
         moves_encoder: names of the phases that move the encoder, after which the average follows it.
         gradient_clip: largest norm of a phase's gradient, or None.
     """
@@ -32,6 +34,7 @@ class TrainingState:
     module: Any
     optimizers: dict[str, Any]
     average: AveragedModel | None
+    precision: Precision
     moves_encoder: frozenset[str]
     gradient_clip: float | None
 
@@ -57,7 +60,7 @@ class TrainingState:
             for name, optimizer in optimizers.items()
             if any(not encoder.isdisjoint(group["params"]) for group in optimizer.param_groups)
         )
-        return cls(method, module, optimizers, average, moves_encoder, options.gradient_clip)
+        return cls(method, module, optimizers, average, fabric.strategy.precision, moves_encoder, options.gradient_clip)
 
     def content(self) -> dict[str, Any]:
         """Return everything as tensors and plain values."""
@@ -65,6 +68,7 @@ class TrainingState:
             "method": self.method.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "average": None if self.average is None else self.average.state_dict(),
+            "precision": self.precision.state_dict(),
         }
 
     def load(self, content: dict[str, Any]) -> None:
@@ -79,6 +83,7 @@ class TrainingState:
                 optimizer.load_state_dict(content["optimizers"][name])
             if self.average is not None:
                 self.average.load_state_dict(content["average"])
+            self.precision.load_state_dict(content["precision"])
         except (RuntimeError, ValueError, KeyError, AttributeError) as error:
             first = " ".join(str(error).split())[:200]
             raise ValueError(
