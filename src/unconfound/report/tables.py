@@ -15,7 +15,7 @@ MEASURES = {
     "r_precision": "R-precision",
     "map_at_r": "MAP@R",
     "worst_group": "worst group",
-    "average_group": "mean of the groups",
+    "average_group": "average over samples",
     "reweighted_average": "groups weighted as in training",
 }
 CELLS = {

@@ -126,9 +126,15 @@ def resample(
     row_weights = plan.row_weights[rows] / 255 if images.dtype == torch.uint8 else plan.row_weights[rows]
     vertical = _matrices(plan.row_pixels[rows], row_weights, height)
     horizontal = _matrices(plan.column_pixels[rows], plan.column_weights[rows], width)
-    # All channels share a matrix: those of the first product are stacked, in the second the matrix is repeated.
-    narrow = torch.bmm(images.float().reshape(batch, channels * height, width), horizontal.mT)
-    return vertical[:, None] @ narrow.view(batch, channels, height, -1)
+    # Rows first, then channels: both products then have all channels in one matrix, and neither a copy.
+    lines = images.transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    short = torch.bmm(vertical, lines.reshape(batch, height, channels * width))
+    size = vertical.shape[1]
+    return (
+        torch.bmm(short.view(batch, size * channels, width), horizontal.mT)
+        .view(batch, size, channels, size)
+        .transpose(1, 2)
+    )
 
 
 def _triangles(

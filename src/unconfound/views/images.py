@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -29,10 +28,8 @@ SIGMA = (0.1, 2.0)
 # Uniform numbers a view: for its crop, flip, jitter, grayscale and blur.
 NUMBERS = [BOX_NUMBERS, 1, JITTER_NUMBERS, 1, 2]
 # Elements of views that are worked on at once: on the CPU what its caches hold, elsewhere a bound on memory.
-CHUNK_CPU = 2**18
+CHUNK_CPU = 2**19
 CHUNK_DEVICE = 2**26
-# Up to so many elements of views, threads of the CPU wait for each other longer than they work, on a busy machine most.
-SMALL = 2**21
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class ImageViews:
         views = torch.empty(2 * batch, channels, self.size, self.size, device=images.device)
         chunk = max(1, (CHUNK_CPU if on_cpu else CHUNK_DEVICE) // views[0].numel())
         start = 0
-        with _full_precision(images.device.type), _one_thread(on_cpu and views.numel() <= SMALL):
+        with _full_precision(images.device.type):
             for group in groups:
                 for first in range(start, start + group.count, chunk):
                     rows = slice(first, min(first + chunk, start + group.count))
@@ -227,19 +224,6 @@ def _full_precision(device_type: str) -> AbstractContextManager[object]:
     if not torch.amp.is_autocast_available(device_type):
         return nullcontext()
     return torch.autocast(device_type, enabled=False)
-
-
-@contextmanager
-def _one_thread(wanted: bool) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    if not wanted or threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _check_size(size: int, *, blur: float) -> None:
