@@ -142,6 +142,17 @@ def test_equally_near_rows_come_in_the_order_of_their_indices(points, neighbours
         assert values[query].tolist() == pytest.approx([math.sqrt(squares[other]) for other in expected])
 
 
+@pytest.mark.parametrize("rows", [1000, 1009])
+@pytest.mark.parametrize("neighbours", [1, 4, 30])
+def test_few_of_many_rows_half_of_them_tied(rows, neighbours):
+    # Whole numbers, so that inner products are exact and many of them equal.
+    points = torch.randint(-2, 3, (rows, 2), generator=torch.Generator().manual_seed(rows)).double()
+    gallery = torch.cat([points, -points])
+    _, indices = nearest(gallery[:50], gallery, neighbours=neighbours, metric="euclidean")
+    distances = (gallery[:50, None] - gallery).square().sum(2)
+    assert indices.equal(distances.sort(dim=1, stable=True).indices[:, :neighbours])
+
+
 def test_a_query_is_not_its_own_neighbour_but_its_duplicate_is():
     rows = torch.tensor([[1.0, 2], [1, 2], [5, -1], [1, 2]])
     values, indices = nearest(rows, rows, neighbours=2, metric="euclidean", exclude_self=True)
