@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+import unconfound
 from unconfound.cli import main
 
 TINY = ["--encoder", "convnet", "--width", "4", "--depth", "2", "--precision", "32"]
@@ -322,6 +323,15 @@ def test_a_full_disk(folder: Path, tmp_path: Path, mistake: Mistake, monkeypatch
 
 def test_another_split_is_no_test(finished: Path, mistake: Mistake) -> None:
     mistake(["evaluate", str(finished), "--test-share", "0.5"], "is another split than the run's (0.2)")
+
+
+def test_a_run_from_python_needs_its_data_named(folder: Path, tmp_path: Path, mistake: Mistake) -> None:
+    dataset = unconfound.load(unconfound.DataOptions(data=str(folder)))
+    encoder = unconfound.build_encoder("convnet", dataset.train.schema, width=4, depth=2)
+    training = unconfound.TrainingOptions(epochs=1)
+    unconfound.fit(unconfound.SimCLR(encoder, dataset.train.schema), dataset, out=tmp_path / "run", training=training)
+    mistake(["evaluate", str(tmp_path / "run")], "give --data, or use unconfound.audit")
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(folder)]) == 0
 
 
 def test_a_recipe_with_an_unknown_key(tmp_path: Path, mistake: Mistake) -> None:

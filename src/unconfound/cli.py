@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from unconfound.nearest import nearest_name
 
             raise ValueError(f"unknown command {name!r}: {nearest_name(name, commands)}")
+    except BrokenPipeError:
+        # `unconfound list | head`: the reader has seen enough. Nothing more may be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError) as error:
         if os.environ.get("UNCONFOUND_TRACEBACK"):
             raise
@@ -99,7 +102,7 @@ def evaluate(arguments: list[str]) -> None:
     # Again, with the data of the first run as defaults under the user's flags.
     recipe = run_recipe(given.runs[0])
     given = parse(EvaluateArguments, arguments, command="evaluate", recipe=recipe, sections=("data",))
-    check_split(given, recipe)
+    check_split(given, recipe, stated=any(word.split("=")[0] == "--data" for word in arguments))
     names = [run.name for run in given.runs]
     labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
     runs = dict(zip(labels, given.runs, strict=True))

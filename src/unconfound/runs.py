@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from unconfound.methods import METHODS
 from unconfound.nearest import nearest_name
 from unconfound.recipes import Recipe, check_keys, read_recipe
 from unconfound.training import Fitted, TrainingOptions, fit
+from unconfound.training.fitting import plain
 from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
@@ -88,9 +88,9 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         training=arguments.training,
         config={
             "method": method,
-            "data": _plain(arguments.data),
-            "encoder": _plain(chosen),
-            "options": _plain(arguments.options),
+            "data": plain(arguments.data),
+            "encoder": plain(chosen),
+            "options": plain(arguments.options),
         },
         resume=arguments.resume,
         overwrite=arguments.overwrite,
@@ -108,13 +108,23 @@ def run_recipe(run: Path) -> Recipe:
     return read_recipe(str(run / "config.toml"))
 
 
-def check_split(arguments: EvaluateArguments, recipe: Recipe) -> None:
-    """Refuse to judge an encoder on samples that it was trained on.
+def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -> None:
+    """Refuse to judge an encoder on samples that it was trained on, or on nobody knows what.
+
+    Args:
+        arguments: with the run's own data as defaults.
+        recipe: of the run.
+        stated: the user named the data.
 
     Raises:
-        ValueError: the data are the run's own, but split otherwise.
+        ValueError: the data are the run's own, but split otherwise, or neither the run nor the user names any.
     """
     trained = recipe.sections.get("data", {})
+    if not trained and not stated:
+        raise ValueError(
+            f"{recipe.name} does not say which data the run was trained on, as these were handed over in Python: "
+            "give --data, or use unconfound.audit"
+        )
     for key in ("test_share", "data_seed"):
         asked = getattr(arguments.data, key)
         if arguments.data.data == trained.get("data") and asked != trained.get(key, asked):
@@ -154,12 +164,3 @@ def embed_run(arguments: EmbedArguments) -> int:
         embedded[split] = embed(encoder, source, batch_size=arguments.batch_size, device=device, precision=precision)
     save_embeddings(arguments.out, embedded, sources)
     return sum(len(part) for part in embedded.values())
-
-
-def _plain(options: Any) -> dict[str, Any]:
-    """Turn a dataclass into what TOML can hold: no None, paths as text."""
-    return {
-        key: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-        for key, value in asdict(options).items()
-        if value is not None
-    }

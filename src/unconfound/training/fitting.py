@@ -69,12 +69,11 @@ def fit(
     folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
     fabric = make_fabric(training, phases=len(method.phases()))
     batch_size, note = _batch_size(training, len(source), fabric.world_size)
-    config = config or {"method": name, "data": {"name": source.name}}
+    # Data that were handed over in Python have no words by which a command could read them again.
+    config = config or {"method": name, "options": plain(getattr(method, "options", None))}
     if fabric.is_global_zero:
         folder.check()
-        folder.start(
-            config | {"training": {key: value for key, value in asdict(training).items() if value is not None}}
-        )
+        folder.start(config | {"training": plain(training)})
     fabric.barrier()
 
     def say(line: str, style: str | None = None) -> None:
@@ -114,8 +113,8 @@ def fit(
         provenance = {
             "unconfound": unconfound.__version__,
             "method": name,
-            "options": _plain(getattr(method, "options", None)),
-            "training": _plain(training),
+            "options": plain(getattr(method, "options", None)),
+            "training": plain(training),
             "batch_size": batch_size,
             "trained": bool(method.phases()),
             "weights": sum(parameter.numel() for parameter in method.encoder.parameters()),
@@ -204,5 +203,10 @@ def _hardware(fabric: Fabric) -> str:
     return f"{processes}{fabric.device.type} ({fabric.strategy.precision.precision})"
 
 
-def _plain(options: Any) -> dict[str, Any]:
-    return {} if options is None else asdict(options)
+def plain(options: Any) -> dict[str, Any]:
+    """Turn a dataclass of options into what TOML and JSON can hold: no None, paths as text, tuples as lists."""
+    return {
+        key: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for key, value in ({} if options is None else asdict(options)).items()
+        if value is not None
+    }
