@@ -43,7 +43,8 @@ def test_a_run_folder_holds_all_of_a_run(tmp_path):
 
     config = tomllib.loads((fitted.run / "config.toml").read_text())
     assert config["method"] == "supervised"
-    assert config["data"] == {"name": "toys"}
+    assert config["options"]["label_smoothing"] == 0.0
+    assert "data" not in config  # handed over in Python: no words for a command
     assert config["training"]["learning_rate"] == 0.01
     assert "batch_size" in config["training"]
     assert "gradient_clip" not in config["training"]
