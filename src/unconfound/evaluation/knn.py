@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
-from unconfound.functional.retrieval import nearest
+from unconfound.functional.search import nearest
 
 
 def knn_predict(
