@@ -14,14 +14,14 @@ import unconfound
 ROOT = Path(unconfound.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What each room may import of ours beside itself. `data`, `files`, `extras` and `nearest` serve all.
-GROUND = {"data", "files", "extras", "nearest"}
+# What each room may import of ours beside itself. `data`, `files`, `extras` and `suggestions` serve all.
+GROUND = {"data", "files", "extras", "suggestions"}
 ROOMS = {
     "functional": set(),
     "data": GROUND,
     "files": GROUND,
     "extras": GROUND,
-    "nearest": GROUND,
+    "suggestions": GROUND,
     "views": GROUND | {"functional"},
     "encoders": GROUND | {"functional"},
     "methods": GROUND | {"functional", "views", "encoders"},

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif name in commands:
             commands[name](rest)
         else:
-            from unconfound.nearest import nearest_name
+            from unconfound.suggestions import nearest_name
 
             raise ValueError(f"unknown command {name!r}: {nearest_name(name, commands)}")
     except BrokenPipeError:

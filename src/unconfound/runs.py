@@ -15,8 +15,8 @@ from unconfound.encoders import EncoderOptions, build_encoder, load_encoder, rea
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
 from unconfound.methods import METHODS
-from unconfound.nearest import nearest_name
 from unconfound.recipes import Recipe, check_keys, read_recipe
+from unconfound.suggestions import nearest_name
 from unconfound.training import Fitted, TrainingOptions, fit
 from unconfound.training.fitting import plain
 from unconfound.training.hardware import choose_device, choose_precision

@@ -15,7 +15,7 @@ from unconfound.data.named import torchvision_set
 from unconfound.data.source import Dataset
 from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
-from unconfound.nearest import nearest_name
+from unconfound.suggestions import nearest_name
 
 NAMED = {
     "demo": "handwritten digits on photographs, built in",

@@ -26,7 +26,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from unconfound.nearest import nearest_name
+from unconfound.suggestions import nearest_name
 
 SECTIONS = ("data", "encoder", "training", "options")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from unconfound.nearest import nearest_name
+from unconfound.suggestions import nearest_name
 
 Optimizer = Literal["adamw", "sgd", "lars"]
 Precision = Literal["auto", "32", "bf16", "16"]
