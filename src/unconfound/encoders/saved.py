@@ -112,7 +112,11 @@ def loading_snippet(folder: Path) -> str:
     """Return the three lines of Python that load the encoder of a run folder and embed `inputs`."""
     card = read_card(folder)
     shape = ", ".join(str(size) for size in card.schema.shape)
-    what = "uint8, or float in [0, 1], " if card.schema.modality == "images" else "float "
+    what = (
+        "uint8, or float in [0, 1], "
+        if card.schema.modality == "images"
+        else "float, columns as `embed` encodes them, "
+    )
     return (
         "from unconfound import load_encoder\n"
         f"encoder = load_encoder({str(folder)!r})\n"

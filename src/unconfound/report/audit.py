@@ -55,6 +55,8 @@ def audit(
     entries = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name, encoder in encoders.items():
+            samples = sum(len(source) for source in (dataset.train, *dataset.tests.values()))
+            console.print(f"measuring {name}: {samples:,} samples of {_list(['train', *dataset.tests])}, on {device}")
             evaluation, embeddings = evaluate(
                 encoder,
                 dataset,
@@ -71,6 +73,7 @@ def audit(
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = environment()
     evaluations = [entry.evaluation for entry in entries]
+    console.print(f"writing {Path(out) / 'report.html'}")
     write_evaluations(Path(out) / "evaluation.json", evaluations, command=command, environment=surroundings)
     write_report(
         Path(out) / "report.html",
