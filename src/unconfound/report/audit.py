@@ -73,6 +73,8 @@ def audit(
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = environment()
     evaluations = [entry.evaluation for entry in entries]
+    if dataset.train.schema.modality == "images" and not any(evaluation.background for evaluation in evaluations):
+        console.print("reliance on the background was not measured: it needs to know the foregrounds (--masks FOLDER)")
     console.print(f"writing {Path(out) / 'report.html'}")
     write_evaluations(Path(out) / "evaluation.json", evaluations, command=command, environment=surroundings)
     write_report(

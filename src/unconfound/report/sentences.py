@@ -131,7 +131,7 @@ def _worst(evaluations: Sequence[Evaluation], primary: str) -> str:
         clauses.append(f"what holds on average does not hold in the worst group of {_names(failing)}")
     if even:
         clauses.append(f"no group that {_names(even)} {_verb(even, 'fails', 'fail')} more than others could be shown")
-    return f"So {'; '.join(clauses)} (backgrounds were not swapped: the foregrounds of these data are not known)."
+    return f"So {'; '.join(clauses)}."
 
 
 def _accuracy(evaluations: Sequence[Evaluation], primary: str) -> str:
