@@ -142,6 +142,7 @@ def test_one_encoder_without_background_has_no_empty_parts(write, picture_data, 
 
 def test_rows_of_a_table_are_shown_as_numbers(write, table_data, entry):
     page = write([entry("mlp", table_data)], table_data)
+    assert "foregrounds" not in page.text
     assert sections(page) == ["results", "samples", "neighbours", "maps", "groups", "curves", "run"]
     assert page.all("img") == []
     assert "row 0 (query)" in page.text

@@ -97,7 +97,9 @@ def _figures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[s
     classes = len(dataset.train.schema.classes)
     grouped = [(name, table) for name in tests if (table := tables.groups(entries, test=name))]
     return {
-        "meaning": sentences(evaluations, classes=classes, primary=primary),
+        "meaning": sentences(
+            evaluations, classes=classes, primary=primary, images=dataset.train.schema.modality == "images"
+        ),
         "results": tables.results(entries, tests=tests),
         "gap": gap_plot([e.name for e in gapped], [e.background["background_gap"] for e in gapped]) if gapped else None,
         "measures": [tables.measures(entries, test=name) for name in tests],

@@ -9,13 +9,14 @@ from unconfound.evaluation.figures import Evaluation, Figure
 NAMED = 4  # more encoders than this in one sentence are a list nobody reads
 
 
-def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str) -> tuple[str, str]:
+def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, images: bool = True) -> tuple[str, str]:
     """Say what was measured, and what it means.
 
     Args:
         evaluations: of one data set; at least one.
         classes: how many classes there are, for the accuracy of chance.
         primary: the test set like the training data.
+        images: the samples have backgrounds, which could have been swapped.
 
     Returns:
         Two sentences. A difference whose interval holds 0 is not called one.
@@ -25,7 +26,7 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str) 
         return _loss(measured), _reliance(measured, classes)
     grouped = [each for each in evaluations if "worst_group" in each.tests.get(primary, {})]
     if grouped:
-        return _groups(grouped, primary), _worst(grouped, primary)
+        return _groups(grouped, primary), _worst(grouped, primary, images=images)
     return _accuracy(evaluations, primary), _ahead(evaluations, primary)
 
 
@@ -118,7 +119,7 @@ def _groups(evaluations: Sequence[Evaluation], primary: str) -> str:
     return f"On the test set {primary}, {_listed([clause(each) for each in shown])}{between}."
 
 
-def _worst(evaluations: Sequence[Evaluation], primary: str) -> str:
+def _worst(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> str:
     def behind(evaluation: Evaluation) -> bool:
         metrics = evaluation.tests[primary]
         average = metrics.get("linear_probe") or metrics.get("average_group")
@@ -131,7 +132,8 @@ def _worst(evaluations: Sequence[Evaluation], primary: str) -> str:
         clauses.append(f"what holds on average does not hold in the worst group of {_names(failing)}")
     if even:
         clauses.append(f"no group that {_names(even)} {_verb(even, 'fails', 'fail')} more than others could be shown")
-    return f"So {'; '.join(clauses)}."
+    unmeasured = " (backgrounds were not swapped: the foregrounds of these data are not known)" if images else ""
+    return f"So {'; '.join(clauses)}{unmeasured}."
 
 
 def _accuracy(evaluations: Sequence[Evaluation], primary: str) -> str:
