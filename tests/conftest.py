@@ -3,11 +3,17 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
 with install_import_hook("unconfound", "beartype.beartype"):
     import unconfound  # noqa: F401
+
+# Whether a change lands must not hang on a draw: there the examples are the same each time, elsewhere always new ones.
+hypothesis.settings.register_profile("CI", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("CI")
 
 # Workers of pytest-xdist share two cores; more threads than cores only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

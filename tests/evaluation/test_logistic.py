@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression as Reference
 
@@ -35,11 +35,14 @@ def loss(solution: Solution, values: np.ndarray, targets: np.ndarray, strength: 
     st.integers(2, 5),
     st.sampled_from([1.0, 1e-2, 1e-4]),
 )
+@example(2**31, (20, 30), 5, 1e-4)
 @settings(deadline=None, max_examples=20)
 def test_solution_has_no_gradient(seed: int, shape: tuple[int, int], classes: int, strength: float) -> None:
     values, targets = correlated(*shape, classes, seed=seed)
     solution = LogisticRegression(values, targets, classes=classes).solve(strength, tolerance=1e-8)
-    assert loss(solution, values, targets, strength)[1] < 1e-6
+    # The solver ends where float64 shows the loss no lower by 64 units in the last place. Before that, the gradient is
+    # up to about sqrt(2 x curvature x 64 eps): 4e-6 at most in 3,600 draws.
+    assert loss(solution, values, targets, strength)[1] < 2e-5
 
 
 @pytest.mark.parametrize("strength", [1.0, 1e-3])
