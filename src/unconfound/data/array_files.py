@@ -85,7 +85,7 @@ def check_finite(values: np.ndarray, *, what: str) -> None:
         wrong = ~np.isfinite(part)
         found = int(wrong.sum())
         if found and first is None:
-            inside = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            inside = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
             first = (start + int(inside[0]), *(int(position) for position in inside[1:]))
         count += found
     if count:
