@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import struct
 import zlib
@@ -17,6 +16,7 @@ from torch import Tensor
 from unconfound.data.cifar import CifarBatch, read_cifar_batch, read_cifar_classes
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.subset import Subset
+from unconfound.suggestions import nearest_name
 
 _FASHION = (
     "T-shirt/top",
@@ -40,7 +40,7 @@ def torchvision_set(name: str, root: Path | None, *, seed: int = 0) -> Dataset:
     also be subsets, in files of the same form whose names begin with `train_` and `test_`.
 
     Args:
-        name: one of `torchvision_sets()`.
+        name: "cifar10", "cifar100", "stl10", "mnist" or "fashion-mnist".
         root: what torchvision calls the root: the folder that holds `cifar-10-batches-py`, `cifar-100-python`,
             `stl10_binary`, `MNIST/raw` or `FashionMNIST/raw`; or that folder itself.
         seed: of no effect, as the split is official; every source of data takes one.
@@ -53,17 +53,10 @@ def torchvision_set(name: str, root: Path | None, *, seed: int = 0) -> Dataset:
         ValueError: the name is unknown, `root` is None, or a file is damaged.
     """
     if name not in _READERS:
-        near = difflib.get_close_matches(name, _READERS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{name!r} is no public image set: there are {', '.join(_READERS)}{hint}")
+        raise ValueError(f"{name!r} is no public image set: {nearest_name(name, _READERS)}")
     if root is None:
         raise ValueError(f"{name} is read from files: say which folder holds them (--data-root)")
     return _READERS[name](name, root)
-
-
-def torchvision_sets() -> tuple[str, ...]:
-    """Return the names that `torchvision_set` knows."""
-    return tuple(_READERS)
 
 
 def _cifar10(name: str, root: Path) -> Dataset:
