@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.composer import composition_from
@@ -17,6 +17,11 @@ from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
 from unconfound.suggestions import nearest_name
 
+# The TU sets by the names of their folders; any other folder of that form can be given by its path.
+TU_SETS = {
+    name.lower().replace("_", "-"): name
+    for name in ("MUTAG", "PTC_MR", "IMDB-BINARY", "IMDB-MULTI", "REDDIT-BINARY", "PROTEINS", "NCI1")
+}
 NAMED = {
     "demo": "handwritten digits on photographs, built in",
     "composition": "any --foregrounds (mnist, fashion-mnist, ...) on any folder of --photographs",
@@ -25,13 +30,25 @@ NAMED = {
     "stl10": "STL-10 under --data-root",
     "mnist": "MNIST under --data-root",
     "fashion-mnist": "Fashion-MNIST under --data-root",
+    "adult": "table: Adult (census income) under --data-root",
+    "letter": "table: Letter recognition under --data-root",
+    **{name: f"graphs: {folder} of the TU collection under --data-root" for name, folder in TU_SETS.items()},
+    "ag-news": "text: AG News under --data-root",
+    "trec": "text: TREC questions under --data-root",
+    "sst2": "text: SST-2 sentences under --data-root",
+    "spoken-digits": "series: Free Spoken Digit Dataset under --data-root",
 }
 PATHS = {
     "path/to/folder": "images in class folders, or flat and unlabelled; with train/ and test/ folders or split here",
     "path/to/images.npz": "arrays of images or rows (.npy, .npz)",
     "path/to/table.csv": "a table (.csv, .tsv, .parquet) with --label and --group",
+    "path/to/tu/folder": "graphs in the TU form (NAME_A.txt, NAME_graph_indicator.txt, ...)",
+    "path/to/texts.jsonl": "texts: .csv, .tsv, .parquet or .jsonl with --text COLUMN, or .txt with one a line",
+    "path/to/series.npz": "series: an array [samples, time, channels], or ragged with lengths",
+    "path/to/recordings": "WAV files in class folders, as log-mel frames",
 }
-TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".txt")
+TEXTS = (".jsonl", ".txt")
+TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq")
 ARRAYS = (".npy", ".npz")
 
 
@@ -40,13 +57,21 @@ class DataOptions:
     """What to read, and how."""
 
     data: str = "demo"
-    """demo, composition, cifar10, cifar100, stl10, mnist, fashion-mnist, or the path of a folder, array or table"""
+    """a name or the path of a folder, array, table or text file, as `unconfound list` has them"""
     data_root: Path | None = None
     """where the files of a named data set lie"""
     label: str | None = None
     """column of a table that holds the class"""
     group: str | None = None
     """column of a table that holds the group, for worst-group figures; it is no feature"""
+    text: str | None = None
+    """column of a table, or field of JSON lines, that holds a text: the data are then these texts"""
+    rows: bool = False
+    """read images as rows of a table, one column a pixel and channel"""
+    node_features: Literal["auto", "labels", "degree", "constant"] = "auto"
+    """of graphs: node labels one-hot, degree one-hot, or the constant 1; auto is labels where there are any, else 1"""
+    max_length: int = 256
+    """longest text (tokens) or series (frames); what is longer is cut"""
     masks: Path | None = None
     """folder of masks parallel to a folder of images, bright on the foreground"""
     image_size: int | None = None
@@ -76,6 +101,8 @@ class DataOptions:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        if self.max_length < 1:
+            raise ValueError(f"max_length must be at least 1, got {self.max_length}")
         if self.image_size is not None and self.image_size < 8:
             raise ValueError(f"image_size must be at least 8 pixels, got {self.image_size}")
 
@@ -92,7 +119,12 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
-    return with_swaps(_read(options, restore or {}), seed=options.data_seed)
+    dataset = _read(options, restore or {})
+    if options.rows or (restore or {}).get("kind") == "pixel-rows":
+        from unconfound.data.pixel_rows import as_rows
+
+        return as_rows(dataset)
+    return with_swaps(dataset, seed=options.data_seed)
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
@@ -102,18 +134,67 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     # Arrays may be oblong: they keep their size, and an encoder that minds says so.
     known = {key: restore[key] for key in ("image_size", "channels") if isinstance(restore.get(key), int)}
     options = replace(options, **known)
+    max_length = int(restore.get("max_length", options.max_length))
+    node_features = restore.get("node_features", options.node_features)
     if name == "demo":
         return demo(correlation=options.correlation, seed=seed, **_size(options))
     if name == "composition":
         return _composition(options)
+    if name in TU_SETS:
+        from unconfound.data.tu import tu_set
+
+        return tu_set(TU_SETS[name], options.data_root, node_features=node_features)
+    if name in ("adult", "letter"):
+        from unconfound.data.uci import uci_table
+
+        return uci_table(name, options.data_root, group=options.group, encoding=restore.get("encoding"))
+    if name in ("ag-news", "trec", "sst2"):
+        from unconfound.data.named_text import named_text
+
+        return named_text(
+            name,
+            options.data_root,
+            test_share=options.test_share,
+            seed=seed,
+            max_length=max_length,
+            vocabulary=restore.get("vocabulary"),
+        )
+    if name == "spoken-digits":
+        from unconfound.data.recordings import spoken_digits
+
+        return spoken_digits(options.data_root, max_length=max_length)
     if name in NAMED:
         return torchvision_set(name, options.data_root, seed=seed)
     path = Path(name)
     if not path.exists():
         raise FileNotFoundError(f"no file, folder or data set {name!r}: {nearest_name(name, NAMED)}")
     if path.is_dir():
+        from unconfound.data.recordings import has_recordings, recordings
+        from unconfound.data.tu import is_tu_folder, tu_folder
+
+        if is_tu_folder(path):
+            return tu_folder(path, node_features=node_features)
+        if has_recordings(path):
+            return recordings(path, test_share=options.test_share, seed=seed, max_length=max_length)
         return _folder(path, options)
+    if options.text is not None or path.suffix in TEXTS or restore.get("kind") == "text":
+        from unconfound.data.texts import texts
+
+        return texts(
+            path,
+            text=options.text or restore.get("text"),
+            label=options.label,
+            group=options.group,
+            test_share=options.test_share,
+            seed=seed,
+            max_length=max_length,
+            vocabulary=restore.get("vocabulary"),
+        )
     if path.suffix in ARRAYS:
+        from unconfound.data.series import is_series, series
+
+        if is_series(path):
+            return series(path, test_share=options.test_share, seed=seed, max_length=max_length)
         read = row_arrays if is_rows(path) else image_arrays
         return read(path, test_share=options.test_share, seed=seed)
     if path.suffix in TABLES:
@@ -125,7 +206,7 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
             seed=seed,
             encoding=restore.get("encoding"),
         )
-    raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES))}")
+    raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES, *TEXTS))}")
 
 
 def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:

@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from unconfound.data.batch import Batch
+from unconfound.data.batch import Batch, Sequences
+
+Modality = Literal["images", "tables", "graphs", "text", "series"]
 
 
 @dataclass(frozen=True)
@@ -20,15 +22,19 @@ class Schema:
 
     Args:
         modality: decides which views and encoders fit.
-        shape: (channels, height, width) of an image, (features,) of a row.
+        shape: (channels, height, width) of an image, (features,) of a row, (features,) of a graph's node, (tokens,) of
+            a text's vocabulary, (channels,) of a series at one time.
         classes: the names of the labels 0, 1, ...; empty where there are no labels.
         groups: the names of the groups 0, 1, ...; empty where there are no groups.
+        columns: how many features of a row each column of a table became (a category becomes several), in their order;
+            empty where each is a feature of its own.
     """
 
-    modality: Literal["images", "tables"]
+    modality: Modality
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    columns: tuple[int, ...] = ()
 
 
 class Source(ABC):
@@ -62,18 +68,29 @@ class Source(ABC):
     def statistics(self, *, samples: int = 10_000) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
         """Mean and standard deviation of each channel (or column), from at most `samples` evenly spaced samples.
 
-        Images are measured in [0, 1]. A constant channel gets the standard deviation 1.
+        Images are measured in [0, 1], series where they are not padded. A constant channel gets the standard deviation
+        1. Nodes of graphs, mostly one-hot, are left as they are (0 and 1); tokens have no statistics (no channels).
         """
+        if self.schema.modality in ("graphs", "text"):
+            channels = self.schema.shape[0] if self.schema.modality == "graphs" else 0
+            return torch.zeros(channels), torch.ones(channels)
         index = torch.arange(0, len(self), max(1, -(-len(self) // samples)))
         count, total, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
         for batch in self.batches(index.split(256)):
-            values = batch.inputs.double() / (255 if batch.inputs.dtype == torch.uint8 else 1)
-            values = values.flatten(2).transpose(1, 2).flatten(0, 1) if values.dim() == 4 else values
+            values = _rows(batch.inputs)  # type: ignore[arg-type]
             count += len(values)
             total, squares = total + values.sum(0), squares + values.square().sum(0)
         mean = total / count
         deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
         return mean.float(), torch.where(deviation > 1e-6, deviation, 1.0).float()
+
+
+def _rows(inputs: Tensor | Sequences) -> Float[Tensor, "values channels"]:
+    """Return the values of every channel or column, one below the other."""
+    if isinstance(inputs, Sequences):
+        return inputs.values[inputs.mask()].double()
+    values = inputs.double() / (255 if inputs.dtype == torch.uint8 else 1)
+    return values.flatten(2).transpose(1, 2).flatten(0, 1) if values.dim() == 4 else values
 
 
 @dataclass(eq=False)
@@ -82,7 +99,11 @@ class MemorySource(Source):
 
     name: str
     schema: Schema
-    inputs: UInt8[Tensor, "samples channels height width"] | Float[Tensor, "samples *sample"]
+    inputs: (
+        UInt8[Tensor, "samples channels height width"]
+        | UInt8[Tensor, "samples columns"]
+        | Float[Tensor, "samples *sample"]
+    )
     labels: Int[Tensor, " samples"] | None = None
     groups: Int[Tensor, " samples"] | None = None
     masks: Bool[Tensor, "samples 1 height width"] | None = None

@@ -114,7 +114,13 @@ def _source(path: Path, frame: pd.DataFrame, stored: dict[str, Any], notes: list
         names = [f"{label}={first}, {second}" for first in classes for second in names]
     return MemorySource(
         name=path.name,
-        schema=Schema("tables", (features.shape[1],), tuple(classes), tuple(names) if groups is not None else ()),
+        schema=Schema(
+            "tables",
+            (features.shape[1],),
+            tuple(classes),
+            tuple(names) if groups is not None else (),
+            columns=tuple(len(feature_names([column])) for column in stored["columns"]),
+        ),
         inputs=torch.from_numpy(features),
         labels=labels,
         groups=groups,

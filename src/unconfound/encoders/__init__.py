@@ -4,6 +4,8 @@ from unconfound.encoders.convnet import ConvNet as ConvNet
 from unconfound.encoders.encoder import Encoder as Encoder
 from unconfound.encoders.encoder import build_encoder as build_encoder
 from unconfound.encoders.encoder import describe as describe
+from unconfound.encoders.gin import GIN as GIN
+from unconfound.encoders.gru import GRU as GRU
 from unconfound.encoders.mlp import MLP as MLP
 from unconfound.encoders.options import EncoderOptions as EncoderOptions
 from unconfound.encoders.resnet import ResNet as ResNet
@@ -11,3 +13,4 @@ from unconfound.encoders.saved import load_encoder as load_encoder
 from unconfound.encoders.saved import loading_snippet as loading_snippet
 from unconfound.encoders.saved import read_card as read_card
 from unconfound.encoders.saved import save_encoder as save_encoder
+from unconfound.encoders.transformer import Transformer as Transformer

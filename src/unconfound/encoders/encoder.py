@@ -10,14 +10,24 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from unconfound.data import Schema
+from unconfound.data import Graphs, Schema, Sequences
 from unconfound.encoders.convnet import ConvNet
+from unconfound.encoders.gin import GIN
+from unconfound.encoders.gru import GRU
 from unconfound.encoders.mlp import MLP
 from unconfound.encoders.resnet import ResNet, stem_for
+from unconfound.encoders.transformer import Transformer
 from unconfound.extras import require
 
-OWN_IMAGE_ENCODERS = ("convnet", "resnet18", "resnet34", "resnet50")
-OWN_TABLE_ENCODERS = ("mlp",)
+OWN_ENCODERS: dict[str, tuple[str, ...]] = {
+    "images": ("convnet", "resnet18", "resnet34", "resnet50"),
+    "tables": ("mlp",),
+    "graphs": ("gin",),
+    "text": ("transformer", "gru"),
+    "series": ("transformer", "gru"),
+}
+# Those of a width and a depth to choose.
+SIZED = ("convnet", "mlp", "gin", "transformer", "gru")
 # With which torchvision's weights were trained.
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -29,7 +39,8 @@ class Encoder(nn.Module):
     Args:
         network: has `.features` and takes normalised float samples.
         architecture: the arguments with which `build_encoder` makes this encoder anew.
-        mean, deviation: [channels] of images in [0, 1], or [columns] of rows.
+        mean, deviation: [channels] of images in [0, 1] or of series, [columns] of rows, [features] of nodes; empty for
+            text.
 
     Attributes:
         features: width of the embedding.
@@ -54,26 +65,42 @@ class Encoder(nn.Module):
         self.register_buffer("deviation", deviation.clone())
 
     def forward(
-        self, inputs: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels *size"]
+        self,
+        inputs: UInt8[Tensor, "batch channels *size"] | Float[Tensor, "batch channels *size"] | Graphs | Sequences,
     ) -> Float[Tensor, "batch features"]:
         """Embed samples.
 
         Args:
-            inputs: images, uint8 or float in [0, 1], or rows of floats.
+            inputs: images, uint8 or float in [0, 1]; rows of floats, or of uint8 pixels; graphs; sequences.
 
         Raises:
             ValueError: the channels or columns are not those that the encoder was built for.
         """
-        if inputs.shape[1] != len(self.mean):
-            what = "channels" if inputs.dim() == 4 else "columns"
-            raise ValueError(f"this encoder takes {len(self.mean)} {what}, got samples of {inputs.shape[1]}")
-        shape = (1, -1) + (1,) * (inputs.dim() - 2)
-        values = inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
-        values = (values - self.mean.view(shape)) / self.deviation.view(shape)
-        if values.dim() == 4:
-            values = values.contiguous(memory_format=torch.channels_last)
-        embeddings: Tensor = self.network(values)
+        embeddings: Tensor = self.network(self.normalize(inputs))
         return embeddings
+
+    def normalize(self, inputs: Tensor | Graphs | Sequences) -> Tensor | Graphs | Sequences:
+        """Turn raw samples into what the network takes; tokens stay as they are.
+
+        Raises:
+            ValueError: as `forward`.
+        """
+        if isinstance(inputs, Graphs):
+            return Graphs(self._scale(inputs.nodes, axis=1, what="node features"), inputs.edges, inputs.sizes)
+        if isinstance(inputs, Sequences):
+            if not inputs.values.is_floating_point():
+                return inputs
+            values = self._scale(inputs.values, axis=2, what="channels")
+            return Sequences(values.masked_fill(~inputs.mask()[..., None], 0), inputs.lengths)
+        values = inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
+        values = self._scale(values, axis=1, what="channels" if inputs.dim() == 4 else "columns")
+        return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 else values
+
+    def _scale(self, values: Tensor, *, axis: int, what: str) -> Tensor:
+        if values.shape[axis] != len(self.mean):
+            raise ValueError(f"this encoder takes {len(self.mean)} {what}, got samples of {values.shape[axis]}")
+        shape = [-1 if place == axis else 1 for place in range(values.dim())]
+        return (values - self.mean.view(shape)) / self.deviation.view(shape)
 
 
 def build_encoder(
@@ -89,19 +116,19 @@ def build_encoder(
     """Make an encoder for the samples that `schema` describes.
 
     Args:
-        name: "convnet", "resnet18", "resnet34", "resnet50", "mlp", the name of any timm model, or "auto": resnet18 for
-            images, mlp for tables.
+        name: "convnet", "resnet18", "resnet34", "resnet50", "mlp", "gin", "transformer", "gru", the name of any timm
+            model, or "auto": resnet18 for images, mlp for tables, gin for graphs, transformer for text and series.
         schema: gives the modality and the shape of a sample.
         mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. Published weights bring
             their own.
         pretrained: start from published weights (ResNet and timm).
-        width, depth: of convnet and mlp; their own defaults where None.
+        width, depth: of all but ResNets and timm's models; their own defaults where None.
 
     Raises:
         ValueError: an unknown name, or one that does not fit the modality or the shape.
     """
     if name == "auto":
-        name = "mlp" if schema.modality == "tables" else "resnet18"
+        name = "resnet18" if schema.modality == "images" else OWN_ENCODERS[schema.modality][0]
     sizes = {key: value for key, value in (("width", width), ("depth", depth)) if value is not None}
     if any(size < 1 for size in sizes.values()):
         raise ValueError(f"width and depth of an encoder must be at least 1, got {sizes}")
@@ -118,7 +145,12 @@ def build_encoder(
         network = ConvNet(channels, **sizes)
     elif name == "mlp":
         network = MLP(channels, **sizes)
-    elif name in OWN_IMAGE_ENCODERS:
+    elif name == "gin":
+        network = GIN(channels, **sizes)
+    elif name in ("transformer", "gru"):
+        kind = Transformer if name == "transformer" else GRU
+        network = kind(channels, tokens=schema.modality == "text", **sizes)
+    elif name in OWN_ENCODERS["images"]:
         network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained)
         if pretrained:
             mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
@@ -128,11 +160,12 @@ def build_encoder(
             mean, deviation = published
     if schema.modality == "images":
         network.to(memory_format=torch.channels_last)
+    scaled = 0 if schema.modality == "text" else channels
     return Encoder(
         network,
         architecture=architecture,
-        mean=torch.zeros(channels) if mean is None else mean,
-        deviation=torch.ones(channels) if deviation is None else deviation,
+        mean=torch.zeros(scaled) if mean is None else mean,
+        deviation=torch.ones(scaled) if deviation is None else deviation,
     )
 
 
@@ -140,22 +173,22 @@ def describe(encoder: Encoder) -> str:
     """Say in one line what an encoder is: its name, stem, number of weights and width."""
     name, shape = encoder.architecture["name"], encoder.architecture["shape"]
     stem = ""
-    if name.startswith("resnet") and name in OWN_IMAGE_ENCODERS:
+    if name.startswith("resnet") and name in OWN_ENCODERS["images"]:
         stem = f" with the {stem_for(min(shape[1:]))} stem (for images of {shape[1]} x {shape[2]})"
     weights = sum(parameter.numel() for parameter in encoder.parameters())
     return f"{name}{stem}, {weights:,} weights, {encoder.features} features"
 
 
 def _check_fit(name: str, schema: Schema, *, pretrained: bool, sizes: dict[str, int]) -> None:
-    own = OWN_TABLE_ENCODERS if schema.modality == "tables" else OWN_IMAGE_ENCODERS
-    if schema.modality == "tables" and name not in own:
-        raise ValueError(f"encoder {name!r} does not take tables: use {' or '.join(own)}")
-    if schema.modality == "images" and name in OWN_TABLE_ENCODERS:
+    own = OWN_ENCODERS[schema.modality]
+    if schema.modality != "images" and name not in own:
+        raise ValueError(f"encoder {name!r} does not take {schema.modality}: use {' or '.join(own)}")
+    if schema.modality == "images" and name in SIZED and name not in own:
         raise ValueError(f"encoder {name!r} does not take images: use {', '.join(own)} or any timm model")
-    if pretrained and name in ("convnet", "mlp"):
+    if pretrained and name in SIZED:
         raise ValueError(f"there are no published weights for {name!r}: leave --pretrained out")
-    if sizes and name not in ("convnet", "mlp"):
-        raise ValueError(f"width and depth are options of convnet and mlp, not of {name!r}")
+    if sizes and name not in SIZED:
+        raise ValueError(f"width and depth are options of {', '.join(SIZED)}, not of {name!r}")
     side = 2 ** (sizes.get("depth", 4) - 1)
     if name == "convnet" and min(schema.shape[1:]) < side:
         raise ValueError(f"a convnet of this depth needs images of at least {side} pixels, got {schema.shape[1:]}")
@@ -164,10 +197,10 @@ def _check_fit(name: str, schema: Schema, *, pretrained: bool, sizes: dict[str, 
 def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
     timm = require("timm", extra="images")
     if not timm.is_model(name):
-        known = [*OWN_IMAGE_ENCODERS, *timm.list_models()]
+        known = [*OWN_ENCODERS["images"], *timm.list_models()]
         near = get_close_matches(name, known, n=3)
         raise ValueError(
-            f"unknown encoder {name!r}: use {', '.join(OWN_IMAGE_ENCODERS)} or the name of a timm model"
+            f"unknown encoder {name!r}: use {', '.join(OWN_ENCODERS['images'])} or the name of a timm model"
             + (f"; nearest: {', '.join(near)}" if near else "")
         )
     create: Callable[..., nn.Module] = timm.create_model

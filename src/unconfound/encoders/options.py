@@ -10,10 +10,11 @@ class EncoderOptions:
     """What is trained and kept."""
 
     encoder: str = "auto"
-    """convnet, resnet18, resnet34, resnet50, mlp, or any timm model; auto is resnet18 for images, mlp for tables"""
+    """convnet, resnet18, resnet34, resnet50 or any timm model for images; mlp for tables; gin for graphs; transformer
+    or gru for text and series; auto is resnet18, mlp, gin, transformer"""
     pretrained: bool = False
     """start from published ImageNet weights (resnet and timm; downloads them where they are not cached)"""
     width: int | None = None
-    """convnet: channels of the first layer (32); mlp: width of every layer (256)"""
+    """convnet: channels of the first layer (32); width of every layer of mlp (256), gin (512), transformer and gru (128)"""
     depth: int | None = None
-    """convnet and mlp: number of layers (4 and 3)"""
+    """number of layers of convnet (4), mlp (3), gin (4), transformer (2) and gru (1)"""

@@ -79,7 +79,9 @@ def read_card(folder: Path | str) -> Card:
         return Card(
             architecture=values["architecture"],
             schema=Schema(
-                schema["modality"], tuple(schema["shape"]), tuple(schema["classes"]), tuple(schema["groups"])
+                schema["modality"],
+                *(tuple(schema[key]) for key in ("shape", "classes", "groups")),
+                columns=tuple(schema.get("columns", ())),
             ),
             features=values["features"],
             restore=values["restore"],
