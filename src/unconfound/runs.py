@@ -14,7 +14,7 @@ from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions, build_encoder, load_encoder, read_card
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
-from unconfound.methods import METHODS
+from unconfound.methods import ALIASES, METHODS
 from unconfound.recipes import Recipe, check_keys, read_recipe
 from unconfound.suggestions import nearest_name
 from unconfound.training import Fitted, TrainingOptions, fit
@@ -35,8 +35,13 @@ def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | 
     method = method or (recipe.method if recipe else None)
     if method is None:
         raise ValueError(f"fit needs a method ({', '.join(METHODS)}) or a --recipe: unconfound fit simclr --data demo")
+    if method in ALIASES:
+        alias, (method, preset) = method, ALIASES[method]
+        sections = {} if recipe is None else recipe.sections
+        # What a recipe says of an option counts more than what its method's name implies.
+        recipe = Recipe(alias, method, sections | {"options": preset | sections.get("options", {})})
     if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}: {nearest_name(method, METHODS)}")
+        raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*METHODS, *ALIASES])}")
     options = METHODS[method].Options
     if recipe is not None:
         for section, kind in (

@@ -60,7 +60,7 @@ def test_views_are_drawn_anew_by_torch_s_generator():
 
 def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
     method = SimCLR(convnet(), IMAGES)
-    with pytest.raises(ValueError, match="tells the images of a batch apart, and this batch holds one: use at least"):
+    with pytest.raises(ValueError, match="tells the samples of a batch apart, and this batch holds one: use at least"):
         method(image_batch(1))
     step = method(image_batch(2))
     assert step.loss.item() > 0

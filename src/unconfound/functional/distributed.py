@@ -6,6 +6,7 @@ Every process holds an equal share of the rows of a global batch, in the order o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,7 +62,24 @@ def uniform(
     The numbers of the global batch are drawn on every process, and each keeps its own rows, so that with equal
     generators the result does not depend on the number of processes.
     """
+    return _own(torch.rand, batch, *shape, generator=generator, device=device)
+
+
+def normal(
+    batch: int, *shape: int, generator: torch.Generator | None = None, device: torch.device | None = None
+) -> Tensor:
+    """Draw [batch, *shape] numbers of mean 0 and variance 1, as `uniform` draws its own."""
+    return _own(torch.randn, batch, *shape, generator=generator, device=device)
+
+
+def _own(
+    draw: Callable[..., Tensor],
+    batch: int,
+    *shape: int,
+    generator: torch.Generator | None,
+    device: torch.device | None,
+) -> Tensor:
     rank, processes = world()
     device = generator.device if generator is not None else device
-    drawn = torch.rand(processes * batch, *shape, generator=generator, device=device)
+    drawn = draw(processes * batch, *shape, generator=generator, device=device)
     return drawn[rank * batch : (rank + 1) * batch]

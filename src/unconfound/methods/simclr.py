@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import cast, final
+
+from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.functional.contrastive import nt_xent
-from unconfound.functional.distributed import gather
+from unconfound.methods.contrast import ContrastOptions, contrast
 from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
 from unconfound.views import ImageViews
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCLROptions:
+class SimCLROptions(ContrastOptions):
     """Options of `simclr`."""
 
-    temperature: float = 0.5
-    """of the softmax over similarities; above 0"""
-    projection_features: int = 128
-    """width of the projections that the loss compares"""
     projection_layers: int = 2
     """layers of the projection head"""
     crop_scale: tuple[float, float] = (0.2, 1.0)
@@ -38,13 +35,6 @@ class SimCLROptions:
     """of a view without colour"""
     blur_probability: float = 0.0
     """of a Gaussian blur"""
-
-    def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {self.temperature}")
-        for name in ("projection_features", "projection_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @final
@@ -65,26 +55,27 @@ class SimCLR(Method):
         self.options = options = options or SimCLROptions()
         if schema.modality != "images":
             raise ValueError(
-                f"simclr makes its views by image augmentation, the data are {schema.modality}: train supervised"
+                f"simclr makes its views by image augmentation, the data are {schema.modality}: train dacl"
             )
         self.encoder = encoder
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
-        self.views = ImageViews(
-            min(schema.shape[1:]),
-            crop_scale=options.crop_scale,
-            crop_ratio=options.crop_ratio,
-            flip_probability=options.flip_probability,
-            jitter=options.jitter,
-            jitter_probability=options.jitter_probability,
-            grayscale_probability=options.grayscale_probability,
-            blur_probability=options.blur_probability,
-        )
+        self.views = image_views(options, schema)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        embeddings = self.encoder(self.views(batch.inputs))
-        first, second = self.head(embeddings).chunk(2)
-        first, second = gather(first), gather(second)
-        if len(first) < 2:
-            raise ValueError("simclr tells the images of a batch apart, and this batch holds one: use at least two")
-        loss = nt_xent(first, second, temperature=self.options.temperature)
+        embeddings = self.encoder(self.views(cast(Tensor, batch.inputs)))
+        loss = contrast(self.head(embeddings), temperature=self.options.temperature, method="simclr")
         return Step(loss, embeddings=embeddings.detach().float())
+
+
+def image_views(options: SimCLROptions, schema: Schema) -> ImageViews:
+    """Make the views that the options describe."""
+    return ImageViews(
+        min(schema.shape[1:]),
+        crop_scale=options.crop_scale,
+        crop_ratio=options.crop_ratio,
+        flip_probability=options.flip_probability,
+        jitter=options.jitter,
+        jitter_probability=options.jitter_probability,
+        grayscale_probability=options.grayscale_probability,
+        blur_probability=options.blur_probability,
+    )

@@ -10,3 +10,8 @@ from unconfound.views.geometry import random_boxes as random_boxes
 from unconfound.views.geometry import resized_crop as resized_crop
 from unconfound.views.images import ImageViews as ImageViews
 from unconfound.views.jitter import colour_jitter as colour_jitter
+from unconfound.views.mixing import MixedViews as MixedViews
+from unconfound.views.mixing import MixingOptions as MixingOptions
+from unconfound.views.noise import NoiseOptions as NoiseOptions
+from unconfound.views.noise import NoisyViews as NoisyViews
+from unconfound.views.noise import matched_sigma as matched_sigma
