@@ -68,14 +68,13 @@ def geometric_mix(
                 f"a geometric mean needs values of at least 0, {name} goes down to {values.min():.3g}: "
                 "scale to [0, 1] first, or mix linearly"
             )
-    # exp of a weighted mean of logarithms is one power instead of two; log 0 = -inf gives the 0 that it should.
-    logarithms = torch.lerp(partner.clamp_min(floor).log(), x.clamp_min(floor).log(), shares)
     if floor == 0:
-        # Two infinities in a mean are no number.
-        nothing = ((x == 0) & (shares > 0)) | ((partner == 0) & (shares < 1))
-        logarithms = logarithms.masked_fill(nothing, -torch.inf)
-    # 0^0 = 1: a partner of weight 0 does not count, be it 0; and x itself is exact where exp(log x) is not.
-    mixed = torch.where(shares == 1, x, logarithms.exp())
+        powers = x.pow(shares) * partner.pow(1 - shares)
+    else:
+        # exp of a weighted mean of logarithms is one power instead of two, but knows no logarithm of 0.
+        powers = torch.lerp(partner.clamp_min(floor).log(), x.clamp_min(floor).log(), shares).exp()
+    # x itself is exact where exp(log x) is not.
+    mixed = torch.where(shares == 1, x, powers)
     return mixed if out is None else out.copy_(mixed)
 
 

@@ -73,7 +73,9 @@ def contrast_noised(
         temperature, method: as `contrast` has them.
     """
     if at_representation:
-        embeddings = encoder(batch.inputs).float()
+        embeddings = encoder(batch.inputs)
+        # Noise is small: half precision would round part of it away.
+        embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
         projections = head(views(embeddings))
     else:
         inputs = batch.inputs
