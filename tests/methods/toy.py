@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from unconfound.data import Batch, MemorySource, Schema
+from unconfound.data import Batch, Graphs, MemorySource, Schema, Sequences
 from unconfound.encoders import build_encoder
 
 IMAGES = Schema("images", (3, 8, 8), ("a", "b", "c"))
 ROWS = Schema("tables", (5,), ("no", "yes"))
+GRAPHS = Schema("graphs", (2,), ("a", "b"))
+SERIES = Schema("series", (3,), ("a", "b"))
+TEXT = Schema("text", (11,), ("a", "b"))
 
 
 def image_batch(size=6, *, seed=0, labelled=True):
@@ -34,3 +37,45 @@ def convnet(schema=IMAGES, *, seed=0):
 def mlp(*, seed=0):
     torch.manual_seed(seed)
     return build_encoder("mlp", ROWS, width=8, depth=2)
+
+
+def graph_batch(graphs=5, *, seed=0):
+    """Rings of 3, 4, ... nodes."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.arange(graphs) + 3
+    first = sizes.cumsum(0) - sizes
+    ring = torch.cat([torch.arange(size) for size in sizes])
+    target = (ring + 1) % sizes.repeat_interleave(sizes) + first.repeat_interleave(sizes)
+    source = ring + first.repeat_interleave(sizes)
+    edges = torch.stack([torch.cat([source, target]), torch.cat([target, source])])
+    nodes = torch.rand(int(sizes.sum()), 2, generator=generator)
+    return Batch(Graphs(nodes, edges, sizes), torch.arange(graphs), torch.arange(graphs) % 2)
+
+
+def series_batch(samples=5):
+    values = torch.rand(samples, 8, 3, generator=torch.Generator().manual_seed(0))
+    return Batch(Sequences(values, torch.arange(samples) % 6 + 2), torch.arange(samples))
+
+
+def text_batch(samples=5):
+    values = torch.randint(2, 11, (samples, 7), generator=torch.Generator().manual_seed(0))
+    return Batch(Sequences(values, torch.arange(samples) % 6 + 1), torch.arange(samples))
+
+
+def rows_batch(samples=6):
+    return Batch(torch.rand(samples, 5, generator=torch.Generator().manual_seed(0)), torch.arange(samples))
+
+
+def small(schema):
+    torch.manual_seed(0)
+    return build_encoder("auto", schema, width=8, depth=2)
+
+
+# modality: (encoder, schema, batch of so many samples)
+MODALITIES = {
+    "images": (convnet, IMAGES, image_batch),
+    "tables": (mlp, ROWS, rows_batch),
+    "graphs": (lambda: small(GRAPHS), GRAPHS, graph_batch),
+    "series": (lambda: small(SERIES), SERIES, series_batch),
+    "text": (lambda: small(TEXT), TEXT, text_batch),
+}

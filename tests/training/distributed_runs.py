@@ -12,12 +12,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from training.toy import convnet, dataset_of, image_source, options
 from training.toy_methods import BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
 from unconfound.functional.distributed import world
-from unconfound.methods import Random, SimCLR, Supervised
+from unconfound.methods import DACL, Gaussian, Random, SimCLR, SimCLRDACL, Supervised
+from unconfound.methods.dacl import DACLOptions
+from unconfound.methods.gaussian import GaussianOptions
 from unconfound.methods.supervised import SupervisedOptions
 from unconfound.training import fit
 
 SOURCE = image_source(48)
 SGD = {"optimizer": "sgd", "learning_rate": 0.05}
+PLUS = DACLOptions(functions=("linear", "geometric", "binary"))
 ONE_UPDATE = {"epochs": 1, "batch_size": 48}
 
 
@@ -33,6 +36,11 @@ RUNS = {
     "simclr, lars, accumulated": (lambda: _make(SimCLR), {"optimizer": "lars", "accumulate": 3}, None),
     "supervised, one update": (lambda: _make(Supervised), SGD | ONE_UPDATE, None),
     "supervised, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True)), SGD, None),
+    "dacl": (lambda: _make(DACL), SGD, None),
+    "dacl+": (lambda: _make(DACL, PLUS), SGD | {"accumulate": 3}, 3),
+    "dacl, at the representation": (lambda: _make(DACL, DACLOptions(mix="representation")), SGD, None),
+    "gaussian, matched": (lambda: _make(Gaussian, GaussianOptions(matched=True)), SGD, None),
+    "simclr+dacl": (lambda: _make(SimCLRDACL), SGD, None),
     "random": (lambda: _make(Random), {}, None),
     "two phases": (lambda: _make(TwoPhase), SGD, None),
     "two phases, accumulated": (lambda: _make(TwoPhase), SGD | {"accumulate": 3}, None),

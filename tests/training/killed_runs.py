@@ -10,13 +10,15 @@ import torch
 
 from training.toy import convnet, dataset_of, image_source, options
 from training.toy_methods import Queue, TwoPhase, TwoPhaseOptions
-from unconfound.methods import SimCLR, Supervised
+from unconfound.methods import DACL, SimCLR, Supervised
+from unconfound.methods.dacl import DACLOptions
 from unconfound.training import checkpoint, fit, run_folder
 
 SOURCE = image_source(32)
 TRAINING = {"checkpoint_seconds": 0.0, "log_every": 3, "epochs": 4, "batch_size": 8, "learning_rate": 0.01}
 KINDS = {
     "simclr": (SimCLR, None, {}),
+    "dacl+": (DACL, DACLOptions(functions=("linear", "geometric", "binary")), {}),
     "supervised": (Supervised, None, {"optimizer": "sgd", "accumulate": 2}),
     "two phases, average": (TwoPhase, TwoPhaseOptions(), {"ema_decay": 0.8, "optimizer": "lars"}),
     "queue": (Queue, None, {"gradient_clip": 0.5}),
