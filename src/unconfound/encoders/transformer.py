@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from torch import nn
+from unconfound.data import Sequences
+from unconfound.encoders.pooling import check_sequences, first_layer, masked_mean
 
 
 class Transformer(nn.Module):
-    """A small transformer with masked mean pooling."""
+    """`depth` pre-norm layers of self-attention, averaged over the times that are no padding.
+
+    Vaswani et al., "Attention Is All You Need" (NeurIPS 2017), with its sinusoidal positions, so that no length is too
+    long; pooling as specs of DACL for sequences ask. Padding never changes an embedding.
+
+    Args:
+        channels: tokens of the vocabulary, or channels of a series.
+        tokens: text, not series.
+        width: of the embedding and of every layer; a multiple of 8.
+        depth: number of layers.
+
+    Raises:
+        ValueError: the width is no multiple of 8.
+    """
 
     def __init__(self, channels: int, *, tokens: bool, width: int = 128, depth: int = 2) -> None:
         super().__init__()
+        if width % 8:
+            raise ValueError(f"the width of a transformer must be a multiple of 8, got {width}")
         self.features = width
+        self.channels, self.tokens = channels, tokens
+        self.first = first_layer(channels, width, tokens=tokens)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width,
+                nhead=4,
+                dim_feedforward=4 * width,
+                dropout=0.0,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
 
-    def forward(self, sequences: Any) -> Any:
-        raise ValueError("being written")
+    def forward(self, sequences: Sequences) -> Float[Tensor, "batch features"]:
+        check_sequences(sequences, self.channels, tokens=self.tokens)
+        mask = sequences.mask()
+        values = self.first(sequences.values)
+        values = values + positions(values.shape[1], self.features, device=values.device).to(values.dtype)
+        for layer in self.layers:
+            values = layer(values, src_key_padding_mask=~mask)
+        return masked_mean(self.norm(values), mask)
+
+
+def positions(time: int, width: int, *, device: torch.device) -> Float[Tensor, "time width"]:
+    """Return the sines and cosines of Vaswani et al., section 3.5: sin(t / 10000^(2i / width)), then the cosines."""
+    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-torch.log(torch.tensor(10_000.0)) / width))
+    angles = torch.arange(time, device=device)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
