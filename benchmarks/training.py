@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.row import Row
-from unconfound.data import MemorySource, Schema
+from unconfound.data import MemorySource, Schema, Source
 from unconfound.encoders import Encoder, build_encoder
 from unconfound.methods import Method, SimCLR
 from unconfound.training.hardware import choose_device, make_fabric
@@ -47,16 +47,19 @@ def _source() -> MemorySource:
 
 
 def _step(precision: str) -> Callable[[], None]:
-    """All that an update of the loop does: batch, views, encoder, head, loss, backward, optimizer."""
     options = TrainingOptions(optimizer="sgd", precision=precision)  # type: ignore[arg-type]
-    method: Method = SimCLR(_encoder(), SCHEMA)
+    return update_step(SimCLR(_encoder(), SCHEMA), _source(), options, batch_size=BATCH)
+
+
+def update_step(method: Method, source: Source, options: TrainingOptions, *, batch_size: int) -> Callable[[], None]:
+    """All that an update of the loop does: batch, views, encoder, head, loss, backward, optimizer."""
     fabric = make_fabric(options, phases=1)
     moving = TrainingState.prepare(method, options, fabric)
-    running, source = RunningMeans(fabric.device), _source()
+    running = RunningMeans(fabric.device)
     phase = method.phases()[0]
 
     def step() -> None:
-        batch = next(source.batches([torch.randint(len(source), (BATCH,))]))
+        batch = next(source.batches([torch.randint(len(source), (batch_size,))]))
         set_learning_rate(moving.optimizers[phase.name], 1.0)
         update(moving, phase, [batch], 1.0, step=1, fabric=fabric, running=running)
         _wait()

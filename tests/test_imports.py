@@ -30,7 +30,17 @@ ROOMS = {
     "report": GROUND | {"functional", "encoders", "evaluation", "training"},
     "recipes": GROUND,
 }
-OPTIONAL = ("torchvision", "timm", "lightly", "pytorch_metric_learning", "faiss", "beartype", "hypothesis", "pytest")
+OPTIONAL = (
+    "torchvision",
+    "timm",
+    "torch_geometric",
+    "lightly",
+    "pytorch_metric_learning",
+    "faiss",
+    "beartype",
+    "hypothesis",
+    "pytest",
+)
 
 
 def _room(file):

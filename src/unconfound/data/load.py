@@ -12,6 +12,7 @@ from unconfound.data.composer import composition_from
 from unconfound.data.demo import demo
 from unconfound.data.images import image_folder
 from unconfound.data.named import torchvision_set
+from unconfound.data.pixel_rows import as_rows
 from unconfound.data.source import Dataset
 from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
@@ -68,6 +69,8 @@ class DataOptions:
     """column of a table, or field of JSON lines, that holds a text: the data are then these texts"""
     rows: bool = False
     """read images as rows of a table, one column a pixel and channel"""
+    series: bool = False
+    """read an array [samples, time, channels] as series, not as images"""
     node_features: Literal["auto", "labels", "degree", "constant"] = "auto"
     """of graphs: node labels one-hot, degree one-hot, or the constant 1; auto is labels where there are any, else 1"""
     max_length: int = 256
@@ -121,21 +124,31 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
     """
     dataset = _read(options, restore or {})
     if options.rows or (restore or {}).get("kind") == "pixel-rows":
-        from unconfound.data.pixel_rows import as_rows
-
         return as_rows(dataset)
     return with_swaps(dataset, seed=options.data_seed)
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    name, seed = options.data, options.data_seed
+    name = options.data
     if name in NAMED and name not in ("demo", "composition") and options.image_size is not None:
         raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
     # Arrays may be oblong: they keep their size, and an encoder that minds says so.
-    known = {key: restore[key] for key in ("image_size", "channels") if isinstance(restore.get(key), int)}
+    known = {
+        key: restore[key]
+        for key, kind in (("image_size", int), ("channels", int), ("max_length", int), ("node_features", str))
+        if isinstance(restore.get(key), kind)
+    }
     options = replace(options, **known)
-    max_length = int(restore.get("max_length", options.max_length))
-    node_features = restore.get("node_features", options.node_features)
+    if name in NAMED:
+        return _named(options, restore)
+    path = Path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"no file, folder or data set {name!r}: {nearest_name(name, NAMED)}")
+    return _folder(path, options, restore) if path.is_dir() else _file(path, options, restore)
+
+
+def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
+    name, root, seed, encoding = options.data, options.data_root, options.data_seed, restore.get("encoding")
     if name == "demo":
         return demo(correlation=options.correlation, seed=seed, **_size(options))
     if name == "composition":
@@ -143,69 +156,61 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if name in TU_SETS:
         from unconfound.data.tu import tu_set
 
-        return tu_set(TU_SETS[name], options.data_root, node_features=node_features)
+        return tu_set(TU_SETS[name], root, node_features=options.node_features, encoding=encoding)
     if name in ("adult", "letter"):
         from unconfound.data.uci import uci_table
 
-        return uci_table(name, options.data_root, group=options.group, encoding=restore.get("encoding"))
+        return uci_table(name, root, group=options.group, encoding=encoding)
     if name in ("ag-news", "trec", "sst2"):
         from unconfound.data.named_text import named_text
 
         return named_text(
-            name,
-            options.data_root,
-            test_share=options.test_share,
-            seed=seed,
-            max_length=max_length,
-            vocabulary=restore.get("vocabulary"),
+            name, root, test_share=options.test_share, seed=seed, max_length=options.max_length, encoding=encoding
         )
     if name == "spoken-digits":
         from unconfound.data.recordings import spoken_digits
 
-        return spoken_digits(options.data_root, max_length=max_length)
-    if name in NAMED:
-        return torchvision_set(name, options.data_root, seed=seed)
-    path = Path(name)
-    if not path.exists():
-        raise FileNotFoundError(f"no file, folder or data set {name!r}: {nearest_name(name, NAMED)}")
-    if path.is_dir():
-        from unconfound.data.recordings import has_recordings, recordings
-        from unconfound.data.tu import is_tu_folder, tu_folder
+        return spoken_digits(root, max_length=options.max_length)
+    return torchvision_set(name, root, seed=seed)
 
-        if is_tu_folder(path):
-            return tu_folder(path, node_features=node_features)
-        if has_recordings(path):
-            return recordings(path, test_share=options.test_share, seed=seed, max_length=max_length)
-        return _folder(path, options)
+
+def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
+    from unconfound.data.recordings import has_recordings, recordings
+    from unconfound.data.tu import is_tu_folder, tu_folder
+
+    split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
+    if is_tu_folder(path):
+        return tu_folder(path, node_features=options.node_features, encoding=restore.get("encoding"))
+    if has_recordings(path):
+        return recordings(path, max_length=options.max_length, **split)
+    return image_folder(
+        path,
+        masks=options.masks,
+        image_size=options.image_size,
+        channels=options.channels,
+        bad_share=options.bad_share,
+        memory_gib=options.memory_gib,
+        workers=options.workers,
+        **split,
+    )
+
+
+def _file(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
+    split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
+    columns = {"label": options.label, "group": options.group, "encoding": restore.get("encoding")}
     if options.text is not None or path.suffix in TEXTS or restore.get("kind") == "text":
         from unconfound.data.texts import texts
 
-        return texts(
-            path,
-            text=options.text or restore.get("text"),
-            label=options.label,
-            group=options.group,
-            test_share=options.test_share,
-            seed=seed,
-            max_length=max_length,
-            vocabulary=restore.get("vocabulary"),
-        )
+        return texts(path, text=options.text, max_length=options.max_length, **columns, **split)
     if path.suffix in ARRAYS:
         from unconfound.data.series import is_series, series
 
-        if is_series(path):
-            return series(path, test_share=options.test_share, seed=seed, max_length=max_length)
+        if options.series or is_series(path) or restore.get("kind") == "series":
+            return series(path, max_length=options.max_length, **split)
         read = row_arrays if is_rows(path) else image_arrays
-        return read(path, test_share=options.test_share, seed=seed)
+        return read(path, **split)
     if path.suffix in TABLES:
-        return table(
-            path,
-            label=options.label,
-            group=options.group,
-            test_share=options.test_share,
-            seed=seed,
-            encoding=restore.get("encoding"),
-        )
+        return table(path, **columns, **split)
     raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES, *TEXTS))}")
 
 
@@ -224,20 +229,6 @@ def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
         dataset.train.notes = (*dataset.train.notes, f"no backgrounds are swapped: {error}")
         return dataset
     return replace(dataset, tests=tests, train_foreground=foreground_only(masked[1]))
-
-
-def _folder(path: Path, options: DataOptions) -> Dataset:
-    return image_folder(
-        path,
-        masks=options.masks,
-        image_size=options.image_size,
-        channels=options.channels,
-        test_share=options.test_share,
-        seed=options.data_seed,
-        bad_share=options.bad_share,
-        memory_gib=options.memory_gib,
-        workers=options.workers,
-    )
 
 
 def _composition(options: DataOptions) -> Dataset:

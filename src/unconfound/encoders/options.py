@@ -15,6 +15,6 @@ class EncoderOptions:
     pretrained: bool = False
     """start from published ImageNet weights (resnet and timm; downloads them where they are not cached)"""
     width: int | None = None
-    """convnet: channels of the first layer (32); width of every layer of mlp (256), gin (512), transformer and gru (128)"""
+    """channels of a convnet's first layer (32); width of all layers of mlp (256), gin (512), transformer, gru (128)"""
     depth: int | None = None
     """number of layers of convnet (4), mlp (3), gin (4), transformer (2) and gru (1)"""
