@@ -13,7 +13,7 @@ def _files(root, *names):
 def test_class_folders_at_any_depth_and_in_any_case(tmp_path):
     _files(tmp_path, "dog/1.PNG", "dog/old/2.jpeg", "cat/3.TiF", "cat/readme.txt", ".hidden/4.png", "cat/._3.png")
     layout = read_layout(tmp_path)
-    assert layout.train.images == ("cat/3.TiF", "dog/1.PNG", "dog/old/2.jpeg")
+    assert layout.train.files == ("cat/3.TiF", "dog/1.PNG", "dog/old/2.jpeg")
     assert layout.train.classes == ("cat", "dog", "dog")
     assert layout.tests == {}
     assert any("1 files are not images" in note for note in layout.notes)
@@ -21,7 +21,7 @@ def test_class_folders_at_any_depth_and_in_any_case(tmp_path):
 
 def test_loose_images_have_no_classes(tmp_path):
     layout = read_layout(_files(tmp_path, "b.png", "a.jpg"))
-    assert layout.train.images == ("a.jpg", "b.png")
+    assert layout.train.files == ("a.jpg", "b.png")
     assert layout.train.classes is None
 
 
@@ -29,14 +29,14 @@ def test_loose_images_have_no_classes(tmp_path):
 def test_split_folders(tmp_path, test):
     layout = read_layout(_files(tmp_path, "train/a/1.png", "train/b/2.png", f"{test}/b/3.png"))
     assert layout.train.classes == ("a", "b")
-    assert layout.tests["test"].images == (f"{test}/b/3.png",)
+    assert layout.tests["test"].files == (f"{test}/b/3.png",)
     assert layout.tests["test"].classes == ("b",)
     assert any(f"the folder {test} serves as the test set" in note for note in layout.notes) == (test.lower() != "test")
 
 
 def test_both_test_and_validation(tmp_path):
     layout = read_layout(_files(tmp_path, "train/1.png", "test/2.png", "val/3.png"))
-    assert {name: part.images for name, part in layout.tests.items()} == {
+    assert {name: part.files for name, part in layout.tests.items()} == {
         "test": ("test/2.png",),
         "val": ("val/3.png",),
     }
@@ -54,7 +54,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     _files(tmp_path, "elsewhere/1.png", "data/a/2.png")
     (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data" / "a" / "back").symlink_to(tmp_path / "data")
-    images = read_layout(tmp_path / "data").train.images
+    images = read_layout(tmp_path / "data").train.files
     assert images == ("a/2.png", "b/1.png")
 
 
@@ -86,8 +86,8 @@ def test_missing_paths_and_files_are_refused(tmp_path):
 def test_masks_lie_at_the_same_path_with_any_extension_and_are_no_data(tmp_path):
     _files(tmp_path, "cat/1.jpg", "dog/2.jpg", "masks/cat/1.png", "masks/dog/2.PNG", "masks/dog/3.png")
     layout = read_layout(tmp_path, without=tmp_path / "masks")
-    assert layout.train.images == ("cat/1.jpg", "dog/2.jpg")
-    masks = find_masks(tmp_path / "masks", layout.train.images)
+    assert layout.train.files == ("cat/1.jpg", "dog/2.jpg")
+    masks = find_masks(tmp_path / "masks", layout.train.files)
     assert masks == (tmp_path / "masks/cat/1.png", tmp_path / "masks/dog/2.PNG")
 
 

@@ -33,6 +33,12 @@ def test_samples_are_those_at_the_positions_and_the_index_counts_in_the_subset(b
     assert second.index.tolist() == [1]
 
 
+def test_texts_are_those_at_the_positions(base):
+    assert Subset(base, torch.tensor([1])).texts is None
+    base.texts = [f"text {number}" for number in range(10)]
+    assert Subset(base, torch.tensor([8, 3])).texts == ["text 8", "text 3"]
+
+
 def test_a_subset_of_a_subset_counts_in_its_own(base):
     inner = Subset(Subset(base, torch.tensor([9, 7, 5, 3])), torch.tensor([3, 1]))
     (batch,) = inner.batches([torch.tensor([0, 1])])

@@ -10,6 +10,10 @@ import torch
 
 from unconfound.data import Dataset
 from unconfound.data.tables import table
+from unconfound.encoders import build_encoder, read_card
+from unconfound.evaluation.embed import embed
+from unconfound.methods import DACL
+from unconfound.training import TrainingOptions, fit
 
 
 def people(rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -163,6 +167,39 @@ def test_tables_that_cannot_be_learnt_from(tmp_path: Path) -> None:
         read(tmp_path, people().assign(age=np.inf))
     with pytest.raises(ValueError, match="test_share is 1"):
         read(tmp_path, people(), test_share=1.0)
+
+
+def test_odd_columns_and_cells_reach_a_trained_encoder(tmp_path: Path) -> None:
+    frame = people(60).assign(same=7, empty=None)
+    frame.loc[:9, "age"] = None
+    dataset = table(saved(frame, tmp_path), label="income")
+    source = dataset.train
+    torch.manual_seed(0)
+    mean, deviation = source.statistics()
+    encoder = build_encoder("mlp", source.schema, mean=mean, deviation=deviation, width=8, depth=2)
+    training = TrainingOptions(epochs=2, batch_size=16, device="cpu", precision="32")
+    fitted = fit(DACL(encoder, source.schema), dataset, out=tmp_path / "run", training=training)
+    stored = json.loads(json.dumps(dict(read_card(fitted.run).restore)))["encoding"]
+
+    def embedded(**changes: object) -> torch.Tensor:
+        new = people(4, seed=1).assign(**{"same": 7, "empty": None} | changes)
+        read = table(saved(new, tmp_path, "new.csv"), encoding=stored)
+        return embed(fitted.encoder, read.train).features
+
+    plain = embedded()
+    assert plain.isfinite().all()
+    # What training could not learn from says nothing: another constant, a column that was empty.
+    assert embedded(same=9, empty=3).equal(plain)
+    # Unknown categories are all alike, and unlike the known ones.
+    unseen = embedded(work="moon")
+    assert unseen.isfinite().all()
+    assert unseen.equal(embedded(work=["sea", "sun", None, "sky"]))
+    assert not unseen.equal(plain)
+    # A missing number is the median, and said to be missing.
+    missing = embedded(age=None)
+    assert missing.isfinite().all()
+    known = embedded(age=float(frame["age"][[int(name) for name in source.names]].median()))
+    assert not missing.equal(known)
 
 
 def test_adult(data_root: Path, tmp_path: Path) -> None:

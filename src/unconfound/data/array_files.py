@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 
 _MEANINGS = {
-    "samples": ("images", "x", "rows"),
+    "samples": ("images", "x", "rows", "series"),
     "labels": ("labels", "y"),
     "groups": ("groups",),
     "masks": ("masks",),
-    "test_samples": ("test_images", "test_x", "test_rows"),
+    "lengths": ("lengths",),
+    "test_samples": ("test_images", "test_x", "test_rows", "test_series"),
     "test_labels": ("test_labels", "test_y"),
     "test_groups": ("test_groups",),
     "test_masks": ("test_masks",),
+    "test_lengths": ("test_lengths",),
     "layout": ("layout",),
 }
 
@@ -30,8 +32,8 @@ class ArrayFile:
 
     Args:
         path: the file.
-        arrays: by meaning: "samples", "labels", "groups", "masks", the same of the test ("test_samples", ...), and
-            "layout" ("channels-first" or "channels-last").
+        arrays: by meaning: "samples", "labels", "groups", "masks", "lengths" (of series), the same of the test
+            ("test_samples", ...), and "layout" ("channels-first" or "channels-last").
         notes: what a reader of the log should know.
     """
 
@@ -47,8 +49,8 @@ class ArrayFile:
 def read_arrays(path: Path) -> ArrayFile:
     """Open a file of arrays. That of an .npy is mapped, privately: the file is never written to.
 
-    An .npy holds the samples alone. An .npz holds `images`, `x` or `rows`, and may hold `labels` or `y`, `groups`,
-    `masks`, `layout`, and the test samples under the same names after `test_`.
+    An .npy holds the samples alone. An .npz holds `images`, `x`, `rows` or `series`, and may hold `labels` or `y`,
+    `groups`, `masks`, `lengths`, `layout`, and the test samples under the same names after `test_`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -116,13 +118,13 @@ def _open(path: Path) -> dict[str, np.ndarray]:
         if "pickle" in str(error) or "Object arrays" in str(error):
             raise ValueError(
                 f"{path} holds Python objects (arrays of unequal lengths, or a pickle), which are not read: "
-                "save arrays of numbers"
+                "save arrays of numbers (series of unequal lengths one below the other, with their lengths)"
             ) from error
         raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
 
 def _check_lengths(path: Path, arrays: dict[str, np.ndarray], start: str) -> None:
-    meanings = [meaning for meaning in ("labels", "groups", "masks") if start + meaning in arrays]
+    meanings = [meaning for meaning in ("lengths", "labels", "groups", "masks") if start + meaning in arrays]
     if start + "samples" not in arrays:
         if meanings:
             raise ValueError(f"{path} holds {start}{meanings[0]}, but no array {_either(start + 'samples')}")
@@ -130,11 +132,14 @@ def _check_lengths(path: Path, arrays: dict[str, np.ndarray], start: str) -> Non
     samples = arrays[start + "samples"]
     if samples.ndim == 0 or samples.size == 0:
         raise ValueError(f"{path} holds no {start}samples: the array has the shape {samples.shape}")
+    # Series may lie one below the other: then it is their lengths that count them.
+    lengths = arrays.get(start + "lengths", samples)
+    count = len(lengths) if lengths.ndim else -1
     for meaning in meanings:
         array = arrays[start + meaning]
-        if array.ndim == 0 or len(array) != len(samples):
+        if array.ndim == 0 or len(array) != count:
             raise ValueError(
-                f"{path} holds {len(samples):,} {start}samples but {start}{meaning} of shape {array.shape}: "
+                f"{path} holds {count:,} {start}samples but {start}{meaning} of shape {array.shape}: "
                 "one a sample is needed"
             )
 

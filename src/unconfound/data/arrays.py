@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from unconfound.data.array_files import ArrayFile, check_finite, read_arrays, value_range
@@ -59,7 +59,7 @@ def image_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Datas
         "image_size": height if height == width else [height, width],
         "channels": channels,
     }
-    return _dataset(file, train, test, notes=[note], test_share=test_share, seed=seed, restore=restore)
+    return dataset_of(file, train, test, notes=[note], test_share=test_share, seed=seed, restore=restore)
 
 
 def row_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset:
@@ -77,19 +77,20 @@ def row_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset
             f"{path} holds rows of {train.schema.shape[0]} but test rows of {test.schema.shape[0]} features"
         )
     restore: dict[str, object] = {"kind": "rows", "features": train.schema.shape[0]}
-    return _dataset(file, train, test, notes=[], test_share=test_share, seed=seed, restore=restore)
+    return dataset_of(file, train, test, notes=[], test_share=test_share, seed=seed, restore=restore)
 
 
-def _dataset(
+def dataset_of(
     file: ArrayFile,
-    train: MemorySource,
-    test: MemorySource | None,
+    train: Source,
+    test: Source | None,
     *,
     notes: list[str],
     test_share: float,
     seed: int,
     restore: dict[str, object],
 ) -> Dataset:
+    """Put the sources of a file together; without a test source, one is split off the training samples."""
     notes = [*notes, *file.notes]
     whole: Source = train
     tests: dict[str, Source] = {} if test is None else {"test": test}
@@ -109,8 +110,8 @@ def _dataset(
     return Dataset(train=whole, tests=tests, labelled=labelled, restore=restore)
 
 
-def _images(file: ArrayFile, axis: int | None, *, train: MemorySource | None = None) -> MemorySource:
-    arrays, what = _part(file, train)
+def _images(file: ArrayFile, axis: int | None, *, train: Source | None = None) -> MemorySource:
+    arrays, what = part_of(file, train)
     images = arrays["samples"]
     if images.ndim != (3 if axis is None else 4):
         raise ValueError(f"{what}images have the shape {images.shape}, unlike those to train on")
@@ -130,8 +131,8 @@ def _images(file: ArrayFile, axis: int | None, *, train: MemorySource | None = N
     return source
 
 
-def _rows(file: ArrayFile, *, train: MemorySource | None = None) -> MemorySource:
-    arrays, what = _part(file, train)
+def _rows(file: ArrayFile, *, train: Source | None = None) -> MemorySource:
+    arrays, what = part_of(file, train)
     rows = arrays["samples"]
     if rows.ndim != 2:
         raise ValueError(f"{what}rows have the shape {rows.shape}: [samples, features] is needed")
@@ -143,14 +144,16 @@ def _rows(file: ArrayFile, *, train: MemorySource | None = None) -> MemorySource
     return _source(file, Schema("tables", rows.shape[1:]), torch.from_numpy(rows), train=train)
 
 
-def _part(file: ArrayFile, train: MemorySource | None) -> tuple[dict[str, np.ndarray], str]:
+def part_of(file: ArrayFile, train: Source | None) -> tuple[dict[str, np.ndarray], str]:
     """Return the arrays to train on, or those of the test once there is a `train`, and how errors call them."""
     return (file.arrays, f"{file.path}: ") if train is None else (file.test(), f"{file.path}: test ")
 
 
-def _source(file: ArrayFile, schema: Schema, inputs: Tensor, *, train: MemorySource | None) -> MemorySource:
-    """Put labels and groups to the samples; those of a test use the names of the training samples."""
-    arrays, what = _part(file, train)
+def targets_of(
+    file: ArrayFile, schema: Schema, *, train: Source | None
+) -> tuple[Schema, Int[Tensor, " samples"] | None, Int[Tensor, " samples"] | None]:
+    """Return the schema with classes and groups, the labels and the groups; a test has the names of the training."""
+    arrays, what = part_of(file, train)
     labels = groups = None
     classes = () if train is None else train.schema.classes
     if "labels" in arrays:
@@ -160,9 +163,17 @@ def _source(file: ArrayFile, schema: Schema, inputs: Tensor, *, train: MemorySou
     group_names = _group_names(file)
     if "groups" in arrays:
         groups, _ = encode(arrays["groups"], what=f"{what}groups", known=group_names)
-    schema = replace(schema, classes=classes, groups=group_names)
-    name = file.path.stem if train is None else f"{file.path.stem} test"
-    return MemorySource(name, schema, inputs, labels, groups)
+    return replace(schema, classes=classes, groups=group_names), labels, groups
+
+
+def _source(file: ArrayFile, schema: Schema, inputs: Tensor, *, train: Source | None) -> MemorySource:
+    schema, labels, groups = targets_of(file, schema, train=train)
+    return MemorySource(name_of(file, train), schema, inputs, labels, groups)
+
+
+def name_of(file: ArrayFile, train: Source | None) -> str:
+    """Return how logs call the training or the test source of a file."""
+    return file.path.stem if train is None else f"{file.path.stem} test"
 
 
 def _group_names(file: ArrayFile) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""Which images a folder holds, and what its subfolders mean."""
+"""Which images or recordings a folder holds, and what its subfolders mean."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,25 +14,25 @@ _TRAIN, _TESTS = "train", ("test", "val", "valid", "validation")
 
 @dataclass(frozen=True)
 class Part:
-    """The images of one part of a data set.
+    """The files of one part of a data set.
 
     Args:
         folder: name of the part's folder in the root; empty where the root is the part.
-        images: paths relative to the root, with forward slashes, in order.
-        classes: the class of each image (the name of a folder), or None where the images lie loose.
+        files: paths relative to the root, with forward slashes, in order.
+        classes: the class of each file (the name of a folder), or None where the files lie loose.
     """
 
     folder: str
-    images: tuple[str, ...]
+    files: tuple[str, ...]
     classes: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The parts of a folder of images.
+    """The parts of a folder of images or recordings.
 
     Args:
-        train: the images to train on, or all of them where the folder is not split.
+        train: the files to train on, or all of them where the folder is not split.
         tests: test parts by name: "test" for the first, a second by its folder; empty where the folder is not split.
         notes: what a reader of the log should know.
     """
@@ -42,34 +42,38 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def read_layout(path: Path, *, without: Path | None = None) -> Layout:
-    """Find out how a folder of images is laid out.
+def read_layout(
+    path: Path, *, without: Path | None = None, what: str = "image", extensions: Collection[str] = EXTENSIONS
+) -> Layout:
+    """Find out how a folder of images, or of other files, is laid out.
 
-    Understood are class folders (`cat/1.jpg`, `cat/more/2.jpg`, `dog/1.png`), loose images (no labels), and either of
+    Understood are class folders (`cat/1.jpg`, `cat/more/2.jpg`, `dog/1.png`), loose files (no labels), and either of
     these under `train` and `test`, `val`, `valid` or `validation` (in upper or lower case). Hidden files and files of
     other types are passed over; links are followed.
 
     Args:
         path: the folder.
         without: a folder (of masks) that is no part of the data, should it lie inside.
+        what: how errors call a file.
+        extensions: of the files, in lower case.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it holds no image, or loose images beside folders of images, or test images of classes that the
-            training images lack.
+        ValueError: it holds no such file, or loose ones beside folders of them, or test files of classes that the
+            training files lack.
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no folder {path}")
     if not path.is_dir():
-        raise ValueError(f"{path} is a file: a folder of images is needed")
-    found, others = _find_images(path, without)
+        raise ValueError(f"{path} is a file: a folder of {what}s is needed")
+    found, others = _find_files(path, extensions, without=without)
     if not found:
         raise ValueError(
-            f"{path} holds no image, neither directly nor in its folders; "
-            f"read are {', '.join(sorted(extension[1:] for extension in EXTENSIONS))}"
+            f"{path} holds no {what}, neither directly nor in its folders; "
+            f"read are {', '.join(sorted(extension[1:] for extension in extensions))}"
         )
-    notes = [f"{others:,} files are not images by their names: passed over"] if others else []
-    tops = sorted({image.split("/")[0] for image in found if "/" in image})
+    notes = [f"{others:,} files are not {what}s by their names: passed over"] if others else []
+    tops = sorted({file.split("/")[0] for file in found if "/" in file})
     by_lower = {top.lower(): top for top in tops}
     tests = [by_lower[test] for test in _TESTS if test in by_lower]
     if _TRAIN not in by_lower or (not tests and len(tops) > 1):
@@ -77,18 +81,18 @@ def read_layout(path: Path, *, without: Path | None = None) -> Layout:
             raise ValueError(f"{path} holds {' and '.join(tops)}, but no folder train")
         if _TRAIN in by_lower:
             notes.append(f"{by_lower[_TRAIN]} is taken for a class: it stands beside others, none of them a test set")
-        return Layout(_part(path, "", found), {}, tuple(notes))
+        return Layout(_part(path, "", found, what), {}, tuple(notes))
     beside = [top for top in tops if top != by_lower[_TRAIN] and top not in tests]
-    beside += [image for image in found if "/" not in image]
+    beside += [file for file in found if "/" not in file]
     if beside:
         raise ValueError(
-            f"{path} holds images beside its folders {', '.join([by_lower[_TRAIN], *tests])}: {beside[0]}"
+            f"{path} holds {what}s beside its folders {', '.join([by_lower[_TRAIN], *tests])}: {beside[0]}"
             f"{f' and {len(beside) - 1:,} more' if len(beside) > 1 else ''}; move them away"
         )
-    train, *held_out = (_part(path, top, found) for top in [by_lower[_TRAIN], *tests])
+    train, *held_out = (_part(path, top, found, what) for top in [by_lower[_TRAIN], *tests])
     names = ["test", *(top.lower() for top in tests[1:])] if tests else []
     for part in held_out:
-        _check_classes(train, part)
+        _check_classes(train, part, what)
     if tests and tests[0].lower() != "test":
         notes.append(f"the folder {tests[0]} serves as the test set")
     return Layout(train, dict(zip(names, held_out, strict=True)), tuple(notes))
@@ -104,7 +108,7 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     if not masks.is_dir():
         raise FileNotFoundError(f"there is no folder of masks {masks}")
     by_stem: dict[str, str] = {}
-    for mask in _find_images(masks, None)[0]:
+    for mask in _find_files(masks, EXTENSIONS)[0]:
         other = by_stem.setdefault(_stem(mask), mask)
         if other != mask:
             raise ValueError(f"{masks} holds two masks of one image: {other} and {mask}; remove one")
@@ -116,50 +120,50 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(masks / by_stem[_stem(image)] for image in images)
 
 
-def _find_images(root: Path, without: Path | None) -> tuple[list[str], int]:
-    """Return the sorted relative paths of all images, and the number of other files."""
-    images, others = [], 0
-    for folder, files in _walk(str(root), "", set(), None if without is None else os.path.realpath(without)):
+def _find_files(root: Path, extensions: Collection[str], *, without: Path | None = None) -> tuple[list[str], int]:
+    """Return the sorted relative paths of all files with such an extension, and the number of other files."""
+    found, others = [], 0
+    for folder, files in walk(str(root), "", set(), None if without is None else os.path.realpath(without)):
         for file in files:
-            if os.path.splitext(file)[1].lower() in EXTENSIONS:
-                images.append(folder + file)
+            if os.path.splitext(file)[1].lower() in extensions:
+                found.append(folder + file)
             else:
                 others += 1
-    return sorted(images), others
+    return sorted(found), others
 
 
-def _walk(root: str, folder: str, above: set[str], without: str | None) -> Iterator[tuple[str, list[str]]]:
+def walk(root: str, folder: str, above: set[str], without: str | None) -> Iterator[tuple[str, list[str]]]:
     """Yield each folder under `root` (relative, with its slash) and its files, hidden ones left out."""
     real = os.path.realpath(os.path.join(root, folder))
     if real in above or real == without:  # a link to a folder that holds the link would never end
         return
     with os.scandir(os.path.join(root, folder)) as entries:
-        visible = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+        visible = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
     yield folder, [name for name, is_folder in visible if not is_folder]
     for name, is_folder in visible:
         if is_folder:
-            yield from _walk(root, f"{folder}{name}/", above | {real}, without)
+            yield from walk(root, f"{folder}{name}/", above | {real}, without)
 
 
-def _part(root: Path, folder: str, found: list[str]) -> Part:
+def _part(root: Path, folder: str, found: list[str], what: str) -> Part:
     start = f"{folder}/" if folder else ""
-    images = tuple(image for image in found if image.startswith(start))
-    inside = [image[len(start) :].split("/") for image in images]
+    files = tuple(file for file in found if file.startswith(start))
+    inside = [file[len(start) :].split("/") for file in files]
     loose = sum(len(steps) == 1 for steps in inside)
-    if 0 < loose < len(images):
+    if 0 < loose < len(files):
         folders = sorted({steps[0] for steps in inside if len(steps) > 1})
         raise ValueError(
-            f"{root / folder} holds {loose:,} loose images beside {len(folders):,} folders of images "
+            f"{root / folder} holds {loose:,} loose {what}s beside {len(folders):,} folders of {what}s "
             f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}): "
             "either put all of them into class folders or none"
         )
-    return Part(folder, images, None if loose else tuple(steps[0] for steps in inside))
+    return Part(folder, files, None if loose else tuple(steps[0] for steps in inside))
 
 
-def _check_classes(train: Part, test: Part) -> None:
+def _check_classes(train: Part, test: Part, what: str) -> None:
     if (train.classes is None) != (test.classes is None):
         loose, classes = (train, test) if train.classes is None else (test, train)
-        raise ValueError(f"{loose.folder} holds loose images, {classes.folder} class folders: use one form for both")
+        raise ValueError(f"{loose.folder} holds loose {what}s, {classes.folder} class folders: use one form for both")
     unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
     if unknown:
         raise ValueError(

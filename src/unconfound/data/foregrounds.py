@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ def read(source: Source, *, threshold: int = 32) -> Foregrounds:
     if source.labels is None or bool((source.labels < 0).any()):
         raise ValueError(f"{source.name} has samples without a label: a foreground needs its class to find its scene")
     batches = list(source.batches(torch.arange(len(source)).split(1024)))
-    images = torch.cat([batch.inputs for batch in batches])
+    images = torch.cat([cast(Tensor, batch.inputs) for batch in batches])
     if images.dtype != torch.uint8:
         images = (images * 255).round().to(torch.uint8)
     if images.shape[1] not in (1, 3):

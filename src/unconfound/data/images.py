@@ -73,7 +73,7 @@ def image_folder(
     )
     layout = read_layout(path, without=masks)
     parts = {"train": layout.train, **layout.tests}
-    names = tuple(chain.from_iterable(part.images for part in parts.values()))
+    names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
     size, size_note = (image_size, None) if image_size else _common_size(path, names)
     files = ImageFiles(path, names, mask_files, size, channels)
@@ -91,7 +91,7 @@ def image_folder(
             f"they are decoded batch by batch by {workers} processes"
         )
     whole = _source(path, layout, files, decoded, readable=readable, workers=workers)
-    part_of = np.repeat(np.arange(len(parts)), [len(part.images) for part in parts.values()])[readable]
+    part_of = np.repeat(np.arange(len(parts)), [len(part.files) for part in parts.values()])[readable]
     positions = [torch.from_numpy(np.flatnonzero(part_of == number)) for number in range(len(parts))]
     if not layout.tests and test_share > 0:
         positions = list(train_test_indices(len(whole), whole.labels, test_share, seed))

@@ -148,7 +148,7 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 
 
 def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    name, root, seed, encoding = options.data, options.data_root, options.data_seed, restore.get("encoding")
+    name, root, seed = options.data, options.data_root, options.data_seed
     if name == "demo":
         return demo(correlation=options.correlation, seed=seed, **_size(options))
     if name == "composition":
@@ -156,16 +156,21 @@ def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if name in TU_SETS:
         from unconfound.data.tu import tu_set
 
-        return tu_set(TU_SETS[name], root, node_features=options.node_features, encoding=encoding)
+        return tu_set(TU_SETS[name], root, node_features=options.node_features, encoding=_encoding(restore, "graphs"))
     if name in ("adult", "letter"):
         from unconfound.data.uci import uci_table
 
-        return uci_table(name, root, group=options.group, encoding=encoding)
+        return uci_table(name, root, group=options.group, encoding=_encoding(restore, "table"))
     if name in ("ag-news", "trec", "sst2"):
         from unconfound.data.named_text import named_text
 
         return named_text(
-            name, root, test_share=options.test_share, seed=seed, max_length=options.max_length, encoding=encoding
+            name,
+            root,
+            test_share=options.test_share,
+            seed=seed,
+            max_length=options.max_length,
+            encoding=_encoding(restore, "text"),
         )
     if name == "spoken-digits":
         from unconfound.data.recordings import spoken_digits
@@ -180,9 +185,9 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
 
     split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
     if is_tu_folder(path):
-        return tu_folder(path, node_features=options.node_features, encoding=restore.get("encoding"))
+        return tu_folder(path, node_features=options.node_features, encoding=_encoding(restore, "graphs"))
     if has_recordings(path):
-        return recordings(path, max_length=options.max_length, **split)
+        return recordings(path, max_length=options.max_length, encoding=_encoding(restore, "recordings"), **split)
     return image_folder(
         path,
         masks=options.masks,
@@ -197,11 +202,12 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
 
 def _file(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
-    columns = {"label": options.label, "group": options.group, "encoding": restore.get("encoding")}
+    columns: dict[str, Any] = {"label": options.label, "group": options.group}
     if options.text is not None or path.suffix in TEXTS or restore.get("kind") == "text":
         from unconfound.data.texts import texts
 
-        return texts(path, text=options.text, max_length=options.max_length, **columns, **split)
+        encoding = _encoding(restore, "text")
+        return texts(path, text=options.text, max_length=options.max_length, encoding=encoding, **columns, **split)
     if path.suffix in ARRAYS:
         from unconfound.data.series import is_series, series
 
@@ -210,8 +216,13 @@ def _file(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Datas
         read = row_arrays if is_rows(path) else image_arrays
         return read(path, **split)
     if path.suffix in TABLES:
-        return table(path, **columns, **split)
+        return table(path, encoding=_encoding(restore, "table"), **columns, **split)
     raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES, *TEXTS))}")
+
+
+def _encoding(restore: Mapping[str, Any], kind: str) -> Any:
+    """Return what training settled of data of this kind; that of another kind says nothing of it."""
+    return restore.get("encoding") if restore.get("kind") == kind else None
 
 
 def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:

@@ -69,7 +69,7 @@ def _cifar100(name: str, root: Path) -> Dataset:
 
 
 def _cifar(name: str, root: Path, inside: str, official: tuple[list[str], list[str]], meta: tuple[str, str]) -> Dataset:
-    folder = _folder(root, inside)
+    folder = folder_inside(root, inside)
     train, test = official
     subset = (
         sorted(file.name for file in folder.glob("train_*")),
@@ -79,7 +79,7 @@ def _cifar(name: str, root: Path, inside: str, official: tuple[list[str], list[s
     official_files = any((folder / file).is_file() for file in train + test)
     if not official_files and all(subset):
         train, test = subset
-    _need(name, folder, [*train, *test, meta[0]])
+    need_files(name, folder, [*train, *test, meta[0]])
     classes = read_cifar_classes(folder / meta[0], meta[1])
     parts = [_joined([read_cifar_batch(folder / file, len(classes)) for file in files]) for files in (train, test)]
     notes = []
@@ -115,10 +115,10 @@ def _fashion_mnist(name: str, root: Path) -> Dataset:
 
 
 def _digits(name: str, root: Path, inside: str, classes: tuple[str, ...]) -> Dataset:
-    folder = _folder(root, inside)
+    folder = folder_inside(root, inside)
     files = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
     packed = [file if (folder / file).is_file() else f"{file}.gz" for file in files]
-    _need(name, folder, packed)
+    need_files(name, folder, packed)
     arrays = [_read_idx(folder / file) for file in packed]
     sources = []
     for source, images, labels in zip((name, f"{name} test"), arrays[::2], arrays[1::2], strict=True):
@@ -145,8 +145,8 @@ def _read_idx(path: Path) -> UInt8[np.ndarray, ...]:
 
 
 def _stl10(name: str, root: Path) -> Dataset:
-    folder = _folder(root, "stl10_binary")
-    _need(name, folder, ["train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin"])
+    folder = folder_inside(root, "stl10_binary")
+    need_files(name, folder, ["train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin"])
     images, labels = _read_stl10_images(folder / "train_X.bin"), _read_stl10_labels(folder / "train_y.bin")
     tested = _read_stl10_images(folder / "test_X.bin"), _read_stl10_labels(folder / "test_y.bin")
     for part, (pixels, given) in {"train": (images, labels), "test": tested}.items():
@@ -194,13 +194,14 @@ def _dataset(train: Source, test: Source, *, labelled: Source | None = None) -> 
     )
 
 
-def _folder(root: Path, inside: str) -> Path:
+def folder_inside(root: Path, inside: str) -> Path:
     """Return the folder of the files: inside of the root, or the root itself where it is that folder."""
     names = Path(inside).parts
     return root if root.parts[-len(names) :] == names and not (root / inside).is_dir() else root / inside
 
 
-def _need(name: str, folder: Path, files: list[str]) -> None:
+def need_files(name: str, folder: Path, files: list[str]) -> None:
+    """Raise a FileNotFoundError that lists the files that are missing in the folder."""
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
         raise FileNotFoundError(f"{name} needs {', '.join(missing)} in {folder}: nothing is downloaded, put them there")

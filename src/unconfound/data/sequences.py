@@ -36,9 +36,9 @@ class SequenceSource(Source):
         schema: Schema,
         values: Int[Tensor, " total"] | Float[Tensor, "total channels"],
         lengths: Int[Tensor, " samples"],
+        *,
         labels: Int[Tensor, " samples"] | None = None,
         groups: Int[Tensor, " samples"] | None = None,
-        *,
         names: Sequence[str] | None = None,
         texts: Sequence[str] | None = None,
         notes: Sequence[str] = (),
@@ -58,7 +58,8 @@ class SequenceSource(Source):
             if not finite.all():
                 first = int(torch.searchsorted(lengths.cumsum(0), (~finite).nonzero()[0, 0], right=True))
                 raise ValueError(
-                    f"{name}: {self._called(first)} holds NaN or infinity: fill the gaps first, or leave it out"
+                    f"{name}: {self._called(first)} holds NaN or infinity: fill the gaps, leave it out, or say by "
+                    "lengths where it ends"
                 )
 
     def _called(self, sample: int) -> str:

@@ -47,6 +47,7 @@ class Source(ABC):
         groups: [samples], or None.
         scenes: [samples] the class on whose scene a sample stands, or None where scenes are not known.
         names: a file path or row name a sample, or None.
+        texts: what each sample says, for reports; None for all but texts.
         notes: what was skipped, filled or adapted while reading, in plain words, for the run's log.
     """
 
@@ -56,6 +57,7 @@ class Source(ABC):
     groups: Int[Tensor, " samples"] | None
     scenes: Int[Tensor, " samples"] | None = None
     names: Sequence[str] | None
+    texts: Sequence[str] | None = None
     notes: Sequence[str]
 
     @abstractmethod

@@ -46,6 +46,7 @@ class Subset(Source):
         self.groups = None if base.groups is None else base.groups[positions]
         self.scenes = None if base.scenes is None else base.scenes[positions]
         self.names = None if base.names is None else [base.names[position] for position in positions.tolist()]
+        self.texts = None if base.texts is None else [base.texts[position] for position in positions.tolist()]
         self.notes = tuple(notes)
 
     def __len__(self) -> int:

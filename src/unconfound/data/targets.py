@@ -109,7 +109,7 @@ def _check_classes(column: pd.Series, name: str) -> None:
         raise ValueError(f"the label column {name!r} is empty: give another, or no label")
     if pd.api.types.is_float_dtype(known) and bool(np.isinf(known.astype("float64")).any()):
         raise ValueError(f"the label column {name!r} holds infinity: classes are needed")
-    distinct = known.nunique()
+    distinct = as_text(known).nunique()
     fractional = pd.api.types.is_float_dtype(known) and bool((known % 1 != 0).any())
     if (fractional and distinct > 20) or (distinct > 20 and distinct > len(known) / 2):
         raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unconfound.data import Sequences
 from unconfound.encoders.pooling import check_sequences, first_layer, masked_mean
@@ -37,7 +37,8 @@ class GRU(nn.Module):
 
     def forward(self, sequences: Sequences) -> Float[Tensor, "batch features"]:
         check_sequences(sequences, self.channels, tokens=self.tokens)
-        values = self.first(sequences.values)
-        packed = pack_padded_sequence(values, sequences.lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=values.shape[1])
+        packed = pack_padded_sequence(sequences.values, sequences.lengths.cpu(), batch_first=True, enforce_sorted=False)
+        values = PackedSequence(self.first(packed.data), *packed[1:])
+        time = sequences.values.shape[1]
+        states, _ = pad_packed_sequence(self.recurrent(values)[0], batch_first=True, total_length=time)
         return masked_mean(states, sequences.mask())

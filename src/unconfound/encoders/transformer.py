@@ -7,14 +7,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Sequences
-from unconfound.encoders.pooling import check_sequences, first_layer, masked_mean
+from unconfound.encoders.pooling import check_sequences, first_layer, in_groups_of_length, masked_mean
 
 
 class Transformer(nn.Module):
     """`depth` pre-norm layers of self-attention, averaged over the times that are no padding.
 
     Vaswani et al., "Attention Is All You Need" (NeurIPS 2017), with its sinusoidal positions, so that no length is too
-    long; pooling as specs of DACL for sequences ask. Padding never changes an embedding.
+    long. Padding never changes an embedding, whatever it holds.
 
     Args:
         channels: tokens of the vocabulary, or channels of a series.
@@ -49,12 +49,20 @@ class Transformer(nn.Module):
 
     def forward(self, sequences: Sequences) -> Float[Tensor, "batch features"]:
         check_sequences(sequences, self.channels, tokens=self.tokens)
-        mask = sequences.mask()
-        values = self.first(sequences.values)
+        if sequences.values.device.type == "cpu":
+            return in_groups_of_length(sequences, self._encode)
+        # Groups would cost a GPU more in waiting for the lengths, and in small kernels, than padding does.
+        return self._encode(sequences)
+
+    def _encode(self, sequences: Sequences) -> Float[Tensor, "batch features"]:
+        padding = ~sequences.mask()
+        # NaN in the padding would get through the attention, whose weight for it is 0.
+        hidden = padding if self.tokens else padding[..., None]
+        values = self.first(sequences.values.masked_fill(hidden, 0))
         values = values + positions(values.shape[1], self.features, device=values.device).to(values.dtype)
         for layer in self.layers:
-            values = layer(values, src_key_padding_mask=~mask)
-        return masked_mean(self.norm(values), mask)
+            values = layer(values, src_key_padding_mask=padding)
+        return masked_mean(self.norm(values), ~padding)
 
 
 def positions(time: int, width: int, *, device: torch.device) -> Float[Tensor, "time width"]:

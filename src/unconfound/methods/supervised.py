@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, cast, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unconfound.data import Batch, Schema
@@ -55,7 +55,7 @@ class Supervised(Method):
             raise ValueError("supervised needs labels, this batch has none")
         inputs, labels = batch.inputs, batch.labels
         if self.views is not None:
-            inputs, labels = self.views(inputs), labels.repeat(2)
+            inputs, labels = self.views(cast(Tensor, inputs)), labels.repeat(2)
         embeddings = self.encoder(inputs)
         logits = self.classifier(embeddings)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.options.label_smoothing)

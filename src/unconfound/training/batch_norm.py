@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unconfound.extras import require
-from unconfound.functional.distributed import sum_over_processes, world
+from unconfound.functional.distributed import sum_over_processes
 
 
 def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
@@ -33,7 +33,7 @@ class SynchronizedBatchNorm(_BatchNorm):
     """BatchNorm whose mean and variance are those of the whole batch, differentiated exactly through all processes.
 
     Takes over the parameters and buffers of the BatchNorm it replaces, and what a layer of timm applies after it (drop,
-    act). Every process must hold equally many samples.
+    act). Processes may hold unequal numbers of samples, as nodes of graphs are.
     """
 
     def __init__(self, norm: _BatchNorm) -> None:
@@ -56,7 +56,7 @@ class SynchronizedBatchNorm(_BatchNorm):
         values = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
         dimensions = [dimension for dimension in range(values.dim()) if dimension != 1]
         shape = (1, -1) + (1,) * (values.dim() - 2)
-        count = world()[1] * values.numel() // values.shape[1]
+        count = sum_over_processes(values.new_tensor(values.numel() // values.shape[1]))
         mean = sum_over_processes(values.sum(dimensions)) / count
         centred = values - mean.view(shape)
         variance = sum_over_processes(centred.square().sum(dimensions)) / count
@@ -65,7 +65,7 @@ class SynchronizedBatchNorm(_BatchNorm):
             share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
             with torch.no_grad():
                 self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
-                self.running_var.lerp_((variance * count / max(1, count - 1)).to(self.running_var.dtype), share)
+                self.running_var.lerp_((variance * count / (count - 1).clamp_min(1)).to(self.running_var.dtype), share)
         normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             normalised = normalised * self.weight.view(shape) + self.bias.view(shape)

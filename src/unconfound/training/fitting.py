@@ -117,6 +117,7 @@ def fit(
             "training": plain(training),
             "batch_size": batch_size,
             "trained": bool(method.phases()),
+            "labels": method.needs_labels,
             "weights": sum(parameter.numel() for parameter in method.encoder.parameters()),
             "data": {"name": source.name, "samples": len(source)},
             "seconds": round(seconds, 1),

@@ -51,6 +51,7 @@ def train(
     position: Position | None = None,
     state: dict[str, Any] | None = None,
     name: str = "train",
+    show_progress: bool = True,
 ) -> bool:
     """Train a method in place.
 
@@ -63,6 +64,7 @@ def train(
         listener: where checkpoints, metrics and alarms go.
         position, state: of a checkpoint, to go on from.
         name: for the progress bar.
+        show_progress: False shows none.
 
     Returns:
         False where a stop was asked for before the end.
@@ -86,7 +88,7 @@ def train(
         samples=epochs * len(passes) * updates * options.accumulate * batch_size,
         done=at.step * options.accumulate * batch_size,
         epochs=epochs,
-        enabled=fabric.is_global_zero and bool(phases),
+        enabled=show_progress and fabric.is_global_zero and bool(phases),
     )
     method.train()
     with progress:

@@ -13,11 +13,14 @@ from unconfound.training.lars import LARS
 from unconfound.training.options import TrainingOptions
 
 
-def build_optimizer(phase: Phase, options: TrainingOptions) -> Optimizer:
+def build_optimizer(phase: Phase, options: TrainingOptions, *, device: str = "cpu") -> Optimizer:
     """Make the optimizer of a phase.
 
     Biases, BatchNorm and all other vectors get no weight decay (and no adaptation under LARS). Every group keeps its
     highest learning rate under "highest", from which `set_learning_rate` takes a share.
+
+    On the CPU AdamW is torch's fused one, several times as fast as the loop over parameters that is the default there.
+    Elsewhere torch's default is fast, and Fabric cannot clip the scaled gradients of a fused one.
     """
     rate = options.highest_learning_rate if phase.learning_rate is None else phase.learning_rate
     groups = []
@@ -34,7 +37,7 @@ def build_optimizer(phase: Phase, options: TrainingOptions) -> Optimizer:
     groups = [group | {"highest": group["lr"]} for group in groups]
     match options.optimizer:
         case "adamw":
-            return AdamW(groups)
+            return AdamW(groups, fused=True if device == "cpu" else None)
         case "sgd":
             return SGD(groups, momentum=0.9)
         case "lars":

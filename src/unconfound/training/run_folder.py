@@ -68,21 +68,27 @@ class RunFolder:
         """
         if self.overwrite and self.path.exists():
             shutil.rmtree(self.path)
-        path = self.path / "config.toml"
-        text = tomli_w.dumps(config)
-        if path.is_file():
-            before = path.read_text()
-            if before != text:
-                changed = sorted(set(text.splitlines()) ^ set(before.splitlines()))
-                raise ValueError(
-                    f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
-                    "resume with the same ones, or start anew with --overwrite"
-                )
+        self.check_config(config)
         for folder in (self.path, self.checkpoint.parent):
             for left in folder.glob(HALF_WRITTEN):
                 shutil.rmtree(left)
         write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
-        write_text(path, text)
+        write_text(self.path / "config.toml", tomli_w.dumps(config))
+
+    def check_config(self, config: dict[str, Any]) -> None:
+        """Refuse to go on with a run that asked for something else.
+
+        Raises:
+            ValueError: `config` differs from the run that is there.
+        """
+        path = self.path / "config.toml"
+        text = tomli_w.dumps(config)
+        if path.is_file() and (before := path.read_text()) != text:
+            changed = sorted(set(text.splitlines()) ^ set(before.splitlines()))
+            raise ValueError(
+                f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
+                "resume with the same ones, or start anew with --overwrite"
+            )
 
     def log(self, line: str) -> None:
         """Append a line to log.txt."""

@@ -44,7 +44,9 @@ class TrainingState:
         phases = method.phases()
         if fabric.world_size > 1 and method.synchronize_batch_norm:
             synchronize_batch_norm(method, fabric.device)
-        optimizers: dict[str, Any] = {phase.name: build_optimizer(phase, options) for phase in phases}
+        optimizers: dict[str, Any] = {
+            phase.name: build_optimizer(phase, options, device=fabric.device.type) for phase in phases
+        }
         module: Any = method.to(fabric.device)
         if phases:
             module = fabric.setup_module(method)
