@@ -28,12 +28,13 @@ from PIL import Image
 
 import unconfound.demo
 import unconfound.runs
-from unconfound.arguments import DemoArguments, EmbedArguments, EvaluateArguments, FitArguments
+from unconfound.arguments import CompareArguments, DemoArguments, EmbedArguments, EvaluateArguments, FitArguments
 from unconfound.cli import ABOUT, main
 from unconfound.data.load import DataOptions
 from unconfound.encoders import EncoderOptions
 from unconfound.methods import METHODS
 from unconfound.recipes import list_recipes
+from unconfound.recipes.comparisons import list_comparisons
 from unconfound.training import Fitted, TrainingOptions
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +43,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")
 FENCE = re.compile(
     r"(?:^<!-- test: (?P<directive>[^\n]*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-DIRECTIVE = re.compile(r"(parsed only|needs data|file \S+|(fit|evaluate|embed|demo) --.+)?")
+DIRECTIVE = re.compile(r"(parsed only|needs data|file \S+|(fit|compare|evaluate|embed|demo) --.+)?")
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ def check_make_targets(block: Block, where: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
+        CompareArguments,
         DataOptions,
         DemoArguments,
         EmbedArguments,
@@ -194,6 +196,9 @@ def test_pages_name_every_recipe() -> None:
     content = (ROOT / "docs/recipes.md").read_text()
     for recipe in list_recipes():
         assert f"`{recipe}`" in content
+    content = (ROOT / "docs/compare.md").read_text()
+    for comparison in list_comparisons():
+        assert f"`{comparison}`" in content
 
 
 @pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)

@@ -4,12 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unconfound.comparing import compare as compare
     from unconfound.data.load import DataOptions as DataOptions
     from unconfound.data.load import load as load
     from unconfound.encoders import build_encoder as build_encoder
     from unconfound.encoders import load_encoder as load_encoder
     from unconfound.evaluation.embed import embed as embed
     from unconfound.evaluation.evaluate import evaluate as evaluate
+    from unconfound.methods import DACL as DACL
     from unconfound.methods import SimCLR as SimCLR
     from unconfound.methods import Supervised as Supervised
     from unconfound.report.audit import audit as audit
@@ -21,11 +23,13 @@ __version__ = "0.1.0"
 # Imported on first use: the command line's help must not wait for torch.
 _HOMES = {
     "DataOptions": "data.load",
+    "DACL": "methods",
     "SimCLR": "methods",
     "Supervised": "methods",
     "TrainingOptions": "training",
     "audit": "report.audit",
     "build_encoder": "encoders",
+    "compare": "comparing",
     "embed": "evaluation.embed",
     "evaluate": "evaluation.evaluate",
     "fit": "training",
@@ -33,6 +37,7 @@ _HOMES = {
     "load_encoder": "encoders",
 }
 __all__ = [
+    "DACL",
     "DataOptions",
     "SimCLR",
     "Supervised",
@@ -40,6 +45,7 @@ __all__ = [
     "__version__",
     "audit",
     "build_encoder",
+    "compare",
     "embed",
     "evaluate",
     "fit",

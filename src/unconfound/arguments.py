@@ -57,6 +57,28 @@ class EvaluateArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareArguments:
+    """Train RECIPES with several seeds and set them against a baseline: unconfound compare RECIPE [RECIPE ...] [flags].
+
+    A RECIPE is a method, a recipe or a TOML file of `unconfound list`; NAME=RECIPE gives its row another name. One
+    RECIPE alone may be a comparison, which lists rows. Any flag of `unconfound fit METHOD` holds for every row.
+    """
+
+    seeds: tuple[int, ...] = ()
+    """of each row; by default those of the comparison, else 0 1 2"""
+    baseline: str | None = None
+    """row that the others are compared with; by default that of the comparison, else the first"""
+    metric: tuple[str, ...] = ()
+    """what tables show, on every test set; by default linear_probe, svm, background_gap, worst_group, as there are"""
+    out: Path = Path("runs/compare")
+    """folder of the tables, report.html and a run folder ROW/seed-SEED a cell"""
+    resume: bool = False
+    """keep the cells that are done, go on with the one that was stopped, try failed ones again"""
+    overwrite: bool = False
+    """remove the runs of the comparison in --out first"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmbedArguments:
     """Write the embeddings of new data, read as the run's own were."""
 
@@ -111,6 +133,7 @@ def parse(
     command: str,
     recipe: Recipe | None = None,
     sections: Sequence[str] = SECTIONS,
+    unknown: bool = False,
 ) -> Any:
     """Turn command-line arguments into a dataclass; flags come after a recipe's and so override them.
 
@@ -120,6 +143,7 @@ def parse(
         command: for the help text.
         recipe: whose sections give defaults.
         sections: of the recipe that `kind` has.
+        unknown: return a pair of the dataclass and the flags that it does not know, instead of refusing them.
 
     Raises:
         ValueError: in one line, what is wrong with which flag.
@@ -128,10 +152,11 @@ def parse(
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
-            return tyro.cli(
+            return tyro.cli(  # type: ignore[call-overload]
                 tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind),
                 args=[*defaults, *arguments],
                 prog=f"unconfound {command}",
+                return_unknown_args=unknown,
             )
     except SystemExit as leaving:
         if leaving.code == 0:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Everything heavy is imported by the command that needs it: a usage text must not wait for torch.
 
 ABOUT = {
     "demo": "train three encoders on built-in data and show how much each leans on the background",
     "fit": "train an encoder: unconfound fit METHOD --data DATA --out RUN",
+    "compare": "recipes x seeds as one table: unconfound compare RECIPE RECIPE ... --seeds 0 1 2",
     "evaluate": "measure the encoders of runs: unconfound evaluate RUN [RUN ...]",
     "embed": "write embeddings of new data: unconfound embed RUN DATA --out FILE.parquet",
-    "list": "methods, encoders, data sets and recipes",
+    "list": "methods, encoders, data sets, recipes and comparisons",
 }
 
 
@@ -24,7 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     With UNCONFOUND_TRACEBACK=1 in the environment the whole traceback is shown.
     """
-    commands = {"demo": demo, "fit": fit, "evaluate": evaluate, "embed": embed, "list": list_names}
+    commands = {
+        "demo": demo,
+        "fit": fit,
+        "compare": compare,
+        "evaluate": evaluate,
+        "embed": embed,
+        "list": list_names,
+    }
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if name in ("-h", "--help"):
@@ -88,6 +101,28 @@ def fit(arguments: list[str]) -> None:
         print(f"Next: unconfound evaluate {fitted.run}")
 
 
+def compare(arguments: list[str]) -> None:
+    """Train and judge recipes with several seeds and write their table."""
+    from unconfound.arguments import CompareArguments, parse
+    from unconfound.comparing import run_comparison
+
+    flagged = next((place for place, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    recipes, words = arguments[:flagged], arguments[flagged:]
+    given, flags = parse(CompareArguments, words, command="compare", unknown=True)
+    comparison = run_comparison(recipes, given, flags)
+    if not comparison.finished:
+        return
+    from unconfound.report.comparison_tables import terminal_table
+
+    _console().print(terminal_table(comparison))
+    print(f"Tables: {given.out / 'comparison.md'}, comparison.csv and summary.csv\nReport: {given.out / 'report.html'}")
+    if comparison.failed:
+        print(f"{len(comparison.failed)} of {len(comparison.cells)} cells failed: --resume tries them again")
+    runs = {cell.row: str(given.out / cell.run) for cell in comparison.cells if cell.status == "done"}
+    pictures = shlex.join(["unconfound", "evaluate", *runs.values(), "--out", str(given.out / "pictures")])
+    print(f"Next: open {given.out / 'report.html'}, or for neighbours and maps: {pictures}")
+
+
 def evaluate(arguments: list[str]) -> None:
     """Measure the encoders of runs and write evaluation.json and report.html."""
     from unconfound.arguments import EvaluateArguments, parse
@@ -135,10 +170,11 @@ def embed(arguments: list[str]) -> None:
 
 
 def list_names(arguments: list[str]) -> None:
-    """Print the methods, encoders, data sets and recipes there are."""
+    """Print the methods, encoders, data sets, recipes and comparisons there are."""
     from unconfound.data.load import NAMED, PATHS
     from unconfound.methods import METHODS
     from unconfound.recipes import list_recipes
+    from unconfound.recipes.comparisons import list_comparisons
 
     if arguments and arguments[0] not in ("-h", "--help"):
         raise ValueError(f"list takes no arguments, got {arguments[0]!r}")
@@ -154,6 +190,7 @@ def list_names(arguments: list[str]) -> None:
         "Encoders (--encoder)": encoders,
         "Data (--data)": NAMED | PATHS,
         "Recipes (--recipe)": list_recipes(),
+        "Comparisons (unconfound compare)": list_comparisons(),
     }.items():
         print(f"{title}\n" + "\n".join(f"  {name:<28}  {about}" for name, about in entries.items()))
 
@@ -174,14 +211,18 @@ def _method_and_recipe(arguments: list[str]) -> tuple[str | None, str | None, li
 
 
 def _print_evaluations(evaluations: Sequence[object], out: Path) -> None:
-    from rich.console import Console
-
     from unconfound.evaluation.table import evaluation_table
 
-    console = Console()
-    # Piped into a file there is no width to fit: 100 columns hold the table.
-    Console(width=None if console.is_terminal else 100).print(evaluation_table(evaluations))  # type: ignore[arg-type]
+    _console().print(evaluation_table(evaluations))  # type: ignore[arg-type]
     print(f"Figures: {out / 'evaluation.json'}\nReport:  {out / 'report.html'}")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console()
+    # Piped into a file there is no width to fit: 100 columns hold the tables.
+    return Console(width=None if console.is_terminal else 100)
 
 
 def _print_usage() -> None:

@@ -91,15 +91,21 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         dataset,
         out=out,
         training=arguments.training,
-        config={
-            "method": method,
-            "data": plain(arguments.data),
-            "encoder": plain(chosen),
-            "options": plain(arguments.options),
-        },
+        config=run_config(method, arguments),
         resume=arguments.resume,
         overwrite=arguments.overwrite,
     )
+
+
+def run_config(method: str, arguments: FitArguments[Any]) -> dict[str, Any]:
+    """Return what the config.toml of such a run holds."""
+    return {
+        "method": method,
+        "data": plain(arguments.data),
+        "encoder": plain(arguments.encoder),
+        "options": plain(arguments.options),
+        "training": plain(arguments.training),
+    }
 
 
 def run_recipe(run: Path) -> Recipe:

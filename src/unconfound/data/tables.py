@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from unconfound.data.columns import encode_columns, feature_names, fit_columns
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
@@ -47,20 +50,49 @@ def table(
     """
     frame, notes = read_frame(path)
     if encoding is not None:
-        return _encoded(path, frame, notes, encoding)
+        rows = torch.arange(len(frame))
+        return frame_table(frame, encoding, name=path.name, train_rows=rows, test_rows=rows[:0], notes=notes)
     stored = fit_targets(frame, path, label=label, group=group)
     labels, _, _ = read_targets(frame, stored | {"group": None}, [])
     train_rows, test_rows = train_test_indices(len(frame), labels, test_share, seed)
-    if group is not None:
-        notes.append(f"column {group!r} makes the groups and is no feature")
-    features = frame.drop(columns=[name for name in (label, group) if name is not None])
-    if not len(features.columns):
-        raise ValueError(f"{path} has no column besides label and group: nothing to learn from")
-    stored["columns"], fitted_notes = fit_columns(features.iloc[train_rows.numpy()])
-    notes += fitted_notes
-    whole = _source(path, frame, stored, notes)
-    train = Subset(whole, train_rows, notes=notes)
-    tests: dict[str, Source] = {"test": Subset(whole, test_rows, name=f"{path.name} test")} if len(test_rows) else {}
+    return frame_table(frame, stored, name=path.name, train_rows=train_rows, test_rows=test_rows, notes=notes)
+
+
+def frame_table(
+    frame: pd.DataFrame,
+    stored: Mapping[str, Any],
+    *,
+    name: str,
+    train_rows: Int[Tensor, " train"],
+    test_rows: Int[Tensor, " test"],
+    notes: Sequence[str] = (),
+) -> Dataset:
+    """Make a data set of a table in memory, split as stated.
+
+    Args:
+        frame: all rows.
+        stored: what `targets.fit_targets` found, and the "columns" of an earlier table; without them they are fitted on
+            the training rows.
+        name: how logs and reports call it.
+        train_rows, test_rows: positions.
+        notes: what was noteworthy so far.
+
+    Raises:
+        ValueError: a column or cell that cannot be learnt from; the message names it.
+    """
+    said, stored = [*notes], dict(stored)
+    if "columns" not in stored:
+        label, group = stored["label"], stored["group"]
+        if group is not None:
+            said.append(f"column {group!r} makes the groups and is no feature")
+        features = frame.drop(columns=[column for column in (label, group) if column is not None])
+        if not len(features.columns):
+            raise ValueError(f"{name} has no column besides label and group: nothing to learn from")
+        stored["columns"], fitted_notes = fit_columns(features.iloc[train_rows.numpy()])
+        said += fitted_notes
+    whole = _source(name, frame, present_targets(frame, stored), said)
+    train = whole if len(train_rows) == len(frame) else Subset(whole, train_rows, notes=said)
+    tests: dict[str, Source] = {"test": Subset(whole, test_rows, name=f"{name} test")} if len(test_rows) else {}
     return Dataset(
         train=train,
         tests=tests,
@@ -69,24 +101,13 @@ def table(
     )
 
 
-def _encoded(path: Path, frame: pd.DataFrame, notes: list[str], encoding: dict[str, Any]) -> Dataset:
-    """Every row of a new table, read as an earlier one was."""
-    source = _source(path, frame, present_targets(frame, encoding), notes)
-    restore: dict[str, object] = {
-        "kind": "table",
-        "encoding": encoding,
-        "columns": feature_names(encoding["columns"]),
-    }
-    return Dataset(train=source, tests={}, labelled=labelled_part(source), restore=restore)
-
-
-def _source(path: Path, frame: pd.DataFrame, stored: dict[str, Any], notes: list[str]) -> MemorySource:
+def _source(name: str, frame: pd.DataFrame, stored: dict[str, Any], notes: list[str]) -> MemorySource:
     """All rows as features; what is noteworthy is added to `notes`, which the source keeps."""
     features, encoded_notes = encode_columns(frame, stored["columns"])
     notes += encoded_notes
     labels, groups, names = read_targets(frame, stored, notes)
     return MemorySource(
-        name=path.name,
+        name=name,
         schema=Schema(
             "tables",
             (features.shape[1],),

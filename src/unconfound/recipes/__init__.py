@@ -20,7 +20,7 @@ Keys are those of the dataclasses that the command line shows as flags, with und
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +29,7 @@ from typing import Any
 from unconfound.suggestions import nearest_name
 
 SECTIONS = ("data", "encoder", "training", "options")
+COMPARISONS = "compare/"  # files of several rows: see `comparisons`
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,28 @@ class Recipe:
 
 def list_recipes() -> dict[str, str]:
     """Return the name of every built-in recipe with its first comment line."""
+    return {name: about for name, about in built_in().items() if not name.startswith(COMPARISONS)}
+
+
+def read_recipe(name: str) -> Recipe:
+    """Read a built-in recipe by name, or a TOML file by path (a run's config.toml, say).
+
+    Raises:
+        FileNotFoundError: neither a recipe nor a file.
+        ValueError: the file is not TOML, names no method, or has an unknown section.
+    """
+    content = read_toml(name, list_recipes(), kind="recipe")
+    method = content.pop("method", None)
+    if not isinstance(method, str):
+        raise ValueError(f'recipe {name} names no method: add a first line such as method = "simclr"')
+    for section, values in content.items():
+        if section not in SECTIONS or not isinstance(values, dict):
+            raise ValueError(f"recipe {name} has an unknown section {section!r}: {nearest_name(section, SECTIONS)}")
+    return Recipe(name, method, content)
+
+
+def built_in() -> dict[str, str]:
+    """Return the name of every TOML file here with its first comment line."""
     root = files("unconfound.recipes")
     found = {}
     for folder in sorted(root.iterdir(), key=lambda entry: entry.name):
@@ -71,31 +94,23 @@ def list_recipes() -> dict[str, str]:
     return found
 
 
-def read_recipe(name: str) -> Recipe:
-    """Read a built-in recipe by name, or a TOML file by path (a run's config.toml, say).
+def read_toml(name: str, known: Collection[str], *, kind: str) -> dict[str, Any]:
+    """Read a built-in file by its name, if it is one of `known`, or any file by its path.
 
     Raises:
-        FileNotFoundError: neither a recipe nor a file.
-        ValueError: the file is not TOML, names no method, or has an unknown section.
+        FileNotFoundError: neither is there.
+        ValueError: the file is not TOML.
     """
-    known = list_recipes()
     if name in known:
         text = (files("unconfound.recipes") / f"{name}.toml").read_text(encoding="utf-8")
     elif Path(name).is_file():
         text = Path(name).read_text(encoding="utf-8")
     else:
-        raise FileNotFoundError(f"no recipe and no file {name!r}: {nearest_name(name, known)}")
+        raise FileNotFoundError(f"no {kind} and no file {name!r}: {nearest_name(name, known)}")
     try:
-        content = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"recipe {name} is not TOML: {error}") from error
-    method = content.pop("method", None)
-    if not isinstance(method, str):
-        raise ValueError(f'recipe {name} names no method: add a first line such as method = "simclr"')
-    for section, values in content.items():
-        if section not in SECTIONS or not isinstance(values, dict):
-            raise ValueError(f"recipe {name} has an unknown section {section!r}: {nearest_name(section, SECTIONS)}")
-    return Recipe(name, method, content)
+        raise ValueError(f"{kind} {name} is not TOML: {error}") from error
 
 
 def check_keys(recipe: Recipe, section: str, kind: type[Any]) -> None:

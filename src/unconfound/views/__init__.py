@@ -6,6 +6,8 @@ from unconfound.views.colour import adjust_contrast as adjust_contrast
 from unconfound.views.colour import adjust_hue as adjust_hue
 from unconfound.views.colour import adjust_saturation as adjust_saturation
 from unconfound.views.colour import grayscale as grayscale
+from unconfound.views.corruption import CorruptedViews as CorruptedViews
+from unconfound.views.corruption import CorruptionOptions as CorruptionOptions
 from unconfound.views.geometry import random_boxes as random_boxes
 from unconfound.views.geometry import resized_crop as resized_crop
 from unconfound.views.images import ImageViews as ImageViews

@@ -1,0 +1,67 @@
+"""SCARF: a row of a table and the same row with most columns taken from other rows attract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.contrastive import info_nce
+from unconfound.functional.distributed import gather
+from unconfound.methods.contrast import ContrastOptions
+from unconfound.methods.heads import projection_head
+from unconfound.methods.method import Method, Step
+from unconfound.views import CorruptedViews, CorruptionOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SCARFOptions(CorruptionOptions, ContrastOptions):
+    """Options of `scarf`; the defaults are the paper's."""
+
+    temperature: float = 1.0
+    """of the softmax over similarities; above 0"""
+    projection_features: int = 256
+    """width of the projections that the loss compares"""
+    projection_layers: int = 2
+    """layers of the projection head"""
+
+    def __post_init__(self) -> None:
+        CorruptionOptions.__post_init__(self)
+        ContrastOptions.__post_init__(self)
+
+
+@final
+class SCARF(Method):
+    """A row and the same row with some columns replaced attract. Tables only; needs no labels.
+
+    Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption", ICLR 2022, algorithm 1.
+    The loss is the paper's InfoNCE: each clean row finds its corrupted one among those of the batch; corrupted rows are
+    no anchors. The paper divides the denominator by the batch size N, which subtracts the constant log N; here it is
+    not subtracted. All columns that a category became are replaced together. Our encoder and head have BatchNorm, which
+    the paper's ReLU networks lack; clean and corrupted rows share its statistics.
+    """
+
+    Options = SCARFOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: SCARFOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or SCARFOptions()
+        if schema.modality != "tables":
+            raise ValueError(
+                f"scarf replaces columns of tables, the data are {schema.modality}: use dacl, or --rows to read images "
+                "as tables"
+            )
+        self.encoder = encoder
+        self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
+        self.views = CorruptedViews(schema.shape[0], options, columns=schema.columns)
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        inputs: Tensor = batch.inputs  # type: ignore[assignment]
+        embeddings = self.encoder(self.views(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs))
+        clean, corrupted = (gather(views) for views in self.head(embeddings).chunk(2))
+        loss = info_nce(clean, corrupted, temperature=self.options.temperature)
+        return Step(loss, embeddings=embeddings.detach().float())

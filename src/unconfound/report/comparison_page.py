@@ -1,0 +1,164 @@
+"""A comparison as one HTML page: what is above what, each figure with a link to its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
+
+from unconfound.files import write_text
+from unconfound.report.comparison import Comparison, Line, Measure
+from unconfound.report.comparison_tables import LEGEND, address, difference_text, mean_text, remarks, seconds_text
+from unconfound.report.templates import template
+
+WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
+
+
+def write_comparison(
+    path: Path,
+    comparison: Comparison,
+    *,
+    configs: Mapping[str, Mapping[str, Any]],
+    command: str,
+    environment: Mapping[str, str],
+) -> Path:
+    """Write one self-contained HTML page that opens without network. The same arguments give the same page.
+
+    Args:
+        path: the file, in the folder that the cells' run folders are relative to.
+        comparison: at least one cell is done.
+        configs: row -> what its runs' config.toml holds, without the seed.
+        command: what a reader types to get this page again.
+        environment: versions and hardware, in words.
+
+    Returns:
+        `path`.
+    """
+    measured = [(measure, comparison.lines(measure)) for measure in comparison.measures()]
+    same, different = _settings(configs)
+    others = [row for row in comparison.rows if row != comparison.baseline]
+    page = template("comparison.html.jinja").render(
+        title=f"{', '.join(others)} against {comparison.baseline}" if others else comparison.baseline,
+        comparison=comparison,
+        legend=LEGEND,
+        meaning=sentences(*measured[0], comparison.baseline) if measured else [],
+        measures=[
+            {
+                "title": measure.title,
+                "drawing": interval_plot(lines, comparison.baseline, title=measure.title),
+                "lines": [
+                    {
+                        "row": line.row,
+                        "mean": mean_text(line),
+                        "difference": difference_text(line, comparison.baseline),
+                        "verdict": line.verdict,
+                        "seconds": seconds_text(line),
+                        "runs": [
+                            (cell.seed, f"{100 * cell.figures[measure].value:.1f}", address(cell))
+                            for cell in line.cells
+                        ],
+                    }
+                    for line in lines
+                ],
+            }
+            for measure, lines in measured
+        ],
+        remarks=remarks(comparison),
+        same=same,
+        different=different,
+        command=command,
+        environment=environment,
+    )
+    write_text(path, page)
+    return path
+
+
+def sentences(measure: Measure, lines: Sequence[Line], baseline: str) -> list[str]:
+    """Say of the first measure how each row stands to the baseline."""
+    told = []
+    for line in lines:
+        if line.difference is None:
+            continue
+        points = f"{100 * abs(line.difference):.1f} points"
+        if line.difference_half is None:
+            side = "above" if line.difference > 0 else "below"
+            told.append(f"{line.row} is {points} {side} {baseline} with one seed, which shows no spread.")
+        elif line.verdict:
+            spread = f"± {100 * line.difference_half:.1f}, {line.pairs} seeds"
+            told.append(f"{line.row} is {points} {line.verdict} {baseline} ({spread}).")
+        else:
+            spread = f"{100 * line.difference:+.1f} ± {100 * line.difference_half:.1f} points, {line.pairs} seeds"
+            told.append(f"{line.row} and {baseline} cannot be told apart ({spread}).")
+    return [f"By {measure.title}:", *told] if told else []
+
+
+def interval_plot(lines: Sequence[Line], baseline: str, *, title: str) -> Markup:
+    """Draw the mean of each row with its interval, and the baseline's mean as a dashed line.
+
+    Args:
+        lines: of one measure.
+        baseline: name of the row.
+        title: what a screen reader says first.
+    """
+    ends = [100 * (line.mean + sign * (line.half or 0.0)) for line in lines for sign in (-1, 1)]
+    ticks = MaxNLocator(4).tick_values(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
+    height = LANE * len(lines) + 24
+
+    def across(value: float) -> float:
+        return EDGE + (WIDTH - 2 * EDGE) * (value - ticks[0]) / (ticks[-1] - ticks[0])
+
+    drawn = [
+        Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"></line>').format(across(tick), height - 20)
+        + Markup('<text class="tick" x="{:.1f}" y="{}">{:g}</text>').format(across(tick), height - 4, round(tick, 6))
+        for tick in np.asarray(ticks).tolist()
+    ]
+    for line in lines:
+        if line.row == baseline:
+            place = across(100 * line.mean)
+            drawn.append(
+                Markup('<line class="base" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"></line>').format(
+                    place, height - 20
+                )
+            )
+    for number, line in enumerate(lines):
+        middle, half = 100 * line.mean, 100 * (line.half or 0.0)
+        drawn.append(
+            Markup(
+                '<text class="name" x="0" y="{0}">{1}</text><text class="value" x="{2}" y="{0}">{3}</text>'
+                '<line class="reach" x1="{4:.1f}" x2="{5:.1f}" y1="{6}" y2="{6}"></line>'
+                '<circle cx="{7:.1f}" cy="{6}" r="5"></circle>'
+            ).format(
+                *(LANE * number + 17, line.row, WIDTH, mean_text(line)),
+                *(across(middle - half), across(middle + half), LANE * number + 32, across(middle)),
+            )
+        )
+    listed = "; ".join(f"{line.row} {mean_text(line)}" for line in lines)
+    return Markup('<svg class="plot intervals" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, height, f"{title}: {listed}", Markup("").join(drawn)
+    )
+
+
+def _settings(
+    configs: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Part settings into those that all rows share and those that differ, the latter with a value a row."""
+    flat = [
+        {
+            key: _plain(value)
+            for section, held in config.items()
+            for key, value in (held.items() if isinstance(held, Mapping) else [(section, held)])
+        }
+        for config in configs.values()
+    ]
+    keys = list(dict.fromkeys(key for each in flat for key in each))
+    values = {key.replace("_", " "): [each.get(key, "—") for each in flat] for key in keys}
+    same = {key: held[0] for key, held in values.items() if len(set(held)) == 1}
+    return same, {key: held for key, held in values.items() if key not in same}
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,178 @@
+"""A comparison as tables: for the terminal, as CSV and as Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from unconfound.files import write_text
+from unconfound.report.comparison import Cell, Comparison, Line
+
+LEGEND = "Mean over seeds ± 95 % t interval. A difference is paired by seed; above and below: its interval excludes 0."
+
+
+def write_tables(out: Path, comparison: Comparison, *, command: str, hardware: str) -> None:
+    """Write comparison.csv (a line a cell and figure), summary.csv (a line a row and measure) and comparison.md.
+
+    Args:
+        out: the folder.
+        comparison: as far as it is known.
+        command: what was run.
+        hardware: on which machine, in words.
+    """
+    write_text(out / "comparison.csv", cells_frame(comparison).to_csv(index=False))
+    write_text(out / "summary.csv", summary_frame(comparison).to_csv(index=False))
+    write_text(out / "comparison.md", markdown(comparison, command=command, hardware=hardware))
+
+
+def cells_frame(comparison: Comparison) -> pd.DataFrame:
+    """Every figure of every cell, with the 95 % interval of its own test samples; shares in [0, 1] or differences."""
+    rows = []
+    for cell in comparison.cells:
+        told = {
+            "training_seconds": cell.seconds,
+            "judging_seconds": cell.judging_seconds,
+            "run": cell.run,
+            "status": cell.status,
+            "error": cell.error,
+        }
+        for measure, figure in cell.figures.items() or [(None, None)]:
+            rows.append(
+                {
+                    "row": cell.row,
+                    "seed": cell.seed,
+                    "test": measure and measure.test,
+                    "metric": measure and measure.metric,
+                    "value": figure and figure.value,
+                    "low": figure and figure.low,
+                    "high": figure and figure.high,
+                    **told,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def summary_frame(comparison: Comparison) -> pd.DataFrame:
+    """Means over seeds and differences to the baseline with the half widths of their 95 % intervals, as shares."""
+    rows = [
+        {
+            "row": line.row,
+            "test": measure.test,
+            "metric": measure.metric,
+            "seeds": len(line.cells),
+            "mean": line.mean,
+            "half_width": line.half,
+            "baseline": comparison.baseline,
+            "pairs": line.pairs,
+            "difference": line.difference,
+            "difference_half_width": line.difference_half,
+            "verdict": line.verdict,
+        }
+        for measure in comparison.measures()
+        for line in comparison.lines(measure)
+    ]
+    return pd.DataFrame(rows)
+
+
+def markdown(comparison: Comparison, *, command: str, hardware: str) -> str:
+    """A table a measure, whose last column links each run folder, relative to the comparison's."""
+    parts = [LEGEND]
+    for measure in comparison.measures():
+        lines = [
+            f"**{_escaped(measure.title)}**\n",
+            f"| row | mean | minus {comparison.baseline} (points) | training (s) | seeds |",
+            "| --- | ---: | ---: | ---: | --- |",
+        ]
+        for line in comparison.lines(measure):
+            links = " ".join(f"[{cell.seed}]({address(cell)})" for cell in line.cells)
+            difference = difference_text(line, comparison.baseline)
+            lines.append(f"| {line.row} | {mean_text(line)} | {difference} | {seconds_text(line)} | {links} |")
+        parts.append("\n".join(lines))
+    notes = remarks(comparison)
+    if notes:
+        parts.append("\n".join(f"- {_escaped(note)}" for note in notes))
+    parts.append(f"`{command}`, on {hardware}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def terminal_table(comparison: Comparison) -> Group:
+    """A table a measure, one below the other, within 100 columns."""
+    tables: list[Table | Text] = []
+    for measure in comparison.measures():
+        table = Table(
+            title=Text(measure.title),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 2, 0, 0),
+            pad_edge=False,
+            show_edge=False,
+        )
+        table.add_column("row", overflow="fold", max_width=28)
+        for header in ("mean", f"minus {comparison.baseline}", "seeds", "training (s)"):
+            table.add_column(header, justify="right", overflow="fold")
+        for line in comparison.lines(measure):
+            difference = difference_text(line, comparison.baseline)
+            table.add_row(line.row, mean_text(line), difference, str(len(line.cells)), seconds_text(line))
+        tables += [table, Text()]
+    return Group(*tables, *(Text(note) for note in [LEGEND, *remarks(comparison)]))
+
+
+def mean_text(line: Line) -> str:
+    """A mean in percent or points, with its interval where there is one."""
+    return f"{100 * line.mean:.1f}{_half(line.half)}"
+
+
+def difference_text(line: Line, baseline: str) -> str:
+    """A difference in points, its interval and on which side of 0 that lies."""
+    if line.row == baseline:
+        return "baseline"
+    if line.difference is None:
+        return "-"
+    return f"{100 * line.difference:+.1f}{_half(line.difference_half)}{line.verdict and f', {line.verdict}'}"
+
+
+def seconds_text(line: Line) -> str:
+    """Mean seconds of a training; a dash where none is known."""
+    known = [cell.seconds for cell in line.cells if cell.seconds is not None]
+    if not known:
+        return "-"
+    mean = sum(known) / len(known)
+    return f"{mean:,.0f}" if mean >= 10 else f"{mean:.1f}"
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """Say what the figures do not: single seeds, unequal seeds, cells that failed or are still to come."""
+    lines = [line for measure in comparison.measures() for line in comparison.lines(measure)]
+    alone = sorted({line.row for line in lines if line.half is None}, key=comparison.rows.index)
+    uneven = {len(line.cells) for line in lines} | {line.pairs for line in lines if line.row != comparison.baseline}
+    shown = {measure.metric for measure in comparison.measures()}
+    absent = [metric for metric in comparison.metrics if metric not in shown]
+    waiting = [f"{cell.row}, seed {cell.seed}" for cell in comparison.cells if cell.status == "waiting"]
+    notes = [comparison.note] if comparison.note else []
+    if alone:
+        notes.append(f"one seed gives no interval: {', '.join(alone)}")
+    if len(uneven) > 1:
+        notes.append("rows differ in how many seeds they have: a difference counts the seeds that both rows have")
+    if absent:
+        notes.append(f"no cell has a figure of {', '.join(absent)}")
+    notes += [f"failed: {cell.row}, seed {cell.seed}: {cell.error}" for cell in comparison.failed]
+    return notes + ([f"still to come: {'; '.join(waiting)}"] if waiting else [])
+
+
+def address(cell: Cell) -> str:
+    """The run folder as a relative link."""
+    return quote(f"{cell.run}/")
+
+
+def _half(half: float | None) -> str:
+    return "" if half is None else f" ± {100 * half:.1f}"
+
+
+def _escaped(words: str) -> str:
+    return words.replace("|", "\\|").replace("<", "&lt;")
