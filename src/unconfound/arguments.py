@@ -46,9 +46,9 @@ class EvaluateArguments:
     neighbours: int = 5
     """of the nearest-neighbour classifier"""
     batch_size: int = 512
-    """images embedded at a time"""
+    """samples embedded at a time"""
     seed: int = 0
-    """of the probe's validation split"""
+    """of the probe's validation split, or of the folds of a cross-validation"""
     device: str = "auto"
     """auto, cpu, cuda or mps"""
     precision: Literal["auto", "32", "bf16", "16"] = "32"
@@ -85,7 +85,7 @@ class EmbedArguments:
     run: tyro.conf.Positional[Path]
     """run folder"""
     source: tyro.conf.Positional[str]
-    """a folder of images, an array, a table, or the name of a data set"""
+    """a folder, file or name of data of the kind that the encoder was trained on"""
     out: Path
     """.parquet (with names, labels and splits) or .npy (the embeddings alone)"""
     overwrite: bool = False

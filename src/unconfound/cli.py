@@ -182,6 +182,8 @@ def list_names(arguments: list[str]) -> None:
         "convnet": "four convolutions, for small images and machines",
         "resnet18, resnet34, resnet50": "torchvision's, with a stem that fits the image size",
         "mlp": "fully connected layers, for tables",
+        "gin": "sums over neighbours, for graphs",
+        "transformer, gru": "for texts and series",
         "any timm model": "by its name, from random or published weights",
     }
     methods = {name: (kind.__doc__ or "").partition("\n")[0] for name, kind in METHODS.items()}

@@ -4,27 +4,45 @@ import errno
 import json
 import resource
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from unconfound.data import Schema
+from unconfound.data import Dataset, Graphs, Schema, Sequences
+from unconfound.data.load import DataOptions, load
+from unconfound.data.pyg import from_pyg
 from unconfound.encoders import build_encoder, load_encoder, loading_snippet, read_card, save_encoder, saved
+from unconfound.evaluation.embed import embed
 
 IMAGES = Schema("images", (3, 16, 16), ("a", "b"), ("g",))
 ROWS = Schema("tables", (5,), ("no", "yes"))
+GRAPHS = Schema("graphs", (4,), ("no", "yes"))
+TEXT = Schema("text", (30,))
+SERIES = Schema("series", (2,))
 
 
 def _inputs(schema, batch=3):
-    return torch.rand(batch, *schema.shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    if schema.modality == "graphs":
+        sizes = torch.arange(batch) + 1
+        ring = torch.stack([torch.arange(batch * (batch + 1) // 2)] * 2)
+        return Graphs(torch.rand(int(sizes.sum()), *schema.shape, generator=generator), ring, sizes)
+    if schema.modality == "text":
+        return Sequences(torch.randint(1, *schema.shape, (batch, batch), generator=generator), torch.arange(batch) + 1)
+    if schema.modality == "series":
+        return Sequences(torch.rand(batch, batch, *schema.shape, generator=generator), torch.arange(batch) + 1)
+    return torch.rand(batch, *schema.shape, generator=generator)
 
 
-def _saved(folder, name="convnet", schema=IMAGES, **sizes):
+def _saved(folder, name="convnet", schema=IMAGES, *, restore=None, **sizes):
     torch.manual_seed(1)
-    mean = torch.linspace(0.2, 0.4, schema.shape[0])
+    mean = torch.linspace(0.2, 0.4, 0 if schema.modality == "text" else schema.shape[0])
     encoder = build_encoder(name, schema, mean=mean, deviation=mean * 2, **sizes)
     encoder(_inputs(schema, 8))  # BatchNorm's statistics are no longer the initial ones
-    save_encoder(folder, encoder, schema=schema, restore={"size": 16}, provenance={"method": "simclr", "seed": None})
+    restore = restore or {"size": 16}
+    save_encoder(folder, encoder, schema=schema, restore=restore, provenance={"method": "simclr", "seed": None})
     return encoder.eval()
 
 
@@ -38,6 +56,12 @@ def _saved(folder, name="convnet", schema=IMAGES, **sizes):
         ("resnet10t", IMAGES, {}),
         ("vit_tiny_patch16_224", IMAGES, {}),
         ("resnet18", Schema("images", (1, 48, 64)), {}),
+        ("gin", GRAPHS, {"width": 6, "depth": 2}),
+        ("gin", GRAPHS, {}),
+        ("transformer", TEXT, {"width": 16, "depth": 1}),
+        ("transformer", SERIES, {}),
+        ("gru", TEXT, {}),
+        ("gru", SERIES, {"width": 6, "depth": 2}),
     ],
 )
 def test_an_encoder_makes_the_round_trip_bit_for_bit(tmp_path, name, schema, sizes):
@@ -78,6 +102,57 @@ def test_the_loading_snippet_runs(tmp_path, name, schema):
     exec(snippet, names)
     assert torch.equal(names["embeddings"], encoder(_inputs(schema)))
     assert f"-> [batch, {encoder.features}]" in snippet
+
+
+def test_the_loading_snippet_says_what_rows_of_pixels_are(tmp_path):
+    _saved(tmp_path, "mlp", ROWS, restore={"kind": "pixel-rows"})
+    assert "pixels of an image" in loading_snippet(tmp_path)
+
+
+def _snippet_embeds(folder: Path, dataset: Dataset, name: str, **given: object) -> None:
+    """The lines of a saved encoder, run on what the user has, embed it as the encoder does."""
+    encoder = _saved(folder / "it's a run", name, dataset.train.schema, restore=dataset.restore)
+    snippet = loading_snippet(folder / "it's a run")
+    names = dict(given)
+    exec(snippet, names)
+    torch.testing.assert_close(names["embeddings"], embed(encoder, dataset.train).features)
+    assert f", {encoder.features}]" in snippet
+
+
+def test_the_loading_snippet_reads_graphs(tmp_path):
+    folder = tmp_path / "RINGS"
+    folder.mkdir()
+    (folder / "RINGS_A.txt").write_text("1, 2\n2, 1\n3, 4\n4, 3\n")
+    (folder / "RINGS_graph_indicator.txt").write_text("1\n1\n2\n2\n2\n")
+    (folder / "RINGS_node_labels.txt").write_text("7\n3\n3\n3\n5\n")
+    _snippet_embeds(tmp_path, load(DataOptions(data=str(folder))), "gin", path=str(folder))
+
+
+def test_the_loading_snippet_takes_graphs_of_pytorch_geometric(tmp_path):
+    graphs = [
+        SimpleNamespace(x=torch.rand(3, 4), edge_index=torch.tensor([[0, 1], [1, 2]]), y=0),
+        SimpleNamespace(x=torch.rand(2, 4), edge_index=torch.tensor([[0], [1]]), y=1),
+    ]
+    _snippet_embeds(tmp_path, from_pyg(graphs), "gin", graphs=graphs)
+
+
+def test_the_loading_snippet_reads_texts_by_the_vocabulary_of_the_run(tmp_path):
+    (tmp_path / "old.csv").write_text("text,kind\na red apple,0\na green apple,1\nno apple,0\na red pear,1\n")
+    dataset = load(DataOptions(data=str(tmp_path / "old.csv"), text="text", label="kind", test_share=0))
+    _snippet_embeds(tmp_path, dataset, "transformer", path=str(tmp_path / "old.csv"))
+    # Other words and fewer of them: the numbers that the encoder knows are those of its own vocabulary.
+    (tmp_path / "new.csv").write_text("text\na red apple\n")
+    names = {"path": str(tmp_path / "new.csv")}
+    exec(loading_snippet(tmp_path / "it's a run"), names)
+    encoder = load_encoder(tmp_path / "it's a run")
+    torch.testing.assert_close(names["embeddings"], embed(encoder, dataset.train).features[:1])
+
+
+def test_the_loading_snippet_reads_series(tmp_path):
+    values = np.random.default_rng(0).normal(size=(6, 5, 2)).astype(np.float32)
+    np.savez(tmp_path / "waves.npz", series=values)
+    dataset = load(DataOptions(data=str(tmp_path / "waves.npz"), test_share=0))
+    _snippet_embeds(tmp_path, dataset, "gru", path=str(tmp_path / "waves.npz"))
 
 
 def test_a_folder_without_an_encoder(tmp_path):

@@ -10,9 +10,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.graphs import GraphSource
+from unconfound.data.sequences import SequenceSource
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry
+from unconfound.report.judged import CROSS_VALIDATION, judged_sources
 
 TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
 
@@ -83,33 +86,93 @@ def table_data() -> Dataset:
 
 
 @pytest.fixture
+def graph_data() -> Dataset:
+    """Rings and stars of 3 to 12 nodes of three kinds, without a test set."""
+    sizes = torch.arange(20) % 10 + 3
+    labels = torch.arange(20) % 2
+    edges = []
+    for size, label in zip(sizes.tolist(), labels.tolist(), strict=True):
+        there = torch.stack([torch.arange(size), (torch.arange(size) + 1) % size])
+        if label:
+            there = torch.stack([torch.zeros(size - 1, dtype=torch.long), torch.arange(1, size)])
+        edges.append(torch.cat([there, there.flip(0)], 1))
+    source = GraphSource(
+        "molecules",
+        Schema("graphs", (3,), ("ring", "star")),
+        torch.arange(int(sizes.sum())) % 3,
+        torch.cat(edges, 1),
+        sizes=sizes,
+        edge_counts=torch.tensor([each.shape[1] for each in edges]),
+        labels=labels,
+        names=[f"molecule {place}" for place in range(20)],
+    )
+    return Dataset(source, {}, labelled=source)
+
+
+@pytest.fixture
+def text_data() -> Dataset:
+    """Twelve texts, one of them long, one with markup in it."""
+    texts = [f"question {place}: is it so?" for place in range(12)]
+    texts[0], texts[1] = "many words " * 100, "<b>bold</b> & <script>alert(1)</script>"
+
+    def source(name: str) -> SequenceSource:
+        schema = Schema("text", (30,), ("why", "what"))
+        lengths, labels = torch.arange(12) + 1, torch.arange(12) % 2
+        return SequenceSource(name, schema, torch.arange(78) % 30, lengths, labels=labels, texts=texts)
+
+    return Dataset(source("questions"), {"test": source("test")})
+
+
+@pytest.fixture
+def series_data() -> Callable[..., Dataset]:
+    """Return a maker of waves of one to twelve steps."""
+
+    def make(*, channels: int) -> Dataset:
+        generator = torch.Generator().manual_seed(0)
+
+        def source(name: str) -> SequenceSource:
+            schema = Schema("series", (channels,), ("slow", "fast"))
+            values = torch.randn(78, channels, generator=generator)
+            return SequenceSource(name, schema, values, torch.arange(12) + 1, labels=torch.arange(12) % 2)
+
+        return Dataset(source("waves"), {"test": source("test")})
+
+    return make
+
+
+@pytest.fixture
 def entry() -> Callable[..., Entry]:
     """Return a maker of an encoder that sees the class and a little noise."""
 
     def make(name: str, dataset: Dataset, *, gap: float | None = 0.3, curves: bool = True, seed: int = 0) -> Entry:
         generator = torch.Generator().manual_seed(seed)
         embeddings = {}
-        for test, source in dataset.tests.items():
+        judged = judged_sources(dataset)
+        for test, source in judged.items():
             assert source.labels is not None
             features = torch.cat([one_hot(source.labels).float(), torch.zeros(len(source), 3)], 1)
             features = features + 0.2 * torch.randn(features.shape, generator=generator)
-            embeddings[test] = Embeddings(
+            embeddings["train" if test == CROSS_VALIDATION else test] = Embeddings(
                 features, torch.arange(len(source)), source.labels, source.groups, source.names
             )
         swapped = "mixed-rand" in dataset.tests and gap is not None
         metrics = {"linear_probe": share(0.8), "knn": share(0.7), "precision_at_1": share(0.65)}
+        if dataset.tests:
+            metrics |= {"worst_group": share(0.4), "average_group": share(0.75)}
+        else:
+            metrics["svm"] = share(0.77)
         evaluation = Evaluation(
             name,
-            {test: {**metrics, "worst_group": share(0.4), "average_group": share(0.75)} for test in dataset.tests},
+            dict.fromkeys(judged, metrics),
             {
-                next(iter(dataset.tests)): {
+                next(iter(judged)): {
                     group: share(0.5 + place / (3 * len(dataset.train.schema.groups)))
                     for place, group in enumerate(dataset.train.schema.groups)
                 }
             },
             {"background_gap": share(gap or 0), "background_gap_knn": share(gap or 0)} if swapped else {},
             {f"{a}/{b}": share(0.6) for a in ("full", "foreground") for b in ("full", "foreground")} if swapped else {},
-            {"neighbours": 5, "seconds": {"embed": 0.25}},
+            {"neighbours": 5, "seconds": {"embed": 0.25}} | ({} if dataset.tests else {"folds": 10, "repeats": 5}),
             (f"a note on {name}",),
         )
         steps = np.arange(1, 400)

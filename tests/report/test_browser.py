@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from unconfound.data import Dataset
 from unconfound.report import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -76,18 +77,24 @@ def measure(text: str, folder: Path, *, width: int, dark: bool = False) -> dict[
     return json.loads(html.unescape(found[1]))
 
 
-@pytest.fixture(params=["images", "tables"])
-def page(request, tmp_path, picture_data, table_data, entry) -> str:
+@pytest.fixture(params=["images", "tables", "graphs", "text", "lines", "spectrograms"])
+def data(request, picture_data, table_data, graph_data, text_data) -> Dataset:
+    if request.param in ("lines", "spectrograms"):
+        return request.getfixturevalue("series_data")(channels=2 if request.param == "lines" else 9)
+    others = {"tables": table_data, "graphs": graph_data, "text": text_data}
+    return others.get(request.param) or picture_data(classes=12)
+
+
+@pytest.fixture
+def page(data, tmp_path, entry) -> str:
     # A name without a place to break it is what bursts narrow pages.
     long = "an_encoder_with_a_name_that_never_seems_to_come_to_its_end"
-    data = picture_data(classes=12) if request.param == "images" else table_data
     entries = [entry(long, data), entry("b", data)]
     path = write_report(tmp_path / "report.html", entries, data, title=long, command=f"unconfound {long}")
     return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (1280, True)], ids=["phone-light", "desk-dark"])
 def test_the_page_fits_and_loads_nothing(page, tmp_path, width, dark):
     measured = measure(page, tmp_path, width=width, dark=dark)
     assert measured["excess"] <= 0

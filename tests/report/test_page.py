@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from unconfound.data import Dataset
+from unconfound.data.pixel_rows import as_rows
 from unconfound.report import write_report
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
@@ -152,6 +153,66 @@ def test_rows_of_a_table_are_shown_as_numbers(write, table_data, entry):
     assert "By sex" in page.text
 
 
+def test_graphs_are_drawn_and_judged_by_cross_validation(write, graph_data, entry):
+    page = write([entry("dacl", graph_data), entry("random", graph_data)], graph_data)
+    assert sections(page) == ["results", "samples", "neighbours", "maps", "curves", "run"]
+    assert "In 10-fold cross-validation, a linear probe is right on 80.0 % [78.0, 82.0] on “dacl”" in page.text
+    assert "as these data name no groups" in page.text
+    assert "dealt into 10 folds" in page.text
+    assert "all of that 5 times" in page.text
+    assert "only the probe has not" in page.text
+    assert "molecules, 20 samples, judged by cross-validation" in page.text
+    assert "test" not in page.text.replace("These data have no test set.", "")
+    assert "77.0" in page.text
+    assert page.all("img") == []
+    drawings = [svg["aria-label"] for svg in page.all("svg") if svg["class"] == "drawing"]
+    # Two samples, and two encoders by two queries with five neighbours each.
+    assert len(drawings) == 2 + 2 * 2 * 6
+    assert drawings[0] == "ring, molecule 0: 3 nodes, 3 edges"
+    assert page.text.count("3 nodes, 3 edges") >= 3
+    assert len([svg for svg in page.all("svg") if svg["class"] == "map"]) == 2
+
+
+def test_texts_are_shown_as_text(write, text_data, entry):
+    page = write([entry("dacl", text_data)], text_data)
+    assert "The first words of texts of the test set." in page.text
+    assert "many words many…" in page.text
+    assert "<script>alert(1)</script>" in page.text
+    assert not {"img", "script", "b"} & {tag for tag, _ in page.elements}
+    assert all(cell["dir"] == "auto" for cell in page.all("td") if cell.get("class") == "text")
+    assert "sample 0 (query)" in page.text
+    assert "scaled" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        (1, "each series on the scale of its own range"),
+        (6, "each of the 6 channels is a line"),
+        (7, "the 7 channels upwards"),
+    ],
+)
+def test_series_are_plotted(write, series_data, entry, channels, said):
+    data = series_data(channels=channels)
+    page = write([entry("dacl", data)], data)
+    assert said in page.text
+    lines = [svg["aria-label"] for svg in page.all("svg") if svg["class"] == "drawing"]
+    images = [image["alt"] for image in page.all("img")]
+    shown, absent = (lines, images) if channels <= 6 else (images, lines)
+    assert len(shown) == 2 + 2 * 6
+    assert absent == []
+    assert shown[0] == "slow, sample 0: 1 step"
+    assert "2 steps" in page.text
+
+
+def test_rows_of_pixels_are_images(write, picture_data, entry):
+    images = picture_data(swaps=False)
+    page = write([entry("mlp", images)], as_rows(images))
+    assert len(page.all("img")) == 4 + 4 * 6
+    assert "Images of the test set" in page.text
+    assert "column" not in page.text
+
+
 def test_columns_carry_the_names_that_the_data_gives_them(write, table_data, entry):
     data = Dataset(table_data.train, table_data.tests, restore={"columns": [f"feature {i}" for i in range(10)]})
     page = write([entry("mlp", data)], data)
@@ -200,7 +261,7 @@ def test_bad_arguments_are_refused_and_nothing_is_written(tmp_path, picture_data
         write_report(path, [], data, **options)
     with pytest.raises(ValueError, match=r"share a name \(a, a\)"):
         write_report(path, [entry("a", data), entry("a", data)], data, **options)
-    with pytest.raises(ValueError, match="has no test set"):
+    with pytest.raises(ValueError, match="squares has neither a test set nor labels"):
         write_report(path, [entry("a", data)], Dataset(data.train, {}), **options)
     assert list(tmp_path.iterdir()) == []
 
@@ -217,7 +278,8 @@ def test_text_has_contrast(write, picture_data, entry, tmp_path, scheme):
     write([entry("a", data)], data)
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     blocks = re.findall(r":root \{(.*?)\}", text, flags=re.DOTALL)
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", blocks[scheme]))
+    # The colours of text in each scheme, then those of classes.
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", blocks[scheme] + blocks[scheme + 2]))
     contrast = lambda a, b: (max(a, b) + 0.05) / (min(a, b) + 0.05)  # noqa: E731
     for ground in ("page", "panel"):
         for name in ("ink", "muted", "accent", "good", "bad"):

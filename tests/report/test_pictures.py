@@ -7,6 +7,9 @@ import torch
 from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.pixel_rows import PixelRows
+from unconfound.data.sequences import SequenceSource
+from unconfound.data.subset import Subset
 from unconfound.report.pictures import (
     class_name,
     data_uri,
@@ -14,6 +17,7 @@ from unconfound.report.pictures import (
     first_of_classes,
     row_values,
     samples,
+    snippet,
 )
 
 
@@ -75,3 +79,64 @@ def test_encoded_columns_are_written_as_a_reader_knows_them():
     assert row_values(row, names) == {"age": "0.25", "sex": "m", "job": "missing", "pay": "0.5"}
     row = torch.tensor([0.25, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.5])
     assert row_values(row, names) == {"age": "missing", "sex": "—", "job": "a", "pay": "0.5"}
+
+
+def test_rows_of_pixels_are_shown_as_the_images_they_are(picture_data):
+    images = picture_data(swaps=False).train
+    shown = samples(PixelRows(images), torch.tensor([5, 2]), names=("a pixel",))
+    assert shown == samples(images, torch.tensor([5, 2]))
+    part = samples(Subset(PixelRows(images), torch.tensor([2, 0, 5])), torch.tensor([2, 0]), names=("a pixel",))
+    assert [each.picture for each in part] == [each.picture for each in shown]
+    np.testing.assert_array_equal(decoded(shown[0].picture)[1], images.inputs[5].permute(1, 2, 0).numpy())
+
+
+def test_a_graph_is_drawn_with_its_own_edges(graph_data):
+    ring, star = samples(graph_data.train, torch.tensor([2, 13]))
+    assert (ring.label, ring.name, ring.size) == ("ring", "molecule 2", "5 nodes, 5 edges")
+    assert (star.label, star.name, star.size) == ("star", "molecule 13", "6 nodes, 5 edges")
+    assert 'aria-label="star, molecule 13: 6 nodes, 5 edges"' in star.drawing
+    # The kinds of nodes go round over all graphs, in the order of the data.
+    assert [star.drawing.count(f"colour-{kind}") for kind in (0, 1, 2, "rest")] == [1, 1, 1, 0]
+    assert ring == samples(graph_data.train, torch.tensor([2]))[0]
+
+
+def test_a_text_is_shown_by_its_first_words(text_data):
+    source = Subset(text_data.train, torch.tensor([5, 0, 1]))
+    plain, long, markup = samples(source, torch.tensor([0, 1, 2]))
+    assert plain.values == {"Text": "question 5: is it so?"}
+    assert long.values["Text"] == "many words " * 14 + "many…"
+    assert markup.values == {"Text": "<b>bold</b> & <script>alert(1)</script>"}
+    assert (plain.picture, plain.drawing, plain.size) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("  a\n\tb ", "a b"),
+        ("a bc", "a bc"),
+        ("ab cde", "ab…"),
+        ("abc efg", "abc…"),
+        ("abcdefgh", "abc…"),
+        ("\ud800x", "?x"),
+    ],
+)
+def test_a_snippet_ends_with_a_whole_word_where_there_is_one(text, shown):
+    assert snippet(text, length=4) == shown
+    assert len(shown) <= 4
+
+
+def test_a_text_whose_words_are_not_known_is_shown_by_its_tokens():
+    source = SequenceSource("t", Schema("text", (90,)), torch.arange(43), torch.tensor([3, 40]))
+    short, long = samples(source, torch.tensor([0, 1]))
+    assert short.values == {"Text": "tokens 0 1 2"}
+    assert long.values == {"Text": f"tokens {' '.join(map(str, range(3, 27)))} …"}
+
+
+def test_a_series_is_drawn_without_its_padding(series_data):
+    short, long = samples(series_data(channels=2).train, torch.tensor([2, 11]))
+    assert (short.size, long.size) == ("3 steps", "12 steps")
+    assert [drawing.count("colour-") for drawing in (short.drawing, long.drawing)] == [2, 2]
+    assert short == samples(series_data(channels=2).train, torch.tensor([2]))[0]
+    one, other = samples(series_data(channels=9).train, torch.tensor([0, 4]))
+    assert (one.size, one.drawing, other.size) == ("1 step", "", "5 steps")
+    assert [decoded(each.picture)[1].shape for each in (one, other)] == [(9, 1, 3), (9, 5, 3)]

@@ -83,6 +83,16 @@ def test_without_groups_it_says_what_was_not_measured():
     assert "No linear probe" in say(Evaluation("a", {}))[0]
 
 
+def test_cross_validation_is_no_test_set():
+    figures = {"cross-validation": {"linear_probe": figure(0.8), "svm": figure(0.9)}}
+    crossed = Evaluation("a", figures, settings={"folds": 7})
+    measured, meaning = sentences([crossed], classes=2, primary="cross-validation", images=False)
+    assert measured == "In 7-fold cross-validation, a linear probe is right on 80.0 % [78.0, 82.0] on “a”."
+    assert meaning.endswith("was not measured, as these data name no groups.")
+    nothing = sentences([Evaluation("a", {})], classes=2, primary="cross-validation", images=False)
+    assert nothing[0] == "No linear probe was judged in cross-validation."
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 0.3), st.floats(0, 1)), min_size=1, max_size=7))
 def test_reliance_is_claimed_exactly_where_the_interval_lies_above_zero(drawn):

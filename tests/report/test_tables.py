@@ -27,6 +27,23 @@ def test_the_best_of_a_column_is_marked_where_high_is_good():
     assert marks(tables.results(entries[:1], tests=["original"]).rows[0]) == [""]
 
 
+def test_a_support_vector_machine_is_a_second_column():
+    metrics = [{"linear_probe": figure(0.9), "svm": figure(0.8)}, {"linear_probe": figure(0.7), "svm": figure(0.85)}]
+    entries = [
+        Entry(Evaluation(name, {"cross-validation": each}), {}) for name, each in zip("ab", metrics, strict=True)
+    ]
+    table = tables.results(entries, tests=["cross-validation"])
+    assert table.columns == ("linear probe", "SVM")
+    assert [marks(row) for row in table.rows] == [["best", ""], ["", "best"]]
+    assert "of an SVM" in table.caption
+    assert tables.measures(entries, test="cross-validation").columns == ("linear probe", "SVM")
+    assert "in cross-validation" in tables.measures(entries, test="cross-validation").caption
+    entries = [Entry(Evaluation("a", {"test": metrics[0], "other": {"svm": figure(0.5)}}), {})]
+    table = tables.results(entries, tests=["test", "other"])
+    assert table.columns == ("test", "test, SVM", "other", "other, SVM")
+    assert [cell.text for cell in table.rows[0].cells] == ["90.0", "80.0", "—", "50.0"]
+
+
 def test_what_was_not_measured_is_a_dash():
     entries = [encoder("a", {"original": 0.9}, background={"background_gap": figure(0.2)}), encoder("b", {})]
     table = tables.results(entries, tests=["original"])

@@ -80,7 +80,9 @@ def read_card(folder: Path | str) -> Card:
             architecture=values["architecture"],
             schema=Schema(
                 schema["modality"],
-                *(tuple(schema[key]) for key in ("shape", "classes", "groups")),
+                shape=tuple(schema["shape"]),
+                classes=tuple(schema["classes"]),
+                groups=tuple(schema["groups"]),
                 columns=tuple(schema.get("columns", ())),
             ),
             features=values["features"],
@@ -111,16 +113,38 @@ def load_encoder(folder: Path | str) -> Encoder:
 
 
 def loading_snippet(folder: Path) -> str:
-    """Return the three lines of Python that load the encoder of a run folder and embed `inputs`."""
+    """Return the lines of Python that load the encoder of a run folder and embed what the user has.
+
+    For images and rows these are the arrays `inputs`, in three lines. Texts, series and graphs come from a file or
+    folder `path`, in five lines, read as the run's own were: only its vocabulary, say, makes of words the numbers that
+    the encoder knows. Where the run's graphs were those of PyTorch Geometric, new ones are a list of these, `graphs`.
+    """
     card = read_card(folder)
+    where = repr(str(folder))
+    if card.schema.modality == "graphs" and "encoding" not in card.restore:
+        return (
+            "from unconfound import embed, load_encoder\n"
+            "from unconfound.data.pyg import from_pyg\n"
+            f"encoder = load_encoder({where})\n"
+            f"embeddings = embed(encoder, from_pyg(graphs).train).features  # [graphs, {card.features}]"
+        )
+    if card.schema.modality in ("graphs", "text", "series"):
+        return (
+            "from unconfound import DataOptions, embed, load, load_encoder\n"
+            "from unconfound.encoders import read_card\n"
+            f"encoder = load_encoder({where})\n"
+            f"new = load(DataOptions(data=path, test_share=0), restore=read_card({where}).restore)\n"
+            f"embeddings = embed(encoder, new.train).features  # [samples, {card.features}]"
+        )
     shape = ", ".join(str(size) for size in card.schema.shape)
-    what = (
-        "uint8, or float in [0, 1], "
-        if card.schema.modality == "images"
-        else "float, columns as `embed` encodes them, "
-    )
+    if card.schema.modality == "images":
+        what = "uint8, or float in [0, 1], "
+    elif card.restore.get("kind") == "pixel-rows":
+        what = "pixels of an image by channel, row and column, uint8, or float in [0, 1], "
+    else:
+        what = "float, columns as `embed` encodes them, "
     return (
         "from unconfound import load_encoder\n"
-        f"encoder = load_encoder({str(folder)!r})\n"
+        f"encoder = load_encoder({where})\n"
         f"embeddings = encoder(inputs)  # {what}[batch, {shape}] -> [batch, {card.features}]"
     )

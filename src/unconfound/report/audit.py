@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from rich.progress import Progress
 from torch import Tensor
 
-from unconfound.data import Dataset
+from unconfound.data import Dataset, Schema
 from unconfound.encoders import read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import Evaluation, write_evaluations
@@ -20,6 +21,8 @@ from unconfound.report.page import write_report
 from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
+
+SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
 
 
 def audit(
@@ -37,26 +40,28 @@ def audit(
     """Measure encoders side by side, ours or not.
 
     Args:
-        encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, or
-            rows) into [batch, features].
-        dataset: labelled, with at least one test set; with masks or composed, reliance on background is measured.
+        encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, rows,
+            graphs or sequences) into [batch, features].
+        dataset: labelled; judged by cross-validation where it has no test set. With masks or composed, reliance on
+            background is measured.
         out: the folder of evaluation.json and report.html.
         runs: the run folders of those encoders that have one: their training curves and settings are shown.
         neighbours: of the nearest-neighbour classifier.
-        seed: of the probe's validation split.
+        seed: of the probe's validation split, and of the folds of a cross-validation.
         batch_size: samples embedded at a time.
         device: "auto", "cpu", "cuda" or "mps".
         precision: of the encoders: "auto", "32", "bf16" or "16".
 
     Raises:
-        ValueError: the data have no labels or no test set, or embeddings are not finite.
+        ValueError: the data have no labels, or embeddings are not finite.
     """
     device = choose_device(device)
+    samples = sum(len(source) for source in (dataset.train, *dataset.tests.values()))
+    parts = f"of {_list(['train', *dataset.tests])}" if dataset.tests else "by cross-validation"
     entries = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name, encoder in encoders.items():
-            samples = sum(len(source) for source in (dataset.train, *dataset.tests.values()))
-            console.print(f"measuring {name}: {samples:,} samples of {_list(['train', *dataset.tests])}, on {device}")
+            console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
             evaluation, embeddings = evaluate(
                 encoder,
                 dataset,
@@ -69,6 +74,8 @@ def audit(
                 progress=progress,
             )
             run = (runs or {}).get(name)
+            if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
+                evaluation = replace(evaluation, notes=(*evaluation.notes, SEEN))
             entries.append(Entry(evaluation, embeddings, curves=_curves(run), run=run, facts=_facts(run)))
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = environment()
@@ -111,7 +118,7 @@ def _facts(run: Path | None) -> dict[str, str]:
     training = told.get("training", {})
     facts = {
         "method": told.get("method"),
-        "encoder": f"{card.architecture['name']} on {' x '.join(map(str, card.schema.shape))}",
+        "encoder": f"{card.architecture['name']} on {_taken(card.schema)}",
         "weights": f"{told['weights']:,}" if "weights" in told else None,
         "training samples": f"{told['data']['samples']:,} of {told['data']['name']}" if "data" in told else None,
         "epochs": training.get("epochs") if told.get("trained") else "none",
@@ -122,6 +129,18 @@ def _facts(run: Path | None) -> dict[str, str]:
         "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
     }
     return {key: str(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _taken(schema: Schema) -> str:
+    """Return what an encoder takes, in words."""
+    sizes = " x ".join(f"{size:,}" for size in schema.shape)
+    return {
+        "images": sizes,
+        "tables": f"rows of {sizes}",
+        "graphs": f"graphs of {sizes} node features",
+        "text": f"text of {sizes} tokens",
+        "series": f"series of {sizes} channels",
+    }[schema.modality]
 
 
 def _list(names: list[str]) -> str:

@@ -12,6 +12,7 @@ from unconfound.evaluation.paired import mean_interval, paired_interval
 
 TITLES = {
     "linear_probe": "linear probe",
+    "adam_probe": "100 steps of Adam",
     "svm": "SVM",
     "knn": "kNN",
     "precision_at_1": "precision at 1",

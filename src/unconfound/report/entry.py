@@ -18,7 +18,7 @@ class Entry:
 
     Args:
         evaluation: its figures. The name in it is how the page calls the encoder.
-        embeddings: "train" and each test set -> embeddings. Test sets that are absent are left out of the pictures.
+        embeddings: "train" and each test set -> embeddings. Those that are absent are left out of the pictures.
         curves: the run's `metrics.csv`: columns epoch, step, phase, loss, learning_rate and any other scalars.
         run: the run folder.
         facts: what was run, in words: encoder, parameters, epochs, batch size, seed, wall time, ...

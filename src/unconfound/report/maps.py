@@ -1,4 +1,4 @@
-"""The embeddings of a test set on a plane, once coloured by class and once by scene or group."""
+"""Embeddings on a plane, once coloured by class and once by scene or group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLOURS = 10  # as many as the page has, and as an eye can tell apart
 
 @dataclass(frozen=True)
 class Colouring:
-    """One way to colour the samples of a test set.
+    """One way to colour the samples of a map.
 
     Args:
         title: "class", "scene", "group", ...

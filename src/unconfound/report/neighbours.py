@@ -52,7 +52,7 @@ def queries(
         gallery_source: where the gallery comes from.
         chosen: positions of the queries in their source.
         neighbours: fewer where the gallery is smaller.
-        names: of the features of a row; not used for images.
+        names: of the features of a row; not used for others.
     """
     rows = torch.cat([(asked.index == position).nonzero()[:1, 0] for position in chosen])
     # One more than asked for, as the query's own sample may be among them.

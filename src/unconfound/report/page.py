@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from unconfound.data import Dataset
+from unconfound.data import Dataset, Source
 from unconfound.files import write_text
 from unconfound.report import tables
 from unconfound.report.entry import Entry
+from unconfound.report.judged import CROSS_VALIDATION, embeddings_of, judged_sources, whose_samples
 from unconfound.report.maps import Colouring, colourings, maps
 from unconfound.report.neighbours import Query, queries
 from unconfound.report.pictures import Sample, feature_names, first_of_classes, samples
 from unconfound.report.plots import curve_plot, gap_plot
 from unconfound.report.sentences import sentences
+from unconfound.report.templates import template
 
 SWAPS = {
     "original": "as in training",
@@ -58,41 +59,38 @@ def write_report(
         `path`.
 
     Raises:
-        ValueError: there are no entries, two share a name, or there is no test set.
+        ValueError: there are no entries, two share a name, or there is neither a test set nor a label.
     """
     names = [entry.name for entry in entries]
     if not entries:
         raise ValueError("a report needs at least one encoder; evaluate one first")
     if len(set(names)) < len(names):
         raise ValueError(f"two encoders share a name ({', '.join(names)}); name each differently")
-    if not dataset.tests:
-        raise ValueError(f"{dataset.train.name} has no test set, so there is nothing to report; give one")
-    primary = "original" if "original" in dataset.tests else next(iter(dataset.tests))
-    # Autoescape: names of files, classes and encoders come from anywhere.
-    room = Environment(
-        loader=PackageLoader("unconfound.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = room.get_template("template.html.jinja").render(
+    judged = judged_sources(dataset)
+    primary = "original" if "original" in judged else next(iter(judged))
+    page = template("template.html.jinja").render(
         title=title,
         command=command,
         environment=environment or {},
         dataset=dataset,
         primary=primary,
+        place=whose_samples(primary),
+        crossed=primary == CROSS_VALIDATION,
+        folds=entries[0].evaluation.settings.get("folds"),
+        repeats=entries[0].evaluation.settings.get("repeats", 1),
+        modality=dataset.train.schema.modality,
+        channels=dataset.train.schema.shape[0],
         several=len(entries) > 1,
-        **_figures(entries, dataset, primary),
-        **_pictures(entries, dataset, primary),
+        **_figures(entries, dataset, judged, primary),
+        **_pictures(entries, dataset, judged, primary),
     )
     write_text(path, page)
     return path
 
 
-def _figures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[str, Any]:
+def _figures(entries: Sequence[Entry], dataset: Dataset, judged: Mapping[str, Source], primary: str) -> dict[str, Any]:
     evaluations = [entry.evaluation for entry in entries]
-    tests = [name for name in dataset.tests if any(name in each.tests for each in evaluations)]
+    tests = [name for name in judged if any(name in each.tests for each in evaluations)]
     gapped = [each for each in evaluations if "background_gap" in each.background]
     classes = len(dataset.train.schema.classes)
     grouped = [(name, table) for name in tests if (table := tables.groups(entries, test=name))]
@@ -131,37 +129,23 @@ def _curves(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Markup]
     return drawn
 
 
-def _pictures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[str, Any]:
-    source = dataset.tests[primary]
+def _pictures(entries: Sequence[Entry], dataset: Dataset, judged: Mapping[str, Source], primary: str) -> dict[str, Any]:
+    source = judged[primary]
     names = feature_names(dataset) if source.schema.modality == "tables" else ()
     chosen = first_of_classes(source.labels, len(source), limit=LOOKED_AT)
-    swapped = {
-        name: words
-        for name, words in SWAPS.items()
-        if name in dataset.tests and len(dataset.tests[name]) == len(source)
-    }
+    swapped = {name: words for name, words in SWAPS.items() if name in judged and len(judged[name]) == len(source)}
     shown = swapped if len(swapped) > 1 else {primary: ""}
     looked_at: list[tuple[Sample, ...]] = list(
-        zip(*(samples(dataset.tests[name], chosen, names=names) for name in shown), strict=True)
+        zip(*(samples(judged[name], chosen, names=names) for name in shown), strict=True)
     )
     # A query on a random background shows what the encoder goes by: the thing, or where it stands.
     asking = "mixed-rand" if len(swapped) > 1 and "mixed-rand" in swapped else primary
-    found: list[tuple[str, list[Query]]] = [
-        (
-            entry.name,
-            queries(
-                entry.embeddings[asking],
-                dataset.tests[asking],
-                entry.embeddings[primary],
-                source,
-                chosen,
-                names=names,
-            ),
-        )
-        for entry in entries
-        if asking in entry.embeddings and primary in entry.embeddings
-    ]
-    mapped, coloured = _maps(entries, dataset, primary)
+    found: list[tuple[str, list[Query]]] = []
+    for entry in entries:
+        asked, gallery = (embeddings_of(entry.embeddings, test) for test in (asking, primary))
+        if asked is not None and gallery is not None:
+            found.append((entry.name, queries(asked, judged[asking], gallery, source, chosen, names=names)))
+    mapped, coloured = _maps(entries, source, primary)
     return {
         "swaps": shown,
         "samples": looked_at,
@@ -169,19 +153,20 @@ def _pictures(entries: Sequence[Entry], dataset: Dataset, primary: str) -> dict[
         "neighbours": found,
         "maps": mapped,
         "colourings": coloured,
+        "drawn": bool(looked_at[0][0].size),
         "value_columns": list(looked_at[0][0].values),
     }
 
 
 def _maps(
-    entries: Sequence[Entry], dataset: Dataset, primary: str
+    entries: Sequence[Entry], source: Source, primary: str
 ) -> tuple[list[tuple[str, list[tuple[str, Markup]], str]], list[Colouring]]:
     drawn, coloured = [], []
     for entry in entries:
-        if primary not in entry.embeddings or len(entry.embeddings[primary]) < 2:
+        embeddings = embeddings_of(entry.embeddings, primary)
+        if embeddings is None or len(embeddings) < 2:
             continue
-        embeddings = entry.embeddings[primary]
-        coloured = colourings(dataset.tests[primary], embeddings)
+        coloured = colourings(source, embeddings)
         if coloured:
             drawn.append((entry.name, *maps(entry.name, embeddings, coloured)))
     return drawn, coloured

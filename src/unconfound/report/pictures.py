@@ -1,4 +1,4 @@
-"""Samples as a reader sees them: an image as a data URI, a row of a table as its first values."""
+"""Samples as a reader sees them: images and series as pictures, graphs drawn, the first words or values of others."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from unconfound.data import Dataset, Source
+from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
+from unconfound.data.pixel_rows import PixelRows
+from unconfound.data.subset import Subset
+from unconfound.report.graph_drawings import draw_graph
+from unconfound.report.series_drawings import HEAT_WIDTH, LINES, draw_lines, heat_map, series_length
 
 SIDE = 96  # pixels: sharp at the size they are shown, small in the file
 LOSSLESS = 48  # up to this side a PNG is as small as a JPEG, and has no artefacts
 SHOWN_COLUMNS = 8
+SNIPPET = 160
+SHOWN_TOKENS = 24
 UNLABELLED = "no label"
 NOTHING = "—"
 
@@ -29,35 +37,88 @@ class Sample:
     Args:
         label: the name of its class, or "no label".
         name: its file or row, or its position in the data.
-        picture: a data URI; empty for a row of a table.
-        values: the first columns of a row of a table and their values; empty for an image.
+        picture: a data URI of an image or of a series of many channels.
+        drawing: of a graph or of a series, as SVG.
+        size: how large what is drawn is: "17 nodes, 19 edges", "57 steps".
+        values: the first columns of a row of a table and their values, or "Text" and its first words.
     """
 
     label: str
     name: str
     picture: str = ""
+    drawing: str = ""
+    size: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
 
 def samples(source: Source, index: Int[Tensor, " chosen"], *, names: Sequence[str] = ()) -> list[Sample]:
-    """Read some samples of a source, to look at.
+    """Read some samples of a source, to look at. Rows of pixels are shown as the images that they are.
 
     Args:
-        source: images or rows.
+        source: of any modality.
         index: which samples.
-        names: of the features of a row; not used for images.
+        names: of the features of a row; not used for others.
     """
+    source = _pictured(source)
     batch = next(iter(source.batches([index])))
     shown = []
     for row, position in enumerate(index.tolist()):
         label = class_name(source, -1 if batch.labels is None else int(batch.labels[row]))
         name = str(source.names[position]) if source.names is not None else f"sample {position}"
-        if source.schema.modality == "images":
-            shown.append(Sample(label, name, picture=data_uri(batch.inputs[row])))
-        else:
-            values = row_values(batch.inputs[row], names)
-            shown.append(Sample(label, name, values=dict(islice(values.items(), SHOWN_COLUMNS))))
+        shown.append(Sample(label, name, **_look(source, batch, row, label=f"{label}, {name}", names=names)))
     return shown
+
+
+def _pictured(source: Source) -> Source:
+    """Return the images that rows of pixels were made of; other sources as they are."""
+    if isinstance(source, Subset) and (images := _pictured(source.base)) is not source.base:
+        return Subset(images, source.positions)
+    return source.base if isinstance(source, PixelRows) else source
+
+
+def _look(source: Source, batch: Batch, row: int, *, label: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return what shows a sample of the source's modality, as arguments of `Sample`."""
+    inputs = batch.inputs
+    if isinstance(inputs, Graphs):
+        drawing, size = draw_graph(*_graph(inputs, row), label=label)
+        return {"drawing": drawing, "size": size}
+    if isinstance(inputs, Sequences):
+        values = inputs.values[row, : int(inputs.lengths[row])]
+        if source.schema.modality == "text":
+            said = None if source.texts is None else source.texts[int(batch.index[row])]
+            return {"values": {"Text": token_list(values) if said is None else snippet(said)}}
+        series = values.numpy()
+        size = series_length(series)
+        if series.shape[1] <= LINES:
+            return {"drawing": draw_lines(series, label=label), "size": size}
+        return {"picture": data_uri(heat_map(series), side=HEAT_WIDTH), "size": size}
+    if source.schema.modality == "images":
+        return {"picture": data_uri(inputs[row])}
+    return {"values": dict(islice(row_values(inputs[row], names).items(), SHOWN_COLUMNS))}
+
+
+def _graph(graphs: Graphs, row: int) -> tuple[Float[np.ndarray, "nodes features"], Int[np.ndarray, "2 edges"]]:
+    """Return the nodes of one of some graphs, and its edges between them."""
+    start, size = int(graphs.sizes[:row].sum()), int(graphs.sizes[row])
+    edges = graphs.edges[:, (graphs.edges[0] >= start) & (graphs.edges[0] < start + size)] - start
+    return graphs.nodes[start : start + size].numpy(), edges.numpy()
+
+
+def snippet(text: str, *, length: int = SNIPPET) -> str:
+    """Return the first words of a text, with an ellipsis where it goes on: at most `length` characters in all."""
+    # A lone half of a surrogate pair cannot be written to a file.
+    words = " ".join(text.encode("utf-8", "replace").decode().split())
+    if len(words) <= length:
+        return words
+    head = words[: length - 1]
+    whole = head if words[length - 1] == " " else head.rpartition(" ")[0]
+    return f"{whole or head}…"
+
+
+def token_list(tokens: Int[Tensor, " time"]) -> str:
+    """Return the first numbers of a text whose words are not known."""
+    shown = " ".join(str(token) for token in tokens[:SHOWN_TOKENS].tolist())
+    return f"tokens {shown}{' …' if len(tokens) > SHOWN_TOKENS else ''}"
 
 
 def class_name(source: Source, label: int) -> str:

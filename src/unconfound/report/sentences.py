@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.report.judged import judgement
 
 NAMED = 4  # more encoders than this in one sentence are a list nobody reads
 
@@ -15,7 +16,7 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
     Args:
         evaluations: of one data set; at least one.
         classes: how many classes there are, for the accuracy of chance.
-        primary: the test set like the training data.
+        primary: the test set like the training data, or "cross-validation".
         images: the samples have backgrounds, which could have been swapped.
 
     Returns:
@@ -27,7 +28,7 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
     grouped = [each for each in evaluations if "worst_group" in each.tests.get(primary, {})]
     if grouped:
         return _groups(grouped, primary), _worst(grouped, primary, images=images)
-    return _accuracy(evaluations, primary), _ahead(evaluations, primary)
+    return _accuracy(evaluations, primary), _ahead(evaluations, primary, images=images)
 
 
 def points(figure: Figure) -> str:
@@ -116,7 +117,7 @@ def _groups(evaluations: Sequence[Evaluation], primary: str) -> str:
 
     ranked = sorted(evaluations, key=lambda each: each.tests[primary]["worst_group"].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
-    return f"On the test set {primary}, {_listed([clause(each) for each in shown])}{between}."
+    return f"{_begin(_where(evaluations, primary))}, {_listed([clause(each) for each in shown])}{between}."
 
 
 def _worst(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> str:
@@ -139,22 +140,31 @@ def _worst(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> 
 def _accuracy(evaluations: Sequence[Evaluation], primary: str) -> str:
     probed = [each for each in evaluations if "linear_probe" in each.tests.get(primary, {})]
     if not probed:
-        return f"No linear probe was fitted for the test set {primary}."
+        return f"No linear probe was judged {judgement(primary)}."
     ranked = sorted(probed, key=lambda each: -each.tests[primary]["linear_probe"].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [f"{percent(each.tests[primary]['linear_probe'])} on “{each.name}”" for each in shown]
-    return f"On the test set {primary}, a linear probe is right on {_listed(clauses)}{between}."
+    return f"{_begin(_where(evaluations, primary))}, a linear probe is right on {_listed(clauses)}{between}."
 
 
-def _ahead(evaluations: Sequence[Evaluation], primary: str) -> str:
-    reliance = "how much it leans on surroundings was not measured, as these data name neither foregrounds nor groups"
+def _ahead(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> str:
+    unnamed = "neither foregrounds nor groups" if images else "no groups"
+    reliance = f"how much it leans on surroundings was not measured, as these data name {unnamed}"
     probed = [each for each in evaluations if "linear_probe" in each.tests.get(primary, {})]
     if len(probed) < 2:
-        return f"{reliance[0].upper()}{reliance[1:]}."
+        return f"{_begin(reliance)}."
     ranked = sorted(probed, key=lambda each: -each.tests[primary]["linear_probe"].value)
     first, second = (each.tests[primary]["linear_probe"] for each in ranked[:2])
     verdict = f"“{ranked[0].name}” is ahead" if first.low > second.high else "the best two are not told apart"
     return f"So {verdict}; {reliance.replace('it leans', 'each leans')}."
+
+
+def _where(evaluations: Sequence[Evaluation], primary: str) -> str:
+    return judgement(primary, folds=evaluations[0].settings.get("folds"))
+
+
+def _begin(sentence: str) -> str:
+    return f"{sentence[0].upper()}{sentence[1:]}"
 
 
 def _names(evaluations: Sequence[Evaluation]) -> str:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report.entry import Entry
+from unconfound.report.judged import CROSS_VALIDATION, judgement
 
 MEASURES = {
     "linear_probe": "linear probe",
+    "adam_probe": "100 steps of Adam",
+    "svm": "SVM",
     "knn": "kNN",
     "precision_at_1": "precision at 1",
     "r_precision": "R-precision",
@@ -70,22 +73,34 @@ def figure_cell(figure: Figure | None, *, mark: str = "") -> Cell:
 
 
 def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> Table:
-    """Methods against test sets: accuracy of the linear probe, and what a swapped background costs."""
-    probes = [[entry.evaluation.tests.get(test, {}).get("linear_probe") for test in tests] for entry in entries]
-    best = [_best(column) for column in zip(*probes, strict=True)]
+    """Methods against test sets: accuracy of the linear probe (and SVM), and what a swapped background costs."""
+    judges = [metric for metric in ("linear_probe", "svm") if _measured(entries, tests, metric)] or ["linear_probe"]
+    columns = [(test, metric) for test in tests for metric in judges]
+    figures = [[entry.evaluation.tests.get(test, {}).get(metric) for test, metric in columns] for entry in entries]
+    best = [_best(column) for column in zip(*figures, strict=True)]
     gaps = [key for key in ("background_gap", "background_gap_knn") if _any(entries, key)]
     titles = {"background_gap": "gap (points)", "background_gap_knn": "gap, kNN (points)"}
     rows = []
     for row, entry in enumerate(entries):
         # Without a foreground there is nothing to be right about: the highest figure there is no virtue.
-        marks = ["best" if best[i] == row and tests[i] != "only-background" else "" for i in range(len(tests))]
-        cells = [figure_cell(figure, mark=mark) for figure, mark in zip(probes[row], marks, strict=True)]
+        marks = ["best" if best[i] == row and test != "only-background" else "" for i, (test, _) in enumerate(columns)]
+        cells = [figure_cell(figure, mark=mark) for figure, mark in zip(figures[row], marks, strict=True)]
         cells += [figure_cell(entry.evaluation.background.get(key)) for key in gaps]
         rows.append(Row(entry.name, tuple(cells)))
-    caption = "Accuracy of a linear probe in percent, with 95 % confidence intervals."
+    judging = "a linear probe and of an SVM" if "svm" in judges else "a linear probe"
+    caption = f"Accuracy of {judging} in percent, with 95 % confidence intervals."
     if gaps:
         caption += " Gap: mixed-same minus mixed-rand, in percentage points; near 0 is what you want."
-    return Table(caption, "Encoder", (*tests, *(titles[key] for key in gaps)), tuple(rows))
+    # One test set is named by the heading.
+    named = [
+        MEASURES[metric]
+        if test == CROSS_VALIDATION
+        else test
+        if metric == "linear_probe"
+        else f"{test}, {MEASURES[metric]}"
+        for test, metric in columns
+    ]
+    return Table(caption, "Encoder", (*named, *(titles[key] for key in gaps)), tuple(rows))
 
 
 def measures(entries: Sequence[Entry], *, test: str) -> Table:
@@ -104,7 +119,7 @@ def measures(entries: Sequence[Entry], *, test: str) -> Table:
         for row, (entry, each) in enumerate(zip(entries, evaluations, strict=True))
     )
     return Table(
-        f"Test set {test}: all measures in percent.",
+        f"All measures {judgement(test)}, in percent.",
         "Encoder",
         tuple(MEASURES[key] for key in keys),
         tuple(rows),
@@ -139,7 +154,7 @@ def groups(entries: Sequence[Entry], *, test: str) -> Table | None:
         )
         for name in ranked[:SHOWN_GROUPS]
     )
-    caption = f"Test set {test}: accuracy of the linear probe in each group, in percent, lowest first."
+    caption = f"Accuracy of the linear probe in each group {judgement(test)}, in percent, lowest first."
     if len(ranked) > SHOWN_GROUPS:
         caption += f" {SHOWN_GROUPS} of {len(ranked)} groups."
     return Table(caption, "Group", tuple(entry.name for entry in entries), tuple(rows))
@@ -179,6 +194,10 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(each) for each in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _measured(entries: Sequence[Entry], tests: Sequence[str], metric: str) -> bool:
+    return any(metric in entry.evaluation.tests.get(test, {}) for entry in entries for test in tests)
 
 
 def _any(entries: Sequence[Entry], key: str) -> bool:
