@@ -6,6 +6,10 @@ from rich.progress import Progress
 from torch import nn
 
 from unconfound.data import MemorySource, Schema
+from unconfound.data.graphs import GraphSource
+from unconfound.data.sequences import SequenceSource
+from unconfound.data.subset import Subset
+from unconfound.encoders import build_encoder
 from unconfound.evaluation import Embeddings, embed
 
 
@@ -59,6 +63,46 @@ def test_encoder_gets_its_modes_back_after_an_error() -> None:
         embed(encoder, images())
     assert encoder.training
     assert encoder[0].norm.training
+
+
+def test_graphs_are_embedded_as_one_by_one() -> None:
+    sizes, edges = torch.tensor([3, 1, 2, 4]), torch.tensor([[0, 1, 0, 3, 1], [1, 2, 1, 0, 1]])
+    nodes = torch.rand(10, 5, generator=torch.Generator().manual_seed(1))
+    source = GraphSource(
+        "toys", Schema("graphs", (5,)), nodes, edges, sizes=sizes, edge_counts=torch.tensor([2, 0, 1, 2])
+    )
+    encoder = build_encoder("gin", source.schema, width=8, depth=2)
+    features = embed(encoder, source, batch_size=3).features
+    single = torch.cat([embed(encoder, Subset(source, torch.tensor([graph]))).features for graph in range(4)])
+    torch.testing.assert_close(features, single)
+    half = embed(encoder, source, precision="bf16-mixed").features
+    torch.testing.assert_close(half, features, atol=0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize("modality", ["text", "series"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_sequences_come_back_in_their_order_though_sorted_to_cut_padding(modality: str, wrapped: bool) -> None:
+    lengths = torch.tensor([2, 9, 1, 8, 3, 2, 7])
+    generator = torch.Generator().manual_seed(2)
+    total = int(lengths.sum())
+    values = torch.randint(1, 30, (total,), generator=generator)
+    if modality == "series":
+        values = torch.randn(total, 3, generator=generator)
+    schema = Schema(modality, (30 if modality == "text" else 3,))
+    names = [f"sequence {number}" for number in range(7)]
+    source = SequenceSource("toys", schema, values, lengths, labels=torch.arange(7), names=names)
+    if wrapped:
+        source = Subset(source, torch.tensor([6, 0, 1, 3, 2]))
+    encoder = build_encoder("gru", schema, width=8, depth=1)
+    widths = []
+    encoder.register_forward_pre_hook(lambda _, inputs: widths.append(inputs[0].values.shape[1]))
+    embeddings = embed(encoder, source, batch_size=3)
+    assert widths == ([9, 2] if wrapped else [9, 3, 1])
+    assert torch.equal(embeddings.labels, source.labels)
+    assert embeddings.index.tolist() == list(range(len(source)))
+    assert embeddings.names == source.names
+    single = [embed(encoder, Subset(source, torch.tensor([place]))).features for place in range(len(source))]
+    torch.testing.assert_close(embeddings.features, torch.cat(single))
 
 
 def test_any_callable_is_an_encoder() -> None:

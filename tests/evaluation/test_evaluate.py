@@ -153,11 +153,56 @@ def test_retrieval_is_left_out_where_there_is_nothing_to_retrieve() -> None:
     assert "no two samples share a class" in evaluation.notes[0]
 
 
+def test_data_without_a_test_set_are_judged_by_cross_validation(tmp_path) -> None:
+    train = rows(66)
+    train.labels[:6] = -1
+    dataset = Dataset(train, {}, labelled=train)
+    with Progress(disable=True) as progress:
+        evaluation, embeddings = evaluate(
+            lambda inputs: inputs, dataset, name="rows", folds=4, repeats=3, seed=2, progress=progress
+        )
+        assert progress.finished
+    assert set(embeddings) == {"train"}
+    assert len(embeddings["train"]) == 66
+    figures = evaluation.tests["cross-validation"]
+    crossed = ["linear_probe", "adam_probe", "svm", "knn"]
+    assert list(figures) == [*crossed, "precision_at_1", "r_precision", "map_at_r"]
+    assert figures["linear_probe"].value == figures["svm"].value == figures["knn"].value == 1
+    assert figures["linear_probe"].samples == 60
+    assert evaluation.groups == evaluation.background == evaluation.cells == {}
+    assert (evaluation.settings["folds"], evaluation.settings["repeats"], evaluation.settings["seed"]) == (4, 3, 2)
+    assert evaluation.settings["accuracy_of_each_repeat"]["linear_probe"] == [1, 1, 1]
+    assert list(evaluation.settings["deviation_over_repeats"]) == crossed
+    assert evaluation.settings["deviation_over_repeats"]["svm"] == 0
+    assert sum(evaluation.settings["chosen"]["linear_probe"].values()) == 12
+    assert set(evaluation.settings["seconds"]) == {"embed", "probe", "svm", "knn", "retrieval"}
+    write_evaluations(tmp_path / "evaluation.json", [evaluation], command="evaluate", environment={})
+    assert read_evaluation(tmp_path / "evaluation.json") == [evaluation]
+
+
+def test_groups_are_judged_on_folds_that_the_probe_has_not_seen() -> None:
+    dataset = replace(confounded(train=150), tests={})
+    evaluation, _ = evaluate(read_background, dataset, name="background", folds=5, repeats=2)
+    groups = evaluation.groups["cross-validation"]
+    assert {name: figure.value for name, figure in groups.items()} == {
+        f"{name}, {where} scene": float(where == "own") for name in CLASSES for where in ("own", "other")
+    }
+    assert evaluation.tests["cross-validation"]["worst_group"].value == 0
+
+
+def test_many_samples_are_assigned_once_and_get_no_svm(monkeypatch) -> None:
+    monkeypatch.setattr("unconfound.evaluation.crossed.MANY", 50)
+    train = rows()
+    evaluation, _ = evaluate(lambda inputs: inputs, Dataset(train, {}, labelled=train), name="rows", folds=4)
+    assert "svm" not in evaluation.tests["cross-validation"]
+    assert evaluation.settings["repeats"] == 1
+    assert evaluation.settings["deviation_over_repeats"] == {}
+    assert evaluation.notes == ("no SVM is fitted, and folds are assigned once: 60 samples are more than 50",)
+
+
 def test_bad_input_is_refused() -> None:
     train = rows()
     good = Dataset(train, {"test": rows(40)}, labelled=train)
-    with pytest.raises(ValueError, match="rows comes without a test set"):
-        evaluate(lambda inputs: inputs, replace(good, tests={}), name="a")
     with pytest.raises(ValueError, match=r"rows has no labels.*`embed` works without"):
         evaluate(lambda inputs: inputs, replace(good, labelled=None), name="a")
     with pytest.raises(ValueError, match="the test set test has no labels"):
@@ -167,6 +212,8 @@ def test_bad_input_is_refused() -> None:
         evaluate(lambda inputs: inputs, replace(good, labelled=one), name="a")
     with pytest.raises(ValueError, match="61 neighbours cannot be found among 60"):
         evaluate(lambda inputs: inputs, good, name="a", neighbours=61)
+    with pytest.raises(ValueError, match="61 folds of 60 labelled samples"):
+        evaluate(lambda inputs: inputs, replace(good, tests={}), name="a", folds=61)
     with pytest.raises(ValueError, match="not finite"):
         evaluate(lambda inputs: inputs / 0, good, name="a")
 

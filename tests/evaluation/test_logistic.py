@@ -90,6 +90,23 @@ def test_huge_features_do_not_overflow() -> None:
     assert np.isfinite(solution.weights).all()
 
 
+@pytest.mark.parametrize("strength", [1e-1, 1e-3])
+def test_many_values_are_solved_as_exactly_as_few(monkeypatch, strength: float) -> None:
+    values, targets = correlated(700, 40, 4, seed=6)
+    targets = np.where(np.random.default_rng(0).random(700) < 0.3, targets[::-1], targets)
+    few = LogisticRegression(values, targets, classes=4)
+    monkeypatch.setattr("unconfound.evaluation.logistic._LARGE", 1000)
+    monkeypatch.setattr("unconfound.evaluation.logistic._ROWS", 128)
+    many = LogisticRegression(values, targets, classes=4)
+    assert few.rotated.dtype == np.float64
+    assert many.rotated.dtype == np.float32
+    first, second = few.solve(strength, tolerance=1e-6), many.solve(strength, tolerance=1e-6)
+    assert second.converged
+    assert loss(second, values, targets, strength) == pytest.approx(loss(first, values, targets, strength), abs=1e-5)
+    again = many.solve(strength, start=second, tolerance=1e-5)
+    assert again.iterations <= 2
+
+
 def test_stopping_early_is_told() -> None:
     values, targets = correlated(300, 20, 4, seed=3)
     solution = LogisticRegression(values, targets, classes=4).solve(1e-6, iterations=2)

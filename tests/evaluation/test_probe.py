@@ -71,6 +71,16 @@ def test_regularisation_is_chosen_on_held_out_samples() -> None:
     assert 0.5 < probe.validation_accuracy < 1
 
 
+def test_a_loose_search_over_many_samples_chooses_well_and_ends_exactly(monkeypatch) -> None:
+    data, test = clouds(1500, spread=3.0), clouds(3000, spread=3.0, seed=1)
+    strict = fit_probe(data)
+    monkeypatch.setattr("unconfound.evaluation.probe.MANY_SAMPLES", 1000)
+    loose = fit_probe(data)
+    assert accuracy(loose, test) == pytest.approx(accuracy(strict, test), abs=0.01)
+    exact = fit_probe(data, strengths=[loose.strength])
+    torch.testing.assert_close(loose.weights, exact.weights, atol=1e-3, rtol=0)
+
+
 def test_result_depends_on_the_seed_alone() -> None:
     first, second = fit_probe(clouds(), seed=3), fit_probe(clouds(), seed=3)
     assert torch.equal(first.weights, second.weights)

@@ -37,6 +37,14 @@ def test_terminal_table_fits_100_columns_whole() -> None:
     assert unit_line.split() == ["encoder", *["%"] * 5, "points", *["%"] * 3]
 
 
+def test_cross_validation_shows_the_svm_beside_the_probe() -> None:
+    crossed = Evaluation("gin", {"cross-validation": {"linear_probe": FULL, "svm": Figure(0.5, 0.45, 0.55, 300)}})
+    text = printed([crossed])
+    assert "Cross-validation: linear probe." in " ".join(text.split())
+    assert next(line for line in text.splitlines() if line.startswith("gin")).split() == ["gin", "100.0", "50.0"]
+    assert markdown_table([crossed]).startswith("| encoder | cross-validation % | SVM % |")
+
+
 def test_columns_without_figures_are_left_out_and_missing_figures_are_dashes() -> None:
     plain = Evaluation("table", {"test": {"linear_probe": FULL}})
     text = printed([plain, Evaluation("other", {"test": {"linear_probe": FULL, "knn": FULL}})])

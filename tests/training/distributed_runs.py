@@ -9,8 +9,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from training.toy import convnet, dataset_of, image_source, options
+from training.toy import convnet, dataset_of, graph_source, image_source, options, text_source
 from training.toy_methods import BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
+from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DACL, Gaussian, Random, SimCLR, SimCLRDACL, Supervised
 from unconfound.methods.dacl import DACLOptions
@@ -28,6 +29,15 @@ def _make(kind, given=None):
     return kind(convnet(SOURCE), SOURCE.schema, given).double()
 
 
+def _dacl_on(source):
+    torch.manual_seed(0)
+    return DACL(build_encoder("auto", source.schema, width=8, depth=2), source.schema).double()
+
+
+# All others learn from SOURCE.
+SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48)}
+
+
 # name: (method, training options, forward passes after which the run is asked to stop and goes on)
 RUNS = {
     "simclr, one update": (lambda: _make(SimCLR), SGD | ONE_UPDATE, None),
@@ -39,6 +49,8 @@ RUNS = {
     "dacl": (lambda: _make(DACL), SGD, None),
     "dacl+": (lambda: _make(DACL, PLUS), SGD | {"accumulate": 3}, 3),
     "dacl, at the representation": (lambda: _make(DACL, DACLOptions(mix="representation")), SGD, None),
+    "dacl, on graphs": (lambda: _dacl_on(SOURCES["dacl, on graphs"]), SGD, None),
+    "dacl, on texts": (lambda: _dacl_on(SOURCES["dacl, on texts"]), SGD, None),
     "gaussian, matched": (lambda: _make(Gaussian, GaussianOptions(matched=True)), SGD, None),
     "simclr+dacl": (lambda: _make(SimCLRDACL), SGD, None),
     "random": (lambda: _make(Random), {}, None),
@@ -57,14 +69,15 @@ def run_all(out: Path) -> dict[str, dict[str, torch.Tensor]]:
     for name, (make, changes, stop) in RUNS.items():
         method = make()
         training = options(**changes)
+        data = dataset_of(SOURCES.get(name, SOURCE))
         if stop is not None and world()[1] > 1:
             stopped = Interrupted(make(), at=stop)
-            assert not fit(stopped, dataset_of(SOURCE), out=out / name, training=training).finished
+            assert not fit(stopped, data, out=out / name, training=training).finished
             method = Interrupted(make(), at=-1)
-            fit(method, dataset_of(SOURCE), out=out / name, training=training, resume=True)
+            fit(method, data, out=out / name, training=training, resume=True)
             method = method.host
         else:
-            fit(method, dataset_of(SOURCE), out=out / name, training=training)
+            fit(method, data, out=out / name, training=training)
         results[name] = {key: value.detach().clone() for key, value in method.state_dict().items()}
     return results
 

@@ -9,6 +9,8 @@ import torch
 from lightning_fabric import Fabric
 
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.graphs import GraphSource
+from unconfound.data.sequences import SequenceSource
 from unconfound.encoders import Encoder, build_encoder
 from unconfound.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
@@ -32,6 +34,24 @@ def row_source(samples=64, *, columns=6):
     generator = torch.Generator().manual_seed(6)
     inputs = torch.randn(samples, columns, generator=generator, dtype=torch.float64)
     return MemorySource("rows", Schema("tables", (columns,), ("no", "yes")), inputs, (inputs[:, 0] > 0).long())
+
+
+def graph_source(graphs=48):
+    """Rings of 3 to 6 nodes of two kinds: processes hold unequal numbers of nodes."""
+    sizes = 3 + torch.arange(graphs) % 4
+    ring = torch.cat([torch.arange(size) for size in sizes])
+    after = (ring + 1) % sizes.repeat_interleave(sizes)
+    edges = torch.stack([torch.stack([ring, after]), torch.stack([after, ring])], 2).flatten(1)
+    codes = torch.randint(2, (len(ring),), generator=torch.Generator().manual_seed(7))
+    schema = Schema("graphs", (2,), ("a", "b"))
+    return GraphSource("rings", schema, codes, edges, sizes=sizes, edge_counts=2 * sizes, labels=sizes % 2)
+
+
+def text_source(texts=48):
+    """Texts of 2 to 6 tokens."""
+    lengths = 2 + torch.arange(texts) % 5
+    tokens = torch.randint(2, 11, (int(lengths.sum()),), generator=torch.Generator().manual_seed(8))
+    return SequenceSource("texts", Schema("text", (11,), ("a", "b")), tokens, lengths, labels=lengths % 2)
 
 
 def dataset_of(source):

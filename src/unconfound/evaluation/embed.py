@@ -14,8 +14,11 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Source
+from unconfound.data.sequences import SequenceSource
+from unconfound.data.subset import Subset
 
-Encoder = Callable[[Tensor], Tensor]
+# From the inputs of a batch: a tensor, Graphs or Sequences.
+Encoder = Callable[[Any], Tensor]
 
 AUTOCAST = {"32": None, "32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -74,12 +77,14 @@ def embed(
 ) -> Embeddings:
     """Embed every sample of a source, in its order.
 
+    Sequences are taken in the order of their lengths, so that little of a batch is padding.
+
     A module is moved to `device` and put in evaluation mode for the time being; afterwards its device, its modes,
     parameters and buffers are what they were.
 
     Args:
-        encoder: any module or function that turns a batch of the source's inputs (images: uint8, or float in [0, 1])
-            into [batch, features].
+        encoder: any module or function that turns a batch of the source's inputs (images: uint8, or float in [0, 1];
+            Graphs; Sequences) into [batch, features].
         source: the samples.
         batch_size: samples a pass through the encoder.
         device: where the encoder runs.
@@ -97,7 +102,7 @@ def embed(
     if len(source) == 0:
         raise ValueError(f"{source.name} holds no samples, so there is nothing to embed")
     device = torch.device(device)
-    order = torch.arange(len(source)).split(batch_size)
+    order = _order(source).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
     features, index, labels, groups = [], [], [], []
     with _at_rest(encoder, device), torch.inference_mode(), _autocast(device, precision):
@@ -116,20 +121,34 @@ def embed(
             if progress is not None and task is not None:
                 progress.advance(task, len(batch))
     # Joined outside of inference mode, so that the result may take part in autograd like any other tensor.
+    ascending = torch.cat(index).argsort()
     embeddings = Embeddings(
-        features=torch.cat(features),
-        index=torch.cat(index),
-        labels=_joined(labels),
-        groups=_joined(groups),
-        names=None if source.names is None else [source.names[i] for i in torch.cat(index).tolist()],
+        features=torch.cat(features)[ascending],
+        index=torch.cat(index)[ascending],
+        labels=_joined(labels, ascending),
+        groups=_joined(groups, ascending),
+        names=None if source.names is None else list(source.names),
     )
     _refuse_non_finite(embeddings, source, precision)
     return embeddings
 
 
-def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+def _order(source: Source) -> Int[Tensor, " samples"]:
+    lengths = _lengths(source)
+    # The longest first: what does not fit in memory fails at once.
+    return torch.arange(len(source)) if lengths is None else lengths.argsort(descending=True)
+
+
+def _lengths(source: Source) -> Int[Tensor, " samples"] | None:
+    if isinstance(source, Subset):
+        lengths = _lengths(source.base)
+        return None if lengths is None else lengths[source.positions]
+    return source.lengths if isinstance(source, SequenceSource) else None
+
+
+def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> Tensor | None:
     given = [part for part in parts if part is not None]
-    return torch.cat(given) if given else None
+    return torch.cat(given)[order] if given else None
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

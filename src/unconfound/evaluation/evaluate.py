@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Int
@@ -13,6 +11,8 @@ from torch import Tensor
 
 from unconfound.data import Dataset, Source
 from unconfound.evaluation.background import background_gap, train_test_cells
+from unconfound.evaluation.clock import Clock
+from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.embed import Embeddings, Encoder, embed
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.groups import group_figures
@@ -29,6 +29,8 @@ def evaluate(
     name: str,
     neighbours: int = 5,
     seed: int = 0,
+    folds: int = 10,
+    repeats: int = 5,
     batch_size: int = 512,
     device: str | torch.device = "cpu",
     precision: str = "32",
@@ -37,34 +39,49 @@ def evaluate(
     """Judge an encoder by a linear probe, nearest neighbours, retrieval, groups and background.
 
     Every source is embedded once. The probe and the neighbours come from the labelled training samples. Whatever the
-    data do not allow (background without known foregrounds, groups without groups) is left out.
+    data do not allow (background without known foregrounds, groups without groups) is left out. Data without a test set
+    are judged by cross-validation over the labelled samples: see `crossed_evaluation`.
 
     Args:
         encoder: any module or function that turns a batch of the data's inputs into [batch, features].
-        dataset: labelled, with at least one test set.
+        dataset: labelled.
         name: how tables and pictures call the encoder.
         neighbours: training samples that vote in kNN.
-        seed: of the probe's validation split.
+        seed: of the probe's validation split, or of the folds.
+        folds: of a cross-validation.
+        repeats: of a cross-validation, each with other folds; one where there are more than 5,000 samples.
         batch_size: samples a pass through the encoder.
         device: where the encoder runs.
         precision: "32", "bf16-mixed" or "16-mixed".
         progress: where bars are shown.
 
     Returns:
-        The figures, and the embeddings by source: "train", "train-foreground" where there is one, and the test sets.
+        The figures, and the embeddings by source: "train", and with test sets these and "train-foreground", if known.
 
     Raises:
-        ValueError: there is no test set, no labels in training or in a test set, fewer than two training classes, more
-            neighbours than training samples, or an embedding that is not finite.
+        ValueError: no labels in training or in a test set, fewer than two training classes, more neighbours than
+            training samples, fewer samples than folds, or an embedding that is not finite.
     """
     sources = _sources(dataset)
     classes, group_names = sources["train"].schema.classes, sources["train"].schema.groups
-    clock = _Clock(name, progress)
+    clock = Clock(name, progress, stages=4 if dataset.tests else 5)
     with clock.stage("embed"):
         embeddings = {
             key: embed(encoder, source, batch_size=batch_size, device=device, precision=precision, progress=progress)
             for key, source in sources.items()
         }
+    if not dataset.tests:
+        judged = crossed_evaluation(
+            embeddings["train"],
+            name=name,
+            groups=group_names,
+            clock=clock,
+            neighbours=neighbours,
+            seed=seed,
+            folds=folds,
+            repeats=repeats,
+        )
+        return judged, embeddings
     train, train_labels = embeddings["train"].labelled()
     known = {test: embeddings[test].labelled()[0] for test in dataset.tests}
     labels = {test: embeddings[test].labelled()[1] for test in dataset.tests}
@@ -112,33 +129,14 @@ def evaluate(
     return evaluation, embeddings
 
 
-class _Clock:
-    """Takes the time of stages and shows them as a bar."""
-
-    def __init__(self, name: str, progress: Progress | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self.progress = progress
-        self.task = None if progress is None else progress.add_task(f"judge {name}", total=3)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
-        if self.progress is not None and self.task is not None:
-            self.progress.advance(self.task)
-
-
 def _sources(dataset: Dataset) -> dict[str, Source]:
-    if not dataset.tests:
-        raise ValueError(f"{dataset.train.name} comes without a test set, but figures need one; hold samples out")
     if dataset.labelled is None:
         raise ValueError(f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them")
     for test, source in dataset.tests.items():
         if source.labels is None or not bool((source.labels >= 0).any()):
             raise ValueError(f"the test set {test} has no labels, which evaluation needs; `embed` works without them")
     sources = {"train": dataset.labelled}
-    if dataset.train_foreground is not None:
+    if dataset.train_foreground is not None and dataset.tests:
         sources["train-foreground"] = dataset.train_foreground
     return sources | dataset.tests
 

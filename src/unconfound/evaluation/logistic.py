@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.float64]
 
-# Products of fewer multiplications run in one thread: they take milliseconds, and on a busy machine threads that wait
-# for each other at every step make the solve tens of times slower.
-_THREADS_PAY = 10**8
+# From so many values on, most steps are taken in float32, which halves their time; float64 has the last word.
+_LARGE = 2**22
+# Rows that a thread works on at a time: a few milliseconds.
+_ROWS = 2**12
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,10 @@ class LogisticRegression:
     bound of the loss's curvature along it (after Böhning, "Multinomial logistic regression algorithm", 1992), so that
     it takes several times fewer.
 
+    Four million values or more (8,192 samples of 512 features) are held in float32, as embeddings come. L-BFGS then
+    multiplies in float32 and adds up in float64, and goes on in float64 where it stopped, which ends at once if the
+    gradient is as small as it seemed. So the optimum is as exact as that of few values.
+
     Args:
         features: [samples, features], centred.
         targets: [samples], from 0 to classes - 1.
@@ -55,7 +64,11 @@ class LogisticRegression:
             self.axes, self.spectrum = axes.T, deviations**2 / len(features)
         else:
             self.spectrum, self.axes = np.linalg.eigh(features.T @ features / len(features))
-        self.rotated = features @ self.axes
+        rotated = features @ self.axes
+        self.precisions: tuple[type[np.floating[Any]], ...] = (np.float64,)
+        if rotated.size >= _LARGE:
+            rotated, self.precisions = rotated.astype(np.float32), (np.float32, np.float64)
+        self.rotated: NDArray[np.floating[Any]] = rotated
 
     def solve(
         self,
@@ -70,40 +83,67 @@ class LogisticRegression:
         Args:
             strength: of the regularisation, positive.
             start: where to start; zero where it is None.
-            tolerance: the largest absolute gradient, on the scaled axes, that counts as none.
+            tolerance: the largest absolute gradient, on the scaled axes, that counts as none. At 1e-5 the loss is some
+                1e-6 above its minimum (measured on 20,000 embeddings of Fashion-MNIST, 512 features, at strengths 1e-3
+                and 1e-4).
             iterations: at most so many.
         """
         scale = 1 / np.sqrt(np.append(np.maximum(self.spectrum, 0) / 4 + strength, 0.25))
         begin = np.zeros((self.classes, len(scale)))
         if start is not None:
             begin = np.column_stack([start.weights @ self.axes, start.bias]) / scale
-        small = self.rotated.size * self.classes < _THREADS_PAY
-        with threadpool_limits(1 if small else None, user_api="blas"):
-            found = minimize(
-                self._loss,
-                begin.ravel(),
-                args=(scale, strength),
-                jac=True,
-                method="L-BFGS-B",
-                # Below the resolution of float64 the loss cannot fall any further.
-                options={"gtol": tolerance, "ftol": 64 * np.finfo(float).eps, "maxiter": iterations},
-            )
-        solution = found.x.reshape(begin.shape) * scale
-        return Solution(solution[:, :-1] @ self.axes.T, solution[:, -1], int(found.nit), bool(found.success))
+        reached, taken, converged = begin.ravel(), 0, False
+        rows = range(0, len(self.targets), _ROWS)
+        # Threads of our own, each with whole blocks of rows: those of the BLAS wait for each other in every product, busily,
+        # which on a machine with other work makes the solve many times slower.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            spread = map if len(rows) == 1 else pool.map
+            for precision in self.precisions:
+                found = minimize(
+                    self._loss,
+                    reached,
+                    args=(scale, strength, precision, spread),
+                    jac=True,
+                    method="L-BFGS-B",
+                    # Below the resolution of float64 the loss cannot fall any further.
+                    options={"gtol": tolerance, "ftol": 64 * np.finfo(float).eps, "maxiter": iterations - taken},
+                )
+                reached, taken, converged = found.x, taken + int(found.nit), bool(found.success)
+        solution = reached.reshape(begin.shape) * scale
+        return Solution(solution[:, :-1] @ self.axes.T, solution[:, -1], taken, converged)
 
-    def _loss(self, scaled: Array, scale: Array, strength: float) -> tuple[float, Array]:
+    def _loss(
+        self,
+        scaled: Array,
+        scale: Array,
+        strength: float,
+        precision: type[np.floating[Any]],
+        spread: Callable[[Callable[[int], tuple[float, Array]], Iterable[int]], Iterable[tuple[float, Array]]],
+    ) -> tuple[float, Array]:
         """Give the loss and its gradient on the scaled axes."""
         solution = scaled.reshape(self.classes, len(scale)) * scale
-        samples, rows = len(self.targets), np.arange(len(self.targets))
-        logits = self.rotated @ solution[:, :-1].T + solution[:, -1]
-        logits -= logits.max(axis=1, keepdims=True)
-        own = logits[rows, self.targets]
-        probabilities = np.exp(logits, out=logits)
-        totals = probabilities.sum(axis=1, keepdims=True)
-        loss = float(np.log(totals).sum() - own.sum()) / samples
-        probabilities /= totals
-        probabilities[rows, self.targets] -= 1
-        gradient = np.column_stack([probabilities.T @ self.rotated, probabilities.sum(axis=0)]) / samples
+        weights, bias = solution[:, :-1].astype(precision), solution[:, -1:].astype(precision)
+        loss, gradient = 0.0, np.zeros_like(solution)
+        for part, slope in spread(lambda first: self._part(first, weights, bias), range(0, len(self.targets), _ROWS)):
+            loss += part
+            gradient += slope
+        gradient /= len(self.targets)
         gradient[:, :-1] += strength * solution[:, :-1]
         penalty = strength / 2 * float(np.square(solution[:, :-1]).sum())
-        return loss + penalty, (gradient * scale).ravel()
+        return loss / len(self.targets) + penalty, (gradient * scale).ravel()
+
+    def _part(self, first: int, weights: NDArray[Any], bias: NDArray[Any]) -> tuple[float, Array]:
+        """Give the sum of cross-entropies of a block of rows, and its gradient."""
+        rows = self.rotated[first : first + _ROWS].astype(weights.dtype, copy=False)
+        own = (self.targets[first : first + _ROWS], np.arange(len(rows)))
+        # Classes in rows, so that maxima and sums over classes run along memory.
+        logits = weights @ rows.T + bias
+        logits -= logits.max(axis=0)
+        loss = -float(logits[own].sum(dtype=np.float64))
+        probabilities = np.exp(logits, out=logits)
+        totals = probabilities.sum(axis=0)
+        loss += float(np.log(totals).sum(dtype=np.float64))
+        probabilities /= totals
+        probabilities[own] -= 1
+        total = probabilities.sum(axis=1, dtype=np.float64)
+        return loss, np.column_stack([probabilities @ rows, total])

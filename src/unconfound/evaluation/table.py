@@ -23,7 +23,7 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
     """Lay evaluations out for the terminal, an encoder a row, within 100 columns.
 
     Numbers are percent, over the larger side of their 95 % interval; the gap is in percentage points. A figure that the
-    data do not allow is a dash. kNN, P@1 and the worst group are those of the first test set.
+    data do not allow is a dash. SVM, kNN, P@1 and the worst group are those of the first test set.
     """
     table = Table(
         title=f"Accuracy in %, ± 95 % interval.{_explained(evaluations)}",
@@ -67,6 +67,7 @@ def _columns(evaluations: Sequence[Evaluation]) -> list[_Column]:
     columns += [
         _Column((*title, "%"), _test_figure(first, metric))
         for title, metric in (
+            (("SVM",), "svm"),
             (("kNN",), "knn"),
             (("P@1",), "precision_at_1"),
             (("worst", "group"), "worst_group"),
@@ -88,7 +89,8 @@ def _lines(test: str) -> list[str]:
 def _explained(evaluations: Sequence[Evaluation]) -> str:
     if any("background_gap" in evaluation.background for evaluation in evaluations):
         return " Test sets: linear probe. Gap: mixed-same minus mixed-rand."
-    return " Test sets: linear probe."
+    tests = {test for evaluation in evaluations for test in evaluation.tests}
+    return " Cross-validation: linear probe." if tests == {"cross-validation"} else " Test sets: linear probe."
 
 
 def _two_lines(figure: Figure | None) -> str:

@@ -1,0 +1,173 @@
+"""Classifiers of frozen embeddings judged by cross-validation: a linear probe, and nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unconfound.evaluation.batched_logistic import fit_together
+from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.folds import (
+    CrossValidation,
+    choose,
+    neighbouring_pairs,
+    outside,
+    prepared,
+    scored,
+    stratified_folds,
+)
+from unconfound.evaluation.knn import knn_predict
+from unconfound.evaluation.probe import STRENGTHS
+
+# Numbers of a tensor of the solver; what does not fit is solved in turns.
+_NUMBERS = 2**23
+# Of the fits that choose a strength: their order has settled.
+_SEARCH_TOLERANCE, _SEARCH_ITERATIONS = 1e-3, 300
+_FLOAT32_REACHES = 1e-5
+
+
+def cross_validate_probe(
+    embeddings: Embeddings,
+    *,
+    folds: int = 10,
+    repeats: int = 5,
+    seed: int = 0,
+    strengths: Sequence[float] = STRENGTHS,
+    tolerance: float = 1e-4,
+    iterations: int = 1000,
+) -> CrossValidation:
+    """Judge a linear probe by repeated stratified cross-validation, all folds and repeats in one batched solve.
+
+    The probe is that of `fit_probe`, fitted to convergence on features that are standardised with the moments of its
+    own training folds. The strength for a test fold is the one of best accuracy, the stronger of equals, on the four
+    folds next to it, each judged by fits that have seen neither it nor the test fold; all strengths are solved
+    together, to a gradient of 1e-3 or for 300 iterations. Then the probe is fitted on all folds but the test fold.
+
+    `cross_validate_adam_probe` is the protocol of the DACL and InfoGraph papers to the letter.
+
+    Args:
+        embeddings: samples without a label (-1) are left out.
+        folds: of each repeat.
+        repeats: assignments to folds.
+        seed: of the assignments.
+        strengths: to choose from. A single one is taken as it is.
+        tolerance: of the last solve: the largest derivative of the loss by a weight that counts as none.
+        iterations: at most so many in the last solve; fits that stop here without having converged are counted in
+            `notes`.
+
+    Raises:
+        ValueError: fewer than two classes, a strength that is not positive, fewer samples than folds, 2 folds where
+            there is a strength to choose, or an embedding that is not finite.
+    """
+    if not strengths or any(strength <= 0 for strength in strengths):
+        raise ValueError(f"the strengths {tuple(strengths)} must be one or more positive numbers")
+    known, targets, classes = prepared(embeddings)
+    assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
+    problem = _Problem(known.features, targets, len(classes))
+    candidates = torch.tensor(sorted(strengths, reverse=True), dtype=torch.float64)
+    chosen = candidates[:1].expand(repeats, folds)
+    if len(candidates) > 1:
+        pairs = neighbouring_pairs(folds)
+        members = outside(assignment, pairs).flatten(0, 1)
+        tried = candidates.repeat_interleave(len(members))
+        guesses, _ = problem.solve(
+            members.repeat(len(candidates), 1),
+            tried,
+            tolerance=max(tolerance, _SEARCH_TOLERANCE),
+            iterations=min(iterations, _SEARCH_ITERATIONS),
+        )
+        correct = (guesses == targets).unflatten(0, (len(candidates), repeats, len(pairs)))
+        chosen = candidates[choose(correct, assignment, pairs)]
+    members = outside(assignment, [(fold,) for fold in range(folds)]).flatten(0, 1)
+    guesses, stopped = problem.solve(members, chosen.flatten(), tolerance=tolerance, iterations=iterations)
+    notes = (
+        f"{stopped} of {len(members)} linear probes of the cross-validation did not converge in {iterations} "
+        "iterations; their accuracy may be too low",
+    )
+    return scored(
+        guesses.unflatten(0, (repeats, folds)),
+        assignment,
+        targets,
+        classes,
+        chosen=chosen,
+        notes=notes if stopped else (),
+    )
+
+
+def cross_validate_knn(
+    embeddings: Embeddings, *, neighbours: int = 5, folds: int = 10, repeats: int = 5, seed: int = 0
+) -> CrossValidation:
+    """Judge nearest neighbours (`knn_predict`) on the same folds as the linear probe of the same seed.
+
+    Raises:
+        ValueError: as `cross_validate_probe`, or more neighbours than a training set has samples.
+    """
+    known, targets, classes = prepared(embeddings)
+    assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
+    guesses = torch.zeros(repeats, folds, len(targets), dtype=torch.int64)
+    for repeat in range(repeats):
+        for fold in range(folds):
+            test = assignment[repeat] == fold
+            labels = knn_predict(known.where(~test), known.where(test), neighbours=neighbours)
+            guesses[repeat, fold, test] = torch.searchsorted(classes, labels)
+    return scored(guesses, assignment, targets, classes)
+
+
+def overall_standard(features: Float[Tensor, "samples features"]) -> Float[Tensor, "samples features"]:
+    """Standardise by the moments of all samples, in float64; a constant feature becomes 0."""
+    values = features.double()
+    mean, deviation = values.mean(0), values.std(0, correction=0)
+    # A constant float32 feature shows a deviation of rounding size, which must not be blown up to 1.
+    constant = (deviation <= 1e-6 * mean.abs()) | (deviation == 0)
+    return torch.where(constant, 0.0, (values - mean) / torch.where(constant, 1.0, deviation))
+
+
+class _Problem:
+    """Samples of which probes are fitted on parts.
+
+    The features are standardised by the moments of all samples for numerical reasons alone: each fit then standardises
+    by those of its members, which undoes it.
+    """
+
+    def __init__(self, features: Tensor, targets: Int[Tensor, " samples"], classes: int) -> None:
+        self.features = overall_standard(features)
+        self.targets, self.classes = targets, classes
+
+    def solve(
+        self,
+        members: Bool[Tensor, "fits samples"],
+        strengths: Float[Tensor, " fits"],
+        *,
+        tolerance: float,
+        iterations: int,
+    ) -> tuple[Int[Tensor, "fits samples"], int]:
+        """Return each fit's guess for every sample, and how many fits did not converge."""
+        together = max(1, _NUMBERS // (self.classes * max(self.features.shape)))
+        features = self.features.float() if tolerance >= _FLOAT32_REACHES else self.features
+        guesses, stopped = [], 0
+        for part, given in zip(members.split(together), strengths.split(together), strict=True):
+            mean, scale = self._moments(part)
+            fits = fit_together(
+                features,
+                self.targets,
+                classes=self.classes,
+                members=part,
+                mean=mean,
+                scale=scale,
+                strengths=given,
+                tolerance=tolerance,
+                iterations=iterations,
+            )
+            guesses.append(fits.guesses)
+            stopped += int((~fits.converged).sum())
+        return torch.cat(guesses), stopped
+
+    def _moments(self, members: Bool[Tensor, "fits samples"]) -> tuple[Tensor, Tensor]:
+        shares = members / members.sum(1, keepdim=True).double()
+        mean = shares @ self.features
+        deviation = (shares @ self.features.square() - mean.square()).clamp_min(0).sqrt()
+        # What varies among the test samples alone is constant here, up to rounding.
+        return mean, torch.where(deviation <= 1e-6, 1.0, deviation)
