@@ -17,6 +17,7 @@ from unconfound.training.options import TrainingOptions
 from unconfound.views import MixedViews
 
 ROWS, COLUMNS = 4096, 784
+BATCH = 1024  # of the recipe
 SCHEMA = Schema("tables", (COLUMNS,))
 
 
@@ -34,7 +35,7 @@ def run() -> list[Row]:
     for parts, heads in (("its network", True), ("its encoder alone, without the head", False)):
         step, bare = _step(), _bare(heads=heads)
         seconds, alone = median_seconds(step, bare, rounds=5)
-        what = f"DACL step, 12 layers of 512, batch {ROWS}, x {parts}"
+        what = f"DACL step, 12 layers of 512, batch {BATCH}, x {parts}"
         measured.append(Row(what, seconds, alone, seconds / alone, 1.05, "s", at_most=True))
     return measured
 
@@ -44,8 +45,8 @@ def _method() -> DACL:
 
 
 def _step() -> Callable[[], None]:
-    source = MemorySource("noise", SCHEMA, torch.rand(2 * ROWS, COLUMNS))
-    return update_step(_method(), source, TrainingOptions(precision="32"), batch_size=ROWS)
+    source = MemorySource("noise", SCHEMA, torch.rand(2 * BATCH, COLUMNS))
+    return update_step(_method(), source, TrainingOptions(precision="32"), batch_size=BATCH)
 
 
 def _bare(*, heads: bool) -> Callable[[], None]:
@@ -53,7 +54,7 @@ def _bare(*, heads: bool) -> Callable[[], None]:
     fabric = make_fabric(TrainingOptions(precision="32"), phases=1)
     method = _method()
     network = (nn.Sequential(method.encoder, method.head) if heads else method.encoder).to(fabric.device)
-    views = torch.rand(2 * ROWS, COLUMNS, device=fabric.device)
+    views = torch.rand(2 * BATCH, COLUMNS, device=fabric.device)
 
     def step() -> None:
         network(views).square().mean().backward()
