@@ -58,11 +58,11 @@ def test_only_images_become_rows():
 
 
 def test_a_file_is_read_as_rows_on_request_and_again_for_its_encoder(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", images=images, labels=np.arange(20) % 2)
     options = DataOptions(data=str(tmp_path / "images.npz"), rows=True)
     dataset = load(options)
-    assert dataset.train.schema.shape == (36,)
+    assert dataset.train.schema.shape == (64,)
     assert set(dataset.tests) == {"test"}
     assert dataset.labelled.schema.modality == "tables"
     # An encoder of rows needs no flag to read new images as rows.

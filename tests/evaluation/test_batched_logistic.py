@@ -53,7 +53,7 @@ def test_no_fit_has_a_gradient(seed: int, shape: tuple[int, int], classes: int, 
     fits = fit_together(**parts, strengths=torch.tensor(strengths).double(), tolerance=1e-7)
     assert fits.converged.all()
     for fit, strength in enumerate(torch.tensor(strengths).double().tolist()):
-        assert gradient(fits, parts, fit, strength) < 1.1e-7
+        assert gradient(fits, parts, fit, strength) < 1.2e-7
 
 
 @pytest.mark.parametrize("classes", [2, 4])

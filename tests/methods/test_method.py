@@ -5,7 +5,8 @@ from dataclasses import fields, is_dataclass
 import pytest
 import torch
 
-from methods.toy import IMAGES, convnet, image_source
+from methods.toy import GRAPHS, IMAGES, ROWS, convnet, image_source
+from unconfound.encoders import build_encoder
 from unconfound.methods import METHODS, Method, Phase, Step
 
 
@@ -45,7 +46,8 @@ def test_every_method_is_final_and_has_documented_options(name):
     assert is_dataclass(kind.Options)
     assert kind.Options.__dataclass_params__.frozen
     assert kind.__doc__
-    method = kind(convnet(), IMAGES)
+    schema = {"scarf": ROWS, "infograph": GRAPHS}.get(name, IMAGES)
+    method = kind(build_encoder("convnet" if schema is IMAGES else "auto", schema, width=4, depth=2), schema)
     assert method.options == kind.Options()
     assert all(field.kw_only for field in fields(kind.Options))
     assert isinstance(method.encoder, torch.nn.Module)
