@@ -111,8 +111,13 @@ def test_a_second_signal_acts_at_once(tmp_path):
             return super().forward(batch, phase)
 
     method = Impatient(_supervised(), at=1, number=signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        fit(method, DATA, out=tmp_path / "run", training=options())
+    # A shell that starts tests in the background has them ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(method, DATA, out=tmp_path / "run", training=options())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_finished_run_that_is_resumed_changes_nothing(tmp_path):
