@@ -36,12 +36,30 @@ def test_a_row_holds_the_pixels_by_channel_row_and_column():
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_statistics_are_those_of_columns_in_the_unit_interval(dtype):
+def test_statistics_are_those_of_a_columns_channel_over_all_pixels(dtype):
     base = _images(50, dtype=dtype)
+    base.inputs[:, :, 0, 0] = 0  # a corner that never varies
     mean, deviation = PixelRows(base).statistics()
-    pixels = base.inputs.double().flatten(1) / (255 if dtype == torch.uint8 else 1)
-    torch.testing.assert_close(mean.double(), pixels.mean(0), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(deviation.double(), pixels.std(0, correction=0), rtol=1e-4, atol=1e-6)
+    pixels = base.inputs.double() / (255 if dtype == torch.uint8 else 1)
+    channels = pixels.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(
+        mean.double().view(3, 20), channels.mean(1, keepdim=True).expand(3, 20), rtol=1e-5, atol=1e-6
+    )
+    expected = channels.std(1, correction=0, keepdim=True).expand(3, 20)
+    torch.testing.assert_close(deviation.double().view(3, 20), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_noise_is_as_large_in_a_corner_that_never_varies_as_elsewhere():
+    base = _images(50)
+    base.inputs[:, :, 0, 0] = 0
+    rows = PixelRows(base)
+    mean, deviation = rows.statistics()
+    encoder = build_encoder("mlp", rows.schema, mean=mean, deviation=deviation, width=8, depth=2)
+    (batch,) = rows.batches([torch.arange(50)])
+    pixels = batch.inputs / 255.0
+    noise = 0.1 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
+    moved = (encoder.normalize(pixels + noise) - encoder.normalize(pixels)).std(0)
+    assert moved[0] < 2 * moved.median()
 
 
 def test_an_encoder_takes_pixels_as_bytes_and_as_shares_alike():

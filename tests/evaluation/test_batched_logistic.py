@@ -78,7 +78,7 @@ def test_single_precision_finds_the_same_optimum() -> None:
     exact = fit_together(**parts, strengths=strengths, tolerance=1e-9)
     single = fit_together(**{**parts, "features": parts["features"].float()}, strengths=strengths)
     assert single.converged.all()
-    assert gradient(single, parts, 0, 1e-2) < 2e-5
+    assert gradient(single, parts, 0, 1e-2) < 1.1e-5
     torch.testing.assert_close(single.weights, exact.weights, atol=2e-3, rtol=0)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.evaluation import Embeddings
@@ -12,6 +12,7 @@ from unconfound.evaluation.folds import choose, neighbouring_pairs, outside, pre
 @given(
     st.lists(st.integers(0, 3), min_size=12, max_size=80), st.integers(2, 12), st.integers(1, 3), st.integers(0, 2**31)
 )
+@settings(deadline=None)
 def test_folds_share_out_every_class_and_the_whole_evenly(
     labels: list[int], folds: int, repeats: int, seed: int
 ) -> None:
@@ -51,6 +52,7 @@ def test_outside_of_folds_are_the_others() -> None:
 
 
 @given(st.integers(0, 2**31))
+@settings(deadline=None, max_examples=10)
 def test_choice_is_that_of_a_loop_over_validation_folds(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     assignment = stratified_folds(torch.arange(30) % 2, folds=5, repeats=2, seed=seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.data.batch import Batch
@@ -40,6 +40,16 @@ class PixelRows(Source):
         """Yield one batch for each index tensor of `order`, on the CPU; columns go by channel, row and column."""
         for batch in self.base.batches(order):
             yield replace(batch, inputs=batch.inputs.flatten(1), masks=None)  # type: ignore[union-attr]
+
+    def statistics(self, *, samples: int = 10_000) -> tuple[Float[Tensor, " columns"], Float[Tensor, " columns"]]:
+        """Mean and standard deviation of each column's channel, over all of its pixels.
+
+        A column's own would not do: pixels in corners hardly ever vary, and what views add there, as Gaussian noise
+        does, would be divided by a deviation near 0.
+        """
+        _, height, width = self.base.schema.shape
+        mean, deviation = self.base.statistics(samples=samples)
+        return mean.repeat_interleave(height * width), deviation.repeat_interleave(height * width)
 
 
 def as_rows(dataset: Dataset) -> Dataset:

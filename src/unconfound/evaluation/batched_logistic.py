@@ -9,8 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+Axes = tuple[Tensor, Tensor, float]
+
 # Principal axes that steps are scaled along, at most.
-AXES = 128
+_AXES = 128
+# Below this a mean curvature by a logit counts as this.
+_FLATTEST = 1e-6
 # A step ends where the slope along it has fallen to this share, and after so many guesses at the latest.
 _FLAT, _GUESSES = 0.25, 20
 
@@ -43,6 +47,7 @@ def fit_together(
     mean: Float64[Tensor, "fits features"],
     scale: Float64[Tensor, "fits features"],
     strengths: Float64[Tensor, " fits"],
+    axes: Axes | None = None,
     tolerance: float = 1e-5,
     iterations: int = 1000,
 ) -> Fits:
@@ -57,13 +62,14 @@ def fit_together(
 
     Args:
         features: each roughly centred and of deviation 1. Products with them have their precision; all else is float64.
-            float32 takes half the time and reaches a tolerance of 1e-5.
+            float32 takes half the time, and reaches a tolerance of 1e-5 at strengths of 1e-3 or more.
         targets: from 0 to classes - 1.
         classes: their number, 2 or more.
         members: the samples that each fit is fitted on.
         mean: what each fit subtracts from the features.
         scale: by what it then divides.
         strengths: of the regularisation, positive.
+        axes: what `principal_axes` gave for the features; computed where it is None.
         tolerance: the largest absolute derivative of the loss by a weight or bias that counts as none; scikit-learn's
             `tol` means the same.
         iterations: at most so many.
@@ -77,17 +83,17 @@ def fit_together(
         mean=mean,
         scale=scale,
         strengths=strengths[:, None, None],
-        axes=_principal_axes(features, rank=min(AXES, samples, features.shape[1])),
+        axes=principal_axes(features) if axes is None else axes,
     )
     ended = torch.zeros(count, classes - 1, features.shape[1] + 1, dtype=torch.float64)
     taken, converged = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.bool)
     here, point, logits = torch.arange(count), ended.clone(), ended.new_zeros(count, classes - 1, samples)
     probabilities = batch.probabilities(logits)
-    gradient = batch.gradient(probabilities, point)
-    scaled = batch.scaled(gradient)
+    gradient, curvature = batch.gradient(probabilities, point), batch.curvature(probabilities)
+    scaled = batch.scaled(gradient, curvature)
     direction = -scaled
     for iteration in range(iterations + 1):
-        done = gradient.abs().amax((1, 2)) <= tolerance
+        done = (batch.basis @ gradient).abs().amax((1, 2)) <= tolerance
         ended[here], taken[here], converged[here] = point, iteration, done
         if iteration == iterations or bool(done.all()):
             break
@@ -96,18 +102,35 @@ def fit_together(
             here, batch = here[~done], batch.where(~done)
             point, logits, probabilities = point[~done], logits[~done], probabilities[~done]
             gradient, scaled, direction = gradient[~done], scaled[~done], direction[~done]
+            curvature = curvature[~done]
         length, along, probabilities = _step(batch, logits, probabilities, point, direction)
         point, logits = point + length * direction, logits + length * along
         previous, size = gradient, _inner(gradient, scaled)
         gradient = batch.gradient(probabilities, point)
-        scaled = batch.scaled(gradient)
+        # Confident fits are flat. The scale follows from time to time, for each change forgets the direction.
+        flatter = batch.curvature(probabilities)
+        stale = flatter < curvature / 2
+        curvature = torch.where(stale, flatter, curvature)
+        scaled = batch.scaled(gradient, curvature)
         # A gradient of zero has converged, wherever it goes; without the bound it would become NaN.
         keep = _inner(scaled, gradient - previous) / size.clamp_min(torch.finfo(size.dtype).tiny)
         direction = keep.clamp_min(0) * direction - scaled
-        direction = torch.where(_inner(direction, gradient) < 0, direction, -scaled)
+        direction = torch.where(stale | (_inner(direction, gradient) >= 0), -scaled, direction)
     solution = whole.basis @ ended
     guesses = (whole.basis @ whole.logits(ended)).argmax(1)
     return Fits(solution[..., :-1], solution[..., -1], guesses, taken, converged)
+
+
+def principal_axes(features: Float[Tensor, "samples features"]) -> Axes:
+    """Give the leading axes of centred features, the variance along each, and the mean variance along the others."""
+    rank = min(_AXES, *features.shape)
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would seed GPUs, too, and not give their state back.
+        torch.default_generator.manual_seed(0)
+        _, values, axes = torch.svd_lowrank(features, q=rank, niter=2)
+    spectrum = values.double().square() / len(features)
+    left = float(features.square().mean(0).sum() - spectrum.sum())
+    return axes.double(), spectrum, max(left, 0.0) / max(features.shape[1] - rank, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +148,7 @@ class _Batch:
     mean: Float64[Tensor, "fits features"]
     scale: Float64[Tensor, "fits features"]
     strengths: Float[Tensor, "fits 1 1"]
-    axes: tuple[Float[Tensor, "features axes"], Float[Tensor, " axes"], float]
+    axes: Axes
 
     def where(self, keep: Bool[Tensor, " fits"]) -> _Batch:
         return replace(
@@ -159,15 +182,21 @@ class _Batch:
         weights = (products - total * self.mean[:, None]) / self.scale[:, None] + self.strengths * point[..., :-1]
         return torch.cat([weights, total], 2)
 
-    def scaled(self, gradient: Float[Tensor, "fits contrasts inputs"]) -> Float[Tensor, "fits contrasts inputs"]:
-        """Divide the gradient by the curvature that the loss has at weights of zero."""
+    def curvature(self, probabilities: Float[Tensor, "fits classes samples"]) -> Float[Tensor, "fits 1 1"]:
+        """The mean curvature of the loss by a logit: 1 / classes where all are equally probable."""
+        uncertain = (1 - probabilities.square().sum(1)) / (len(self.own) - 1)
+        return (uncertain * self.shares).sum(1).clamp_min(_FLATTEST)[:, None, None]
+
+    def scaled(
+        self, gradient: Float[Tensor, "fits contrasts inputs"], curvature: Float[Tensor, "fits 1 1"]
+    ) -> Float[Tensor, "fits contrasts inputs"]:
+        """Divide the gradient by the curvature along the principal axes, were it the same for all samples."""
         axes, spectrum, rest = self.axes
-        classes = len(self.own)
-        others = rest / classes + self.strengths
+        others = rest * curvature + self.strengths
         weights = gradient[..., :-1] / others
-        share = others / (spectrum / classes + self.strengths) - 1
+        share = others / (spectrum * curvature + self.strengths) - 1
         weights = weights + (weights @ axes * share) @ axes.T
-        return torch.cat([weights, gradient[..., -1:] * classes], 2)
+        return torch.cat([weights, gradient[..., -1:] / curvature], 2)
 
 
 def _step(
@@ -214,14 +243,3 @@ def _contrasts(classes: int) -> Float[Tensor, "classes contrasts"]:
     above = torch.ones(classes, classes - 1, dtype=torch.float64).triu()
     columns = above - torch.arange(1.0, classes).diag_embed(offset=-1)[:, :-1]
     return torch.nn.functional.normalize(columns, dim=0)
-
-
-def _principal_axes(features: Tensor, *, rank: int) -> tuple[Tensor, Tensor, float]:
-    """Give the leading axes, the variance along each, and the mean variance along the others."""
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed GPUs, too, and not give their state back.
-        torch.default_generator.manual_seed(0)
-        _, values, axes = torch.svd_lowrank(features, q=rank, niter=2)
-    spectrum = values.double().square() / len(features)
-    left = float(features.square().mean(0).sum() - spectrum.sum())
-    return axes.double(), spectrum, max(left, 0.0) / max(features.shape[1] - rank, 1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unconfound.evaluation.batched_logistic import fit_together
+from unconfound.evaluation.batched_logistic import fit_together, principal_axes
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.folds import (
     CrossValidation,
@@ -22,11 +23,12 @@ from unconfound.evaluation.folds import (
 from unconfound.evaluation.knn import knn_predict
 from unconfound.evaluation.probe import STRENGTHS
 
-# Numbers of a tensor of the solver; what does not fit is solved in turns.
+# Numbers of a tensor of the solver, about; what does not fit is solved in turns.
 _NUMBERS = 2**23
 # Of the fits that choose a strength: their order has settled.
 _SEARCH_TOLERANCE, _SEARCH_ITERATIONS = 1e-3, 300
-_FLOAT32_REACHES = 1e-5
+# Where float32 reaches the tolerance; with weaker strengths weights become too large for it.
+_FLOAT32_TOLERANCE, _FLOAT32_STRENGTH = 1e-5, 1e-3
 
 
 def cross_validate_probe(
@@ -134,6 +136,8 @@ class _Problem:
 
     def __init__(self, features: Tensor, targets: Int[Tensor, " samples"], classes: int) -> None:
         self.features = overall_standard(features)
+        self.single = self.features.float()
+        self.axes = principal_axes(self.single)
         self.targets, self.classes = targets, classes
 
     def solve(
@@ -145,25 +149,44 @@ class _Problem:
         iterations: int,
     ) -> tuple[Int[Tensor, "fits samples"], int]:
         """Return each fit's guess for every sample, and how many fits did not converge."""
-        together = max(1, _NUMBERS // (self.classes * max(self.features.shape)))
-        features = self.features.float() if tolerance >= _FLOAT32_REACHES else self.features
-        guesses, stopped = [], 0
-        for part, given in zip(members.split(together), strengths.split(together), strict=True):
-            mean, scale = self._moments(part)
+
+        def solved(part: Int[Tensor, " part"], features: Tensor) -> tuple[Tensor, int]:
+            mean, scale = self._moments(members[part])
             fits = fit_together(
                 features,
                 self.targets,
                 classes=self.classes,
-                members=part,
+                members=members[part],
                 mean=mean,
                 scale=scale,
-                strengths=given,
+                strengths=strengths[part],
+                axes=self.axes,
                 tolerance=tolerance,
                 iterations=iterations,
             )
-            guesses.append(fits.guesses)
-            stopped += int((~fits.converged).sum())
-        return torch.cat(guesses), stopped
+            return fits.guesses, int((~fits.converged).sum())
+
+        threads = torch.get_num_threads()
+        parts, features = [], []
+        single = (strengths >= _FLOAT32_STRENGTH) & (tolerance >= _FLOAT32_TOLERANCE)
+        for values, wanted in ((self.single, single.nonzero()[:, 0]), (self.features, (~single).nonzero()[:, 0])):
+            numbers = len(wanted) * self.classes * max(values.shape)
+            # Dealt out, so that each turn has its share of weak strengths, which take longest.
+            turns = min(len(wanted), max(threads, -(-numbers // _NUMBERS)))
+            parts += [wanted[turn::turns] for turn in range(turns)]
+            features += [values] * turns
+        guesses, stopped = torch.zeros(members.shape, dtype=torch.int64), 0
+        # Threads of our own, each with its own fits: those within a product wait for each other at each step, busily,
+        # which is many times slower where the machine has other work.
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                for part, (given, failed) in zip(parts, pool.map(solved, parts, features), strict=True):
+                    guesses[part] = given
+                    stopped += failed
+        finally:
+            # The threads that others start later shall have as many again.
+            torch.set_num_threads(threads)
+        return guesses, stopped
 
     def _moments(self, members: Bool[Tensor, "fits samples"]) -> tuple[Tensor, Tensor]:
         shares = members / members.sum(1, keepdim=True).double()
