@@ -123,6 +123,21 @@ def test_after_update_follows_every_step_of_the_optimizer(accumulate, tmp_path):
         torch.testing.assert_close(found, wanted)
 
 
+def test_before_update_tells_the_share_that_is_done_and_the_phase_s_rate(tmp_path):
+    method = _method(TwoPhase)
+    told = []
+    method.before_update = lambda phase, *, done, learning_rate: told.append((phase, done, learning_rate))
+    _fit(method, tmp_path / "run", training={"epochs": 2, "batch_size": 16})
+    phases = [phase.name for phase in method.phases()]
+    assert {phase for phase, _, _ in told} == set(phases)
+    first = [done for phase, done, _ in told if phase == phases[0]]
+    assert first == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+    rows = metrics(tmp_path / "run")
+    for name in phases:
+        rates = [rate for phase, _, rate in told if phase == name]
+        assert [float(row["learning_rate"]) for row in rows if row["phase"] == name] == pytest.approx(rates)
+
+
 def test_a_method_that_wraps_another_learns_what_the_other_learns_alone(tmp_path):
     alone = SimCLR(convnet(SOURCE), SOURCE.schema)
     wrapped = _method(Wrapping)

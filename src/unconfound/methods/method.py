@@ -78,14 +78,23 @@ class Method(nn.Module, ABC):
         """Compute the loss of one batch in one phase."""
 
     def phases(self) -> tuple[Phase, ...]:
-        """Say which parameters move on which pass over the data: all of them in one pass, for most methods.
+        """Say which parameters move on which pass over the data: all that are learnt in one pass, for most methods.
 
         A method without phases learns in `before_epoch` alone, which is then called once.
         """
-        return (Phase("train", tuple(self.parameters())),)
+        return (Phase("train", tuple(parameter for parameter in self.parameters() if parameter.requires_grad)),)
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Learn or prepare something from the training data before an epoch (the first is 0)."""
+
+    def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
+        """Hear, before an update, how far the training is: what follows a schedule needs it.
+
+        Args:
+            phase: whose parameters are about to move.
+            done: share of the training that is behind, from 0 up to, but without, 1.
+            learning_rate: of the phase's first group of parameters.
+        """
 
     def after_update(self) -> None:
         """Follow an optimizer's step: moving averages, queues."""

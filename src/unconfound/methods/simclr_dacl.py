@@ -12,8 +12,8 @@ from unconfound.encoders import Encoder
 from unconfound.methods.contrast import contrast, contrast_noised
 from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
-from unconfound.methods.simclr import SimCLROptions, image_views
-from unconfound.views import MixedViews, MixingOptions
+from unconfound.methods.simclr import SimCLROptions
+from unconfound.views import MixedViews, MixingOptions, image_views
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,9 @@ class SimCLRDACL(Method):
     def __init__(self, encoder: Encoder, schema: Schema, options: SimCLRDACLOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or SimCLRDACLOptions()
-        if schema.modality != "images":
-            raise ValueError(
-                f"simclr+dacl makes half of its views by image augmentation, the data are {schema.modality}: train dacl"
-            )
+        self.augmented = image_views(options, schema, method="simclr+dacl")
         self.encoder = encoder
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
-        self.augmented = image_views(options, schema)
         self.mixed = MixedViews(options)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:

@@ -104,10 +104,20 @@ def train(
                 own = (rows.chunk(fabric.world_size)[fabric.global_rank] for rows in order)
                 for batches in _chunks(source.batches(own), options.accumulate):
                     seed_update(options.seed, at)
-                    share = schedule(at.epoch + at.update / updates, epochs=epochs, warmup=options.warmup_epochs)
+                    done = at.epoch + at.update / updates
+                    share = schedule(done, epochs=epochs, warmup=options.warmup_epochs)
                     for phase in passes[number]:
                         if at.update % phase.every == 0:
-                            update(moving, phase, batches, share, step=at.step + 1, fabric=fabric, running=running)
+                            update(
+                                moving,
+                                phase,
+                                batches,
+                                share,
+                                done=done / epochs,
+                                step=at.step + 1,
+                                fabric=fabric,
+                                running=running,
+                            )
                     at = replace(at, update=at.update + 1, step=at.step + 1)
                     progress.advance(len(batches) * batch_size, epoch=at.epoch, loss=running.last_loss)
                     stop = _any_process(listener.stop(), fabric)
@@ -135,6 +145,7 @@ def update(
     batches: list[Batch],
     share: float,
     *,
+    done: float,
     step: int,
     fabric: Fabric,
     running: RunningMeans,
@@ -142,6 +153,7 @@ def update(
     """Move the parameters of one phase by the mean gradient of some batches."""
     optimizer = moving.optimizers[phase.name]
     rate = set_learning_rate(optimizer, share)
+    moving.method.before_update(phase.name, done=done, learning_rate=rate)
     # Also what other phases' losses and before_epoch left in these parameters.
     moving.module.zero_grad()
     for batch in batches:

@@ -1,0 +1,55 @@
+"""What a method gives to another that builds on it, as ICL-MSR does: two views, and what it makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from unconfound.data import Batch
+from unconfound.encoders import Encoder
+from unconfound.methods.method import Step
+
+
+# Not frozen, for the reason given at Batch.
+@dataclass(eq=False)
+class Compared:
+    """What a host makes of two views of each sample, with its graph.
+
+    Args:
+        loss: the host's own.
+        projections: [2 batch, width] what its loss compares, of this process's samples: the first views of all, then
+            the second ones. With a predictor that is its input; with a target network, the online one's.
+        embeddings: [2 batch, features] the encoder's output.
+        scalars: named and detached, for the log.
+    """
+
+    loss: Float[Tensor, ""]
+    projections: Float[Tensor, "views width"]
+    embeddings: Float[Tensor, "views features"]
+    scalars: dict[str, Tensor] = field(default_factory=dict)
+
+    def step(self) -> Step:
+        """Return what the training loop takes."""
+        return Step(self.loss, self.scalars, embeddings=self.embeddings.detach().float())
+
+
+@runtime_checkable
+class Host(Protocol):
+    """A method that contrasts two views of each sample. Its `forward` is `compare(two_views(batch)).step()`.
+
+    `compare` draws no random numbers, and whatever it changes (BatchNorm's statistics, queues, centres) are registered
+    buffers: so it can be called on copies of its weights and buffers, and leaves no trace.
+    """
+
+    encoder: Encoder
+
+    def two_views(self, batch: Batch) -> Float[Tensor, "views *shape"]:
+        """Draw two views of each sample: [2 batch, ...], the first views of all samples, then the second ones."""
+        ...
+
+    def compare(self, views: Float[Tensor, "views *shape"]) -> Compared:
+        """Compute the loss of two views of each sample."""
+        ...

@@ -1,0 +1,42 @@
+"""Target networks: slow copies that follow what is learnt (BYOL, MoCo, ReSSL, RELIC)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class TargetNetwork(nn.Module):
+    """A copy of some modules, one after the other, whose weights follow by a moving average and get no gradient.
+
+    Its BatchNorm layers count their own statistics. Call it under `torch.no_grad()`.
+
+    Args:
+        modules: those to follow; the first is the encoder.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(nn.Sequential(*modules)).requires_grad_(False)
+
+    def forward(self, inputs: Any) -> Any:
+        return self.network(inputs)
+
+    @torch.no_grad()
+    def follow(self, modules: Sequence[nn.Module], momentum: float) -> None:
+        """Move every weight w to momentum * w + (1 - momentum) * (its counterpart in `modules`)."""
+        for weight, learnt in zip(self.parameters(), nn.ModuleList(modules).parameters(), strict=True):
+            weight.lerp_(learnt, 1 - momentum)
+
+
+def cosine_momentum(first: float, done: float) -> float:
+    """Return the momentum after a share of the training: from `first` to 1 along half a cosine.
+
+    Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020), section 3.2: 1 - (1 - first) (cos(pi done) + 1) / 2.
+    """
+    return 1 - (1 - first) * (math.cos(math.pi * done) + 1) / 2
