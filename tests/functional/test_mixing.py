@@ -158,6 +158,14 @@ def test_what_cannot_be_mixed_is_refused(call, message):
         call(torch.zeros(2, 3), torch.zeros(2, 3))
 
 
+def test_trusted_weights_give_the_same_mix_and_values_are_still_looked_at():
+    x, partner, weight = _pair()
+    for mix in (linear_mix, geometric_mix):
+        assert torch.equal(mix(x, partner, weight, checked=False), mix(x, partner, weight))
+    with pytest.raises(ValueError, match="values of at least 0, partner goes down to"):
+        geometric_mix(x, partner - 2, weight, checked=False)
+
+
 def test_no_samples_are_no_mistake():
     nothing = torch.empty(0, 3)
     assert linear_mix(nothing, nothing, torch.empty(0)).shape == (0, 3)

@@ -129,6 +129,27 @@ def test_each_function_computes_its_own_rows_alone(monkeypatch):
     assert all(120 < count < 280 for count in rows.values())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@given(low=st.floats(0, 1), share=st.floats(0, 1, exclude_max=True, width=32))
+def test_weights_are_never_above_1_and_so_need_no_check(dtype, low, share):
+    from unconfound.views import mixing
+
+    seen = []
+
+    def linear_mix(x, partner, weight, *, out, checked):
+        seen.append(weight)
+        return mixing_function(x, partner, weight, out=out, checked=checked)
+
+    mixing_function, uniform = mixing.linear_mix, mixing.uniform
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixing, "linear_mix", linear_mix)
+        patch.setattr(mixing, "uniform", lambda *shape, device: torch.full_like(uniform(*shape, device=device), share))
+        MixedViews(MixingOptions(linear_low=low))(torch.rand(3, 2).to(dtype))
+    weights = torch.cat(seen)
+    assert weights.dtype == dtype
+    assert ((weights >= 0) & (weights <= 1)).all()
+
+
 @given(batch=st.integers(2, 9), seed=st.integers(0, 1000), functions=st.sets(st.sampled_from(ALL), min_size=1))
 def test_views_lie_between_the_samples_they_mix_with_or_without_a_gradient(batch, seed, functions):
     options = MixingOptions(functions=tuple(sorted(functions)))

@@ -7,13 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.composer import composition_from
 from unconfound.data.demo import demo
 from unconfound.data.images import image_folder
 from unconfound.data.named import torchvision_set
 from unconfound.data.pixel_rows import as_rows
-from unconfound.data.source import Dataset
+from unconfound.data.source import Dataset, Source
+from unconfound.data.subset import Subset
 from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
 from unconfound.suggestions import nearest_name
@@ -23,6 +28,8 @@ TU_SETS = {
     name.lower().replace("_", "-"): name
     for name in ("MUTAG", "PTC_MR", "IMDB-BINARY", "IMDB-MULTI", "REDDIT-BINARY", "PROTEINS", "NCI1")
 }
+# Named sets whose images are files, which are read in any size.
+IMAGE_FILES = ("tiny-imagenet", "imagenet100", "imagenet9", "coco")
 NAMED = {
     "demo": "handwritten digits on photographs, built in",
     "composition": "any --foregrounds (mnist, fashion-mnist, ...) on any folder of --photographs",
@@ -31,6 +38,10 @@ NAMED = {
     "stl10": "STL-10 under --data-root",
     "mnist": "MNIST under --data-root",
     "fashion-mnist": "Fashion-MNIST under --data-root",
+    "tiny-imagenet": "Tiny-ImageNet under --data-root",
+    "imagenet100": "ImageNet-100 under --data-root",
+    "imagenet9": "ImageNet-9 of the Backgrounds Challenge, all its variants, under --data-root",
+    "coco": "COCO 2017, one sample an object with its mask, under --data-root",
     "adult": "table: Adult (census income) under --data-root",
     "letter": "table: Letter recognition under --data-root",
     **{name: f"graphs: {folder} of the TU collection under --data-root" for name, folder in TU_SETS.items()},
@@ -83,6 +94,10 @@ class DataOptions:
     """3 reads images of a folder in colour, 1 in grey"""
     test_share: float = 0.2
     """share held out for the evaluation where the data bring no test split"""
+    train_samples: int | None = None
+    """learn from so many training samples at most, drawn by --data-seed"""
+    test_samples: int | None = None
+    """judge on so many samples of each test set at most, the same of all, drawn by --data-seed"""
     correlation: float = 0.9
     """demo and composition: share of the training foregrounds that stand on their own class's scene"""
     foregrounds: str | None = None
@@ -104,6 +119,10 @@ class DataOptions:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        for name in ("train_samples", "test_samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if self.max_length < 1:
             raise ValueError(f"max_length must be at least 1, got {self.max_length}")
         if self.image_size is not None and self.image_size < 8:
@@ -124,13 +143,42 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
     """
     dataset = _read(options, restore or {})
     if options.rows or (restore or {}).get("kind") == "pixel-rows":
-        return as_rows(dataset)
-    return with_swaps(dataset, seed=options.data_seed)
+        dataset = as_rows(dataset)
+    else:
+        dataset = with_swaps(dataset, seed=options.data_seed)
+    if options.train_samples is not None:
+        dataset = _fewer_to_learn(dataset, options.train_samples, seed=options.data_seed)
+    if options.test_samples is not None:
+        tests: dict[str, Source] = {
+            name: Subset(source, _some(len(source), options.test_samples, seed=options.data_seed))
+            for name, source in dataset.tests.items()
+        }
+        dataset = replace(dataset, tests=tests)
+    return dataset
+
+
+def _fewer_to_learn(dataset: Dataset, samples: int, *, seed: int) -> Dataset:
+    """Keep so many training samples; all labelled ones where only some carry labels."""
+    count = len(dataset.train)
+    if samples >= count:
+        return dataset
+    positions = _some(count, samples, seed=seed)
+    notes = (*dataset.train.notes, f"{samples:,} of {count:,} training samples, as asked")
+    train = Subset(dataset.train, positions, notes=notes)
+    if dataset.labelled is not dataset.train:
+        return replace(dataset, train=train)
+    foreground = dataset.train_foreground and Subset(dataset.train_foreground, positions)
+    return replace(dataset, train=train, labelled=train, train_foreground=foreground)
+
+
+def _some(count: int, wanted: int, *, seed: int) -> Int[Tensor, " wanted"]:
+    """Draw positions without repetition, ascending."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted].sort().values
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name = options.data
-    if name in NAMED and name not in ("demo", "composition") and options.image_size is not None:
+    if name in NAMED and name not in ("demo", "composition", *IMAGE_FILES) and options.image_size is not None:
         raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
     # Arrays may be oblong: they keep their size, and an encoder that minds says so.
     known = {
@@ -176,7 +224,27 @@ def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         from unconfound.data.recordings import spoken_digits
 
         return spoken_digits(root, max_length=options.max_length)
+    if name in IMAGE_FILES:
+        return _image_files(options)
     return torchvision_set(name, root, seed=seed)
+
+
+def _image_files(options: DataOptions) -> Dataset:
+    from unconfound.data.coco import coco
+    from unconfound.data.image_parts import Reading
+    from unconfound.data.imagenet9 import imagenet9
+    from unconfound.data.imagenet100 import imagenet100
+    from unconfound.data.tiny_imagenet import tiny_imagenet
+
+    readers = dict(zip(IMAGE_FILES, (tiny_imagenet, imagenet100, imagenet9, coco), strict=True))
+    reading = Reading(
+        image_size=options.image_size,
+        channels=options.channels,
+        bad_share=options.bad_share,
+        memory_gib=options.memory_gib,
+        workers=options.workers,
+    )
+    return readers[options.data](options.data_root, reading=reading)
 
 
 def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:

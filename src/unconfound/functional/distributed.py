@@ -53,6 +53,10 @@ class _Sum(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return sum_over_processes(gradient)
 
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        return sum_over_processes(tangent)
+
 
 def uniform(
     batch: int, *shape: int, generator: torch.Generator | None = None, device: torch.device | None = None

@@ -2,17 +2,29 @@
 
 from typing import Any
 
+from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
+from unconfound.methods.byol import BYOL as BYOL
 from unconfound.methods.dacl import DACL as DACL
 from unconfound.methods.gaussian import Gaussian as Gaussian
+from unconfound.methods.icl_msr import ICLMSR as ICLMSR
 from unconfound.methods.infograph import InfoGraph as InfoGraph
+from unconfound.methods.large_margin import LargeMargin as LargeMargin
 from unconfound.methods.method import Method as Method
 from unconfound.methods.method import Phase as Phase
 from unconfound.methods.method import Step as Step
+from unconfound.methods.moco import MoCo as MoCo
 from unconfound.methods.random import Random as Random
+from unconfound.methods.relic import RELIC as RELIC
+from unconfound.methods.ressl import ReSSL as ReSSL
 from unconfound.methods.scarf import SCARF as SCARF
 from unconfound.methods.simclr import SimCLR as SimCLR
 from unconfound.methods.simclr_dacl import SimCLRDACL as SimCLRDACL
+from unconfound.methods.simsiam import SimSiam as SimSiam
+from unconfound.methods.ssl_hsic import SSLHSIC as SSLHSIC
 from unconfound.methods.supervised import Supervised as Supervised
+from unconfound.methods.swav import SwAV as SwAV
+from unconfound.methods.vicreg import VICReg as VICReg
+from unconfound.methods.w_mse import WMSE as WMSE
 
 METHODS: dict[str, type[Method]] = {
     "random": Random,
@@ -23,6 +35,18 @@ METHODS: dict[str, type[Method]] = {
     "dacl": DACL,
     "simclr+dacl": SimCLRDACL,
     "infograph": InfoGraph,
+    "moco": MoCo,
+    "byol": BYOL,
+    "simsiam": SimSiam,
+    "icl-msr": ICLMSR,
+    "ressl": ReSSL,
+    "relic": RELIC,
+    "ssl-hsic": SSLHSIC,
+    "swav": SwAV,
+    "barlow-twins": BarlowTwins,
+    "vicreg": VICReg,
+    "w-mse": WMSE,
+    "large-margin": LargeMargin,
 }
 # Other names of a method with some of its options set.
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -41,10 +41,12 @@ class Host(Protocol):
     """A method that contrasts two views of each sample. Its `forward` is `compare(two_views(batch)).step()`.
 
     `compare` draws no random numbers, and whatever it changes (BatchNorm's statistics, queues, centres) are registered
-    buffers: so it can be called on copies of its weights and buffers, and leaves no trace.
+    buffers: so it can be called on copies of its weights and buffers, and leaves no trace. Its options say how wide
+    projections are (`projection_features`).
     """
 
     encoder: Encoder
+    options: Any
 
     def two_views(self, batch: Batch) -> Float[Tensor, "views *shape"]:
         """Draw two views of each sample: [2 batch, ...], the first views of all samples, then the second ones."""

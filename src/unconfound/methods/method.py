@@ -98,3 +98,7 @@ class Method(nn.Module, ABC):
 
     def after_update(self) -> None:
         """Follow an optimizer's step: moving averages, queues."""
+
+    def alarm(self) -> str | None:
+        """Say in plain words what a user must know of how training goes, or None; asked where metrics are written."""
+        return None

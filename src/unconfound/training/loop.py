@@ -126,7 +126,7 @@ def train(
                     if log or due:
                         _raise_if_not_finite(running, moving, at, options, fabric)
                     if log:
-                        _log(running, at, listener, progress)
+                        _log(running, at, listener, progress, method.alarm())
                     if due:
                         listener.save(at, moving.content() | {"running": running.content()})
                         saved = time.monotonic()
@@ -188,13 +188,17 @@ def _chunks(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield chunk
 
 
-def _log(running: RunningMeans, position: Position, listener: Listener, progress: TrainingProgress) -> None:
+def _log(
+    running: RunningMeans, position: Position, listener: Listener, progress: TrainingProgress, told: str | None
+) -> None:
     health = {} if running.embeddings is None else embedding_health(running.embeddings)
     for row in running.rows():
         place = {"step": position.step, "epoch": position.epoch + 1, "samples_per_second": round(progress.speed, 1)}
         listener.row(place | row | {key: round(value, 4) for key, value in health.items()})
     if health and (message := collapse_alarm(health, step=position.step)):
         listener.alarm(message)
+    if told:
+        listener.alarm(told)
 
 
 def _raise_if_not_finite(

@@ -100,7 +100,8 @@ class MixedViews(nn.Module):
             raise ValueError("mixing takes a partner from the batch, and this batch holds one sample: use at least two")
         functions = self._functions(len(everything), len(x))
         if x.requires_grad:
-            return torch.cat([torch.cat(self._view(x, everything, functions, mixed=mixed)) for mixed in self._mixed()])
+            views = (self._view(x, everything, functions, mixed=mixed) for mixed in self._mixed())
+            return torch.cat([piece for pieces in views for piece in pieces])
         buffer = x.new_empty(2 * len(x), *x.shape[1:])
         for out, mixed in zip(buffer.chunk(2), self._mixed(), strict=True):
             self._view(x, everything, functions, mixed=mixed, out=out)
@@ -146,24 +147,28 @@ class MixedViews(nn.Module):
             step += int(torch.randint(1 if self.options.exclude_self else 0, len(everything), ()))
         else:
             everything, step = everything[self._independent(batch, len(everything), x.device)], 0
-        shares = uniform(batch, device=x.device)
+        if x.requires_grad and step:
+            # All at once: the backward pass of each slice would fill a whole batch with zeros and add it up.
+            everything, step = everything.roll(-step, dims=0), 0
+        shares = uniform(batch, device=x.device).to(x.dtype)
         if self.options.shares == "batch":
             shares = gather(shares)[:1].expand(batch)
         keep = self._keep(x) if "binary" in self.options.functions else None
         pieces = []
         for start, stop, function in functions:
+            lowest = self.options.linear_low if function == "linear" else self.options.geometric_low
+            # In [0, 1] by the options and whatever the rounding, so that nothing waits for a GPU to check it.
+            weight = lowest + (1 - lowest) * shares
             for low, high, first in _unbroken(start, stop, step, len(everything)):
                 own, partner = x[low:high], everything[first : first + high - low]
                 into = None if out is None else out[low:high]
                 if keep is not None and function == "binary":
                     pieces.append(binary_mix(own, partner, keep[low:high], out=into))
-                    continue
-                lowest = self.options.linear_low if function == "linear" else self.options.geometric_low
-                weight = lowest + (1 - lowest) * shares[low:high].to(x.dtype)
-                if function == "linear":
-                    pieces.append(linear_mix(own, partner, weight, out=into))
+                elif function == "linear":
+                    pieces.append(linear_mix(own, partner, weight[low:high], out=into, checked=False))
                 else:
-                    pieces.append(geometric_mix(own, partner, weight, floor=self.options.floor, out=into))
+                    floor = self.options.floor
+                    pieces.append(geometric_mix(own, partner, weight[low:high], floor=floor, out=into, checked=False))
         return pieces
 
     def _independent(self, batch: int, whole: int, device: torch.device) -> Int[Tensor, " batch"]:

@@ -1,0 +1,126 @@
+"""Image files that a published set has already put into parts, decoded as those of any folder are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from unconfound.data.cache import Cache, cache_folder, cache_limit
+from unconfound.data.decoded import ImageFiles, decode_all
+from unconfound.data.images import _check_arguments, _common_size, _mask_note, _skipped_note
+from unconfound.data.source import MemorySource, Schema, Source
+from unconfound.data.streaming import StreamingSource
+from unconfound.data.subset import Subset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How images are decoded, cached and streamed: as `unconfound.data.images.image_folder` says, which checks alike.
+
+    Args:
+        image_size: side of the squares in pixels, or None for that of the images.
+        channels: 3 for colours, 1 for brightness.
+        bad_share: largest share of images that may be skipped, in [0, 1].
+        memory_gib: gibibytes up to which decoded images are kept.
+        cache: folder of the cache, or None for the usual one.
+        workers: number of threads that decode at first, and of processes that decode batches.
+    """
+
+    image_size: int | None = None
+    channels: int = 3
+    bad_share: float = 0.01
+    memory_gib: float = 4.0
+    cache: Path | None = None
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _check_arguments(
+            image_size=self.image_size,
+            channels=self.channels,
+            test_share=0,
+            bad_share=self.bad_share,
+            memory_gib=self.memory_gib,
+            workers=self.workers,
+        )
+
+    def files(self, root: Path, names: Sequence[str]) -> tuple[ImageFiles, list[str]]:
+        """Return image files under `root`, and a note where their size was chosen."""
+        size, note = (self.image_size, None) if self.image_size else _common_size(root, tuple(names))
+        return ImageFiles(root, tuple(names), None, size, self.channels), [note] if note else []
+
+
+def published_folder(name: str, root: Path | None, inside: str) -> Path:
+    """Return the folder of a published set: that name inside of the root where it is there, else the root itself.
+
+    Raises:
+        ValueError: no root is given.
+        FileNotFoundError: the root is not there.
+    """
+    if root is None:
+        raise ValueError(f"{name} is read from files: say which folder holds them (--data-root)")
+    if not root.is_dir():
+        raise FileNotFoundError(f"{name} needs the folder {root}: there is none; nothing is downloaded")
+    return root / inside if (root / inside).is_dir() else root
+
+
+def read_parts(
+    name: str,
+    files: ImageFiles,
+    parts: Mapping[str, int],
+    *,
+    labels: Int[Tensor, " files"],
+    classes: Sequence[str],
+    reading: Reading,
+    notes: Sequence[str] = (),
+    select: Callable[[Sequence[int]], ImageFiles] | None = None,
+) -> dict[str, Source]:
+    """Decode files, or find them in the cache, and give each part of them as a source, without those that are damaged.
+
+    Args:
+        name: how logs and reports call the set.
+        files: all files, one part after the other.
+        parts: how many files each part has, in their order. The first part carries the notes.
+        labels: of all files.
+        classes: the names of the labels.
+        reading: how.
+        notes: for the run's log.
+        select: returns the files at some positions, where it takes more than choosing `files.images`.
+
+    Raises:
+        ValueError: more files are damaged than may be skipped, or no mask shows any foreground.
+    """
+    keep = files.bytes_decoded() <= reading.memory_gib * 2**30
+    store = Cache(cache_folder(reading.cache) / "images", limit=cache_limit())
+    decoded = decode_all(files, keep=keep, cache=store, workers=reading.workers)
+    readable = [position for position in range(len(files.images)) if position not in decoded.skipped]
+    told = [*notes, *decoded.notes, *_skipped_note(files.root, files, decoded, reading.bad_share)]
+    told += _mask_note(files.root, decoded, len(readable))
+    schema = Schema("images", (files.channels, files.image_size, files.image_size), tuple(classes))
+    names = tuple(files.images[position] for position in readable)
+    known = labels[torch.tensor(readable)]
+    whole: Source
+    if decoded.images is not None:
+        whole = MemorySource(name, schema, decoded.images, known, masks=decoded.masks, names=names)
+    else:
+        told.append(
+            f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {reading.memory_gib:g}: "
+            f"they are decoded batch by batch by {reading.workers} processes"
+        )
+        streamed = replace(files, images=names) if select is None else select(readable)
+        whole = StreamingSource(name, schema, streamed, reading.workers, known)
+    part_of = np.repeat(np.arange(len(parts)), list(parts.values()))[readable]
+    return {
+        part: Subset(
+            whole,
+            torch.from_numpy(np.flatnonzero(part_of == number)),
+            name=name if part == "train" else f"{name} {part}",
+            notes=() if number else told,
+        )
+        for number, part in enumerate(parts)
+    }

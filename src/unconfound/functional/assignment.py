@@ -1,0 +1,97 @@
+"""Assignment of samples to prototypes, as SwAV makes it.
+
+Everything is computed in float32 (float64 stays float64), also for half-precision input and under autocast. NaN in the
+input gives NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from unconfound.functional.similarity import check_rows
+
+
+def sinkhorn(
+    scores: Float[Tensor, "rows prototypes"], *, smoothing: float = 0.05, iterations: int = 3
+) -> Float[Tensor, "rows prototypes"]:
+    """Assign rows softly to prototypes such that every prototype gets about an equal share of them.
+
+    Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments" (NeurIPS 2020),
+    equations 3 to 5: exp(scores / smoothing), whose columns and then rows are scaled to equal sums, `iterations` times
+    (Sinkhorn-Knopp). The paper's codes Q* sum to 1 over all; ours, as its code has them, over each row. The more
+    iterations, the more equal the columns' shares. Logarithms are what is scaled: nothing overflows at any smoothing.
+
+    A single row, or rows that are all equal, get the same share of every prototype.
+
+    Args:
+        scores: similarities of the rows of the batch of all processes to the prototypes.
+        smoothing: the weight of the entropy; the lower, the harder the assignment. Above 0.
+        iterations: at least 1.
+
+    Returns:
+        What each row has of each prototype; the rows sum to 1.
+
+    Raises:
+        TypeError: scores are not floating-point.
+        ValueError: there are no rows, or an option is out of its range.
+    """
+    if not (smoothing > 0 and math.isfinite(smoothing)):
+        raise ValueError(f"smoothing must be a finite number above 0, got {smoothing}")
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, got {iterations}")
+    check_rows("scores", scores)
+    with torch.autocast(scores.device.type, enabled=False):
+        logarithms = scores.to(torch.promote_types(scores.dtype, torch.float32)) / smoothing
+        for _ in range(iterations):
+            logarithms = logarithms - logarithms.logsumexp(0, keepdim=True)
+            logarithms = logarithms.log_softmax(1)
+        return logarithms.exp()
+
+
+def swapped_prediction(
+    first: Float[Tensor, "rows prototypes"],
+    second: Float[Tensor, "rows prototypes"],
+    *,
+    temperature: float = 0.1,
+    smoothing: float = 0.05,
+    iterations: int = 3,
+) -> Float[Tensor, ""]:
+    """Compute the loss of SwAV: predict the assignment of one view of each sample from the other view.
+
+    Caron et al. (NeurIPS 2020), equations 1 and 2: with q the assignments of a view by `sinkhorn` and p the softmax of
+    its scores at the temperature, the mean over samples of -[sum_k q_k log p'_k + sum_k q'_k log p_k] / 2, the prime
+    marking the other view. The paper sums both directions; its code takes their mean, as we do. No gradient flows
+    through the assignments.
+
+    It is at least the entropy of the assignments. Where all embeddings are equal, these are uniform, and the loss at
+    least the logarithm of the number of prototypes: to collapse is no way to a low loss.
+
+    Args:
+        first: scores of one view of each sample.
+        second: of the other view, in the same order.
+        temperature: of the softmax, above 0.
+        smoothing, iterations: as `sinkhorn` has them.
+
+    Raises:
+        TypeError: scores are not floating-point.
+        ValueError: shapes differ, there are no rows, or an option is out of its range.
+    """
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
+    if first.shape != second.shape:
+        raise ValueError(
+            "first and second must have equal shapes, row i of one belonging to row i of the other, "
+            f"got {tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    codes = [sinkhorn(scores.detach(), smoothing=smoothing, iterations=iterations) for scores in (first, second)]
+    with torch.autocast(first.device.type, enabled=False):
+        losses = [
+            F.cross_entropy(scores.to(code.dtype) / temperature, code)
+            for scores, code in zip((second, first), codes, strict=True)
+        ]
+        return (losses[0] + losses[1]) / 2

@@ -1,0 +1,41 @@
+"""The loss of methods that predict one view's projection from the other's, without negatives (BYOL, SimSiam)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unconfound.functional.similarity import check_rows, normalize
+
+
+def negative_cosine(
+    prediction: Float[Tensor, "batch features"], target: Float[Tensor, "batch features"]
+) -> Float[Tensor, ""]:
+    """Compute the negative cosine similarity of predictions and their targets, averaged over the rows.
+
+    Chen and He, "Exploring Simple Siamese Representation Learning" (CVPR 2021), equation 1: D(p, z) = -cos(p, z), from
+    -1 where all directions agree to 1. BYOL's loss of one direction (Grill et al., NeurIPS 2020, equation 2), the
+    squared distance of the normalised rows, is 2 + 2 D. Symmetric in its arguments, and gradients flow to both: the
+    stop-gradient is the caller's, who detaches the target.
+
+    Rows are normalised inside, in float32 (float64 stays float64), also for half-precision input and under autocast. A
+    row of zeros has the similarity 0 to everything. NaN or infinity gives NaN. Differentiable any number of times.
+
+    Args:
+        prediction: p, one row a view; any scale.
+        target: z, in the same order; any scale.
+
+    Raises:
+        TypeError: rows are not floating-point.
+        ValueError: shapes differ, or there are no rows.
+    """
+    check_rows("prediction", prediction)
+    check_rows("target", target)
+    if prediction.shape != target.shape:
+        raise ValueError(
+            "prediction and target must have equal shapes, row i of one belonging to row i of the other, "
+            f"got {tuple(prediction.shape)} and {tuple(target.shape)}"
+        )
+    with torch.autocast(prediction.device.type, enabled=False):
+        return -(normalize(prediction) * normalize(target)).sum(1).mean()

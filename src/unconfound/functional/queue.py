@@ -1,0 +1,58 @@
+"""The loss of MoCo: negatives are keys of earlier batches."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from unconfound.functional.similarity import check_rows, normalize
+
+
+def queue_info_nce(
+    query: Float[Tensor, "batch features"],
+    key: Float[Tensor, "batch features"],
+    queue: Float[Tensor, "queue features"],
+    *,
+    temperature: float = 0.2,
+) -> Float[Tensor, ""]:
+    """Compute InfoNCE with one positive key a query and the queue as negatives.
+
+    He et al., "Momentum Contrast for Unsupervised Visual Representation Learning" (CVPR 2020), equation 1: with cosine
+    similarities s, the mean over i of -log[exp(s(q_i, k_i) / t) / (exp(s(q_i, k_i) / t) + sum_j exp(s(q_i, n_j) / t))].
+    log(1 + queue) where all rows are equal. The keys of other queries are no negatives, so a batch of one row is as
+    good as any.
+
+    Rows are normalised inside, those of the queue, too, in float32 (float64 stays float64), also for half-precision
+    input and under autocast. A row of zeros has the similarity 0 to everything. NaN or infinity gives NaN.
+    Differentiable any number of times. One matrix [batch, queue] is held for the backward pass: `info_nce`'s tiles
+    need all queries to have the same keys, and here each has a positive of its own.
+
+    Args:
+        query: q, one row a sample; any scale.
+        key: k, the positive of each query, in the same order; any scale. Gradients flow to it where it asks for them.
+        queue: n, the negatives of all queries, at least one; any scale.
+        temperature: t, above 0.
+
+    Raises:
+        TypeError: rows are not floating-point.
+        ValueError: shapes do not fit, there are no rows, or the temperature is out of its range.
+    """
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
+    for name, rows in (("query", query), ("key", key), ("queue", queue)):
+        check_rows(name, rows)
+    if query.shape != key.shape or query.shape[1] != queue.shape[1]:
+        raise ValueError(
+            "query and key must have equal shapes, and queue as many columns, got "
+            f"{tuple(query.shape)}, {tuple(key.shape)} and {tuple(queue.shape)}"
+        )
+    with torch.autocast(query.device.type, enabled=False):
+        scaled, keys = normalize(query) / temperature, normalize(key)
+        positive = (scaled * keys).sum(1)
+        negative = (scaled @ normalize(queue).T).logsumexp(1)
+        # log(exp p + exp n) - p, exact to the last digit where the positive is far ahead, and without another matrix.
+        return -F.logsigmoid(positive - negative).mean()

@@ -1,0 +1,351 @@
+"""ICL-MSR: backdoor adjustment over learnt strata of semantics, on top of any method that contrasts two views."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, final, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unconfound.data import Batch, Schema, Source
+from unconfound.encoders import Encoder
+from unconfound.functional.distributed import gather
+from unconfound.functional.interventional import interventional_loss, strata_diversity
+from unconfound.functional.similarity import normalize
+from unconfound.methods.host import Compared, Host
+from unconfound.methods.meta_gradient import HostAt, Weights, aligned, length_of, moved
+from unconfound.methods.method import Method, Phase, Step
+from unconfound.methods.strata import Strata, StrataForm
+from unconfound.suggestions import nearest_name
+
+Meta = Literal["exact", "finite-difference", "alignment", "direct", "frozen"]
+# Of the step of finite differences, over the length of the direction: MetaMask's.
+_DIFFERENCE = 0.01
+# Mean cosine of pairs of strata from which on they count as one.
+_ALIKE = 0.98
+
+
+@dataclass(frozen=True, kw_only=True)
+class ICLMSROptions:
+    """Options of `icl-msr`."""
+
+    host: str = "simclr"
+    """method that is regularised, any that contrasts two views: simclr, byol, barlow-twins, ..."""
+    host_options: tuple[str, ...] = ()
+    """options of that method, each as NAME=VALUE, as in temperature=0.2"""
+    weight: float = 1.0
+    """of the interventional loss beside the host's; at least 0"""
+    temperature: float = 0.5
+    """of the interventional loss; above 0"""
+    negatives: Literal["cross-view", "both-views"] = "cross-view"
+    """of the interventional loss: the other view of the other samples (the poster's), or both views of them"""
+    strata: int = 8
+    """number of strata"""
+    strata_form: StrataForm = "table"
+    """free numbers, a network of the batch's mean embedding, or a network of each sample's embedding"""
+    strata_on: Literal["projection", "embedding"] = "projection"
+    """what strata weight: the projection (the poster's), or the encoder's embedding (ours)"""
+    meta: Meta = "exact"
+    """how strata learn. From the host's loss after its next step: exact, by finite-difference, or alignment (to first
+    order in the step). As controls: direct (strata that minimise the interventional loss) and frozen (random strata)"""
+    schedule: Literal["epoch", "interleaved"] = "epoch"
+    """strata learn in a pass of their own after the host's (the poster's two stages an epoch), or after each batch"""
+    meta_every: int = 1
+    """strata learn on every so many-th batch"""
+    meta_batch: Literal["same", "other"] = "same"
+    """the host's next step is judged on the batch that it was made from, or on another (each half of the batch)"""
+    outer: Literal["plain", "masked"] = "plain"
+    """what judges: the host's loss, or that plus the interventional loss (as the authors' MetaMask has it)"""
+    exchange_backgrounds: bool = False
+    """judge on images whose backgrounds were exchanged between images (ours; needs masks of the foregrounds)"""
+    virtual_rate: float | None = None
+    """length of the host's next step as strata see it; by default the learning rate at that time"""
+    diversity_weight: float = 0.1
+    """of the term that keeps strata apart (ours: the poster has none); at least 0"""
+    strata_learning_rate: float = 1e-3
+    """of the strata; above 0"""
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "diversity_weight"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("temperature", "strata_learning_rate", "virtual_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        for name in ("strata", "meta_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, allowed in (
+            ("strata_form", get_args(StrataForm)),
+            ("meta", get_args(Meta)),
+            ("negatives", ("cross-view", "both-views")),
+            ("strata_on", ("projection", "embedding")),
+            ("schedule", ("epoch", "interleaved")),
+            ("meta_batch", ("same", "other")),
+            ("outer", ("plain", "masked")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be {' or '.join(allowed)}, got {getattr(self, name)!r}")
+
+
+@final
+class ICLMSR(Method):
+    """A host's contrast, plus contrast with the positive adjusted over strata that learn to help the host.
+
+    Qiang et al., "Interventional Contrastive Learning with Meta Semantic Regularizer", ICML 2022. Two stages: the host
+    moves by its own loss plus `weight` times the interventional loss, strata standing still; then the strata move such
+    that the host's loss after its next step falls, the host standing still. No code was published and the full paper
+    was not at hand: the adjusted probability, its literal negatives, the strata's place and the two stages are the
+    poster's; forms of the strata, the meta-gradient, diversity and all numbers are choices, which options tell apart.
+    The encoder alone is kept.
+
+    Args:
+        encoder, schema: as for every method.
+        options: of the regulariser.
+        host: in place of the one that the options name; on the same encoder.
+
+    Raises:
+        ValueError: an unknown host, one that makes no two views of such data, or an option out of its range.
+    """
+
+    Options = ICLMSROptions
+
+    rate: Tensor
+    alike: Tensor
+
+    def __init__(
+        self, encoder: Encoder, schema: Schema, options: ICLMSROptions | None = None, *, host: Method | None = None
+    ) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or ICLMSROptions()
+        self.host: Any = host or _host(options, encoder, schema)
+        if not isinstance(self.host, Host):
+            raise ValueError(f"icl-msr needs a host that contrasts two views: {type(self.host).__name__} does not")
+        on_projection = options.strata_on == "projection"
+        self.strata = Strata(
+            options.strata_form,
+            count=options.strata,
+            width=self.host.options.projection_features if on_projection else encoder.features,
+            features=encoder.features,
+        )
+        self.register_buffer("rate", torch.tensor(options.virtual_rate or 0.0))
+        self.register_buffer("alike", torch.tensor(0.0))
+        self.moving = "train"
+
+    @property
+    def encoder(self) -> Encoder:  # type: ignore[override]
+        encoder: Encoder = self.host.encoder
+        return encoder
+
+    def phases(self) -> tuple[Phase, ...]:
+        options = self.options
+        if options.meta == "frozen":
+            return tuple(self.host.phases())
+        strata = Phase(
+            "strata",
+            tuple(self.strata.parameters()),
+            every=options.meta_every,
+            own_pass=options.schedule == "epoch",
+            learning_rate=options.strata_learning_rate,
+        )
+        return (*self.host.phases(), strata)
+
+    def before_epoch(self, epoch: int, source: Source) -> None:
+        self.host.before_epoch(epoch, source)
+
+    def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
+        self.moving = phase
+        if phase != "strata":
+            self.host.before_update(phase, done=done, learning_rate=learning_rate)
+            if self.options.virtual_rate is None:
+                self.rate.fill_(learning_rate)
+
+    def after_update(self) -> None:
+        if self.moving != "strata":
+            self.host.after_update()
+
+    def alarm(self) -> str | None:
+        if self.options.strata == 1 or float(self.alike) < _ALIKE:
+            return None
+        return (
+            f"strata have become one (mean cosine {float(self.alike):.3f}), so that the interventional loss is a plain "
+            "contrastive one: raise --diversity-weight, or lower --strata-learning-rate"
+        )
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        if phase == "strata":
+            return self._judge(batch)
+        host = self.host
+        compared = host.compare(host.two_views(batch))
+        strata = self._strata(compared).detach()
+        adjusted = self._interventional(_gathered(self._values(compared)), strata)
+        self._watch(strata)
+        scalars = {
+            "host_loss": compared.loss.detach(),
+            "interventional_loss": adjusted.detach(),
+            "strata_cosine": self.alike.clone(),
+            **compared.scalars,
+        }
+        loss = compared.loss + self.options.weight * adjusted
+        return Step(loss, scalars, embeddings=compared.embeddings.detach().float())
+
+    def _judge(self, batch: Batch) -> Step:
+        """Move strata: the loss has the meta-gradient as its gradient; its own value means nothing."""
+        options, host = self.options, self.host
+        views = host.two_views(batch)
+        judging = host.two_views(_exchanged(batch)) if options.exchange_backgrounds else views
+        if options.meta_batch == "other":
+            views, judging = _half(views, 0), _half(judging, 1)
+        at = HostAt(host)
+        weights = at.weights()
+        if options.meta == "direct":
+            with torch.no_grad():
+                here = at.compare(weights, views)
+            strata = self._strata(here)
+            objective = self._interventional(_gathered(self._values(here)), strata)
+            scalars = {}
+        else:
+            here, judged, direction = self._direction(at, weights, views, judging)
+            strata = self._strata(here)
+            change = self._change_of_loss(at, weights, views, direction, strata)
+            objective = -float(self.rate) * options.weight * change
+            if options.outer == "masked":
+                values = _gathered(self._values(judged).detach())
+                objective = objective + self._interventional(values, self._strata(judged))
+            scalars = {"judged_loss": judged.loss.detach()}
+        diversity = strata_diversity(strata if strata.dim() == 2 else strata[0])
+        scalars["strata_diversity"] = diversity.detach()
+        return Step(objective + options.diversity_weight * diversity, scalars)
+
+    def _direction(
+        self, at: HostAt, weights: Weights, views: Tensor, judging: Tensor
+    ) -> tuple[Compared, Compared, Weights]:
+        """Take the host's next step, and judge it.
+
+        Returns:
+            What the host makes of the views at its weights, what it makes of the judging ones after the step, and the
+            gradient of the judge's loss there (for "alignment", at the weights as they are).
+        """
+        options = self.options
+
+        def outer(compared: Compared) -> Tensor:
+            return self._total(compared, 1.0) if options.outer == "masked" else compared.loss
+
+        if options.meta == "alignment":
+            direction, judged = at.gradient(weights, judging, outer)
+            if judging is views:
+                return judged, judged, direction
+            with torch.no_grad():
+                return at.compare(weights, views), judged, direction
+        step, here = at.gradient(weights, views, lambda compared: self._total(compared, options.weight))
+        direction, judged = at.gradient(moved(weights, step, -float(self.rate)), judging, outer)
+        return here, judged, direction
+
+    def _change_of_loss(
+        self, at: HostAt, weights: Weights, views: Tensor, direction: Weights, strata: Tensor
+    ) -> Tensor:
+        """Give the derivative of the interventional loss along a direction of the weights, as a function of strata."""
+        loss = self._loss_with(strata)
+        if self.options.meta == "finite-difference":
+            length = _DIFFERENCE / max(length_of(direction), 1e-12)
+            with torch.no_grad():
+                behind, ahead = (
+                    _gathered(self._values(at.compare(moved(weights, direction, sign * length), views)))
+                    for sign in (-1, 1)
+                )
+            return (loss(ahead) - loss(behind)) / (2 * length)
+        return aligned(loss, *at.change(weights, views, direction, self._values))
+
+    def _total(self, compared: Compared, weight: float) -> Tensor:
+        strata = self._strata(compared).detach()
+        return compared.loss + weight * self._interventional(_gathered(self._values(compared)), strata)
+
+    def _loss_with(self, strata: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda values: self._interventional(values, strata)
+
+    def _interventional(self, values: Float[Tensor, "views width"], strata: Tensor) -> Tensor:
+        first, second = values.chunk(2)
+        return interventional_loss(
+            first, second, strata, temperature=self.options.temperature, negatives=self.options.negatives
+        )
+
+    def _values(self, compared: Compared) -> Tensor:
+        values = compared.projections if self.options.strata_on == "projection" else compared.embeddings
+        # Half precision would round away what strata weight.
+        return values.to(torch.promote_types(values.dtype, torch.float32))
+
+    def _strata(self, compared: Compared) -> Tensor:
+        strata: Tensor = self.strata(compared.embeddings)
+        return strata.to(torch.promote_types(strata.dtype, torch.float32))
+
+    @torch.no_grad()
+    def _watch(self, strata: Tensor) -> None:
+        """Take note of the mean cosine between pairs of strata (of the first sample, where each has its own)."""
+        rows = normalize(strata if strata.dim() == 2 else strata[0])
+        count = len(rows)
+        if count > 1:
+            self.alike.copy_(((rows @ rows.T).sum() - count) / (count * (count - 1)))
+
+
+def _host(options: ICLMSROptions, encoder: Encoder, schema: Schema) -> Method:
+    # The list of methods holds this one.
+    from unconfound.methods import METHODS
+
+    hosts = [name for name, kind in METHODS.items() if hasattr(kind, "compare")]
+    if options.host not in hosts:
+        raise ValueError(f"unknown host {options.host!r}: {nearest_name(options.host, hosts)}")
+    kind = METHODS[options.host]
+    return kind(encoder, schema, kind.Options(**_parsed(options, [field.name for field in fields(kind.Options)])))
+
+
+def _parsed(options: ICLMSROptions, known: list[str]) -> dict[str, Any]:
+    """Turn "name=value" words into arguments of the host's options."""
+    given: dict[str, Any] = {}
+    for word in options.host_options:
+        name, equals, value = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals:
+            raise ValueError(f"--host-options takes NAME=VALUE, got {word!r}")
+        if name not in known:
+            raise ValueError(f"unknown option {name!r} of {options.host}: {nearest_name(name, known)}")
+        try:
+            given[name] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            given[name] = value.strip()
+    return given
+
+
+def _gathered(values: Float[Tensor, "views width"]) -> Float[Tensor, "all_views width"]:
+    """The views of all processes' samples, the first views before the second ones."""
+    return torch.cat([gather(views) for views in values.chunk(2)])
+
+
+def _half(views: Tensor, which: int) -> Tensor:
+    """Both views of one half of the samples."""
+    first, second = views.chunk(2)
+    if len(first) < 4:
+        raise ValueError(f"meta_batch other halves the batch, and {len(first)} samples are too few: use at least 4")
+    middle = len(first) // 2
+    part = slice(None, middle) if which == 0 else slice(middle, 2 * middle)
+    return torch.cat([first[part], second[part]])
+
+
+def _exchanged(batch: Batch) -> Batch:
+    """Each foreground on the background of the image before it, whose own foreground is painted in its mean colour."""
+    images, masks = batch.inputs, batch.masks
+    if masks is None or not isinstance(images, Tensor) or images.dim() != 4:
+        raise ValueError("exchange_backgrounds needs images with masks of their foregrounds: leave it out")
+    if len(images) < 2:
+        raise ValueError("exchange_backgrounds needs at least two images in a batch")
+    images = images / 255.0 if images.dtype == torch.uint8 else images
+    inside = masks.to(images.dtype)
+    outside = 1 - inside
+    colour = (images * outside).sum((2, 3), keepdim=True) / outside.sum((2, 3), keepdim=True).clamp_min(1)
+    backgrounds = images * outside + colour * inside
+    exchanged = images * inside + backgrounds.roll(1, 0) * outside
+    return Batch(exchanged, batch.index, batch.labels, batch.groups, batch.masks)

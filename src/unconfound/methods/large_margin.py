@@ -1,0 +1,73 @@
+"""Large-margin contrast: NT-Xent in which a positive has to lead by a margin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+from torch import Tensor
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.distributed import gather
+from unconfound.functional.margin import large_margin_nt_xent
+from unconfound.methods.contrast import ContrastOptions
+from unconfound.methods.heads import projection_head
+from unconfound.methods.host import Compared
+from unconfound.methods.method import Method, Step
+from unconfound.views import ImageViewOptions, image_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeMarginOptions(ImageViewOptions, ContrastOptions):
+    """Options of `large-margin`."""
+
+    projection_layers: int = 2
+    """layers of the projection head"""
+    margin: float = 0.1
+    """taken off the cosine similarity of two views of an image; 0 (simclr) or above"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.margin >= 0:
+            raise ValueError(f"margin must be at least 0, got {self.margin}")
+
+
+@final
+class LargeMargin(Method):
+    """Two views of an image are closer than those of different images, by a margin. Needs no labels.
+
+    Meant for the row "LMCL" in the table of ICL-MSR, of which the paper is not certain, nor are its settings. The one
+    of that name is Chen et al., "Large-Margin Contrastive Learning with Distance Polarization Regularizer" (ICML 2021),
+    which adds a regularizer of pairwise distances to a contrastive loss; this is not here. What is here is the other
+    published form that goes by these words, CosFace's "large margin cosine loss" (Wang et al., CVPR 2018) carried over
+    to NT-Xent: the margin is taken off the cosine of the positive (see `large_margin_nt_xent`).
+
+    All else is `simclr`, and margin=0 is just that. A batch of one image has no negatives, and is refused.
+    """
+
+    Options = LargeMarginOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: LargeMarginOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or LargeMarginOptions()
+        self.views = image_views(options, schema, method="large-margin")
+        self.encoder = encoder
+        self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        return self.compare(self.two_views(batch)).step()
+
+    def two_views(self, batch: Batch) -> Tensor:
+        return self.views(cast(Tensor, batch.inputs))
+
+    def compare(self, views: Tensor) -> Compared:
+        embeddings = self.encoder(views)
+        projections = self.head(embeddings)
+        first, second = (gather(rows) for rows in projections.chunk(2))
+        if len(first) < 2:
+            raise ValueError(
+                "large-margin tells the samples of a batch apart, and this batch holds one: use at least two"
+            )
+        loss = large_margin_nt_xent(first, second, margin=self.options.margin, temperature=self.options.temperature)
+        return Compared(loss, projections, embeddings)

@@ -1,0 +1,143 @@
+"""MoCo: a view finds the other view of its image among keys of earlier batches, or of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.contrastive import info_nce
+from unconfound.functional.distributed import gather, sum_over_processes, world
+from unconfound.functional.queue import queue_info_nce
+from unconfound.functional.similarity import normalize
+from unconfound.methods.contrast import ContrastOptions
+from unconfound.methods.heads import plain_head, projection_head
+from unconfound.methods.host import Compared
+from unconfound.methods.method import Method, Step
+from unconfound.methods.queue import KeyQueue
+from unconfound.methods.target import TargetNetwork, cosine_momentum
+from unconfound.views import ImageViewOptions, image_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoCoOptions(ImageViewOptions, ContrastOptions):
+    """Options of `moco`."""
+
+    temperature: float = 0.2
+    """of the softmax over similarities; above 0"""
+    projection_layers: int = 2
+    """layers of the projection head"""
+    symmetric: bool = False
+    """MoCo v3's form: both directions, a predictor, and the batch in place of the queue"""
+    queue: int = 4096
+    """earlier keys that are the negatives; without a use where symmetric"""
+    momentum: float | None = None
+    """of the target network, 0 to 1; by default 0.999, where symmetric 0.99, which rises to 1 along half a cosine"""
+    predictor_features: int = 1024
+    """width of the predictor's hidden layer; without a use where not symmetric"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("queue", "predictor_features"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.momentum is not None and not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+
+
+@final
+class MoCo(Method):
+    """A view finds the other view of its image among the keys of a slow copy of the network. Needs no labels.
+
+    By default MoCo v2 (He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020; Chen
+    et al., "Improved Baselines with Momentum Contrastive Learning", 2020): the first views are queries, the second ones
+    their positive keys, and a queue of earlier keys the negatives. Temperature, constant momentum and the head without
+    BatchNorm are v2's; the queue is that of small data sets (65,536 for ImageNet).
+
+    `symmetric` is MoCo v3 (Chen et al., "An Empirical Study of Training Self-Supervised Vision Transformers", ICCV
+    2021, algorithm 1): the keys of the batch are the negatives, both directions are summed, a predictor stands before
+    the queries, and the loss is scaled by twice the temperature. Head and predictor have BatchNorm on every layer, the
+    last without weight and bias, as in the authors' code.
+
+    The authors shuffle samples among GPUs before BatchNorm, lest a query finds its key by the statistics of the few
+    samples of its GPU. Here BatchNorm is of the batch of all processes, as on one GPU, where shuffling changes nothing.
+    A query and its key then do share the statistics of the batch, as keys of the queue do not; the larger the batch,
+    the less these tell.
+
+    With the queue the second views, too, go through what learns, for methods that build on this one and want
+    projections of both: on their own, so that no gradient of this loss passes there and the queries' BatchNorm does not
+    see them, but they take a share in its running statistics.
+
+    Where all embeddings are equal, the loss is log(1 + queue), or 4 temperature log(batch) where symmetric: not at its
+    best. Of a batch of one image BatchNorm has no variance, and where symmetric there are no negatives: it is refused.
+    """
+
+    Options = MoCoOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: MoCoOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or MoCoOptions()
+        self.views = image_views(options, schema, method="moco")
+        self.encoder = encoder
+        width, layers = options.projection_features, options.projection_layers
+        self.head: nn.Module
+        if options.symmetric:
+            self.head = projection_head(encoder.features, width, layers=layers, scale_last=False)
+            self.predictor = projection_head(width, width, hidden_features=options.predictor_features, scale_last=False)
+        else:
+            self.head = plain_head(encoder.features, width, layers=layers)
+            self.queue = KeyQueue(options.queue, width)
+        self.target = TargetNetwork((encoder, self.head))
+        self.done = 0.0
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        return self.compare(self.two_views(batch)).step()
+
+    def two_views(self, batch: Batch) -> Tensor:
+        return self.views(cast(Tensor, batch.inputs))
+
+    def compare(self, views: Tensor) -> Compared:
+        if len(views) * world()[1] < 4:
+            raise ValueError("moco normalises over the batch, and this batch holds one image: use at least two")
+        return self._with_batch(views) if self.options.symmetric else self._with_queue(views)
+
+    def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
+        self.done = done
+
+    def after_update(self) -> None:
+        momentum = self.options.momentum
+        if self.options.symmetric:
+            momentum = cosine_momentum(0.99 if momentum is None else momentum, self.done)
+        self.target.follow((self.encoder, self.head), 0.999 if momentum is None else momentum)
+
+    def _with_queue(self, views: Tensor) -> Compared:
+        first, second = views.chunk(2)
+        embeddings_of_keys = self.encoder(second)
+        embeddings = self.encoder(first)
+        queries = self.head(embeddings)
+        with torch.no_grad():
+            keys = normalize(self.target(second).detach())
+        loss = queue_info_nce(queries, keys, self.queue.rows(), temperature=self.options.temperature)
+        self.queue.push(keys)
+        return Compared(
+            sum_over_processes(loss) / world()[1],
+            torch.cat([queries, self.head(embeddings_of_keys)]),
+            torch.cat([embeddings, embeddings_of_keys]),
+        )
+
+    def _with_batch(self, views: Tensor) -> Compared:
+        temperature = self.options.temperature
+        embeddings = self.encoder(views)
+        projections = self.head(embeddings)
+        with torch.no_grad():
+            keys = self.target(views).detach()
+        (first, second), (key_of_first, key_of_second) = (
+            [gather(each) for each in rows.chunk(2)] for rows in (self.predictor(projections), keys)
+        )
+        loss = info_nce(first, key_of_second, temperature=temperature)
+        loss = loss + info_nce(second, key_of_first, temperature=temperature)
+        return Compared(2 * temperature * loss, projections, embeddings)

@@ -1,0 +1,121 @@
+"""ReSSL: a strongly augmented view relates to other samples as the weakly augmented one does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+from torch import Tensor
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.distributed import sum_over_processes, world
+from unconfound.functional.relation import relational_loss
+from unconfound.functional.similarity import normalize
+from unconfound.methods.contrast import ContrastOptions
+from unconfound.methods.heads import projection_head
+from unconfound.methods.host import Compared
+from unconfound.methods.method import Method, Step
+from unconfound.methods.queue import KeyQueue
+from unconfound.methods.target import TargetNetwork
+from unconfound.views import ImageViewOptions, ImageViews, image_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReSSLOptions(ImageViewOptions, ContrastOptions):
+    """Options of `ressl`."""
+
+    temperature: float = 0.1
+    """of the softmax over the strong view's similarities; above 0"""
+    target_temperature: float = 0.04
+    """of the softmax over the weak view's similarities; above 0, and best below the temperature"""
+    projection_layers: int = 2
+    """layers of the projection head"""
+    queue: int = 4096
+    """earlier samples that both views are related to"""
+    momentum: float = 0.99
+    """of the target network, which follows the other; 0 to 1"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.target_temperature > 0:
+            raise ValueError(f"target_temperature must be above 0, got {self.target_temperature}")
+        if self.queue < 1:
+            raise ValueError(f"queue must be at least 1, got {self.queue}")
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+
+
+@final
+class ReSSL(Method):
+    """A strong view relates to earlier samples as the target network's weak view does. Needs no labels.
+
+    Zheng et al., "ReSSL: Relational Self-Supervised Learning with Weak Augmentation", NeurIPS 2021. The first views are
+    the strong ones; the second, weak ones are cropped and flipped alone. The momentum is constant and the queue holds
+    what the target made of earlier weak views, as in the paper. Its values for CIFAR-10 are the defaults. The head is
+    SimCLR's, with BatchNorm on every layer.
+
+    What learns sees the weak views, too, for methods that build on this one and want projections of both. They go
+    through on their own: no gradient of this loss passes there, and the strong views' BatchNorm does not see them, but
+    they take a share in its running statistics.
+
+    A sample is compared with earlier ones, not with its batch, so one image has a loss; but BatchNorm has no variance
+    of one, and such a batch is refused. What keeps embeddings from all being equal is that targets are sharper than
+    what learns to match them; where they are, the loss is the logarithm of the queue's length and nothing is learnt.
+    """
+
+    Options = ReSSLOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: ReSSLOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or ReSSLOptions()
+        self.strong_views = image_views(options, schema, method="ressl")
+        self.weak_views = ImageViews(
+            min(schema.shape[1:]),
+            crop_scale=options.crop_scale,
+            crop_ratio=options.crop_ratio,
+            flip_probability=options.flip_probability,
+            jitter_probability=0.0,
+            grayscale_probability=0.0,
+        )
+        self.encoder = encoder
+        self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
+        self.target = TargetNetwork((encoder, self.head))
+        self.queue = KeyQueue(options.queue, options.projection_features)
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        return self.compare(self.two_views(batch)).step()
+
+    def two_views(self, batch: Batch) -> Tensor:
+        images = cast(Tensor, batch.inputs)
+        # Both make two views of each image, of which one is used.
+        return torch.cat([self.strong_views(images)[: len(images)], self.weak_views(images)[: len(images)]])
+
+    def compare(self, views: Tensor) -> Compared:
+        processes = world()[1]
+        if len(views) * processes < 4:
+            raise ValueError("ressl normalises over the batch, and this batch holds one sample: use at least two")
+        strong, weak = views.chunk(2)
+        weak_embeddings = self.encoder(weak)
+        weak_projections = self.head(weak_embeddings)
+        embeddings = self.encoder(strong)
+        projections = self.head(embeddings)
+        with torch.no_grad():
+            keys = normalize(self.target(weak).detach())
+        loss = relational_loss(
+            projections,
+            keys,
+            self.queue.rows(),
+            temperature=self.options.temperature,
+            key_temperature=self.options.target_temperature,
+        )
+        self.queue.push(keys)
+        return Compared(
+            sum_over_processes(loss) / processes,
+            torch.cat([projections, weak_projections]),
+            torch.cat([embeddings, weak_embeddings]),
+        )
+
+    def after_update(self) -> None:
+        self.target.follow((self.encoder, self.head), self.options.momentum)

@@ -1,0 +1,109 @@
+"""SSL-HSIC: embeddings depend on which image a view is of, and vary little otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+from torch import Tensor
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.dependence import Kernel, ssl_hsic
+from unconfound.functional.distributed import gather
+from unconfound.methods.heads import projection_head, two_layer_head
+from unconfound.methods.host import Compared
+from unconfound.methods.method import Method, Step
+from unconfound.methods.target import TargetNetwork, cosine_momentum
+from unconfound.views import ImageViewOptions, image_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class SSLHSICOptions(ImageViewOptions):
+    """Options of `ssl-hsic`."""
+
+    kernel: Kernel = "multiquadric"
+    """that compares projections: the inverse multiquadric one, or the Gaussian"""
+    kernel_scale: float = 1.0
+    """distance at which it falls off, of projections of unit length; above 0"""
+    variance_weight: float = 3.0
+    """of the root of HSIC(Z, Z); 0 or above"""
+    unbiased: bool = False
+    """estimate both terms without bias, in place of the paper's estimates"""
+    projection_features: int = 128
+    """width of the projections that the loss compares"""
+    projection_layers: int = 2
+    """layers of the projection head"""
+    momentum: float = 0.99
+    """of the target network, which follows the other; 0 to 1, rising from here to 1 along half a cosine"""
+
+    def __post_init__(self) -> None:
+        for name in ("projection_features", "projection_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.kernel not in ("multiquadric", "gaussian"):
+            raise ValueError(f"kernel must be multiquadric or gaussian, got {self.kernel!r}")
+        if not self.kernel_scale > 0:
+            raise ValueError(f"kernel_scale must be above 0, got {self.kernel_scale}")
+        if not self.variance_weight >= 0:
+            raise ValueError(f"variance_weight must be 0 or above, got {self.variance_weight}")
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+
+
+@final
+class SSLHSIC(Method):
+    """Maximise what views tell of their image, less the root of their own variance. Needs no labels.
+
+    Li et al., "Self-Supervised Learning with Kernel Dependence Maximization", NeurIPS 2021, with its target network:
+    as in the authors' code, each image has four views, the predictions of both by what learns and the projections of
+    both by the target, which get no gradient. The kernel is computed exactly, where the paper approximates it by random
+    features, and keeps its scale, where the paper learns it (see `ssl_hsic`). Head and views are SimCLR's, predictor
+    and schedule of the momentum BYOL's.
+
+    Where all embeddings are equal, the loss is 0; it falls below. A batch of one image has nothing that its views could
+    depend on, and is refused.
+    """
+
+    Options = SSLHSICOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: SSLHSICOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or SSLHSICOptions()
+        self.views = image_views(options, schema, method="ssl-hsic")
+        self.encoder = encoder
+        width = options.projection_features
+        self.head = projection_head(encoder.features, width, layers=options.projection_layers)
+        self.predictor = two_layer_head(width, width, hidden_features=encoder.features)
+        self.target = TargetNetwork((encoder, self.head))
+        self.done = 0.0
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        return self.compare(self.two_views(batch)).step()
+
+    def two_views(self, batch: Batch) -> Tensor:
+        return self.views(cast(Tensor, batch.inputs))
+
+    def compare(self, views: Tensor) -> Compared:
+        embeddings = self.encoder(views)
+        projections = self.head(embeddings)
+        with torch.no_grad():
+            targets = self.target(views).detach()
+        hidden = [gather(each) for rows in (self.predictor(projections), targets) for each in rows.chunk(2)]
+        if len(hidden[0]) < 2:
+            raise ValueError("ssl-hsic tells the images of a batch apart, and this batch holds one: use at least two")
+        loss = ssl_hsic(
+            torch.stack(hidden),
+            kernel=self.options.kernel,
+            scale=self.options.kernel_scale,
+            weight=self.options.variance_weight,
+            unbiased=self.options.unbiased,
+        )
+        return Compared(loss, projections, embeddings)
+
+    def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
+        self.done = done
+
+    def after_update(self) -> None:
+        self.target.follow((self.encoder, self.head), cosine_momentum(self.options.momentum, self.done))

@@ -1,0 +1,62 @@
+"""The meta semantic regulariser: what gives the strata of semantics over which ICL-MSR adjusts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unconfound.functional.distributed import gather
+
+StrataForm = Literal["table", "batch-mlp", "sample-mlp"]
+# Width of the networks' hidden layers: that of the authors' MetAug.
+HIDDEN = 2048
+
+
+class Strata(nn.Module):
+    """Strata in (0, 1), by one of three forms.
+
+    "table": free numbers through a sigmoid, the same for all samples, which start from a normal distribution: equal
+    ones would get equal gradients for ever. "batch-mlp": a network of the batch's mean embedding. "sample-mlp": a
+    network of each sample's own embedding, which can make every positive look like its anchor; for ablation.
+    Embeddings get no gradient from here. The poster fixes none of this but that strata belong to no single sample.
+
+    Args:
+        form: "table", "batch-mlp" or "sample-mlp".
+        count: of the strata.
+        width: of what they weight.
+        features: of the embeddings.
+    """
+
+    def __init__(self, form: StrataForm, *, count: int, width: int, features: int) -> None:
+        super().__init__()
+        self.form, self.count, self.width = form, count, width
+        if form == "table":
+            self.logits = nn.Parameter(torch.randn(count, width))
+        else:
+            self.network = nn.Sequential(
+                nn.Linear(features, HIDDEN),
+                nn.ReLU(),
+                nn.Linear(HIDDEN, HIDDEN),
+                nn.ReLU(),
+                nn.Linear(HIDDEN, count * width),
+            )
+
+    def forward(self, embeddings: Float[Tensor, "views features"]) -> Float[Tensor, "*samples strata width"]:
+        """Return strata for a batch that may be spread over processes.
+
+        Args:
+            embeddings: [2 batch, features] of this process's samples.
+
+        Returns:
+            [strata, width], or for "sample-mlp" [batch of all processes, strata, width].
+        """
+        if self.form == "table":
+            return torch.sigmoid(self.logits)
+        first, second = embeddings.detach().chunk(2)
+        samples = gather((first + second) / 2)
+        if self.form == "batch-mlp":
+            samples = samples.mean(0)
+        return torch.sigmoid(self.network(samples).unflatten(-1, (self.count, self.width)))

@@ -1,0 +1,97 @@
+"""SwAV: the assignment of one view to prototypes is predicted from the other view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.assignment import swapped_prediction
+from unconfound.functional.distributed import gather
+from unconfound.functional.similarity import normalize
+from unconfound.methods.contrast import ContrastOptions
+from unconfound.methods.heads import projection_head
+from unconfound.methods.host import Compared
+from unconfound.methods.method import Method, Step
+from unconfound.views import ImageViewOptions, image_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwAVOptions(ImageViewOptions, ContrastOptions):
+    """Options of `swav`."""
+
+    temperature: float = 0.1
+    """of the softmax over similarities to prototypes; above 0"""
+    projection_layers: int = 2
+    """layers of the projection head"""
+    prototypes: int = 300
+    """that samples are assigned to; best no more than samples in a batch"""
+    smoothing: float = 0.05
+    """how soft the assignments are; above 0"""
+    iterations: int = 3
+    """of Sinkhorn and Knopp's scaling, which gives all prototypes an equal share"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prototypes < 2:
+            raise ValueError(f"prototypes must be at least 2, got {self.prototypes}")
+        if not self.smoothing > 0:
+            raise ValueError(f"smoothing must be above 0, got {self.smoothing}")
+        if self.iterations < 1:
+            raise ValueError(f"iterations must be at least 1, got {self.iterations}")
+
+
+@final
+class SwAV(Method):
+    """Predict which prototypes one view of an image is assigned to from its other view. Needs no labels.
+
+    Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", NeurIPS 2020, with two
+    views of full size: without its further small crops (multi-crop), and without the queue of earlier embeddings that
+    it adds where a batch is smaller than the prototypes are many, for which there are fewer prototypes (3,000 in the
+    paper). The assignment is made over the batch of all processes. Prototypes are normalised where they are used, in
+    place of after every update, and learn from the first epoch on, where the paper holds them still in the first one.
+    The head is SimCLR's.
+
+    Equal shares keep embeddings apart: where all are equal, every assignment is uniform, and the loss at least the
+    logarithm of the number of prototypes. So is that of a batch of one image, which is refused.
+    """
+
+    Options = SwAVOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: SwAVOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or SwAVOptions()
+        self.views = image_views(options, schema, method="swav")
+        self.encoder = encoder
+        self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
+        directions = torch.randn(options.prototypes, options.projection_features)
+        self.prototypes = nn.Parameter(F.normalize(directions, dim=1))
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        return self.compare(self.two_views(batch)).step()
+
+    def two_views(self, batch: Batch) -> Tensor:
+        return self.views(cast(Tensor, batch.inputs))
+
+    def compare(self, views: Tensor) -> Compared:
+        embeddings = self.encoder(views)
+        projections = self.head(embeddings)
+        first, second = (gather(each) for each in projections.chunk(2))
+        if len(first) < 2:
+            raise ValueError("swav spreads the samples of a batch over prototypes, and it holds one: use at least two")
+        # Half precision would round similarities by more than the smoothing tells apart.
+        with torch.autocast(views.device.type, enabled=False):
+            prototypes = normalize(self.prototypes)
+            scores = [normalize(each) @ prototypes.T for each in (first, second)]
+        loss = swapped_prediction(
+            *scores,
+            temperature=self.options.temperature,
+            smoothing=self.options.smoothing,
+            iterations=self.options.iterations,
+        )
+        return Compared(loss, projections, embeddings)

@@ -1,0 +1,79 @@
+"""VICReg: views agree, each feature varies over a batch, and no two features vary together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+from torch import Tensor
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.distributed import gather
+from unconfound.functional.redundancy import vicreg
+from unconfound.methods.expander import ExpanderOptions, expander
+from unconfound.methods.host import Compared
+from unconfound.methods.method import Method, Step
+from unconfound.views import ImageViewOptions, image_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class VICRegOptions(ImageViewOptions, ExpanderOptions):
+    """Options of `vicreg`."""
+
+    invariance: float = 25.0
+    """weight of the squared difference of the two views; 0 or above"""
+    variance: float = 25.0
+    """weight of what features lack of a deviation of 1; 0 or above"""
+    covariance: float = 1.0
+    """weight of the squared covariances between features; 0 or above"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("invariance", "variance", "covariance"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+@final
+class VICReg(Method):
+    """Two views of an image have equal projections, whose features each vary over the batch and not together.
+
+    Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning", ICLR 2022.
+    Needs no labels, no negatives and no target network. The three terms are logged without their weights. The paper's
+    head is 8192 wide in its three layers; our default is meant for small images. Its views are also solarised.
+
+    A batch of one image has no variance, and is refused. Embeddings that are all equal are no way out: the variance
+    term is then at its highest, 0.99, though its gradient is 0 there.
+    """
+
+    Options = VICRegOptions
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: VICRegOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or VICRegOptions()
+        self.views = image_views(options, schema, method="vicreg")
+        self.encoder = encoder
+        self.head = expander(encoder.features, options)
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        return self.compare(self.two_views(batch)).step()
+
+    def two_views(self, batch: Batch) -> Tensor:
+        return self.views(cast(Tensor, batch.inputs))
+
+    def compare(self, views: Tensor) -> Compared:
+        options = self.options
+        embeddings = self.encoder(views)
+        projections = self.head(embeddings)
+        first, second = (gather(rows) for rows in projections.chunk(2))
+        loss, *terms = vicreg(
+            first,
+            second,
+            invariance=options.invariance,
+            variance=options.variance,
+            covariance=options.covariance,
+        )
+        names = ("invariance", "variance", "covariance")
+        scalars = {name: term.detach() for name, term in zip(names, terms, strict=True)}
+        return Compared(loss, projections, embeddings, scalars)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+from two_processes import run
+
+from methods.host_checks import (
+    MILD,
+    check_as_one,
+    check_calls_on_copies,
+    check_half_precision,
+    check_resumed,
+    learnt,
+    train,
+    two_steps,
+)
+from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
+from unconfound.methods import BYOL
+from unconfound.methods.byol import BYOLOptions
+
+
+def _method(*, seed=0, **options):
+    encoder = convnet(seed=seed)
+    torch.manual_seed(seed)
+    return BYOL(encoder, IMAGES, BYOLOptions(**{"projection_features": 5, "hidden_features": 12} | options))
+
+
+def _squared_distances(predictions, targets):
+    """Equation 2 of the paper, row by row."""
+    total = 0.0
+    for prediction, target in zip(predictions.detach(), targets.detach(), strict=True):
+        total += float((prediction / prediction.norm() - target / target.norm()).square().sum())
+    return total / len(predictions)
+
+
+def test_each_view_s_prediction_is_compared_with_the_target_s_projection_of_the_other():
+    method = _method()
+    train(method, steps=3)  # away from the target
+    other, views = copy.deepcopy(method), method.two_views(image_batch(6))
+    compared = method.compare(views)
+    projections = other.head(other.encoder(views))
+    first, second = other.predictor(projections).chunk(2)
+    first_target, second_target = other.target(views).chunk(2)
+    expected = _squared_distances(first, second_target) + _squared_distances(second, first_target)
+    assert compared.loss.item() == pytest.approx(expected, rel=1e-4)
+    assert 0 < expected < 8
+    torch.testing.assert_close(compared.projections, projections)
+
+
+def test_head_and_predictor_are_of_one_form_and_the_target_has_no_predictor():
+    method = _method()
+    for module, features in ((method.head, method.encoder.features), (method.predictor, 5)):
+        assert [type(each) for each in module] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
+        assert (module[0].in_features, module[0].out_features, module[3].out_features) == (features, 12, 5)
+    followed = [*method.encoder.parameters(), *method.head.parameters()]
+    assert all(torch.equal(*pair) for pair in zip(followed, method.target.parameters(), strict=True))
+
+
+def test_all_but_the_target_is_learnt_in_one_phase():
+    method = _method()
+    (phase,) = method.phases()
+    modules = (method.encoder, method.head, method.predictor)
+    assert set(phase.parameters) == {each for module in modules for each in module.parameters()}
+    method(image_batch(), phase.name).loss.backward()
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in phase.parameters)
+
+
+@pytest.mark.parametrize(("done", "momentum"), [(None, 0.9), (0.0, 0.9), (0.5, 0.95), (0.999999, 1.0)])
+def test_the_target_s_momentum_rises_to_1(done, momentum):
+    method = _method(momentum=0.9)
+    followed = [*method.encoder.parameters(), *method.head.parameters()]
+    with torch.no_grad():
+        for weight in followed:
+            weight.add_(1)
+    if done is not None:
+        method.before_update("train", done=done, learning_rate=0.1)
+    method.after_update()
+    for weight, target in zip(followed, method.target.parameters(), strict=True):
+        torch.testing.assert_close(weight - target, torch.full_like(weight, momentum))
+
+
+def test_equal_embeddings_are_at_the_best_loss_so_that_it_is_no_alarm():
+    method = _method()
+    for linear in (method.head[3], method.target.network[1][3], method.predictor[3]):
+        nn.init.zeros_(linear.weight)
+        nn.init.ones_(linear.bias)
+    assert method(image_batch(8)).loss.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_it_learns_to_predict_and_embeddings_stay_apart():
+    method = _method(**MILD)
+    losses = train(method, steps=40)
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+    directions = nn.functional.normalize(method(image_batch(16)).embeddings, dim=1)
+    assert directions.std(0).mean() * directions.shape[1] ** 0.5 > 0.05
+
+
+def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
+    method = _method()
+    with pytest.raises(
+        ValueError, match="byol normalises over the batch, and this batch holds one image: use at least"
+    ):
+        method(image_batch(1))
+    method(image_batch(2)).loss.backward()
+    assert all(each.grad.isfinite().all() for each in learnt(method))
+
+
+def test_it_is_saved_and_resumed():
+    check_resumed(_method(), _method(seed=9))
+
+
+def test_half_precision_gives_a_float32_loss():
+    check_half_precision(_method())
+
+
+def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice():
+    check_calls_on_copies(_method())
+
+
+def _share():
+    return two_steps(_method())
+
+
+def test_two_processes_are_as_one(tmp_path):
+    check_as_one(_share(), *run(_share, tmp_path))
+
+
+def test_labels_play_no_part():
+    method, losses = _method(), []
+    for labelled in (True, False):
+        torch.manual_seed(1)
+        losses.append(copy.deepcopy(method)(image_batch(labelled=labelled)).loss.item())
+    assert losses[0] == losses[1]
+
+
+def test_tables_are_refused():
+    with pytest.raises(ValueError, match="byol makes its views by image augmentation, the data are tables: train"):
+        BYOL(mlp(), ROWS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
+        ({"momentum": math.nan}, "momentum must be between 0 and 1, got nan"),
+        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
+        ({"hidden_features": 0}, "hidden_features must be at least 1, got 0"),
+        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        _method(**wrong)

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+from two_processes import run
+
+from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
+from unconfound.data import Batch
+from unconfound.functional.distributed import world
+from unconfound.functional.relation import relational_loss
+from unconfound.functional.similarity import normalize
+from unconfound.methods import ReSSL
+from unconfound.methods.ressl import ReSSLOptions
+from unconfound.training.batch_norm import synchronize_batch_norm
+
+
+def _method(**options):
+    torch.manual_seed(0)
+    return ReSSL(convnet(), IMAGES, ReSSLOptions(projection_features=5, **options))
+
+
+def test_the_strong_view_is_compared_with_the_target_s_weak_one_over_the_queue():
+    method = _method(queue=9, temperature=0.2, target_temperature=0.07)
+    other, views = copy.deepcopy(method), method.two_views(image_batch(6))
+    compared = method.compare(views)
+    queue = other.queue.rows()
+    strong, weak = views.chunk(2)
+    keys = normalize(other.target(weak))
+    expected = relational_loss(other.head(other.encoder(strong)), keys, queue, temperature=0.2, key_temperature=0.07)
+    torch.testing.assert_close(compared.loss, expected)
+    torch.testing.assert_close(method.queue.rows(), torch.cat([keys, queue[6:]]))
+    torch.testing.assert_close(compared.projections[:6], other.head(other.encoder(strong)))
+    torch.testing.assert_close(compared.embeddings[6:], other.encoder(weak))
+
+
+def test_the_queue_holds_the_target_s_latest_keys_and_wraps_around():
+    method = _method(queue=9)
+    keys = []
+    for seed in range(3):
+        views = method.two_views(image_batch(4, seed=seed))
+        keys.append(normalize(copy.deepcopy(method.target)(views[4:])))
+        method.compare(views)
+    expected = torch.cat(keys)[-9:]
+    # Twelve keys in a queue of nine: the last three stand first.
+    torch.testing.assert_close(method.queue.rows(), expected.roll(3, 0))
+
+
+def test_weak_views_are_cropped_and_flipped_alone():
+    whole = {"crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0), "flip_probability": 0.0, "jitter_probability": 1.0}
+    method, batch = _method(**whole, blur_probability=1.0), image_batch()
+    strong, weak = method.two_views(batch).chunk(2)
+    torch.testing.assert_close(weak, batch.inputs / 255, atol=1e-5, rtol=0)
+    assert ((strong - weak).abs().amax((1, 2, 3)) > 0.05).all()
+    method = _method(**whole | {"flip_probability": 1.0})
+    torch.testing.assert_close(method.two_views(batch)[6:], batch.inputs.flip(3) / 255, atol=1e-5, rtol=0)
+    assert not torch.allclose(_method().two_views(batch)[6:], weak)
+
+
+def test_no_gradient_of_the_loss_passes_through_the_weak_views():
+    method = _method()
+    views = method.two_views(image_batch()).requires_grad_()
+    (gradient,) = torch.autograd.grad(method.compare(views).loss, views)
+    assert gradient[:6].any()
+    assert not gradient[6:].any()
+
+
+def test_equal_embeddings_give_the_logarithm_of_the_queue_and_no_gradient():
+    method = _method(queue=8)
+    # A head whose last BatchNorm gives every sample its bias alone.
+    for norm in (method.head[-1], method.target.network[-1][-1]):
+        nn.init.zeros_(norm.weight)
+        nn.init.ones_(norm.bias)
+    images = image_batch(8)
+    method(images)
+    loss = method(images).loss
+    assert loss.item() == pytest.approx(math.log(8))
+    loss.backward()
+    assert method.head[-1].bias.grad.abs().max() < 1e-6
+
+
+def test_the_target_follows_with_constant_momentum():
+    method = _method(momentum=0.9)
+    learnt = [*method.encoder.parameters(), *method.head.parameters()]
+    assert all(torch.equal(*pair) for pair in zip(learnt, method.target.parameters(), strict=True))
+    with torch.no_grad():
+        for weight in learnt:
+            weight.add_(1)
+    assert not any(weight.requires_grad for weight in method.target.parameters())
+    method.before_update("train", done=0.5, learning_rate=0.1)
+    method.after_update()
+    for weight, target in zip(learnt, method.target.parameters(), strict=True):
+        torch.testing.assert_close(weight - target, torch.full_like(weight, 0.9))
+
+
+def test_all_that_learns_is_learnt_in_one_phase():
+    method = _method()
+    (phase,) = method.phases()
+    assert set(phase.parameters) == set(method.encoder.parameters()) | set(method.head.parameters())
+    method(image_batch(), phase.name).loss.backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in phase.parameters)
+
+
+def test_it_is_learnt_from_a_toy():
+    method, batch = _method(), image_batch(16)
+    optimizer = torch.optim.Adam([each for each in method.parameters() if each.requires_grad], lr=0.01)
+    losses = []
+    for step in range(30):
+        method.before_update("train", done=step / 30, learning_rate=0.01)
+        loss = method(batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        method.after_update()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < sum(losses[5 : 5 + 5])
+
+
+def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
+    method = _method()
+    with pytest.raises(
+        ValueError, match="normalises over the batch, and this batch holds one sample: use at least two"
+    ):
+        method(image_batch(1))
+    method(image_batch(2)).loss.backward()
+
+
+def test_labels_play_no_part():
+    method, losses = _method(), []
+    for labelled in (True, False):
+        torch.manual_seed(1)
+        losses.append(copy.deepcopy(method)(image_batch(labelled=labelled)).loss.item())
+    assert losses[0] == losses[1]
+
+
+def test_tables_are_refused():
+    with pytest.raises(ValueError, match="ressl makes its views by image augmentation, the data are tables: train"):
+        ReSSL(mlp(), ROWS)
+
+
+def test_half_precision_gives_a_float32_loss():
+    method = _method()
+    views = method.two_views(image_batch(8))
+    exact = copy.deepcopy(method).compare(views).loss
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = method.compare(views).loss
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, exact, rtol=0.1, atol=0.1)
+    loss.backward()
+    assert all(each.grad.isfinite().all() for each in method.parameters() if each.grad is not None)
+
+
+def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice():
+    method = _method().double()
+    views = method.two_views(image_batch(4)).double()
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    learnt = {name: each.detach() for name, each in method.named_parameters() if each.requires_grad}
+    rest = {key: value for key, value in method.state_dict().items() if key not in learnt}
+
+    def loss(*weights):
+        copies = {key: value.clone() for key, value in rest.items()}
+        compared = torch.func.functional_call(
+            _Compare(method),
+            {f"method.{key}": value for key, value in {**copies, **dict(zip(learnt, weights, strict=True))}.items()},
+            (views,),
+        )
+        return compared.loss
+
+    weights = tuple(learnt.values())
+    torch.manual_seed(1)
+    direction = tuple(torch.randn_like(weight) for weight in weights)
+    _, forwards = torch.func.jvp(loss, weights, direction)
+    leaves = tuple(weight.clone().requires_grad_() for weight in weights)
+    gradients = torch.autograd.grad(loss(*leaves), leaves, create_graph=True)
+    slope = sum((gradient * way).sum() for gradient, way in zip(gradients, direction, strict=True))
+    torch.testing.assert_close(forwards, slope.detach())
+    assert all(
+        each.isfinite().all() for each in torch.autograd.grad(slope, leaves, allow_unused=True) if each is not None
+    )
+    assert all(torch.equal(before[key], value) for key, value in method.state_dict().items())
+
+
+class _Compare(nn.Module):
+    def __init__(self, method):
+        super().__init__()
+        self.method = method
+
+    def forward(self, views):
+        return self.method.compare(views)
+
+
+def test_it_is_saved_and_resumed():
+    method, other = _method(), ReSSL(convnet(seed=9), IMAGES, _method().options)
+    for each in (method, method):
+        each(image_batch(8)).loss.backward()
+        each.after_update()
+    other.load_state_dict(method.state_dict())
+    for each in (method, other):
+        torch.manual_seed(5)
+        each.loss = each(image_batch(8)).loss.item()
+    assert method.loss == other.loss
+    assert all(
+        torch.equal(*pair) for pair in zip(method.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+def _share():
+    """Two steps on four images, or on this process's half of them."""
+    rank, processes = world()
+    method = _method().double()
+    synchronize_batch_norm(method, torch.device("cpu"))
+    torch.manual_seed(3)
+    results = []
+    for seed in range(2):
+        images = image_batch(4, seed=seed).inputs.chunk(processes)[rank]
+        views = method.two_views(Batch(images, torch.arange(len(images)))).double()
+        loss = method.compare(views).loss
+        learnt = [each for each in method.parameters() if each.requires_grad]
+        gradients = torch.cat([each.flatten() for each in torch.autograd.grad(loss, learnt)])
+        if processes > 1:
+            torch.distributed.all_reduce(gradients)
+        results += [loss.detach(), gradients / processes]
+        method.after_update()
+    return results, [each.clone() for each in method.buffers()]
+
+
+def test_two_processes_are_as_one(tmp_path):
+    results, buffers = _share()
+    for other, others in run(_share, tmp_path):
+        torch.testing.assert_close(other, results)
+        torch.testing.assert_close(others, buffers)
+    assert results[1].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
+        ({"temperature": math.nan}, "temperature must be above 0, got nan"),
+        ({"momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
+        ({"momentum": math.nan}, "momentum must be between 0 and 1, got nan"),
+        ({"target_temperature": 0.0}, "target_temperature must be above 0, got 0.0"),
+        ({"queue": 0}, "queue must be at least 1, got 0"),
+        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
+        ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
+        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ReSSL(convnet(), IMAGES, ReSSLOptions(**wrong))
