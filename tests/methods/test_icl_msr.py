@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -8,14 +10,15 @@ import torch
 from torch.func import functional_call
 from two_processes import run
 
-from methods.toy import IMAGES, convnet, image_batch
-from unconfound.data import Batch
+from methods.toy import IMAGES, convnet, image_batch, image_source
+from unconfound.data import Batch, Dataset
 from unconfound.functional.distributed import world
 from unconfound.functional.interventional import interventional_loss
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.methods.icl_msr import ICLMSROptions
 from unconfound.methods.meta_gradient import aligned
 from unconfound.methods.simclr import SimCLROptions
+from unconfound.training import TrainingOptions, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
 
 HOST = ("projection_features=5",)
@@ -314,3 +317,35 @@ def test_host_options_are_words():
 def test_mistakes_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         ICLMSR(convnet(), IMAGES, ICLMSROptions(**wrong))
+
+
+@pytest.mark.parametrize("schedule", ["epoch", "interleaved"])
+def test_a_stopped_run_goes_on_bit_for_bit(schedule, tmp_path):
+    def method():
+        torch.manual_seed(0)
+        given = ICLMSROptions(host="byol", strata=3, schedule=schedule, meta_every=2)
+        return ICLMSR(convnet(), IMAGES, given)
+
+    source = image_source(48)
+    dataset = Dataset(train=source, tests={"test": source}, labelled=source)
+    training = TrainingOptions(epochs=2, batch_size=8, accumulate=2, device="cpu", precision="32", log_every=1)
+    whole, stopped = method(), method()
+    fit(whole, dataset, out=tmp_path / "whole", training=training)
+    forward, calls = stopped.forward, []
+
+    def interrupted(batch, phase="train"):
+        calls.append(phase)
+        if len(calls) == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return forward(batch, phase)
+
+    stopped.forward = interrupted
+    assert not fit(stopped, dataset, out=tmp_path / "stopped", training=training).finished
+    again = method()
+    assert fit(again, dataset, out=tmp_path / "stopped", training=training, resume=True).finished
+    assert set(calls) <= {"train", "strata"}
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    assert not torch.equal(whole.strata.logits, method().strata.logits)
+    columns = set((tmp_path / "whole" / "metrics.csv").read_text().splitlines()[0].split(","))
+    assert {"host_loss", "interventional_loss", "strata_cosine", "judged_loss", "strata_diversity"} <= columns
