@@ -27,7 +27,8 @@ def test_forward_compares_two_views(host):
     assert len(views) == 16
     compared = host.compare(views)
     torch.testing.assert_close(compared.loss, step.loss)
-    torch.testing.assert_close(compared.embeddings.detach().float(), step.embeddings)
+    # Alone, some need one view's embeddings only.
+    torch.testing.assert_close(compared.embeddings[: len(step.embeddings)].detach().float(), step.embeddings)
     assert compared.projections.shape[0] == compared.embeddings.shape[0] == 16
 
 

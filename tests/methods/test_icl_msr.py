@@ -10,7 +10,7 @@ import torch
 from torch.func import functional_call
 from two_processes import run
 
-from methods.toy import IMAGES, convnet, image_batch, image_source
+from methods.toy import IMAGES, ROWS, convnet, image_batch, image_source, mlp
 from unconfound.data import Batch, Dataset
 from unconfound.functional.distributed import world
 from unconfound.functional.interventional import interventional_loss
@@ -18,6 +18,7 @@ from unconfound.methods import ICLMSR, SimCLR
 from unconfound.methods.icl_msr import ICLMSROptions
 from unconfound.methods.meta_gradient import aligned
 from unconfound.methods.simclr import SimCLROptions
+from unconfound.methods.strata import contexts
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
 
@@ -349,3 +350,34 @@ def test_a_stopped_run_goes_on_bit_for_bit(schedule, tmp_path):
     assert not torch.equal(whole.strata.logits, method().strata.logits)
     columns = set((tmp_path / "whole" / "metrics.csv").read_text().splitlines()[0].split(","))
     assert {"host_loss", "interventional_loss", "strata_cosine", "judged_loss", "strata_diversity"} <= columns
+
+
+def test_contexts_are_set_from_clusters_between_epochs_and_not_learnt():
+    method = _method(strata_form="contexts")
+    assert [phase.name for phase in method.phases()] == ["train"]
+    before = copy.deepcopy(method.host.state_dict())
+    method.before_epoch(0, image_source(60))
+    assert all(torch.equal(value, before[name]) for name, value in method.host.state_dict().items())
+    first = method.strata.logits.clone()
+    assert (first.std(0) > 0).all()
+    torch.testing.assert_close(first.mean(1), torch.zeros(3), atol=1e-5, rtol=0)
+    method.before_epoch(1, image_source(60))
+    assert torch.equal(method.strata.logits, first)
+    with pytest.raises(ValueError, match="3 contexts were asked for of 2 samples: use fewer --strata"):
+        method.before_epoch(0, image_source(2))
+
+
+def test_a_context_weights_the_dimensions_in_which_its_cluster_stands_out():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.eye(6)[torch.arange(90) % 3] + 0.01 * torch.randn(90, 6, generator=generator)
+    strata = contexts(rows, 3)
+    assert sorted(strata.argmax(1).tolist()) == [0, 1, 2]
+    assert (strata[:, 3:] < 0).all()
+
+
+def test_dacl_is_a_host_for_tables():
+    method = ICLMSR(mlp(), ROWS, ICLMSROptions(host="dacl", virtual_rate=0.01))
+    rows = Batch(torch.rand(8, 5), torch.arange(8))
+    method(rows).loss.backward()
+    method(rows, "strata").loss.backward()
+    assert method.strata.logits.grad.any()

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, final
 
+import torch
+from torch import Tensor
+
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import ContrastOptions, contrast_noised, noises_representation
+from unconfound.methods.contrast import ContrastOptions, contrast, contrast_noised, noises_representation
 from unconfound.methods.heads import projection_head
+from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
 from unconfound.views import MixedViews, MixingOptions
 
@@ -63,3 +67,16 @@ class DACL(Method):
             temperature=self.options.temperature,
             method="dacl",
         )
+
+    def two_views(self, batch: Batch) -> Tensor:
+        inputs = batch.inputs
+        if self.at_representation or not isinstance(inputs, Tensor):
+            raise ValueError("a host makes two views of the input, and dacl mixes the representation: use --mix input")
+        views: Tensor = self.views(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs)
+        return views
+
+    def compare(self, views: Tensor) -> Compared:
+        embeddings = self.encoder(views)
+        projections = self.head(embeddings)
+        loss = contrast(projections, temperature=self.options.temperature, method="dacl")
+        return Compared(loss, projections, embeddings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, cast, final, get_args
 
 import torch
 from jaxtyping import Float
@@ -19,12 +19,14 @@ from unconfound.functional.similarity import normalize
 from unconfound.methods.host import Compared, Host
 from unconfound.methods.meta_gradient import HostAt, Weights, aligned, length_of, moved
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.strata import Strata, StrataForm
+from unconfound.methods.strata import Strata, StrataForm, contexts
 from unconfound.suggestions import nearest_name
 
 Meta = Literal["exact", "finite-difference", "alignment", "direct", "frozen"]
 # Of the step of finite differences, over the length of the direction: MetaMask's.
 _DIFFERENCE = 0.01
+# Training samples that contexts are clustered from, at most.
+_CLUSTERED = 2_048
 # Mean cosine of pairs of strata from which on they count as one.
 _ALIKE = 0.98
 
@@ -46,7 +48,8 @@ class ICLMSROptions:
     strata: int = 8
     """number of strata"""
     strata_form: StrataForm = "table"
-    """free numbers, a network of the batch's mean embedding, or a network of each sample's embedding"""
+    """free numbers, a network of the batch's mean embedding or of each sample's, or (ours, not learnt) clusters of the
+    training samples"""
     strata_on: Literal["projection", "embedding"] = "projection"
     """what strata weight: the projection (the poster's), or the encoder's embedding (ours)"""
     meta: Meta = "exact"
@@ -144,7 +147,7 @@ class ICLMSR(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         options = self.options
-        if options.meta == "frozen":
+        if options.meta == "frozen" or options.strata_form == "contexts":
             return tuple(self.host.phases())
         strata = Phase(
             "strata",
@@ -157,6 +160,8 @@ class ICLMSR(Method):
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         self.host.before_epoch(epoch, source)
+        if self.options.strata_form == "contexts":
+            self.strata.logits.copy_(contexts(self._values_of(source), self.options.strata))
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
         self.moving = phase
@@ -278,6 +283,20 @@ class ICLMSR(Method):
         values = compared.projections if self.options.strata_on == "projection" else compared.embeddings
         # Half precision would round away what strata weight.
         return values.to(torch.promote_types(values.dtype, torch.float32))
+
+    @torch.no_grad()
+    def _values_of(self, source: Source) -> Float[Tensor, "samples width"]:
+        """What strata weight, of training samples as they are, in evaluation mode."""
+        self.eval()
+        at, device = HostAt(self.host), self.rate.device
+        weights, values = at.weights(), []
+        index = torch.arange(0, len(source), max(1, -(-len(source) // _CLUSTERED)))
+        for batch in source.batches(index.split(256)):
+            # Hosts make two views of images or rows, which are tensors.
+            inputs = cast(Tensor, batch.inputs).to(device)
+            inputs = inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
+            values.append(self._values(at.compare(weights, torch.cat([inputs, inputs]))).chunk(2)[0])
+        return torch.cat(values)
 
     def _strata(self, compared: Compared) -> Tensor:
         strata: Tensor = self.strata(compared.embeddings)

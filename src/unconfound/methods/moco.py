@@ -68,9 +68,9 @@ class MoCo(Method):
     A query and its key then do share the statistics of the batch, as keys of the queue do not; the larger the batch,
     the less these tell.
 
-    With the queue the second views, too, go through what learns, for methods that build on this one and want
-    projections of both: on their own, so that no gradient of this loss passes there and the queries' BatchNorm does not
-    see them, but they take a share in its running statistics.
+    With the queue, methods that build on this one and want projections of both views get those of the second in a pass
+    of their own: no gradient of this loss passes there and the queries' BatchNorm does not see them, but they take a
+    share in its running statistics.
 
     Where all embeddings are equal, the loss is log(1 + queue), or 4 temperature log(batch) where symmetric: not at its
     best. Of a batch of one image BatchNorm has no variance, and where symmetric there are no negatives: it is refused.
@@ -95,15 +95,23 @@ class MoCo(Method):
         self.done = 0.0
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
+        views = self.two_views(batch)
+        self._check(views)
+        if self.options.symmetric:
+            return self._with_batch(views).step()
+        loss, embeddings, _ = self._with_queue(views)
+        return Step(loss, embeddings=embeddings.detach().float())
 
     def two_views(self, batch: Batch) -> Tensor:
         return self.views(cast(Tensor, batch.inputs))
 
     def compare(self, views: Tensor) -> Compared:
-        if len(views) * world()[1] < 4:
-            raise ValueError("moco normalises over the batch, and this batch holds one image: use at least two")
-        return self._with_batch(views) if self.options.symmetric else self._with_queue(views)
+        self._check(views)
+        if self.options.symmetric:
+            return self._with_batch(views)
+        others = self.encoder(views.chunk(2)[1])
+        loss, embeddings, queries = self._with_queue(views)
+        return Compared(loss, torch.cat([queries, self.head(others)]), torch.cat([embeddings, others]))
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
         self.done = done
@@ -114,20 +122,20 @@ class MoCo(Method):
             momentum = cosine_momentum(0.99 if momentum is None else momentum, self.done)
         self.target.follow((self.encoder, self.head), 0.999 if momentum is None else momentum)
 
-    def _with_queue(self, views: Tensor) -> Compared:
+    def _check(self, views: Tensor) -> None:
+        if len(views) * world()[1] < 4:
+            raise ValueError("moco normalises over the batch, and this batch holds one image: use at least two")
+
+    def _with_queue(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss, and the embeddings and queries of the first views."""
         first, second = views.chunk(2)
-        embeddings_of_keys = self.encoder(second)
         embeddings = self.encoder(first)
         queries = self.head(embeddings)
         with torch.no_grad():
             keys = normalize(self.target(second).detach())
         loss = queue_info_nce(queries, keys, self.queue.rows(), temperature=self.options.temperature)
         self.queue.push(keys)
-        return Compared(
-            sum_over_processes(loss) / world()[1],
-            torch.cat([queries, self.head(embeddings_of_keys)]),
-            torch.cat([embeddings, embeddings_of_keys]),
-        )
+        return sum_over_processes(loss) / world()[1], embeddings, queries
 
     def _with_batch(self, views: Tensor) -> Compared:
         temperature = self.options.temperature

@@ -56,9 +56,9 @@ class ReSSL(Method):
     what the target made of earlier weak views, as in the paper. Its values for CIFAR-10 are the defaults. The head is
     SimCLR's, with BatchNorm on every layer.
 
-    What learns sees the weak views, too, for methods that build on this one and want projections of both. They go
-    through on their own: no gradient of this loss passes there, and the strong views' BatchNorm does not see them, but
-    they take a share in its running statistics.
+    Methods that build on this one and want projections of both views get those of the weak ones in a pass of their own:
+    no gradient of this loss passes there, and the strong views' BatchNorm does not see them, but they take a share in
+    its running statistics.
 
     A sample is compared with earlier ones, not with its batch, so one image has a loss; but BatchNorm has no variance
     of one, and such a batch is refused. What keeps embeddings from all being equal is that targets are sharper than
@@ -85,7 +85,8 @@ class ReSSL(Method):
         self.queue = KeyQueue(options.queue, options.projection_features)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
+        loss, embeddings, _ = self._related(self.two_views(batch))
+        return Step(loss, embeddings=embeddings.detach().float())
 
     def two_views(self, batch: Batch) -> Tensor:
         images = cast(Tensor, batch.inputs)
@@ -93,12 +94,19 @@ class ReSSL(Method):
         return torch.cat([self.strong_views(images)[: len(images)], self.weak_views(images)[: len(images)]])
 
     def compare(self, views: Tensor) -> Compared:
+        loss, embeddings, projections = self._related(views)
+        weak = self.encoder(views.chunk(2)[1])
+        return Compared(loss, torch.cat([projections, self.head(weak)]), torch.cat([embeddings, weak]))
+
+    def after_update(self) -> None:
+        self.target.follow((self.encoder, self.head), self.options.momentum)
+
+    def _related(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss, and the embeddings and projections of the strong views."""
         processes = world()[1]
         if len(views) * processes < 4:
             raise ValueError("ressl normalises over the batch, and this batch holds one sample: use at least two")
         strong, weak = views.chunk(2)
-        weak_embeddings = self.encoder(weak)
-        weak_projections = self.head(weak_embeddings)
         embeddings = self.encoder(strong)
         projections = self.head(embeddings)
         with torch.no_grad():
@@ -111,11 +119,4 @@ class ReSSL(Method):
             key_temperature=self.options.target_temperature,
         )
         self.queue.push(keys)
-        return Compared(
-            sum_over_processes(loss) / processes,
-            torch.cat([projections, weak_projections]),
-            torch.cat([embeddings, weak_embeddings]),
-        )
-
-    def after_update(self) -> None:
-        self.target.follow((self.encoder, self.head), self.options.momentum)
+        return sum_over_processes(loss) / processes, embeddings, projections

@@ -6,11 +6,13 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
+from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather
+from unconfound.functional.similarity import normalize
 
-StrataForm = Literal["table", "batch-mlp", "sample-mlp"]
+StrataForm = Literal["table", "batch-mlp", "sample-mlp", "contexts"]
 # Width of the networks' hidden layers: that of the authors' MetAug.
 HIDDEN = 2048
 
@@ -21,10 +23,11 @@ class Strata(nn.Module):
     "table": free numbers through a sigmoid, the same for all samples, which start from a normal distribution: equal
     ones would get equal gradients for ever. "batch-mlp": a network of the batch's mean embedding. "sample-mlp": a
     network of each sample's own embedding, which can make every positive look like its anchor; for ablation.
+    "contexts" (ours): one stratum a cluster of the training samples, set between epochs by `contexts`, not learnt.
     Embeddings get no gradient from here. The poster fixes none of this but that strata belong to no single sample.
 
     Args:
-        form: "table", "batch-mlp" or "sample-mlp".
+        form: one of these.
         count: of the strata.
         width: of what they weight.
         features: of the embeddings.
@@ -35,6 +38,8 @@ class Strata(nn.Module):
         self.form, self.count, self.width = form, count, width
         if form == "table":
             self.logits = nn.Parameter(torch.randn(count, width))
+        elif form == "contexts":
+            self.register_buffer("logits", torch.zeros(count, width))
         else:
             self.network = nn.Sequential(
                 nn.Linear(features, HIDDEN),
@@ -53,10 +58,29 @@ class Strata(nn.Module):
         Returns:
             [strata, width], or for "sample-mlp" [batch of all processes, strata, width].
         """
-        if self.form == "table":
+        if self.form in ("table", "contexts"):
             return torch.sigmoid(self.logits)
         first, second = embeddings.detach().chunk(2)
         samples = gather((first + second) / 2)
         if self.form == "batch-mlp":
             samples = samples.mean(0)
         return torch.sigmoid(self.network(samples).unflatten(-1, (self.count, self.width)))
+
+
+def contexts(values: Float[Tensor, "samples width"], count: int) -> Float[Tensor, "strata width"]:
+    """Turn clusters of samples into logits of strata: each weights the dimensions in which its cluster stands out.
+
+    Ours: other work on backdoor adjustment takes a dictionary of clusters of features for the confounder. Directions of
+    the values are clustered by k-means; a dimension's logit is the distance of the cluster's centre from the mean of
+    centres there, standardised over dimensions.
+
+    Raises:
+        ValueError: fewer samples than strata.
+    """
+    if len(values) < count:
+        raise ValueError(f"{count} contexts were asked for of {len(values)} samples: use fewer --strata")
+    rows = normalize(values.detach().cpu())
+    centres = torch.from_numpy(KMeans(count, n_init=1, random_state=0).fit(rows.numpy()).cluster_centers_)
+    distances = (centres - centres.mean(0)).abs()
+    deviation, mean = torch.std_mean(distances, dim=1, correction=0, keepdim=True)
+    return ((distances - mean) / deviation.clamp_min(torch.finfo(distances.dtype).tiny)).to(values)
