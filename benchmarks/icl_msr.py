@@ -1,4 +1,4 @@
-"""ICL-MSR: its loss against NT-Xent, its steps against the host's plain step, and the hosts' losses against lightly's."""
+"""ICL-MSR: its loss against NT-Xent, its steps against plain ones of the host, hosts' losses against lightly's."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,7 +23,8 @@ def sinkhorn(
     Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments" (NeurIPS 2020),
     equations 3 to 5: exp(scores / smoothing), whose columns and then rows are scaled to equal sums, `iterations` times
     (Sinkhorn-Knopp). The paper's codes Q* sum to 1 over all; ours, as its code has them, over each row. The more
-    iterations, the more equal the columns' shares. Logarithms are what is scaled: nothing overflows at any smoothing.
+    iterations, the more equal the columns' shares. Nothing overflows or is lost at any smoothing: logarithms
+    are what is scaled at first, and as long as shares too small for a floating-point number could still grow to count.
 
     A single row, or rows that are all equal, get the same share of every prototype.
 
@@ -47,10 +47,26 @@ def sinkhorn(
     check_rows("scores", scores)
     with torch.autocast(scores.device.type, enabled=False):
         logarithms = scores.to(torch.promote_types(scores.dtype, torch.float32)) / smoothing
-        for _ in range(iterations):
-            logarithms = logarithms - logarithms.logsumexp(0, keepdim=True)
-            logarithms = logarithms.log_softmax(1)
-        return logarithms.exp()
+        plain = min(iterations - 1, _iterations_without_logarithms(logarithms))
+        for _ in range(iterations - 1 - plain):
+            logarithms = logarithms.log_softmax(0).log_softmax(1)
+        shares = logarithms.log_softmax(0).softmax(1)
+        for _ in range(plain):
+            shares = shares / shares.sum(0)
+            shares = shares / shares.sum(1, keepdim=True)
+        return shares
+
+
+def _iterations_without_logarithms(scores: Tensor) -> int:
+    """Return how many of the last iterations can scale shares themselves, to the precision of `scores`.
+
+    A column that sums to 1 has an entry of at least 1 / rows, in a row whose sum, of entries of at most 1, is at most
+    the number of columns; and the same with rows and columns swapped. So once both were scaled, no sum is below
+    1 / (rows columns) again, and an iteration multiplies no entry by more than (rows columns)^2. One that underflows
+    stays below the precision for as many iterations as this.
+    """
+    numbers = torch.finfo(scores.dtype)
+    return int((math.log(numbers.eps) - math.log(numbers.tiny)) / (2 * math.log(max(scores.numel(), 2))))
 
 
 def swapped_prediction(
@@ -91,7 +107,7 @@ def swapped_prediction(
     codes = [sinkhorn(scores.detach(), smoothing=smoothing, iterations=iterations) for scores in (first, second)]
     with torch.autocast(first.device.type, enabled=False):
         losses = [
-            F.cross_entropy(scores.to(code.dtype) / temperature, code)
+            -(code * (scores.to(code.dtype) / temperature).log_softmax(1)).sum() / len(code)
             for scores, code in zip((second, first), codes, strict=True)
         ]
         return (losses[0] + losses[1]) / 2

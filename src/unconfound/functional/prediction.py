@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.similarity import check_rows, rescale
 
 
 def negative_cosine(
@@ -38,4 +38,7 @@ def negative_cosine(
             f"got {tuple(prediction.shape)} and {tuple(target.shape)}"
         )
     with torch.autocast(prediction.device.type, enabled=False):
-        return -(normalize(prediction) * normalize(target)).sum(1).mean()
+        first, second = rescale(prediction), rescale(target)
+        # Divided by once a row, not once an entry. A length is at least 1, that of a row of zeros apart.
+        lengths: Tensor = torch.linalg.vector_norm(first, dim=1) * torch.linalg.vector_norm(second, dim=1)
+        return -((first * second).sum(1) / lengths.clamp_min(1)).mean()

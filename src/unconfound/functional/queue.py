@@ -53,6 +53,13 @@ def queue_info_nce(
     with torch.autocast(query.device.type, enabled=False):
         scaled, keys = normalize(query) / temperature, normalize(key)
         positive = (scaled * keys).sum(1)
-        negative = (scaled @ normalize(queue).T).logsumexp(1)
+        negative = _log_sum_exp(scaled @ normalize(queue).T, bound=1 / temperature)
         # log(exp p + exp n) - p, exact to the last digit where the positive is far ahead, and without another matrix.
         return -F.logsigmoid(positive - negative).mean()
+
+
+def _log_sum_exp(logits: Tensor, bound: float) -> Tensor:
+    """Return the logarithm of each row's sum of exponentials, of logits of magnitudes up to `bound`."""
+    # Up to exp(16) times the length of any queue, and its square in second derivatives, is inside float32: no maximum
+    # need be subtracted first.
+    return logits.exp().sum(1).log() if bound <= 16 else logits.logsumexp(1)

@@ -47,8 +47,9 @@ def barlow_twins(
     check_paired(first, second, loss="barlow_twins", least=2)
     with torch.autocast(first.device.type, enabled=False):
         left, right = (_standardize(rows, epsilon) for rows in (first, second))
-        diagonal = (left * right).sum(0)
-        return (1 - diagonal).square().sum() + off_diagonal_weight * off_diagonal_squares(left, right)
+        diagonal = (left * right).mean(0)
+        repetition = off_diagonal_squares(left, right) / len(left) ** 2
+        return (1 - diagonal).square().sum() + off_diagonal_weight * repetition
 
 
 class VICReg(NamedTuple):
@@ -124,15 +125,15 @@ def off_diagonal_squares(
     if features > 2 * batch:
         every = ((left @ left.T) * (right @ right.T)).sum()
         return every - (left * right).sum(0).square().sum()
-    product = left.T @ right
-    return (product - product.diagonal().diag()).square().sum()
+    return torch.diagonal_scatter(left.T @ right, left.new_zeros(features)).square().sum()
 
 
 def _standardize(rows: Tensor, epsilon: float) -> Tensor:
-    """Return columns of mean 0 whose inner products are correlations."""
+    """Return columns of mean 0 whose mean products are correlations."""
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    centred = rows - rows.mean(0)
-    return centred / ((centred.square().mean(0) + epsilon) * len(rows)).sqrt()
+    # Centred first: where means are far from 0, batch_norm, which multiplies before it subtracts, loses digits. Not
+    # torch.nn.functional's, which refuses an epsilon of 0. No statistics are kept, and no cuDNN is asked.
+    return torch.batch_norm(rows - rows.mean(0), None, None, None, None, True, 0.0, epsilon, False)
 
 
 def _check_weights(**weights: float) -> None:

@@ -16,11 +16,20 @@ def normalize(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows featu
     Returns:
         Rows of length 1, in float64 where the input is, else in float32.
     """
+    rows = rescale(rows)
+    # The largest entry has the magnitude 1: only rows of zeros are shorter.
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(1)
+    return rows / lengths
+
+
+def rescale(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
+    """Divide each row by the largest magnitude in it, a constant to the gradient, in float32 or better.
+
+    A row of zeros stays zero; the length of any other is at least 1, and cannot overflow.
+    """
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     largest = rows.detach().abs().amax(1, keepdim=True)
-    rows = rows / torch.where(largest == 0, 1, largest)
-    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows / torch.where(length == 0, 1, length)
+    return rows / largest.masked_fill(largest == 0, 1)
 
 
 def check_rows(name: str, rows: Tensor) -> None:

@@ -17,7 +17,9 @@ from unconfound.encoders import read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import Evaluation, write_evaluations
 from unconfound.report.entry import Entry
+from unconfound.report.judged import judged_sources, primary_of
 from unconfound.report.page import write_report
+from unconfound.report.strata import strata_part
 from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
@@ -58,7 +60,7 @@ def audit(
     device = choose_device(device)
     samples = sum(len(source) for source in (dataset.train, *dataset.tests.values()))
     parts = f"of {_list(['train', *dataset.tests])}" if dataset.tests else "by cross-validation"
-    entries = []
+    entries: list[Entry] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name, encoder in encoders.items():
             console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
@@ -76,7 +78,11 @@ def audit(
             run = (runs or {}).get(name)
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 evaluation = replace(evaluation, notes=(*evaluation.notes, SEEN))
-            entries.append(Entry(evaluation, embeddings, curves=_curves(run), run=run, facts=_facts(run)))
+            judged = judged_sources(dataset)
+            part = strata_part(
+                run, judged[primary_of(judged)], prefix=f"strata-{len(entries)}", device=device, batch_size=batch_size
+            )
+            entries.append(Entry(evaluation, embeddings, curves=_curves(run), run=run, strata=part, facts=_facts(run)))
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = environment()
     evaluations = [entry.evaluation for entry in entries]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation
+from unconfound.report.strata import StrataPart
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Entry:
         embeddings: "train" and each test set -> embeddings. Those that are absent are left out of the pictures.
         curves: the run's `metrics.csv`: columns epoch, step, phase, loss, learning_rate and any other scalars.
         run: the run folder.
+        strata: of ICL-MSR, or None.
         facts: what was run, in words: encoder, parameters, epochs, batch size, seed, wall time, ...
     """
 
@@ -28,6 +30,7 @@ class Entry:
     embeddings: Mapping[str, Embeddings]
     curves: pd.DataFrame | None = None
     run: Path | None = None
+    strata: StrataPart | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -26,6 +26,11 @@ def judged_sources(dataset: Dataset) -> dict[str, Source]:
     return {CROSS_VALIDATION: dataset.labelled}
 
 
+def primary_of(judged: Mapping[str, Source]) -> str:
+    """Return the name of what pictures are taken from: the test set as in training, or the first."""
+    return "original" if "original" in judged else next(iter(judged))
+
+
 def embeddings_of(embeddings: Mapping[str, Embeddings], test: str) -> Embeddings | None:
     """Return the embeddings of what `judged_sources` calls `test`; None where they are absent."""
     return embeddings.get("train" if test == CROSS_VALIDATION else test)

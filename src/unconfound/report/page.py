@@ -13,7 +13,7 @@ from unconfound.data import Dataset, Source
 from unconfound.files import write_text
 from unconfound.report import tables
 from unconfound.report.entry import Entry
-from unconfound.report.judged import CROSS_VALIDATION, embeddings_of, judged_sources, whose_samples
+from unconfound.report.judged import CROSS_VALIDATION, embeddings_of, judged_sources, primary_of, whose_samples
 from unconfound.report.maps import Colouring, colourings, maps
 from unconfound.report.neighbours import Query, queries
 from unconfound.report.pictures import Sample, feature_names, first_of_classes, samples
@@ -67,7 +67,7 @@ def write_report(
     if len(set(names)) < len(names):
         raise ValueError(f"two encoders share a name ({', '.join(names)}); name each differently")
     judged = judged_sources(dataset)
-    primary = "original" if "original" in judged else next(iter(judged))
+    primary = primary_of(judged)
     page = template("template.html.jinja").render(
         title=title,
         command=command,
@@ -106,6 +106,7 @@ def _figures(entries: Sequence[Entry], dataset: Dataset, judged: Mapping[str, So
         "facts": tables.facts(entries),
         "settings": tables.settings(evaluations),
         "curves": _curves(entries),
+        "strata": [(e.name, e.strata, tables.strata(e.strata)) for e in entries if e.strata is not None],
         "notes": [(each.name, each.notes) for each in evaluations if each.notes],
     }
 

@@ -11,12 +11,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from unconfound.evaluation.figures import Figure
 
@@ -48,6 +49,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
 }
 LONGEST_NAME = 26
+WARM = (255, 169, 40)  # on greyed pixels, which are dark on light and dark pages alike
 
 
 def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
@@ -121,6 +123,63 @@ def curve_plot(curve: pd.DataFrame, column: str, *, prefix: str) -> Markup:
         return _svg(canvas, prefix=prefix, label=label)
 
 
+def strata_plot(
+    images: Sequence[Sequence[UInt8[Tensor, "height width 3"]]],
+    importance: Sequence[Sequence[Float[np.ndarray, "rows columns"]]],
+    leans: Sequence[Sequence[float]],
+    *,
+    prefix: str,
+) -> Markup:
+    """Draw a row a stratum: the images that it leans to, each beside the same image lit where that lean comes from.
+
+    Args:
+        images: of each stratum, the one that it leans to most first.
+        importance: of each image, by how much the lean falls where a patch is taken out. The highest value of a row is
+            fully lit.
+        leans: to each image.
+        prefix: of the identifiers in the drawing; unique on the page.
+    """
+    side, gap, left, below = 48, 14, 24, 22
+    columns = max(len(row) for row in images)
+    width, height = left + columns * (2 * side + 1 + gap), len(images) * (side + below) + below
+    with _canvas(height=height, width=width, layout="none") as canvas:
+        axes = canvas.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.text(
+            left / 4, below / 2, "stratum, and what it leans to, the most first", va="center", size=12, color=MUTED
+        )
+        for number, row in enumerate(zip(images, importance, leans, strict=True)):
+            top = below + number * (side + below)
+            highest = max(float(shares.max()) for shares in row[1])
+            axes.text(left / 2 - 3, top + side / 2, str(number + 1), ha="center", va="center", weight="bold")
+            for place, (image, shares, lean) in enumerate(zip(*row, strict=True)):
+                start = left + place * (2 * side + 1 + gap)
+                for right, pixels in ((0, image.numpy()), (side + 1, _lit(image.numpy(), shares, highest))):
+                    extent = (start + right, start + right + side, top + side, top)
+                    axes.imshow(pixels, extent=extent, interpolation="none", aspect="auto")
+                axes.text(start, top + side + 9, f"{lean:.2f}", va="center", size=12, color=MUTED)
+        axes.set_xlim(0, width)
+        axes.set_ylim(height, 0)
+        listed = "; ".join(f"{number}: {row[0]:.2f}" for number, row in enumerate(leans, start=1))
+        label = f"Images that each stratum leans to, and where in them; highest lean of stratum {listed}"
+        return _svg(canvas, prefix=prefix, label=label)
+
+
+def _lit(
+    image: UInt8[np.ndarray, "height width 3"], importance: Float[np.ndarray, "rows columns"], highest: float
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Grey and darken an image, and lay a warm colour over what is important."""
+    height, width = image.shape[:2]
+    share = np.clip(importance / highest, 0, 1) if highest > 0 else np.zeros(importance.shape)
+    rows = np.arange(height) * share.shape[0] // height
+    cells = np.arange(width) * share.shape[1] // width
+    strength = share[rows][:, cells, None]
+    grey = 0.4 * image.mean(2, keepdims=True)
+    lit = (1 - 0.85 * strength) * grey + 0.85 * strength * np.array(WARM)
+    pixels: np.ndarray = lit.round().astype(np.uint8)
+    return pixels
+
+
 def map_plot(
     points: Float[np.ndarray, "points 2"],
     members: Sequence[tuple[str, int, np.ndarray]],
@@ -189,9 +248,9 @@ def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, dashes: str) -> No
 
 
 @contextmanager
-def _canvas(*, height: float) -> Iterator[Canvas]:
+def _canvas(*, height: float, width: float = WIDTH, layout: Any = "constrained") -> Iterator[Canvas]:
     with mpl.rc_context(STYLE):
-        canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
+        canvas = Canvas(figsize=(width / 72, height / 72), layout=layout)
         FigureCanvasSVG(canvas)
         yield canvas
 
@@ -205,6 +264,7 @@ def _svg(canvas: Canvas, *, prefix: str, label: str) -> Markup:
     for colour, variable in COLOURS.items():
         svg = svg.replace(colour, f"var({variable})")
     # Several drawings share one page, so their identifiers must differ.
+    svg = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", svg)
     svg = re.sub(r'(<\w+ )id="', rf'\g<1>id="{prefix}-', svg)
     svg = re.sub(r'(xlink:href="#|"url\(#)', rf"\g<1>{prefix}-", svg)
     # Written for a file of its own, it would style the whole page.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report.entry import Entry
 from unconfound.report.judged import CROSS_VALIDATION, judgement
+from unconfound.report.strata import StrataPart
 
 MEASURES = {
     "linear_probe": "linear probe",
@@ -134,6 +135,18 @@ def four_cells(entries: Sequence[Entry]) -> Table | None:
     rows = (Row(entry.name, tuple(figure_cell(entry.evaluation.cells.get(key)) for key in CELLS)) for entry in shown)
     caption = "Accuracy of the linear probe in percent. Columns: what it was trained on, what it was tested on."
     return Table(caption, "Encoder", tuple(CELLS.values()), tuple(rows))
+
+
+def strata(part: StrataPart) -> Table | None:
+    """How much of what each stratum goes by is foreground, beside shuffled strata and the foreground's area."""
+    if not part.foreground:
+        return None
+    rows = [Row(f"stratum {number}", (figure_cell(figure),)) for number, figure in enumerate(part.foreground, start=1)]
+    rows.append(Row("shuffled strata", (figure_cell(part.control),)))
+    rows.append(Row("the foreground's area", (Cell(f"{100 * part.area:.1f}"),)))
+    caption = f"Share of what strata go by that lies on the foreground, in percent: mean over {part.samples} images."
+    caption += " For shuffled strata, which mean nothing: their mean, and between which 95 % of them lie."
+    return Table(caption, "", ("on the foreground",), tuple(rows))
 
 
 def groups(entries: Sequence[Entry], *, test: str) -> Table | None:

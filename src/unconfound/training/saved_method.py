@@ -1,0 +1,68 @@
+"""From a run folder back to the method that was trained there, with its heads and all else that no encoder holds."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unconfound.encoders import build_encoder, read_card
+from unconfound.methods import METHODS, Method
+from unconfound.training.checkpoint import load_checkpoint
+from unconfound.training.run_folder import RunFolder
+
+
+def load_method(run: Path | str) -> Method:
+    """Rebuild the method of a finished run as its last checkpoint left it: in evaluation mode, on the CPU.
+
+    Nothing is unpickled. Where a moving average of the encoder was asked for, the run's encoder is that average, the
+    method's the one from which its last update went. No random numbers are used up.
+
+    Raises:
+        FileNotFoundError: the folder holds no run, no encoder or no checkpoint.
+        ValueError: a file is damaged, or the method cannot be rebuilt: it is not one of ours, its configuration cannot
+            be read, or it was made in Python with more than options.
+    """
+    folder = RunFolder(Path(run))
+    name, options = _configured(folder.path)
+    card = read_card(folder.path)
+    if not folder.checkpoint.is_file():
+        raise FileNotFoundError(f"{folder.path} holds no checkpoint any more ({folder.checkpoint} is not there)")
+    kind = METHODS[name]
+    architecture = {key: value for key, value in card.architecture.items() if key in ("name", "width", "depth")}
+    # First weights are drawn at random, and then overwritten.
+    with torch.random.fork_rng(devices=[]):
+        try:
+            method = kind(build_encoder(schema=card.schema, **architecture), card.schema, kind.Options(**options))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} of {folder.path} cannot be rebuilt ({_line(error)})") from error
+    _, state = load_checkpoint(folder.checkpoint, method=name)
+    try:
+        method.load_state_dict(state["method"])
+    except (RuntimeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{name} of {folder.path} cannot be rebuilt: its checkpoint does not fit its options ({_line(error)})"
+        ) from error
+    return method.eval()
+
+
+def _configured(run: Path) -> tuple[str, dict[str, Any]]:
+    """Read the name of a run's method and its options."""
+    path = run / "config.toml"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} is no run folder: it holds no config.toml")
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        name, options = config["method"], dict(config.get("options", {}))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({_line(error)})") from error
+    if name not in METHODS:
+        raise ValueError(f"{run} was trained with {name!r}, which is no method of ours and cannot be rebuilt")
+    # A file knows no tuples.
+    return name, {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
