@@ -152,3 +152,16 @@ def test_bad_input_is_refused():
         sinkhorn(scores.long())
     with pytest.raises(ValueError, match="scores must be"):
         sinkhorn(torch.ones(0, 4))
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
+@pytest.mark.parametrize("iterations", [1, 3, 30])
+def test_scaled_shares_are_those_of_scaled_logarithms(scale, iterations):
+    scores = scale * torch.randn(12, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    logarithms = scores / 0.5
+    for _ in range(iterations):
+        logarithms = logarithms - logarithms.logsumexp(0, keepdim=True)
+        logarithms = logarithms - logarithms.logsumexp(1, keepdim=True)
+    torch.testing.assert_close(
+        sinkhorn(scores, smoothing=0.5, iterations=iterations), logarithms.exp(), rtol=1e-9, atol=1e-12
+    )

@@ -194,3 +194,14 @@ def test_options_out_of_range_are_refused(value):
             vicreg(*views, **{name: value})
     with pytest.raises(ValueError, match="epsilon must be above 0, got 0"):
         vicreg(*views, epsilon=0)
+
+
+def test_barlow_twins_keeps_its_digits_far_from_the_origin():
+    generator = torch.Generator().manual_seed(0)
+    first, second = 1000 + torch.randn(2, 32, 8, generator=generator)
+    gradients = []
+    for dtype in (torch.float64, torch.float32):
+        rows = first.to(dtype).requires_grad_()
+        barlow_twins(rows, second.to(dtype)).backward()
+        gradients.append(rows.grad.double())
+    assert (gradients[1] - gradients[0]).norm() < 1e-4 * gradients[0].norm()
