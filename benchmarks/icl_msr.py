@@ -71,11 +71,13 @@ def _regularised(meta: Any, every: int) -> Callable[[], None]:
     """One step of the strata after `every` steps of the host."""
     options = ICLMSROptions(meta=meta, schedule="interleaved", meta_every=every, virtual_rate=1e-3)
     method = ICLMSR(_encoder(), SCHEMA, options).to(DEVICE)
-    host, strata = _every(_step(method, "train"), every), _step(method, "strata")
+    steps = {phase: _step(method, phase) for phase in ("train", "strata")}
 
     def both() -> None:
-        host()
-        strata()
+        for phase in [*["train"] * every, "strata"]:
+            method.before_update(phase, done=0.0, learning_rate=1e-3)
+            steps[phase]()
+            method.after_update()
 
     return both
 

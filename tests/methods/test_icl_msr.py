@@ -327,7 +327,8 @@ def test_a_stopped_run_goes_on_bit_for_bit(schedule, tmp_path):
 
     source = image_source(48)
     dataset = Dataset(train=source, tests={"test": source}, labelled=source)
-    training = TrainingOptions(epochs=2, batch_size=8, accumulate=2, device="cpu", precision="32", log_every=1)
+    accumulate = 2 if schedule == "epoch" else 1
+    training = TrainingOptions(epochs=2, batch_size=8, accumulate=accumulate, device="cpu", precision="32", log_every=1)
     whole, stopped = method(), method()
     fit(whole, dataset, out=tmp_path / "whole", training=training)
     forward, calls = stopped.forward, []
@@ -379,3 +380,35 @@ def test_dacl_is_a_host_for_tables():
     method(rows).loss.backward()
     method(rows, "strata").loss.backward()
     assert method.strata.logits.grad.any()
+
+
+@pytest.mark.parametrize("meta", ["exact", "finite-difference"])
+def test_where_stages_share_a_batch_the_second_goes_on_from_the_first(meta):
+    method, _ = _fixed(_method(meta=meta, schedule="interleaved", virtual_rate=1e-4))
+    alone = copy.deepcopy(method)
+    alone.host.two_views = method.host.two_views
+    expected = _meta_gradient(alone)
+    calls = []
+    compare = method.host.compare
+    method.host.compare = lambda views: calls.append(views) or compare(views)
+    optimizer = torch.optim.SGD(method.phases()[0].parameters, lr=0.1)
+    method.before_update("train", done=0.0, learning_rate=0.1)
+    method(image_batch()).loss.backward()
+    optimizer.step()
+    method.after_update()
+    method.before_update("strata", done=0.0, learning_rate=0.1)
+    found = _meta_gradient(method)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-12)
+    assert len(calls) == 1 + (2 if meta == "exact" else 3)
+    method.after_update()
+    assert method.stage is None
+
+
+def test_an_update_from_several_batches_is_judged_anew():
+    method = _method(schedule="interleaved")
+    method.before_update("train", done=0.0, learning_rate=0.1)
+    for seed in (0, 1):
+        method(image_batch(seed=seed)).loss.backward()
+    method.after_update()
+    assert method.stage is None
+    method(image_batch(), "strata").loss.backward()

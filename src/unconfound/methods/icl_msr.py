@@ -96,6 +96,23 @@ class ICLMSROptions:
                 raise ValueError(f"{name} must be {' or '.join(allowed)}, got {getattr(self, name)!r}")
 
 
+@dataclass(eq=False)
+class _Stage:
+    """What the first stage did with a batch, from which the second goes on where both share batches.
+
+    Args:
+        weights: of the host, before its step.
+        views: of the batch.
+        compared: what the host made of them, without its graph.
+        gradient: of the stage's loss by the weights.
+    """
+
+    weights: Weights
+    views: Tensor
+    compared: Compared
+    gradient: Weights
+
+
 @final
 class ICLMSR(Method):
     """A host's contrast, plus contrast with the positive adjusted over strata that learn to help the host.
@@ -139,6 +156,10 @@ class ICLMSR(Method):
         self.register_buffer("rate", torch.tensor(options.virtual_rate or 0.0))
         self.register_buffer("alike", torch.tensor(0.0))
         self.moving = "train"
+        # Of the first stage's latest update; never outlives the second stage on the same batch.
+        self.before: Weights | None = None
+        self.seen: list[tuple[Tensor, Compared]] = []
+        self.stage: _Stage | None = None
 
     @property
     def encoder(self) -> Encoder:  # type: ignore[override]
@@ -166,13 +187,27 @@ class ICLMSR(Method):
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
         self.moving = phase
         if phase != "strata":
+            self.stage, self.seen = None, []
+            if self._shares_batches():
+                self.before = {name: weight.clone() for name, weight in HostAt(self.host).weights().items()}
             self.host.before_update(phase, done=done, learning_rate=learning_rate)
             if self.options.virtual_rate is None:
                 self.rate.fill_(learning_rate)
 
     def after_update(self) -> None:
-        if self.moving != "strata":
-            self.host.after_update()
+        if self.moving == "strata":
+            self.stage = None
+            return
+        # An update from several batches has one gradient for all of them.
+        if self.before is not None and len(self.seen) == 1:
+            learnt = {name: weight for name, weight in HostAt(self.host).named_parameters() if weight.requires_grad}
+            gradient = {
+                name: torch.zeros_like(weight) if weight.grad is None else weight.grad
+                for name, weight in learnt.items()
+            }
+            self.stage = _Stage(self.before, *self.seen[0], gradient)
+        self.before, self.seen = None, []
+        self.host.after_update()
 
     def alarm(self) -> str | None:
         if self.options.strata == 1 or float(self.alike) < _ALIKE:
@@ -185,8 +220,11 @@ class ICLMSR(Method):
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         if phase == "strata":
             return self._judge(batch)
-        host = self.host
-        compared = host.compare(host.two_views(batch))
+        views = self.host.two_views(batch)
+        compared = self.host.compare(views)
+        if self.before is not None:
+            made = Compared(compared.loss.detach(), compared.projections.detach(), compared.embeddings.detach())
+            self.seen.append((views, made))
         strata = self._strata(compared).detach()
         adjusted = self._interventional(_gathered(self._values(compared)), strata)
         self._watch(strata)
@@ -199,15 +237,20 @@ class ICLMSR(Method):
         loss = compared.loss + self.options.weight * adjusted
         return Step(loss, scalars, embeddings=compared.embeddings.detach().float())
 
+    def _shares_batches(self) -> bool:
+        options = self.options
+        whole = options.meta_batch == "same" and options.meta in ("exact", "finite-difference")
+        return options.schedule == "interleaved" and whole
+
     def _judge(self, batch: Batch) -> Step:
         """Move strata: the loss has the meta-gradient as its gradient; its own value means nothing."""
-        options, host = self.options, self.host
-        views = host.two_views(batch)
+        options, host, stage = self.options, self.host, self.stage
+        views = host.two_views(batch) if stage is None else stage.views
         judging = host.two_views(_exchanged(batch)) if options.exchange_backgrounds else views
         if options.meta_batch == "other":
             views, judging = _half(views, 0), _half(judging, 1)
         at = HostAt(host)
-        weights = at.weights()
+        weights = at.weights() if stage is None else stage.weights
         if options.meta == "direct":
             with torch.no_grad():
                 here = at.compare(weights, views)
@@ -247,7 +290,11 @@ class ICLMSR(Method):
                 return judged, judged, direction
             with torch.no_grad():
                 return at.compare(weights, views), judged, direction
-        step, here = at.gradient(weights, views, lambda compared: self._total(compared, options.weight))
+        if self.stage is not None:
+            # The first stage has just taken this step, from these weights and views.
+            step, here = self.stage.gradient, self.stage.compared
+        else:
+            step, here = at.gradient(weights, views, lambda compared: self._total(compared, options.weight))
         direction, judged = at.gradient(moved(weights, step, -float(self.rate)), judging, outer)
         return here, judged, direction
 
