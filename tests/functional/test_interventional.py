@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.functional.contrastive import info_nce, nt_xent
-from unconfound.functional.interventional import interventional_loss, strata_diversity
+from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 
 
 def _rows(batch=5, features=4, *, seed=0, strata=3):
@@ -189,3 +189,11 @@ def test_mistakes_are_named(change, message):
 def test_diversity_refuses_a_sharpness_of_0():
     with pytest.raises(ValueError, match="sharpness must be above 0, got 0"):
         strata_diversity(torch.ones(2, 2), sharpness=0.0)
+
+
+def test_mean_cosine_of_pairs():
+    strata = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    pairs = [_cosine(own[i].tolist(), own[j].tolist()) for own in strata for i in range(4) for j in range(4) if i != j]
+    assert strata_cosine(strata).item() == pytest.approx(sum(pairs) / len(pairs))
+    assert strata_cosine(torch.eye(3)).item() == pytest.approx(0)
+    assert strata_cosine(torch.ones(1, 3)).item() == 1

@@ -8,13 +8,11 @@ import torch
 from torch import nn
 from two_processes import run
 
+from methods.host_checks import check_as_one, check_calls_on_copies, check_half_precision, check_resumed, two_steps
 from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
-from unconfound.data import Batch
-from unconfound.functional.distributed import world
 from unconfound.functional.relation import relic
 from unconfound.methods import RELIC
 from unconfound.methods.relic import RELICOptions
-from unconfound.training.batch_norm import synchronize_batch_norm
 
 
 def _method(**options):
@@ -104,97 +102,23 @@ def test_tables_are_refused():
 
 
 def test_half_precision_gives_a_float32_loss():
-    method = _method()
-    views = method.two_views(image_batch(8))
-    exact = copy.deepcopy(method).compare(views).loss
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = method.compare(views).loss
-    assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, exact, rtol=0.1, atol=0.1)
-    loss.backward()
-    assert all(each.grad.isfinite().all() for each in method.parameters() if each.grad is not None)
+    check_half_precision(_method())
 
 
 def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice():
-    method = _method().double()
-    views = method.two_views(image_batch(4)).double()
-    before = {key: value.clone() for key, value in method.state_dict().items()}
-    learnt = {name: each.detach() for name, each in method.named_parameters() if each.requires_grad}
-    rest = {key: value for key, value in method.state_dict().items() if key not in learnt}
-
-    def loss(*weights):
-        copies = {key: value.clone() for key, value in rest.items()}
-        compared = torch.func.functional_call(
-            _Compare(method),
-            {f"method.{key}": value for key, value in {**copies, **dict(zip(learnt, weights, strict=True))}.items()},
-            (views,),
-        )
-        return compared.loss
-
-    weights = tuple(learnt.values())
-    torch.manual_seed(1)
-    direction = tuple(torch.randn_like(weight) for weight in weights)
-    _, forwards = torch.func.jvp(loss, weights, direction)
-    leaves = tuple(weight.clone().requires_grad_() for weight in weights)
-    gradients = torch.autograd.grad(loss(*leaves), leaves, create_graph=True)
-    slope = sum((gradient * way).sum() for gradient, way in zip(gradients, direction, strict=True))
-    torch.testing.assert_close(forwards, slope.detach())
-    assert all(
-        each.isfinite().all() for each in torch.autograd.grad(slope, leaves, allow_unused=True) if each is not None
-    )
-    assert all(torch.equal(before[key], value) for key, value in method.state_dict().items())
-
-
-class _Compare(nn.Module):
-    def __init__(self, method):
-        super().__init__()
-        self.method = method
-
-    def forward(self, views):
-        return self.method.compare(views)
+    check_calls_on_copies(_method())
 
 
 def test_it_is_saved_and_resumed():
-    method, other = _method(), RELIC(convnet(seed=9), IMAGES, _method().options)
-    for each in (method, method):
-        each(image_batch(8)).loss.backward()
-        each.after_update()
-    other.load_state_dict(method.state_dict())
-    for each in (method, other):
-        torch.manual_seed(5)
-        each.loss = each(image_batch(8)).loss.item()
-    assert method.loss == other.loss
-    assert all(
-        torch.equal(*pair) for pair in zip(method.state_dict().values(), other.state_dict().values(), strict=True)
-    )
+    check_resumed(_method(), RELIC(convnet(seed=9), IMAGES, _method().options))
 
 
 def _share():
-    """Two steps on four images, or on this process's half of them."""
-    rank, processes = world()
-    method = _method().double()
-    synchronize_batch_norm(method, torch.device("cpu"))
-    torch.manual_seed(3)
-    results = []
-    for seed in range(2):
-        images = image_batch(4, seed=seed).inputs.chunk(processes)[rank]
-        views = method.two_views(Batch(images, torch.arange(len(images)))).double()
-        loss = method.compare(views).loss
-        learnt = [each for each in method.parameters() if each.requires_grad]
-        gradients = torch.cat([each.flatten() for each in torch.autograd.grad(loss, learnt)])
-        if processes > 1:
-            torch.distributed.all_reduce(gradients)
-        results += [loss.detach(), gradients / processes]
-        method.after_update()
-    return results, [each.clone() for each in method.buffers()]
+    return two_steps(_method())
 
 
 def test_two_processes_are_as_one(tmp_path):
-    results, buffers = _share()
-    for other, others in run(_share, tmp_path):
-        torch.testing.assert_close(other, results)
-        torch.testing.assert_close(others, buffers)
-    assert results[1].abs().max() > 1e-3
+    check_as_one(_share(), *run(_share, tmp_path))
 
 
 @pytest.mark.parametrize(

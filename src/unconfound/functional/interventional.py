@@ -93,6 +93,15 @@ def strata_diversity(strata: Float[Tensor, "strata features"], *, sharpness: flo
         return torch.logsumexp(-sharpness * squared[apart], 0) - math.log(count * (count - 1))
 
 
+def strata_cosine(strata: Float[Tensor, "*samples strata features"]) -> Float[Tensor, ""]:
+    """Return the mean cosine of pairs of strata, and over samples where each has its own; 1 where there is one."""
+    rows, count = normalize(strata.flatten(0, -2)).view(strata.shape), strata.shape[-2]
+    if count == 1:
+        return rows.new_ones(())
+    sums = (rows @ rows.transpose(-1, -2)).sum((-1, -2))
+    return ((sums - count) / (count * (count - 1))).mean()
+
+
 def _stratified(
     anchor: Float[Tensor, "batch features"],
     positive: Float[Tensor, "batch features"],

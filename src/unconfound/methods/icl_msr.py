@@ -14,8 +14,7 @@ from torch import Tensor
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
-from unconfound.functional.interventional import interventional_loss, strata_diversity
-from unconfound.functional.similarity import normalize
+from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.host import Compared, Host
 from unconfound.methods.meta_gradient import HostAt, Weights, aligned, length_of, moved
 from unconfound.methods.method import Method, Phase, Step
@@ -217,6 +216,26 @@ class ICLMSR(Method):
             "contrastive one: raise --diversity-weight, or lower --strata-learning-rate"
         )
 
+    @torch.no_grad()
+    def look(
+        self, inputs: Float[Tensor, "samples *shape"]
+    ) -> tuple[Float[Tensor, "samples width"], Float[Tensor, "samples features"]]:
+        """Return what strata weight, and embeddings, of samples as they are; the host is left as it is."""
+        at = HostAt(self.host)
+        compared = at.compare(at.weights(), torch.cat([inputs, inputs]))
+        return self._values(compared).chunk(2)[0], compared.embeddings.chunk(2)[0]
+
+    def _values_of(self, source: Source) -> Float[Tensor, "samples width"]:
+        """What strata weight, of training samples in evaluation mode."""
+        self.eval()
+        values = []
+        index = torch.arange(0, len(source), max(1, -(-len(source) // _CLUSTERED)))
+        for batch in source.batches(index.split(256)):
+            # Hosts make two views of images or rows, which are tensors.
+            inputs = cast(Tensor, batch.inputs).to(self.rate.device)
+            values.append(self.look(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs)[0])
+        return torch.cat(values)
+
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         if phase == "strata":
             return self._judge(batch)
@@ -227,7 +246,7 @@ class ICLMSR(Method):
             self.seen.append((views, made))
         strata = self._strata(compared).detach()
         adjusted = self._interventional(_gathered(self._values(compared)), strata)
-        self._watch(strata)
+        self.alike.copy_(strata_cosine(strata))
         scalars = {
             "host_loss": compared.loss.detach(),
             "interventional_loss": adjusted.detach(),
@@ -331,31 +350,9 @@ class ICLMSR(Method):
         # Half precision would round away what strata weight.
         return values.to(torch.promote_types(values.dtype, torch.float32))
 
-    @torch.no_grad()
-    def _values_of(self, source: Source) -> Float[Tensor, "samples width"]:
-        """What strata weight, of training samples as they are, in evaluation mode."""
-        self.eval()
-        at, device = HostAt(self.host), self.rate.device
-        weights, values = at.weights(), []
-        index = torch.arange(0, len(source), max(1, -(-len(source) // _CLUSTERED)))
-        for batch in source.batches(index.split(256)):
-            # Hosts make two views of images or rows, which are tensors.
-            inputs = cast(Tensor, batch.inputs).to(device)
-            inputs = inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
-            values.append(self._values(at.compare(weights, torch.cat([inputs, inputs]))).chunk(2)[0])
-        return torch.cat(values)
-
     def _strata(self, compared: Compared) -> Tensor:
         strata: Tensor = self.strata(compared.embeddings)
         return strata.to(torch.promote_types(strata.dtype, torch.float32))
-
-    @torch.no_grad()
-    def _watch(self, strata: Tensor) -> None:
-        """Take note of the mean cosine between pairs of strata (of the first sample, where each has its own)."""
-        rows = normalize(strata if strata.dim() == 2 else strata[0])
-        count = len(rows)
-        if count > 1:
-            self.alike.copy_(((rows @ rows.T).sum() - count) / (count * (count - 1)))
 
 
 def _host(options: ICLMSROptions, encoder: Encoder, schema: Schema) -> Method:

@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from markupsafe import Markup
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from unconfound.data import Source
 from unconfound.encoders import read_card
 from unconfound.evaluation import intervals
 from unconfound.evaluation.figures import Figure
-from unconfound.functional.similarity import normalize
+from unconfound.functional.interventional import strata_cosine
 from unconfound.report.plots import strata_plot
 from unconfound.training.saved_method import load_method
 
@@ -102,7 +101,7 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
     values, strata = values[shown], strata if strata.dim() == 2 else strata[shown]
     without = _without_patches(method, images[shown], batch_size=batch_size)
     importance = occlusion(values, without, strata)
-    sentences = [_alike(_mean_cosine(strata), strata.shape[-2])]
+    sentences = [_alike(float(strata_cosine(strata)), strata.shape[-2])]
     figures: list[Figure | None] = []
     control, area = None, 0.0
     if masks is not None and bool(masks[shown].any()):
@@ -172,33 +171,17 @@ def foreground_shares(
     return (counts * covered[:, None]).sum(2) / counts.sum(2)
 
 
-class _Comparing(nn.Module):
-    """A host whose call is its `compare`, as `functional_call` needs it."""
-
-    def __init__(self, host: Any) -> None:
-        super().__init__()
-        self.host = host
-
-    def forward(self, views: Tensor) -> Any:
-        return self.host.compare(views)
-
-
 @torch.no_grad()
 def _values_and_strata(
     method: Any, images: Float[Tensor, "samples channels height width"], *, batch_size: int
 ) -> tuple[Float[Tensor, "samples width"], Float[Tensor, "*samples strata width"]]:
     """Return what strata weight, of images as they are, and the strata for these images; both on the CPU."""
-    host, device = _Comparing(method.host), method.rate.device
     values, embeddings = [], []
     # Parts of at least two images: hosts make nothing of one.
     for part in images.tensor_split(-(-len(images) // max(batch_size, 4))):
-        views = part.to(device)
-        # Queues and centres that a comparison moves are copies.
-        buffers = {name: buffer.clone() for name, buffer in host.named_buffers()}
-        compared = functional_call(host, buffers, (torch.cat([views, views]),))
-        first = [rows.chunk(2)[0].float() for rows in (compared.projections, compared.embeddings)]
-        values.append(first[0] if method.options.strata_on == "projection" else first[1])
-        embeddings.append(first[1])
+        weighted, embedded = method.look(part.to(method.rate.device))
+        values.append(weighted)
+        embeddings.append(embedded.float())
     whole = torch.cat(embeddings)
     return torch.cat(values).cpu(), method.strata(torch.cat([whole, whole])).float().cpu()
 
@@ -256,15 +239,6 @@ def _small(image: Float[Tensor, "channels height width"]) -> UInt8[Tensor, "heig
         sides = [max(1, round(side * SIDE / longest)) for side in colours.shape[1:]]
         colours = interpolate(colours[None], sides, mode="bilinear", antialias=True)[0]
     return (colours.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
-
-
-def _mean_cosine(strata: Float[Tensor, "*samples strata width"]) -> float:
-    """Mean over pairs of strata, and over samples where each has its own."""
-    rows, count = normalize(strata.double()), strata.shape[-2]
-    if count == 1:
-        return 1.0
-    sums = (rows @ rows.transpose(-1, -2)).sum((-1, -2))
-    return float(((sums - count) / (count * (count - 1))).mean())
 
 
 def _alike(cosine: float, count: int) -> str:
