@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from training.toy import convnet, dataset_of, image_source, metrics, options, same, weights
-from training.toy_methods import BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
-from unconfound.methods import SimCLR
+from training.toy_methods import Afterwards, BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
+from unconfound.encoders import load_classifier
+from unconfound.methods import SimCLR, Supervised
 from unconfound.training import fit
 
 SOURCE = image_source(48)
@@ -74,6 +75,53 @@ def test_phases_come_in_the_stated_order_on_the_stated_batches(tmp_path):
 
     rare = sequence(own_pass=False, every=2)
     assert [phase for phase, _ in rare] == ["learn", "gate", "learn", "learn", "gate"] * 2
+
+
+@pytest.mark.parametrize("own_pass", [True, False])
+def test_a_phase_runs_in_its_epochs_alone_and_its_learning_rate_falls_over_them(own_pass, tmp_path):
+    method = _method(TwoPhase, own_pass=own_pass, start=2, stop=2)
+    _fit(method, tmp_path / "run", training={"batch_size": 16, "epochs": 5, "warmup_epochs": 0})
+    assert [phase for phase, *_ in method.seen] == ["learn"] * 6 + ["gate"] * 9
+    rates = {"learn": [], "gate": []}
+    for row in metrics(tmp_path / "run"):
+        rates[row["phase"]].append(float(row["learning_rate"]))
+    assert [rates[phase][0] for phase in ("learn", "gate")] == pytest.approx([0.01, 0.02])
+    # Half of a cosine each, over two and over three epochs.
+    assert rates["learn"][3] == pytest.approx(0.005)
+    assert rates["gate"][-1] < 0.1 * rates["gate"][0]
+
+
+@pytest.mark.parametrize("changes", [{"start": 2}, {"stop": 3}])
+def test_a_phase_that_the_training_does_not_reach_is_refused(changes, tmp_path):
+    with pytest.raises(ValueError, match=r"2 epochs do not reach the phase (learn|gate), .*train for more --epochs"):
+        _fit(_method(TwoPhase, **changes), tmp_path / "run", training={"epochs": 2})
+
+
+def test_what_is_learnt_after_training_is_kept_and_is_the_same_after_a_resumption(tmp_path):
+    kept = []
+    for resume in (False, True):
+        fitted = _fit(_method(Afterwards), tmp_path / "run", resume=resume)
+        assert torch.equal(fitted.classifier.weight, load_classifier(tmp_path / "run").weight)
+        kept.append(fitted.classifier.weight)
+    assert kept[0].abs().sum() > 0
+    assert torch.equal(*kept)
+
+
+def test_a_classifier_is_kept_beside_its_encoder_and_tells_what_the_method_told(tmp_path):
+    method = Supervised(convnet(SOURCE), SOURCE.schema)
+    fitted = _fit(method, tmp_path / "run")
+    batch = next(iter(SOURCE.batches([torch.arange(48)])))
+    method.eval()
+    with torch.no_grad():
+        told = method.classifier(method.encoder(batch.inputs))
+        torch.testing.assert_close(fitted.classifier(fitted.encoder(batch.inputs)), told)
+    # A moving average of the encoder is not the encoder that the classifier was trained with.
+    averaged = _fit(Supervised(convnet(SOURCE), SOURCE.schema), tmp_path / "average", training={"ema_decay": 0.9})
+    assert averaged.classifier is None
+    assert load_classifier(tmp_path / "average") is None
+    (tmp_path / "run" / "classifier.safetensors").write_bytes(b"{}")
+    with pytest.raises(ValueError, match=r"classifier\.safetensors is damaged"):
+        load_classifier(tmp_path / "run")
 
 
 def test_metrics_have_a_row_for_each_phase(tmp_path):

@@ -39,7 +39,7 @@ def test_a_run_folder_holds_all_of_a_run(tmp_path):
     assert fitted.run == tmp_path / "run"
     names = {path.relative_to(fitted.run).as_posix() for path in fitted.run.rglob("*") if path.is_file()}
     wanted = {"config.toml", "environment.json", "metrics.csv", "log.txt", "checkpoint/state.pt"}
-    assert names == wanted | {"encoder.json", "encoder.safetensors"}
+    assert names == wanted | {"encoder.json", "encoder.safetensors", "classifier.safetensors"}
 
     config = tomllib.loads((fitted.run / "config.toml").read_text())
     assert config["method"] == "supervised"

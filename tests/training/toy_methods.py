@@ -21,6 +21,8 @@ from unconfound.methods import Method, Phase, SimCLR, Step
 class TwoPhaseOptions:
     own_pass: bool = True
     every: int = 1
+    start: int = 0
+    stop: int | None = None
 
 
 class TwoPhase(Method):
@@ -40,8 +42,15 @@ class TwoPhase(Method):
         learnt = (*self.encoder.parameters(), *self.classifier.parameters())
         own_pass, every = self.options.own_pass, self.options.every
         return (
-            Phase("learn", learnt),
-            Phase("gate", tuple(self.gates.parameters()), every=every, own_pass=own_pass, learning_rate=0.02),
+            Phase("learn", learnt, stop=self.options.stop),
+            Phase(
+                "gate",
+                tuple(self.gates.parameters()),
+                every=every,
+                own_pass=own_pass,
+                learning_rate=0.02,
+                start=self.options.start,
+            ),
         )
 
     def forward(self, batch, phase="learn"):
@@ -168,6 +177,31 @@ class Interrupted(Method):
         if self.calls == self.at:
             os.kill(os.getpid(), self.number)
         return self.host(batch, phase)
+
+
+class Afterwards(Method):
+    """Learns an encoder, and then its classifier in one go: the mean embedding of each class."""
+
+    Options = TwoPhaseOptions
+
+    def __init__(self, encoder, schema, options=None):
+        super().__init__(encoder, schema)
+        self.encoder = encoder
+        self.classifier = nn.Linear(encoder.features, len(schema.classes), bias=False).requires_grad_(False)
+
+    def forward(self, batch, phase="train"):
+        return Step(self.encoder(batch.inputs).square().mean())
+
+    def after_training(self, source):
+        self.eval()
+        batch = next(iter(source.batches([torch.randperm(len(source))])))
+        with torch.no_grad():
+            rows = self.encoder(batch.inputs)
+        means = [rows[batch.labels == label].mean(0) for label in range(self.classifier.out_features)]
+        self.classifier.weight.copy_(torch.stack(means))
+
+    def linear_classifier(self):
+        return self.classifier
 
 
 class Breaking(Method):

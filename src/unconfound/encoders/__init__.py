@@ -1,5 +1,7 @@
 """Networks that turn a sample into an embedding; each has `.features`."""
 
+from unconfound.encoders.classifier import load_classifier as load_classifier
+from unconfound.encoders.classifier import save_classifier as save_classifier
 from unconfound.encoders.convnet import ConvNet as ConvNet
 from unconfound.encoders.encoder import Encoder as Encoder
 from unconfound.encoders.encoder import build_encoder as build_encoder

@@ -42,6 +42,9 @@ class Phase:
         own_pass: True: the phase goes over the data on its own, after the phases before it; False: it shares the pass
             of the phase before it and runs right after it on the same batch.
         learning_rate: in place of the loop's, or None. Groups may carry their own, too.
+        start: the epoch (the first is 0) in which the phase runs for the first time.
+        stop: the epoch before which it ends; None: it ends with the training. Its learning rate follows one schedule,
+            warm-up and fall, between the two.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Phase:
     every: int = 1
     own_pass: bool = True
     learning_rate: float | None = None
+    start: int = 0
+    stop: int | None = None
 
 
 class Method(nn.Module, ABC):
@@ -98,6 +103,13 @@ class Method(nn.Module, ABC):
 
     def after_update(self) -> None:
         """Follow an optimizer's step: moving averages, queues."""
+
+    def after_training(self, source: Source) -> None:
+        """Learn what is learnt once the encoder stands; called again where a finished run is resumed."""
+
+    def linear_classifier(self) -> nn.Linear | None:
+        """Return the map from embeddings to logits of the classes, where one is learnt: it is kept with the encoder."""
+        return None
 
     def alarm(self) -> str | None:
         """Say in plain words what a user must know of how training goes, or None; asked where metrics are written."""

@@ -61,3 +61,7 @@ class Supervised(Method):
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.options.label_smoothing)
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         return Step(loss, {"accuracy": accuracy}, torch.atleast_2d(embeddings.detach().float()))
+
+    def linear_classifier(self) -> nn.Linear:
+        """Return the classifier."""
+        return self.classifier

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from torch import nn
 
 import unconfound
 from unconfound.data import Dataset, Source
-from unconfound.encoders import Encoder, describe, load_encoder, save_encoder
+from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
 from unconfound.methods import METHODS, Method
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.hardware import make_fabric
@@ -30,11 +31,13 @@ class Fitted:
         encoder: in evaluation mode, on the CPU.
         run: the run folder.
         finished: False where the run was asked to stop; `resume=True` goes on with it.
+        classifier: what the method learnt to tell the classes apart by, from embeddings; None where it learnt none.
     """
 
     encoder: Encoder
     run: Path
     finished: bool
+    classifier: nn.Linear | None = None
 
 
 def fit(
@@ -109,6 +112,10 @@ def fit(
     if not finished:
         say(f"stopped after {seconds:,.0f} s as asked; go on with the same command and --resume")
         return Fitted(method.encoder.cpu().eval(), folder.path, finished=False)
+    classifier = method.linear_classifier()
+    if classifier is not None and training.ema_decay:
+        say("the classifier is not kept: the encoder is a moving average, for which it was not trained")
+        classifier = None
     if fabric.is_global_zero:
         provenance = {
             "unconfound": unconfound.__version__,
@@ -122,12 +129,14 @@ def fit(
             "data": {"name": source.name, "samples": len(source)},
             "seconds": round(seconds, 1),
         }
+        if classifier is not None:
+            save_classifier(folder.path, classifier)
         save_encoder(
             folder.path, method.encoder, schema=source.schema, restore=dict(dataset.restore), provenance=provenance
         )
     fabric.barrier()
     say(f"trained {name} in {seconds:,.0f} s; the run is in {folder.path}")
-    return Fitted(load_encoder(folder.path), folder.path, finished=True)
+    return Fitted(load_encoder(folder.path), folder.path, finished=True, classifier=load_classifier(folder.path))
 
 
 def _training_source(method: Method, dataset: Dataset, name: str) -> Source:

@@ -70,22 +70,24 @@ def train(
         False where a stop was asked for before the end.
 
     Raises:
+        ValueError: a phase would never run, or not to its end.
         NotFiniteError: the loss became NaN or infinite.
     """
     at = position or Position()
     phases = method.phases()
-    passes = list(_passes(phases))
+    epochs = options.epochs if phases else 1
+    passes = [list(_passes(phases, epoch)) for epoch in range(epochs)]
+    _check_reached(phases, epochs)
     moving = TrainingState.prepare(method, options, fabric)
     running = RunningMeans(fabric.device)
     if state is not None:
         moving.load(state)
         running.load(state["running"])
-    epochs = options.epochs if phases else 1
     updates = len(source) // (batch_size * options.accumulate)
     saved = time.monotonic()
     progress = TrainingProgress(
         name=name,
-        samples=epochs * len(passes) * updates * options.accumulate * batch_size,
+        samples=sum(map(len, passes)) * updates * options.accumulate * batch_size,
         done=at.step * options.accumulate * batch_size,
         epochs=epochs,
         enabled=show_progress and fabric.is_global_zero and bool(phases),
@@ -97,7 +99,7 @@ def train(
                 seed_update(options.seed, at)
                 method.before_epoch(at.epoch, source)
                 method.train()
-            for number in range(at.data_pass, len(passes)):
+            for number in range(at.data_pass, len(passes[at.epoch])):
                 order = epoch_order(len(source), batch_size, seed=options.seed, epoch=at.epoch, data_pass=number)
                 order = order[at.update * options.accumulate : updates * options.accumulate]
                 # Every process learns from its own rows of each batch.
@@ -105,9 +107,13 @@ def train(
                 for batches in _chunks(source.batches(own), options.accumulate):
                     seed_update(options.seed, at)
                     done = at.epoch + at.update / updates
-                    share = schedule(done, epochs=epochs, warmup=options.warmup_epochs)
-                    for phase in passes[number]:
+                    for phase in passes[at.epoch][number]:
                         if at.update % phase.every == 0:
+                            share = schedule(
+                                done - phase.start,
+                                epochs=(phase.stop or epochs) - phase.start,
+                                warmup=options.warmup_epochs,
+                            )
                             update(
                                 moving,
                                 phase,
@@ -136,6 +142,8 @@ def train(
             at = replace(at, epoch=at.epoch + 1, data_pass=0, update=0)
     listener.save(at, moving.content() | {"running": running.content()})
     moving.use_average()
+    seed_update(options.seed, at)
+    method.after_training(source)
     return True
 
 
@@ -170,10 +178,21 @@ def update(
         moving.average.update_parameters(moving.method.encoder)
 
 
-def _passes(phases: Sequence[Phase]) -> Iterator[list[Phase]]:
-    """Group the phases that share a pass over the data."""
+def _check_reached(phases: Sequence[Phase], epochs: int) -> None:
+    for phase in phases:
+        if not phase.start < (phase.stop or epochs) <= epochs:
+            raise ValueError(
+                f"{epochs} epochs do not reach the phase {phase.name}, from epoch {phase.start + 1} to "
+                f"{phase.stop or 'the last'}: train for more --epochs"
+            )
+
+
+def _passes(phases: Sequence[Phase], epoch: int) -> Iterator[list[Phase]]:
+    """Group the phases of an epoch that share a pass over the data."""
     group: list[Phase] = []
     for phase in phases:
+        if not phase.start <= epoch < (epoch + 1 if phase.stop is None else phase.stop):
+            continue
         if phase.own_pass and group:
             yield group
             group = []
