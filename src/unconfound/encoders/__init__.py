@@ -9,6 +9,7 @@ from unconfound.encoders.encoder import describe as describe
 from unconfound.encoders.gin import GIN as GIN
 from unconfound.encoders.gru import GRU as GRU
 from unconfound.encoders.mlp import MLP as MLP
+from unconfound.encoders.morpher import Morpher as Morpher
 from unconfound.encoders.options import EncoderOptions as EncoderOptions
 from unconfound.encoders.resnet import ResNet as ResNet
 from unconfound.encoders.saved import load_encoder as load_encoder

@@ -15,6 +15,7 @@ from unconfound.encoders.convnet import ConvNet
 from unconfound.encoders.gin import GIN
 from unconfound.encoders.gru import GRU
 from unconfound.encoders.mlp import MLP
+from unconfound.encoders.morpher import Morpher
 from unconfound.encoders.resnet import ResNet, stem_for
 from unconfound.encoders.transformer import Transformer
 from unconfound.extras import require
@@ -34,7 +35,7 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @final
 class Encoder(nn.Module):
-    """Raw samples -> embeddings: conversion of uint8 to [0, 1], normalisation, then the network.
+    """Raw samples -> embeddings: conversion of uint8 to [0, 1], a morpher where there is one, normalisation, network.
 
     Args:
         network: has `.features` and takes normalised float samples.
@@ -44,10 +45,12 @@ class Encoder(nn.Module):
 
     Attributes:
         features: width of the embedding.
+        morpher: weights the pixels of images before they are normalised; None for all methods but CIM.
     """
 
     mean: Tensor
     deviation: Tensor
+    morpher: Morpher | None
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Encoder(nn.Module):
         self.features = int(network.features)  # type: ignore[arg-type]
         self.register_buffer("mean", mean.clone())
         self.register_buffer("deviation", deviation.clone())
+        self.morpher = None
 
     def forward(
         self,
@@ -76,8 +80,40 @@ class Encoder(nn.Module):
         Raises:
             ValueError: the channels or columns are not those that the encoder was built for.
         """
+        if self.morpher is not None:
+            inputs, _ = self.morph(inputs)  # type: ignore[arg-type]
         embeddings: Tensor = self.network(self.normalize(inputs))
         return embeddings
+
+    def add_morpher(self, *, mask_channels: int = 1, reduction: int = 1) -> None:
+        """Let a freshly made `Morpher` weight the pixels of all images from now on; it is saved with the encoder.
+
+        Raises:
+            ValueError: the encoder takes no images, or an argument is out of `Morpher`'s range.
+        """
+        if self.architecture["modality"] != "images":
+            raise ValueError(
+                f"a morpher weights the pixels of images, this encoder takes {self.architecture['modality']}"
+            )
+        channels, *size = self.architecture["shape"]
+        morpher = Morpher(channels, side=min(size), mask_channels=mask_channels, reduction=reduction)
+        self.morpher = morpher.to(self.mean).to(memory_format=torch.channels_last)
+        self.architecture["morpher"] = {"mask_channels": mask_channels, "reduction": reduction}
+
+    def morph(
+        self,
+        images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
+    ) -> tuple[Float[Tensor, "batch channels height width"], Float[Tensor, "batch mask_channels height width"]]:
+        """Return what the network is shown in place of the images, in [0, 1], and the mask by which they were weighted.
+
+        Raises:
+            ValueError: there is no morpher.
+        """
+        if self.morpher is None:
+            raise ValueError("this encoder has no morpher: it shows the network the images as they are")
+        values = _in_unit_range(images).contiguous(memory_format=torch.channels_last)
+        mask = self.morpher(values)
+        return values * mask, mask
 
     def normalize(self, inputs: Tensor | Graphs | Sequences) -> Tensor | Graphs | Sequences:
         """Turn raw samples into what the network takes; tokens stay as they are.
@@ -92,7 +128,7 @@ class Encoder(nn.Module):
                 return inputs
             values = self._scale(inputs.values, axis=2, what="channels")
             return Sequences(values.masked_fill(~inputs.mask()[..., None], 0), inputs.lengths)
-        values = inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
+        values = _in_unit_range(inputs)
         values = self._scale(values, axis=1, what="channels" if inputs.dim() == 4 else "columns")
         return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 else values
 
@@ -101,6 +137,10 @@ class Encoder(nn.Module):
             raise ValueError(f"this encoder takes {len(self.mean)} {what}, got samples of {values.shape[axis]}")
         shape = [-1 if place == axis else 1 for place in range(values.dim())]
         return (values - self.mean.view(shape)) / self.deviation.view(shape)
+
+
+def _in_unit_range(inputs: Tensor) -> Tensor:
+    return inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
 
 
 def build_encoder(
@@ -112,6 +152,7 @@ def build_encoder(
     pretrained: bool = False,
     width: int | None = None,
     depth: int | None = None,
+    morpher: dict[str, int] | None = None,
 ) -> Encoder:
     """Make an encoder for the samples that `schema` describes.
 
@@ -123,6 +164,7 @@ def build_encoder(
             their own.
         pretrained: start from published weights (ResNet and timm).
         width, depth: of all but ResNets and timm's models; their own defaults where None.
+        morpher: arguments of `Encoder.add_morpher`; without them none is added.
 
     Raises:
         ValueError: an unknown name, or one that does not fit the modality or the shape.
@@ -161,12 +203,15 @@ def build_encoder(
     if schema.modality == "images":
         network.to(memory_format=torch.channels_last)
     scaled = 0 if schema.modality == "text" else channels
-    return Encoder(
+    encoder = Encoder(
         network,
         architecture=architecture,
         mean=torch.zeros(scaled) if mean is None else mean,
         deviation=torch.ones(scaled) if deviation is None else deviation,
     )
+    if morpher is not None:
+        encoder.add_morpher(**morpher)
+    return encoder
 
 
 def describe(encoder: Encoder) -> str:

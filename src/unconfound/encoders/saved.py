@@ -101,7 +101,8 @@ def load_encoder(folder: Path | str) -> Encoder:
         ValueError: a file is damaged.
     """
     card = read_card(folder)
-    arguments = {key: value for key, value in card.architecture.items() if key in ("name", "width", "depth")}
+    kept = ("name", "width", "depth", "morpher")
+    arguments = {key: value for key, value in card.architecture.items() if key in kept}
     encoder = build_encoder(schema=card.schema, **arguments)
     path = Path(folder) / "encoder.safetensors"
     try:
