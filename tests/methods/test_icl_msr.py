@@ -15,7 +15,7 @@ from unconfound.data import Batch, Dataset
 from unconfound.functional.distributed import world
 from unconfound.functional.interventional import interventional_loss
 from unconfound.methods import ICLMSR, SimCLR
-from unconfound.methods.icl_msr import ICLMSROptions
+from unconfound.methods.icl_msr_options import ICLMSROptions
 from unconfound.methods.meta_gradient import aligned
 from unconfound.methods.simclr import SimCLROptions
 from unconfound.methods.strata import contexts

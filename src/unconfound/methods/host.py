@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.data import Batch
+from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.method import Step
+from unconfound.methods.method import Method, Step
+from unconfound.suggestions import nearest_name
 
 
 # Not frozen, for the reason given at Batch.
@@ -55,3 +58,37 @@ class Host(Protocol):
     def compare(self, views: Float[Tensor, "views *shape"]) -> Compared:
         """Compute the loss of two views of each sample."""
         ...
+
+
+def host_named(name: str, options: Sequence[str], encoder: Encoder, schema: Schema) -> Method:
+    """Make a host by its name.
+
+    Args:
+        name: of a method that is a host.
+        options: of that method, each as NAME=VALUE.
+        encoder, schema: as for every method.
+
+    Raises:
+        ValueError: an unknown host or option, a word that is no NAME=VALUE, or a value out of its range.
+    """
+    # The list of methods holds those that have hosts.
+    from unconfound.methods import METHODS
+
+    hosts = [known for known, kind in METHODS.items() if hasattr(kind, "compare")]
+    if name not in hosts:
+        raise ValueError(f"unknown host {name!r}: {nearest_name(name, hosts)}")
+    kind = METHODS[name]
+    known = [field.name for field in fields(kind.Options)]
+    given: dict[str, Any] = {}
+    for word in options:
+        option, equals, value = word.partition("=")
+        option = option.strip().replace("-", "_")
+        if not equals:
+            raise ValueError(f"--host-options takes NAME=VALUE, got {word!r}")
+        if option not in known:
+            raise ValueError(f"unknown option {option!r} of {name}: {nearest_name(option, known)}")
+        try:
+            given[option] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            given[option] = value.strip()
+    return kind(encoder, schema, kind.Options(**given))

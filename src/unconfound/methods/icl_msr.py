@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, cast, final, get_args
+from dataclasses import dataclass, replace
+from typing import Any, cast, final
 
 import torch
 from jaxtyping import Float
@@ -15,84 +14,19 @@ from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
-from unconfound.methods.host import Compared, Host
+from unconfound.methods.host import Compared, Host, host_named
+from unconfound.methods.icl_msr_options import ICLMSROptions
 from unconfound.methods.meta_gradient import HostAt, Weights, aligned, length_of, moved
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.strata import Strata, StrataForm, contexts
-from unconfound.suggestions import nearest_name
+from unconfound.methods.strata import Strata, contexts
+from unconfound.views.backgrounds import exchange_backgrounds
 
-Meta = Literal["exact", "finite-difference", "alignment", "direct", "frozen"]
 # Of the step of finite differences, over the length of the direction: MetaMask's.
 _DIFFERENCE = 0.01
 # Training samples that contexts are clustered from, at most.
 _CLUSTERED = 2_048
 # Mean cosine of pairs of strata from which on they count as one.
 _ALIKE = 0.98
-
-
-@dataclass(frozen=True, kw_only=True)
-class ICLMSROptions:
-    """Options of `icl-msr`."""
-
-    host: str = "simclr"
-    """method that is regularised, any that contrasts two views: simclr, byol, barlow-twins, ..."""
-    host_options: tuple[str, ...] = ()
-    """options of that method, each as NAME=VALUE, as in temperature=0.2"""
-    weight: float = 1.0
-    """of the interventional loss beside the host's; at least 0"""
-    temperature: float = 0.5
-    """of the interventional loss; above 0"""
-    negatives: Literal["cross-view", "both-views"] = "cross-view"
-    """of the interventional loss: the other view of the other samples (the poster's), or both views of them"""
-    strata: int = 8
-    """number of strata"""
-    strata_form: StrataForm = "table"
-    """free numbers, a network of the batch's mean embedding or of each sample's, or (ours, not learnt) clusters of the
-    training samples"""
-    strata_on: Literal["projection", "embedding"] = "projection"
-    """what strata weight: the projection (the poster's), or the encoder's embedding (ours)"""
-    meta: Meta = "exact"
-    """how strata learn. From the host's loss after its next step: exact, by finite-difference, or alignment (to first
-    order in the step). As controls: direct (strata that minimise the interventional loss) and frozen (random strata)"""
-    schedule: Literal["epoch", "interleaved"] = "epoch"
-    """strata learn in a pass of their own after the host's (the poster's two stages an epoch), or after each batch"""
-    meta_every: int = 1
-    """strata learn on every so many-th batch"""
-    meta_batch: Literal["same", "other"] = "same"
-    """the host's next step is judged on the batch that it was made from, or on another (each half of the batch)"""
-    outer: Literal["plain", "masked"] = "plain"
-    """what judges: the host's loss, or that plus the interventional loss (as the authors' MetaMask has it)"""
-    exchange_backgrounds: bool = False
-    """judge on images whose backgrounds were exchanged between images (ours; needs masks of the foregrounds)"""
-    virtual_rate: float | None = None
-    """length of the host's next step as strata see it; by default the learning rate at that time"""
-    diversity_weight: float = 0.1
-    """of the term that keeps strata apart (ours: the poster has none); at least 0"""
-    strata_learning_rate: float = 1e-3
-    """of the strata; above 0"""
-
-    def __post_init__(self) -> None:
-        for name in ("weight", "diversity_weight"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
-        for name in ("temperature", "strata_learning_rate", "virtual_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
-        for name in ("strata", "meta_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name, allowed in (
-            ("strata_form", get_args(StrataForm)),
-            ("meta", get_args(Meta)),
-            ("negatives", ("cross-view", "both-views")),
-            ("strata_on", ("projection", "embedding")),
-            ("schedule", ("epoch", "interleaved")),
-            ("meta_batch", ("same", "other")),
-            ("outer", ("plain", "masked")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be {' or '.join(allowed)}, got {getattr(self, name)!r}")
 
 
 @dataclass(eq=False)
@@ -142,7 +76,7 @@ class ICLMSR(Method):
     ) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or ICLMSROptions()
-        self.host: Any = host or _host(options, encoder, schema)
+        self.host: Any = host or host_named(options.host, options.host_options, encoder, schema)
         if not isinstance(self.host, Host):
             raise ValueError(f"icl-msr needs a host that contrasts two views: {type(self.host).__name__} does not")
         on_projection = options.strata_on == "projection"
@@ -265,7 +199,7 @@ class ICLMSR(Method):
         """Move strata: the loss has the meta-gradient as its gradient; its own value means nothing."""
         options, host, stage = self.options, self.host, self.stage
         views = host.two_views(batch) if stage is None else stage.views
-        judging = host.two_views(_exchanged(batch)) if options.exchange_backgrounds else views
+        judging = host.two_views(_on_other_backgrounds(batch)) if options.exchange_backgrounds else views
         if options.meta_batch == "other":
             views, judging = _half(views, 0), _half(judging, 1)
         at = HostAt(host)
@@ -355,34 +289,6 @@ class ICLMSR(Method):
         return strata.to(torch.promote_types(strata.dtype, torch.float32))
 
 
-def _host(options: ICLMSROptions, encoder: Encoder, schema: Schema) -> Method:
-    # The list of methods holds this one.
-    from unconfound.methods import METHODS
-
-    hosts = [name for name, kind in METHODS.items() if hasattr(kind, "compare")]
-    if options.host not in hosts:
-        raise ValueError(f"unknown host {options.host!r}: {nearest_name(options.host, hosts)}")
-    kind = METHODS[options.host]
-    return kind(encoder, schema, kind.Options(**_parsed(options, [field.name for field in fields(kind.Options)])))
-
-
-def _parsed(options: ICLMSROptions, known: list[str]) -> dict[str, Any]:
-    """Turn "name=value" words into arguments of the host's options."""
-    given: dict[str, Any] = {}
-    for word in options.host_options:
-        name, equals, value = word.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals:
-            raise ValueError(f"--host-options takes NAME=VALUE, got {word!r}")
-        if name not in known:
-            raise ValueError(f"unknown option {name!r} of {options.host}: {nearest_name(name, known)}")
-        try:
-            given[name] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            given[name] = value.strip()
-    return given
-
-
 def _gathered(values: Float[Tensor, "views width"]) -> Float[Tensor, "all_views width"]:
     """The views of all processes' samples, the first views before the second ones."""
     return torch.cat([gather(views) for views in values.chunk(2)])
@@ -398,17 +304,7 @@ def _half(views: Tensor, which: int) -> Tensor:
     return torch.cat([first[part], second[part]])
 
 
-def _exchanged(batch: Batch) -> Batch:
-    """Each foreground on the background of the image before it, whose own foreground is painted in its mean colour."""
-    images, masks = batch.inputs, batch.masks
-    if masks is None or not isinstance(images, Tensor) or images.dim() != 4:
+def _on_other_backgrounds(batch: Batch) -> Batch:
+    if batch.masks is None or not isinstance(batch.inputs, Tensor) or batch.inputs.dim() != 4:
         raise ValueError("exchange_backgrounds needs images with masks of their foregrounds: leave it out")
-    if len(images) < 2:
-        raise ValueError("exchange_backgrounds needs at least two images in a batch")
-    images = images / 255.0 if images.dtype == torch.uint8 else images
-    inside = masks.to(images.dtype)
-    outside = 1 - inside
-    colour = (images * outside).sum((2, 3), keepdim=True) / outside.sum((2, 3), keepdim=True).clamp_min(1)
-    backgrounds = images * outside + colour * inside
-    exchanged = images * inside + backgrounds.roll(1, 0) * outside
-    return Batch(exchanged, batch.index, batch.labels, batch.groups, batch.masks)
+    return replace(batch, inputs=exchange_backgrounds(batch.inputs, batch.masks))

@@ -1,0 +1,67 @@
+"""Which images of a batch an anchor is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def class_partners(
+    labels: Int[Tensor, " anchors"], others: Int[Tensor, " others"], *, first: int = 0
+) -> tuple[Bool[Tensor, "anchors others"], Bool[Tensor, "anchors others"]]:
+    """Say which images may be an anchor's positives, those of its class but itself, and which its negatives, the rest.
+
+    Args:
+        labels: of the anchors.
+        others: labels of all images, the anchors among them.
+        first: position of the first anchor among them; the others follow it in order.
+    """
+    same = labels[:, None] == others
+    oneself = torch.arange(len(others), device=others.device) == (
+        first + torch.arange(len(labels), device=labels.device)[:, None]
+    )
+    return same & ~oneself, ~same
+
+
+def draw_partners(
+    scores: Float[Tensor, "anchors others"], allowed: Bool[Tensor, "anchors others"], *, count: int
+) -> Int[Tensor, "anchors count"]:
+    """Take the allowed images of the highest scores: without repetition, and uniformly where scores are random.
+
+    Args:
+        scores: finite.
+        allowed: which images an anchor may have.
+        count: partners an anchor. Where fewer are allowed the rest is -1.
+
+    Raises:
+        ValueError: a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    kept = min(count, scores.shape[1])
+    found = scores.masked_fill(~allowed, -torch.inf).topk(kept, dim=1)
+    chosen = found.indices.masked_fill(found.values == -torch.inf, -1)
+    return torch.nn.functional.pad(chosen, (0, count - kept), value=-1)
+
+
+def hardest(
+    candidates: Int[Tensor, "anchors candidates"],
+    difficulty: Callable[[Int[Tensor, " pairs"], Int[Tensor, " pairs"]], Float[Tensor, " pairs"]],
+    *,
+    count: int,
+) -> Int[Tensor, "anchors count"]:
+    """Keep of each anchor's candidates the most difficult ones.
+
+    Args:
+        candidates: positions of images, -1 for none.
+        difficulty: of pairs of an anchor and an image, both given by their positions.
+        count: at most the candidates.
+    """
+    anchors = torch.arange(len(candidates), device=candidates.device)[:, None].expand_as(candidates)
+    scores = difficulty(anchors.flatten(), candidates.clamp_min(0).flatten()).view(candidates.shape)
+    return candidates.gather(1, draw_partners(scores, candidates >= 0, count=count).clamp_min(0)).where(
+        (candidates >= 0).sum(1, keepdim=True) > torch.arange(count, device=candidates.device), -1
+    )
