@@ -1,0 +1,248 @@
+"""CIM: a small network morphs the image before the classifier sees it, judged by perceptual similarity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast, final, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from unconfound.data import Batch, Schema
+from unconfound.encoders import Encoder
+from unconfound.functional.distributed import gather, sum_over_processes, uniform, world
+from unconfound.functional.partners import class_partners, draw_partners, hardest
+from unconfound.functional.ssim import ms_ssim, perceptual_triplet
+from unconfound.methods.bottleneck import BottleneckOptions, classifier_head
+from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of
+from unconfound.methods.method import Method, Phase, Step
+
+Direction = Literal["pull", "literal"]
+Similarity = Literal["ms-ssim", "ssim", "l2", "feature"]
+Partners = Literal["class", "hard", "any"]
+# An image dimmed to less than this share of its brightness, on average over a batch, is as good as black.
+_DARK = 0.05
+# Pixels of the smallest window of MS-SSIM.
+_WINDOW = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIMOptions(BottleneckOptions):
+    """Options of `cim`."""
+
+    direction: Direction = "pull"
+    """pull: morphed images come to look like their own class; literal, as the paper prints the loss: like others"""
+    weight: float | None = None
+    """of the triplet loss beside cross-entropy; by default 1 for pull and 0.1 for literal; 0 leaves it out"""
+    similarity: Similarity = "ms-ssim"
+    """of images: ms-ssim, ssim (one scale), l2 (squared difference of pixels), or feature (cosine of embeddings)"""
+    negative: Literal["relu", "clamp", "shift"] = "shift"
+    """what becomes of a negative term of MS-SSIM: relu and clamp have no gradient there, shift takes (1 + c) / 2"""
+    positives: int = 1
+    """images of the anchor's class that it is compared with"""
+    negatives: int = 1
+    """images of other classes that it is compared with"""
+    partners: Partners = "class"
+    """class: drawn at random; hard (ours): least similar positives, most similar negatives; any: without labels"""
+    candidates: int = 8
+    """drawn at random for each kind of partner, from which hard chooses"""
+    mask_channels: Literal["one", "all"] = "one"
+    """one weight a pixel, or one for each of its channels"""
+    reduction: int = 1
+    """1, or 2 or 4 to let the morpher look at images of a half or a quarter of the side, which is faster"""
+    detach_supervision: bool = False
+    """let the triplet loss alone train the morpher, as the paper's formula may be read, and not cross-entropy, too"""
+    morpher_learning_rate: float | None = None
+    """highest learning rate of the morpher; by default that of all"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weight is not None and not self.weight >= 0:
+            raise ValueError(f"weight must be at least 0, got {self.weight}")
+        for name in ("positives", "negatives", "candidates"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.partners == "hard" and self.candidates < max(self.positives, self.negatives):
+            raise ValueError(
+                f"candidates must be at least positives and negatives, {max(self.positives, self.negatives)}, "
+                f"got {self.candidates}"
+            )
+        for name, kind in (("direction", Direction), ("similarity", Similarity), ("partners", Partners)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}")
+        if self.morpher_learning_rate is not None and not self.morpher_learning_rate > 0:
+            raise ValueError(f"morpher_learning_rate must be above 0, got {self.morpher_learning_rate}")
+
+
+@final
+class CIM(Method):
+    """A classifier of morphed images: a small network weights the pixels, a triplet of image similarities judges it.
+
+    Asgari Taghanaki, Choi, Khasahmadi and Goyal, "Robust Representation Learning via Perceptual Similarity Metrics",
+    ICML 2021. The loss is weight x (MS-SSIM(morphed, positive) - MS-SSIM(morphed, negative)) + cross-entropy (+ the
+    information term with `--vib`), where positives share the anchor's label. As printed this is direction="literal";
+    ours is its negative unless asked otherwise, for the printed sign moves an image away from its own class.
+    """
+
+    Options = CIMOptions
+    needs_labels: ClassVar[bool] = True
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: CIMOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or CIMOptions()
+        if schema.modality != "images":
+            raise ValueError(f"cim morphs images, the data are {schema.modality}: take another method")
+        check_classes(schema, method="cim")
+        self.weight = options.weight if options.weight is not None else {"pull": 1.0, "literal": 0.1}[options.direction]
+        if self.weight > 0 and options.similarity in ("ms-ssim", "ssim"):
+            _check_side(schema)
+        self.encoder = encoder
+        # Before the morpher, so that the same seed gives the same classifier as without it.
+        self.head = classifier_head(encoder.features, len(schema.classes), options)
+        encoder.add_morpher(
+            mask_channels=1 if options.mask_channels == "one" else schema.shape[0], reduction=options.reduction
+        )
+        self.mask_mean: Tensor | float = 1.0
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Move the morpher without weight decay, which would pull it towards a mask of one grey."""
+        assert self.encoder.morpher is not None
+        own = self.options.morpher_learning_rate
+        morpher = {"params": list(self.encoder.morpher.parameters()), "weight_decay": 0.0}
+        rest = [*self.encoder.network.parameters(), *self.head.parameters()]
+        return (Phase("train", ({"params": rest}, morpher | ({} if own is None else {"lr": own}))),)
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        labels = labels_of(batch, method="cim")
+        images = _unit_range(cast(Tensor, batch.inputs))
+        morphed, mask = self.encoder.morph(images)
+        shown = morphed.detach() if self.options.detach_supervision else morphed
+        embeddings = self.encoder.network(self.encoder.normalize(shown))
+        logits, information = self.head(embeddings)
+        entropy = cross_entropy(logits, labels).mean()
+        told = {"cross_entropy": entropy.detach(), "accuracy": accuracy(logits, labels), "mask": mask.detach().mean()}
+        if self.options.vib:
+            told["information"] = information.detach()
+        loss = entropy + information
+        if self.weight > 0:
+            triplet, similarities = self._triplet(morphed, images, labels)
+            loss = loss + self.weight * triplet
+            told |= similarities
+        self.mask_mean = told["mask"]
+        return Step(loss, told, torch.atleast_2d(embeddings.detach().float()))
+
+    def _triplet(
+        self, morphed: Tensor, images: Tensor, labels: Tensor
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """Compare this process's anchors with raw images of the whole batch."""
+        options = self.options
+        rank, processes = world()
+        positives, negatives = self._partners(images, labels, first=rank * len(images))
+        if options.similarity == "feature":
+            anchors, originals = self._features(morphed, images)
+            similarity: Literal["ms-ssim", "ssim", "l2"] = "l2"
+        else:
+            anchors, originals, similarity = morphed, gather(images), options.similarity
+        triplet = perceptual_triplet(
+            anchors,
+            originals,
+            positives,
+            negatives,
+            direction=options.direction,
+            negative=options.negative,
+            similarity=similarity,
+        )
+        # Processes may have unequal numbers of anchors with partners: the mean is over all of them.
+        share = triplet.anchors * processes / sum_over_processes(triplet.anchors.clone()).clamp_min(1)
+        told = {"triplet": triplet.loss.detach(), "positive": triplet.positive, "negative": triplet.negative}
+        told = {name: value.nan_to_num() for name, value in told.items()}
+        return triplet.loss * share, told | {"anchors": triplet.anchors / len(images)}
+
+    @torch.no_grad()
+    def _partners(
+        self, images: Tensor, labels: Int[Tensor, " batch"], *, first: int
+    ) -> tuple[Int[Tensor, "batch positives"], Int[Tensor, "batch negatives"]]:
+        """Choose images of the whole batch by their positions."""
+        options = self.options
+        everyone = gather(labels)
+        scores = uniform(len(labels), len(everyone), device=images.device)
+        same, other = class_partners(labels, everyone, first=first)
+        counts = options.positives, options.negatives
+        if options.partners == "any":
+            # Of one class all images but itself are allowed.
+            alike = torch.zeros_like(everyone)
+            allowed, _ = class_partners(alike[: len(labels)], alike, first=first)
+            drawn = draw_partners(scores, allowed, count=sum(counts))
+            return drawn[:, : counts[0]], drawn[:, counts[0] :]
+        if options.partners == "class":
+            return draw_partners(scores, same, count=counts[0]), draw_partners(scores, other, count=counts[1])
+        small = _small(images)
+        all_small = gather(small)
+
+        def similarity(anchors: Tensor, others: Tensor) -> Tensor:
+            return ms_ssim(small[anchors], all_small[others], negative="shift")
+
+        count = options.candidates
+        return (
+            hardest(draw_partners(scores, same, count=count), lambda *pair: -similarity(*pair), count=counts[0]),
+            hardest(draw_partners(scores, other, count=count), similarity, count=counts[1]),
+        )
+
+    def _features(self, morphed: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed anchors and raw images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.
+
+        The gradient reaches the morpher alone: the network is a fixed judge, and its BatchNorm keeps its statistics.
+        """
+        network, normalize = self.encoder.network, self.encoder.normalize
+
+        def embedded(shown: Tensor) -> Tensor:
+            fixed = {name: value.detach() for name, value in network.named_parameters()}
+            fixed |= {name: value.clone() for name, value in network.named_buffers()}
+            rows: Tensor = functional_call(network, fixed, (normalize(shown),))
+            # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
+            return (F.normalize(rows.float(), dim=1) * (rows.shape[1] / 2) ** 0.5)[:, :, None, None]
+
+        with torch.no_grad():
+            originals = gather(embedded(images))
+        return embedded(morphed), originals
+
+    def linear_classifier(self) -> nn.Linear:
+        """Return the classifier; a bottleneck adds no noise there."""
+        return self.head.as_linear()
+
+    def alarm(self) -> str | None:
+        """Tell of a morpher that lets no light through."""
+        if float(self.mask_mean) >= _DARK:
+            return None
+        return (
+            f"mask: the morpher lets only {float(self.mask_mean):.1%} of the light through, so that the classifier "
+            "sees nearly nothing: give a smaller --weight, or the other --direction"
+        )
+
+
+def _unit_range(images: Tensor) -> Float[Tensor, "batch channels height width"]:
+    if images.dtype == torch.uint8:
+        return images / 255.0
+    if float(images.min()) < 0 or float(images.max()) > 1:
+        raise ValueError(
+            f"cim needs images in [0, 1] or as uint8, got values from {float(images.min()):g} to "
+            f"{float(images.max()):g}: rescale them, and leave normalisation to the encoder"
+        )
+    return images
+
+
+def _small(images: Tensor) -> Float[Tensor, "batch 1 height width"]:
+    """Return grey images of half the side, which rank partners as well; smaller ones would not hold a window."""
+    grey = images.mean(1, keepdim=True)
+    return F.avg_pool2d(grey, 2) if min(images.shape[2:]) >= 2 * _WINDOW else grey
+
+
+def _check_side(schema: Schema) -> None:
+    if min(schema.shape[1:]) < _WINDOW:
+        raise ValueError(
+            f"MS-SSIM needs images of at least {_WINDOW} pixels a side, the data have {schema.shape[1]} x "
+            f"{schema.shape[2]}: enlarge them (--image-size), or give --similarity l2"
+        )
