@@ -6,6 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from unconfound.data import Dataset
+from unconfound.data.every_scene import every_scene
 from unconfound.data.image_parts import Reading
 from unconfound.data.imagenet9 import VARIANTS, imagenet9, imagenet9_tests, read_class_map
 from unconfound.data.load import DataOptions, load
@@ -256,3 +258,16 @@ def test_damaged_maps_are_refused(tmp_path):
     for value in (9, -2, 1.0, True, "1", None):
         with pytest.raises(ValueError, match=r"maps the class 7 to .*: 0 to 8, or -1 for none, is needed"):
             read_class_map(_map(path, **{"7": value}))
+
+
+def test_every_background_of_the_challenge_under_every_foreground(root):
+    tests = imagenet9_tests(root, reading=Reading(workers=0))
+    sources = every_scene(Dataset(tests["original"], dict(tests)), backgrounds_per_class=None)
+    assert len(sources) == 9 * len(NUMBERS)
+    for source in list(sources.values())[::7]:
+        batch, original = _all(source), _all(tests["original"])
+        masks = original.masks.expand(-1, 3, -1, -1)
+        assert batch.inputs[masks].equal(original.inputs[masks])
+        scene = int(source.scenes[0])
+        # The background shows its class by its brightness.
+        assert batch.inputs[:, 0, 0, 0].tolist() == pytest.approx([20 * scene] * len(source), abs=6)

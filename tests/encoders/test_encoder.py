@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unconfound.data import Schema
-from unconfound.encoders import build_encoder, describe
+from unconfound.encoders import build_encoder, describe, load_encoder, save_encoder
 
 
 def _images(channels, side, *, width=None):
@@ -184,3 +184,24 @@ def test_equal_seeds_give_equal_weights():
         torch.manual_seed(3)
         states.append(build_encoder("convnet", _images(3, 8)).state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize(("size", "places"), [((32, 32), 16), ((28, 28), 16), ((9, 20), 6)])
+def test_a_convnet_that_flattens_keeps_where_things_are(tmp_path, size, places):
+    schema = Schema("images", (3, *size), ("a", "b"))
+    encoder = build_encoder("convnet", schema, width=2, pooling="flatten").eval()
+    assert encoder.features == 16 * places
+    images = _random(schema)
+    assert encoder(images).shape == (2, encoder.features)
+    mean = build_encoder("convnet", schema, width=2).eval()
+    mean.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(encoder(images).unflatten(1, (16, places)).mean(2), mean(images))
+    save_encoder(tmp_path, encoder, schema=schema)
+    assert torch.equal(load_encoder(tmp_path)(images), encoder(images))
+
+
+def test_pooling_is_an_option_of_the_convnet_alone():
+    with pytest.raises(ValueError, match="pooling is an option of convnet, not of 'resnet18'"):
+        build_encoder("resnet18", _images(3, 32), pooling="flatten")
+    with pytest.raises(ValueError, match="pooling must be mean or flatten, got 'max'"):
+        build_encoder("convnet", _images(3, 32), pooling="max")

@@ -16,7 +16,7 @@ from unconfound.data import coco_annotations, coco_masks
 from unconfound.data.coco_annotations import CocoObject, read_annotations
 from unconfound.data.coco_masks import segmentation_mask
 from unconfound.data.decoded import ImageFiles
-from unconfound.data.decoding import UnreadableImageError, _checked_size, _flattened, _unreadable
+from unconfound.data.decoding import UnreadableImageError, checked_size, flattened, unreadable
 from unconfound.data.image_parts import Reading, published_folder, read_parts
 from unconfound.data.named import need_files
 from unconfound.data.source import Dataset
@@ -141,7 +141,7 @@ def decode_object(
     left, top, side = crop_square(described)
     try:
         with Image.open(path) as image:
-            if _checked_size(image) != (width, height):
+            if checked_size(image) != (width, height):
                 raise ValueError(f"{image.width} x {image.height} pixels, where its annotation says {width} x {height}")
             # A JPEG is decoded at a fraction of its size, as long as that leaves the crop twice the pixels asked for.
             needed = 2 * image_size / side
@@ -154,14 +154,14 @@ def decode_object(
                 min((left + side) * across, image.width),
                 min((top + side) * down, image.height),
             )
-            colours = _flattened(image, "white").convert("RGB" if channels == 3 else "L")
+            colours = flattened(image, "white").convert("RGB" if channels == 3 else "L")
             pixels = np.asarray(colours.resize((image_size, image_size), Image.Resampling.BILINEAR, box=box))
         drawn = Image.fromarray(segmentation_mask(described.segmentation, height, width).astype(np.uint8))
         shape = drawn.resize(
             (image_size, image_size), Image.Resampling.NEAREST, box=(left, top, left + side, top + side)
         )
     except Exception as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
     image_pixels = np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1))
     return image_pixels, np.asarray(shape)[None] > 0
 

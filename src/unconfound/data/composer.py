@@ -30,6 +30,7 @@ from torch import Tensor
 from unconfound.data import foregrounds as cutouts
 from unconfound.data import photographs
 from unconfound.data.foregrounds import Foregrounds
+from unconfound.data.group_counts import GroupedChoice, choose_groups, with_crossed_groups
 from unconfound.data.photographs import Scene
 from unconfound.data.source import Dataset, MemorySource, Schema
 from unconfound.data.swaps import foreground_only
@@ -45,6 +46,7 @@ def composition(
     seed: int = 0,
     name: str = "composition",
     notes: Sequence[str] = (),
+    standing: tuple[Int64[ndarray, " train"], Int64[ndarray, " test"]] | None = None,
 ) -> Dataset:
     """Stand foregrounds on scenes, each on the scene of its own class with probability `correlation`.
 
@@ -61,6 +63,7 @@ def composition(
         seed: of all random choices here.
         name: how logs and reports call the data set.
         notes: for the run's log.
+        standing: the scene of each training sample and of each sample of "original", instead of a draw.
 
     Raises:
         ValueError: a correlation outside [0, 1], fewer than two scenes, or a class without a scene.
@@ -78,9 +81,10 @@ def composition(
     # Each role draws from its own stream, so that none shifts another's choices.
     streams = [np.random.default_rng([seed, role]) for role in range(4)]
     own = [part.labels.numpy().astype(np.int64) for part in (train, test)]
-    standing = [
-        _choose_scenes(labels, len(scenes), correlation, rng) for labels, rng in zip(own, streams[:2], strict=True)
-    ]
+    standing = standing or (
+        _choose_scenes(own[0], len(scenes), correlation, streams[0]),
+        _choose_scenes(own[1], len(scenes), correlation, streams[1]),
+    )
     size = train.images.shape[-1]
 
     def drawn(which: Int64[ndarray, " crops"], split: str, rng: np.random.Generator) -> Tensor:
@@ -135,6 +139,8 @@ def composition_from(
     test_samples: int | None = None,
     classes: Sequence[str] | None = None,
     scenes: dict[str, Sequence[str]] | None = None,
+    photographs_per_class: int = 1,
+    group_counts: Sequence[int] | None = None,
 ) -> Dataset:
     """Stand the foregrounds of any labelled images on any folder of photographs: see `composition`.
 
@@ -150,11 +156,15 @@ def composition_from(
         train_samples: how many training images; each foreground once where None, again where there are too few.
         test_samples: how many test images; at most the test foregrounds, each of which is used once.
         classes: the names of the classes to keep, all where None.
-        scenes: the file names of the photographs of each class; where None, one photograph a class, drawn by the seed.
+        scenes: the file names of the photographs of each class; where None, they are drawn by the seed.
+        photographs_per_class: how many are drawn for each class.
+        group_counts: of two classes, how many training samples stand on which scene, instead of a correlation: see
+            `unconfound.data.group_counts`, which also says what is tested on; `test_samples` is of no effect then.
 
     Raises:
         FileNotFoundError: no such folder, or a photograph that is named is not in it.
-        ValueError: no test foregrounds, an unknown class, too few photographs, or an option out of its range.
+        ValueError: no test foregrounds, an unknown class, too few photographs, groups of other than two classes, or an
+            option out of its range.
     """
     if not 0 < share <= 1 or size < 2:
         raise ValueError(f"share is {share} and size {size}: choose a share above 0, at most 1, and 2 pixels or more")
@@ -167,31 +177,43 @@ def composition_from(
         if label not in known:
             raise ValueError(f"there is no class {label!r}: choose from {', '.join(known)}")
     rng = np.random.default_rng([seed, 4])
-    standing = _dealt(sorted(found), kept, rng) if scenes is None else scenes
+    named = photographs.deal(sorted(found), kept, each=photographs_per_class, rng=rng) if scenes is None else scenes
+    cut_out = [
+        cutouts.of_classes(cutouts.read(source, threshold=threshold), [known.index(label) for label in kept])
+        for source in (foregrounds.labelled or foregrounds.train, foregrounds.tests["test"])
+    ]
+    choice: GroupedChoice | None = None
+    if group_counts is not None:
+        first, second = (part.labels for part in cut_out)
+        choice = choose_groups(first, second, group_counts, train_samples=train_samples, rng=rng)
+    elif test_samples is not None and test_samples > len(cut_out[1]):
+        raise ValueError(f"{test_samples} test samples are asked for: choose 1 to {len(cut_out[1])}")
     parts: list[Foregrounds] = []
-    for source, wanted in (
-        (foregrounds.labelled or foregrounds.train, train_samples),
-        (foregrounds.tests["test"], test_samples),
-    ):
-        cut_out = _of_classes(cutouts.read(source, threshold=threshold), [known.index(label) for label in kept])
-        if wanted is not None and (wanted < 1 or (parts and wanted > len(cut_out))):
-            raise ValueError(f"{wanted} samples are asked of {source.name}: choose 1 to {len(cut_out)}")
-        count = len(cut_out) if wanted is None else wanted
-        turns = [rng.permutation(len(cut_out)) for _ in range(-(-count // len(cut_out)))]
-        chosen = cut_out[np.concatenate(turns)[:count]]
-        placed = cutouts.place(cutouts.resize(chosen, max(1, round(share * size))), size=size, rng=rng)
-        parts.append(cutouts.tint(placed, rng=rng) if colour and cut_out.images.shape[1] == 1 else placed)
-    train, test = parts
-    return composition(
-        train,
-        test,
-        [photographs.cut(_named(found, standing, label), stripes=2) for label in kept],
+    for part, wanted in zip(cut_out, (train_samples, test_samples), strict=True):
+        grouped = None if choice is None else choice.test if parts else choice.train
+        index = _turns(len(part), wanted, rng) if grouped is None else grouped
+        placed = cutouts.place(cutouts.resize(part[index], max(1, round(share * size))), size=size, rng=rng)
+        parts.append(cutouts.tint(placed, rng=rng) if colour and part.images.shape[1] == 1 else placed)
+    dataset = composition(
+        parts[0],
+        parts[1],
+        [photographs.cut(photographs.pick(found, named, label), stripes=2) for label in kept],
         classes=kept,
         correlation=correlation,
         seed=seed,
         name=f"{foregrounds.train.name} on {Path(photographs_folder).name}",
-        notes=notes,
+        notes=notes if choice is None else [*notes, *choice.notes],
+        standing=None if choice is None else (choice.train_scenes, choice.test_scenes),
     )
+    return dataset if choice is None else with_crossed_groups(dataset, validation=choice.validation)
+
+
+def _turns(count: int, wanted: int | None, rng: np.random.Generator) -> Int64[ndarray, " chosen"]:
+    """Choose each of `count` once before any a second time."""
+    wanted = count if wanted is None else wanted
+    if wanted < 1:
+        raise ValueError(f"{wanted} samples are asked for: choose 1 or more")
+    return np.concatenate([rng.permutation(count) for _ in range(-(-wanted // count))])[:wanted]
 
 
 def _choose_scenes(
@@ -226,33 +248,3 @@ def _source(
         masks=foregrounds.masks,
         notes=tuple(notes),
     )
-
-
-def _of_classes(foregrounds: Foregrounds, kept: Sequence[int]) -> Foregrounds:
-    """The samples of some classes, whose labels become their places in `kept`."""
-    new = torch.full((int(foregrounds.labels.max()) + 1,), -1)
-    for place, label in enumerate(kept):
-        if label >= len(new) or not bool((foregrounds.labels == label).any()):
-            raise ValueError(f"no foreground has the label {label}: leave its class out")
-        new[label] = place
-    labels = new[foregrounds.labels.long()]
-    chosen = labels >= 0
-    return Foregrounds(foregrounds.images[chosen], foregrounds.masks[chosen], labels[chosen])
-
-
-def _dealt(files: Sequence[str], classes: Sequence[str], rng: np.random.Generator) -> dict[str, Sequence[str]]:
-    """One photograph a class, at random."""
-    if len(files) < len(classes):
-        raise ValueError(f"{len(files)} photographs for {len(classes)} classes: each class needs its own")
-    return {label: [files[photograph]] for label, photograph in zip(classes, rng.permutation(len(files)), strict=False)}
-
-
-def _named(
-    found: dict[str, UInt8[ndarray, "_ _ 3"]], scenes: dict[str, Sequence[str]], label: str
-) -> list[UInt8[ndarray, "_ _ 3"]]:
-    if not scenes.get(label):
-        raise ValueError(f"scenes names no photograph for the class {label!r}")
-    for file in scenes[label]:
-        if file not in found:
-            raise FileNotFoundError(f"the photograph {file} of the class {label!r} is not in the folder")
-    return [found[file] for file in scenes[label]]

@@ -35,10 +35,10 @@ def image_shape(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            width, height = _checked_size(image)
+            width, height = checked_size(image)
             return height, width
     except Exception as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
 
 
 def decode_image(
@@ -63,15 +63,15 @@ def decode_image(
     """
     try:
         with Image.open(path) as image:
-            width, height = _checked_size(image)
+            width, height = checked_size(image)
             # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the size asked for leaves room to antialias.
             image.draft(None, (2 * image_size, 2 * image_size))
             image.load()
             shape = (width, height) if _turned(image) else (height, width)
-            upright = _flattened(_oriented(image), "white").convert("RGB" if channels == 3 else "L")
-            pixels = np.asarray(_central_square(upright, image_size, Image.Resampling.BILINEAR))
+            upright = flattened(_oriented(image), "white").convert("RGB" if channels == 3 else "L")
+            pixels = np.asarray(central_square(upright, image_size, Image.Resampling.BILINEAR))
     except Exception as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
     return np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1)), shape
 
 
@@ -91,16 +91,17 @@ def decode_mask(path: Path, image_size: int, image: tuple[int, int]) -> Bool[np.
     """
     try:
         with Image.open(path) as mask:
-            _checked_size(mask)
-            upright = _flattened(_oriented(mask), "black").convert("RGB")
+            checked_size(mask)
+            upright = flattened(_oriented(mask), "black").convert("RGB")
             _check_proportions((upright.height, upright.width), image)
-            pixels = np.asarray(_central_square(upright, image_size, Image.Resampling.NEAREST))
+            pixels = np.asarray(central_square(upright, image_size, Image.Resampling.NEAREST))
     except Exception as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
     return np.asarray(pixels.max(axis=2)[None] > 127)
 
 
-def _checked_size(image: Image.Image) -> tuple[int, int]:
+def checked_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height; a ValueError says that they make too many pixels."""
     width, height = image.size
     if width * height > PIXEL_LIMIT:
         raise ValueError(f"{width} x {height} pixels are more than {PIXEL_LIMIT // 10**6} megapixels")
@@ -117,7 +118,7 @@ def _oriented(image: Image.Image) -> Image.Image:
     return image
 
 
-def _flattened(image: Image.Image, background: str) -> Image.Image:
+def flattened(image: Image.Image, background: str) -> Image.Image:
     """Bring deep images to 8 bits and lay transparent ones over a background."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_eight_bits(np.asarray(image), floating=image.mode == "F"))
@@ -137,7 +138,8 @@ def _eight_bits(values: np.ndarray, *, floating: bool) -> UInt8[np.ndarray, "hei
     return np.round(values * (255 / top)).astype(np.uint8)
 
 
-def _central_square(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
+def central_square(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
+    """Cut out the central square and resize it to `size` pixels a side."""
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     # One resampling of the square itself: whole pixels are not lost to a rounded crop, and masks stay aligned.
@@ -150,7 +152,8 @@ def _check_proportions(mask: tuple[int, int], image: tuple[int, int]) -> None:
         raise ValueError(f"a mask of {mask[1]} x {mask[0]} pixels does not fit its image of {image[1]} x {image[0]}")
 
 
-def _unreadable(error: Exception) -> UnreadableImageError:
+def unreadable(error: Exception) -> UnreadableImageError:
+    """Turn whatever a decoder raised into one line on one file."""
     # Decoders raise almost any exception on a damaged file, and some messages carry the whole path or several lines.
     if isinstance(error, MemoryError):
         raise error

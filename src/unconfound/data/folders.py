@@ -66,7 +66,7 @@ def read_layout(
         raise FileNotFoundError(f"there is no folder {path}")
     if not path.is_dir():
         raise ValueError(f"{path} is a file: a folder of {what}s is needed")
-    found, others = _find_files(path, extensions, without=without)
+    found, others = find_files(path, extensions, without=without)
     if not found:
         raise ValueError(
             f"{path} holds no {what}, neither directly nor in its folders; "
@@ -108,7 +108,7 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     if not masks.is_dir():
         raise FileNotFoundError(f"there is no folder of masks {masks}")
     by_stem: dict[str, str] = {}
-    for mask in _find_files(masks, EXTENSIONS)[0]:
+    for mask in find_files(masks, EXTENSIONS)[0]:
         other = by_stem.setdefault(_stem(mask), mask)
         if other != mask:
             raise ValueError(f"{masks} holds two masks of one image: {other} and {mask}; remove one")
@@ -120,8 +120,8 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(masks / by_stem[_stem(image)] for image in images)
 
 
-def _find_files(root: Path, extensions: Collection[str], *, without: Path | None = None) -> tuple[list[str], int]:
-    """Return the sorted relative paths of all files with such an extension, and the number of other files."""
+def find_files(root: Path, extensions: Collection[str], *, without: Path | None = None) -> tuple[list[str], int]:
+    """Return the sorted relative paths of all files under `root` that end like this, and the number of other files."""
     found, others = [], 0
     for folder, files in walk(str(root), "", set(), None if without is None else os.path.realpath(without)):
         for file in files:

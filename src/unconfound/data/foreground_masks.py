@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from unconfound.data.batch import Batch
-from unconfound.data.decoding import _central_square
+from unconfound.data.decoding import central_square
 from unconfound.data.source import Source
 
 
@@ -64,4 +64,4 @@ def read_mask(path: Path, image_size: int) -> Bool[np.ndarray, "1 size size"]:
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "biuf":
         raise ValueError(f"{path} has the shape {values.shape}, but a mask is [height, width]: unpack it anew")
     mask = Image.fromarray((values != 0).astype(np.uint8))
-    return np.asarray(_central_square(mask, image_size, Image.Resampling.NEAREST))[None] > 0
+    return np.asarray(central_square(mask, image_size, Image.Resampling.NEAREST))[None] > 0

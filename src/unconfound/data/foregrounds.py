@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -57,6 +58,22 @@ def read(source: Source, *, threshold: int = 32) -> Foregrounds:
     if not masks and images.shape[1] != 1:
         raise ValueError(f"{source.name} has colour images without masks: give a folder of masks")
     return Foregrounds(images, torch.cat(masks) if masks else images > threshold, source.labels)
+
+
+def of_classes(foregrounds: Foregrounds, kept: Sequence[int]) -> Foregrounds:
+    """Return the samples of some classes, whose labels become their places in `kept`.
+
+    Raises:
+        ValueError: one of these classes has no samples.
+    """
+    new = torch.full((int(foregrounds.labels.max()) + 1,), -1)
+    for place, label in enumerate(kept):
+        if label >= len(new) or not bool((foregrounds.labels == label).any()):
+            raise ValueError(f"no foreground has the label {label}: leave its class out")
+        new[label] = place
+    labels = new[foregrounds.labels.long()]
+    chosen = labels >= 0
+    return Foregrounds(foregrounds.images[chosen], foregrounds.masks[chosen], labels[chosen])
 
 
 def resize(foregrounds: Foregrounds, size: int) -> Foregrounds:

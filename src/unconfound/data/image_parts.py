@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unconfound.data.cache import Cache, cache_folder, cache_limit
 from unconfound.data.decoded import ImageFiles, decode_all
-from unconfound.data.images import _check_arguments, _common_size, _mask_note, _skipped_note
+from unconfound.data.image_checks import check_arguments, common_size, mask_note, skipped_note
 from unconfound.data.source import MemorySource, Schema, Source
 from unconfound.data.streaming import StreamingSource
 from unconfound.data.subset import Subset
@@ -40,7 +40,7 @@ class Reading:
     workers: int = 2
 
     def __post_init__(self) -> None:
-        _check_arguments(
+        check_arguments(
             image_size=self.image_size,
             channels=self.channels,
             test_share=0,
@@ -49,10 +49,12 @@ class Reading:
             workers=self.workers,
         )
 
-    def files(self, root: Path, names: Sequence[str]) -> tuple[ImageFiles, list[str]]:
-        """Return image files under `root`, and a note where their size was chosen."""
-        size, note = (self.image_size, None) if self.image_size else _common_size(root, tuple(names))
-        return ImageFiles(root, tuple(names), None, size, self.channels), [note] if note else []
+    def files(
+        self, root: Path, names: Sequence[str], *, masks: tuple[Path, ...] | None = None
+    ) -> tuple[ImageFiles, list[str]]:
+        """Return image files under `root`, with a mask each or none, and a note where their size was chosen."""
+        size, note = (self.image_size, None) if self.image_size else common_size(root, tuple(names))
+        return ImageFiles(root, tuple(names), masks, size, self.channels), [note] if note else []
 
 
 def published_folder(name: str, root: Path | None, inside: str) -> Path:
@@ -77,6 +79,8 @@ def read_parts(
     labels: Int[Tensor, " files"],
     classes: Sequence[str],
     reading: Reading,
+    groups: Int[Tensor, " files"] | None = None,
+    group_names: Sequence[str] = (),
     notes: Sequence[str] = (),
     select: Callable[[Sequence[int]], ImageFiles] | None = None,
 ) -> dict[str, Source]:
@@ -86,9 +90,11 @@ def read_parts(
         name: how logs and reports call the set.
         files: all files, one part after the other.
         parts: how many files each part has, in their order. The first part carries the notes.
-        labels: of all files.
+        labels: of all files, -1 where one has none.
         classes: the names of the labels.
         reading: how.
+        groups: of all files, -1 where one has none.
+        group_names: of the groups.
         notes: for the run's log.
         select: returns the files at some positions, where it takes more than choosing `files.images`.
 
@@ -99,21 +105,22 @@ def read_parts(
     store = Cache(cache_folder(reading.cache) / "images", limit=cache_limit())
     decoded = decode_all(files, keep=keep, cache=store, workers=reading.workers)
     readable = [position for position in range(len(files.images)) if position not in decoded.skipped]
-    told = [*notes, *decoded.notes, *_skipped_note(files.root, files, decoded, reading.bad_share)]
-    told += _mask_note(files.root, decoded, len(readable))
-    schema = Schema("images", (files.channels, files.image_size, files.image_size), tuple(classes))
+    told = [*notes, *decoded.notes, *skipped_note(files.root, files, decoded, reading.bad_share)]
+    told += mask_note(files.root, decoded, len(readable))
+    schema = Schema("images", (files.channels, files.image_size, files.image_size), tuple(classes), tuple(group_names))
     names = tuple(files.images[position] for position in readable)
-    known = labels[torch.tensor(readable)]
+    known, grouped = (None if each is None else each[torch.tensor(readable)] for each in (labels, groups))
     whole: Source
     if decoded.images is not None:
-        whole = MemorySource(name, schema, decoded.images, known, masks=decoded.masks, names=names)
+        whole = MemorySource(name, schema, decoded.images, known, grouped, masks=decoded.masks, names=names)
     else:
         told.append(
             f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {reading.memory_gib:g}: "
             f"they are decoded batch by batch by {reading.workers} processes"
         )
-        streamed = replace(files, images=names) if select is None else select(readable)
-        whole = StreamingSource(name, schema, streamed, reading.workers, known)
+        masks = None if files.masks is None or select else tuple(files.masks[position] for position in readable)
+        streamed = replace(files, images=names, masks=masks) if select is None else select(readable)
+        whole = StreamingSource(name, schema, streamed, reading.workers, known, grouped)
     part_of = np.repeat(np.arange(len(parts)), list(parts.values()))[readable]
     return {
         part: Subset(

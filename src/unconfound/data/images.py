@@ -12,10 +12,10 @@ from torch import Tensor
 
 from unconfound.data.cache import Cache, cache_folder, cache_limit
 from unconfound.data.decoded import Decoded, ImageFiles, decode_all
-from unconfound.data.decoding import UnreadableImageError, image_shape, large_images_allowed
 from unconfound.data.folders import Layout, find_masks, read_layout
+from unconfound.data.image_checks import check_arguments, common_size, mask_note, skipped_note
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
-from unconfound.data.splits import check_test_share, train_test_indices
+from unconfound.data.splits import train_test_indices
 from unconfound.data.streaming import StreamingSource
 from unconfound.data.subset import Subset
 
@@ -63,7 +63,7 @@ def image_folder(
         ValueError: the folder holds no images or an unclear mixture, too many of them are damaged, no mask shows any
             foreground, or an argument is out of its range.
     """
-    _check_arguments(
+    check_arguments(
         image_size=image_size,
         channels=channels,
         test_share=test_share,
@@ -75,7 +75,7 @@ def image_folder(
     parts = {"train": layout.train, **layout.tests}
     names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
-    size, size_note = (image_size, None) if image_size else _common_size(path, names)
+    size, size_note = (image_size, None) if image_size else common_size(path, names)
     files = ImageFiles(path, names, mask_files, size, channels)
     keep = files.bytes_decoded() <= memory_gib * 2**30
     store = Cache(cache_folder(cache) / "images", limit=cache_limit())
@@ -83,8 +83,8 @@ def image_folder(
 
     readable = [position for position in range(len(names)) if position not in decoded.skipped]
     notes = [*layout.notes, *([size_note] if size_note else []), *decoded.notes]
-    notes += _skipped_note(path, files, decoded, bad_share)
-    notes += _mask_note(masks, decoded, len(readable))
+    notes += skipped_note(path, files, decoded, bad_share)
+    notes += mask_note(masks, decoded, len(readable))
     if not keep:
         notes.append(
             f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {memory_gib:g}: "
@@ -135,71 +135,3 @@ def _labels(layout: Layout, readable: list[int]) -> Tensor | None:
     number = {name: label for label, name in enumerate(_classes(layout))}
     of_all = [number[name] for part in (layout.train, *layout.tests.values()) for name in part.classes or ()]
     return torch.tensor([of_all[position] for position in readable])
-
-
-def _common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
-    shapes = []
-    with large_images_allowed():
-        for position in np.linspace(0, len(names) - 1, min(200, len(names))).astype(int):
-            try:
-                shapes.append(image_shape(path / names[position]))
-            except UnreadableImageError:
-                continue  # counted and named when it is decoded
-    if not shapes:
-        raise ValueError(f"{path} holds {len(names):,} files named like images, but none of them can be read")
-    height, width = shapes[0]
-    if height == width <= 224 and all(shape == shapes[0] for shape in shapes):
-        return height, f"image_size is {height}, the size of the images"
-    short = int(np.median([min(shape) for shape in shapes]))
-    size = min(224, max(32, short // 32 * 32))
-    return size, (
-        f"image_size is {size}: central squares are resized to it "
-        f"(the images' short sides are {min(map(min, shapes))} to {max(map(min, shapes))} pixels)"
-    )
-
-
-def _skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: float) -> list[str]:
-    skipped, count = decoded.skipped, len(files.images)
-    if not skipped:
-        return []
-    first = "; ".join(f"{files.images[position]} ({reason})" for position, reason in list(skipped.items())[:5])
-    more = "; ..." if len(skipped) > 5 else ""
-    told = f"{len(skipped):,} of {count:,} images ({len(skipped) / count:.2%}) cannot be read: {first}{more}"
-    if len(skipped) > bad_share * count or len(skipped) == count:
-        raise ValueError(
-            f"{told}; bad_share allows {bad_share:.2%}: repair or remove them in {path}, or raise bad_share"
-        )
-    return [f"{told}; they are skipped"]
-
-
-def _mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
-    if not decoded.empty_masks:
-        return []
-    if decoded.empty_masks == readable:
-        raise ValueError(
-            f"no mask in {masks} has any foreground, which is where values exceed 127 of 255: "
-            "masks of 0 and 1 must be multiplied by 255"
-        )
-    return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
-
-
-def _check_arguments(
-    *,
-    image_size: int | None,
-    channels: int,
-    test_share: float,
-    bad_share: float,
-    memory_gib: float,
-    workers: int,
-) -> None:
-    check_test_share(test_share)
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size is {image_size}: it must be at least 1 pixel, or None to choose it")
-    if channels not in (1, 3):
-        raise ValueError(f"channels is {channels}: image files are read with 3 (colours) or 1 (brightness)")
-    if not 0 <= bad_share <= 1:
-        raise ValueError(f"bad_share is {bad_share}: it must lie between 0 and 1")
-    if not memory_gib >= 0:
-        raise ValueError(f"memory_gib is {memory_gib}: it must be at least 0")
-    if workers < 0:
-        raise ValueError(f"workers is {workers}: it must be at least 0")

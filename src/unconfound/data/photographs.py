@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +122,41 @@ def read(folder: Path) -> tuple[dict[str, UInt8[ndarray, "_ _ 3"]], list[str]]:
     if not found:
         raise ValueError(f"no readable photograph in {folder}: expected {', '.join(sorted(EXTENSIONS))} files")
     return found, notes
+
+
+def deal(
+    files: Sequence[str], classes: Sequence[str], *, each: int = 1, rng: np.random.Generator
+) -> dict[str, Sequence[str]]:
+    """Give each class `each` photographs of its own, at random.
+
+    Raises:
+        ValueError: there are too few.
+    """
+    if len(files) < each * len(classes):
+        told = "each class needs its own" if each == 1 else f"each class needs {each} of its own"
+        raise ValueError(f"{len(files)} photographs for {len(classes)} classes: {told}")
+    order = rng.permutation(len(files))
+    return {
+        label: [files[photograph] for photograph in order[each * place : each * (place + 1)]]
+        for place, label in enumerate(classes)
+    }
+
+
+def pick(
+    found: Mapping[str, UInt8[ndarray, "_ _ 3"]], scenes: Mapping[str, Sequence[str]], label: str
+) -> list[UInt8[ndarray, "_ _ 3"]]:
+    """Return the photographs that are named for a class.
+
+    Raises:
+        FileNotFoundError: one of them is not among those found.
+        ValueError: none is named.
+    """
+    if not scenes.get(label):
+        raise ValueError(f"scenes names no photograph for the class {label!r}")
+    for file in scenes[label]:
+        if file not in found:
+            raise FileNotFoundError(f"the photograph {file} of the class {label!r} is not in the folder")
+    return [found[file] for file in scenes[label]]
 
 
 def _windows(region: UInt8[ndarray, "_ _ 3"], *, side: float, size: int) -> UInt8[ndarray, "tops lefts 3 size size"]:

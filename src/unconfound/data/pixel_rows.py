@@ -59,4 +59,5 @@ def as_rows(dataset: Dataset) -> Dataset:
         tests={name: PixelRows(source) for name, source in dataset.tests.items()},
         labelled=None if dataset.labelled is None else PixelRows(dataset.labelled),
         restore=dataset.restore | {"kind": "pixel-rows"},
+        validation=None if dataset.validation is None else PixelRows(dataset.validation),
     )

@@ -141,6 +141,8 @@ class Dataset:
         train_foreground: the samples of `labelled` in the same order with their background removed, or None.
         restore: what `unconfound embed` needs to read new data the same way, as JSON values (image size, the encoding
             of a table's columns, ...).
+        validation: samples of the same kind as `train`, never trained on, for choosing between candidates; never a
+            test set. None where nobody set any aside.
     """
 
     train: Source
@@ -148,3 +150,4 @@ class Dataset:
     labelled: Source | None = None
     train_foreground: Source | None = None
     restore: dict[str, object] = field(default_factory=dict)
+    validation: Source | None = None

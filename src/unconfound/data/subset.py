@@ -20,6 +20,7 @@ class Subset(Source):
         positions: [samples] positions in `base`.
         name: how logs and reports call it; the base's own name where it is None.
         notes: those of the subset; the base's own are not repeated.
+        grouped: whether samples keep their groups.
 
     Raises:
         ValueError: a position is outside of the base.
@@ -32,6 +33,7 @@ class Subset(Source):
         *,
         name: str | None = None,
         notes: Sequence[str] = (),
+        grouped: bool = True,
     ) -> None:
         if len(positions) and (int(positions.min()) < 0 or int(positions.max()) >= len(base)):
             raise ValueError(
@@ -40,10 +42,11 @@ class Subset(Source):
             )
         self.base = base
         self.positions = positions
+        self.grouped = grouped
         self.name = base.name if name is None else name
         self.schema = base.schema
         self.labels = None if base.labels is None else base.labels[positions]
-        self.groups = None if base.groups is None else base.groups[positions]
+        self.groups = None if base.groups is None or not grouped else base.groups[positions]
         self.scenes = None if base.scenes is None else base.scenes[positions]
         self.names = None if base.names is None else [base.names[position] for position in positions.tolist()]
         self.texts = None if base.texts is None else [base.texts[position] for position in positions.tolist()]
@@ -63,4 +66,4 @@ class Subset(Source):
 
         # A streaming base reads ahead, so several batches may have been asked for before the first arrives.
         for batch in self.base.batches(positions()):
-            yield replace(batch, index=asked.pop(0))
+            yield replace(batch, index=asked.pop(0), groups=batch.groups if self.grouped else None)

@@ -102,6 +102,7 @@ def in_memory(source: Source) -> MemorySource | None:
             masks=base.masks[source.positions],
             names=source.names,
             notes=source.notes,
+            scenes=source.scenes,
         )
     return source if isinstance(source, MemorySource) and source.masks is not None else None
 

@@ -1,11 +1,11 @@
 """Networks that turn a sample into an embedding; each has `.features`."""
 
+from unconfound.encoders.build import build_encoder as build_encoder
+from unconfound.encoders.build import describe as describe
 from unconfound.encoders.classifier import load_classifier as load_classifier
 from unconfound.encoders.classifier import save_classifier as save_classifier
 from unconfound.encoders.convnet import ConvNet as ConvNet
 from unconfound.encoders.encoder import Encoder as Encoder
-from unconfound.encoders.encoder import build_encoder as build_encoder
-from unconfound.encoders.encoder import describe as describe
 from unconfound.encoders.gin import GIN as GIN
 from unconfound.encoders.gru import GRU as GRU
 from unconfound.encoders.mlp import MLP as MLP

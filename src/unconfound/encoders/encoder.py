@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, final
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from unconfound.data import Graphs, Schema, Sequences
-from unconfound.encoders.convnet import ConvNet
-from unconfound.encoders.gin import GIN
-from unconfound.encoders.gru import GRU
-from unconfound.encoders.mlp import MLP
+from unconfound.data import Graphs, Sequences
 from unconfound.encoders.morpher import Morpher
-from unconfound.encoders.resnet import ResNet, stem_for
-from unconfound.encoders.transformer import Transformer
-from unconfound.extras import require
-
-OWN_ENCODERS: dict[str, tuple[str, ...]] = {
-    "images": ("convnet", "resnet18", "resnet34", "resnet50"),
-    "tables": ("mlp",),
-    "graphs": ("gin",),
-    "text": ("transformer", "gru"),
-    "series": ("transformer", "gru"),
-}
-# Those of a width and a depth to choose.
-SIZED = ("convnet", "mlp", "gin", "transformer", "gru")
-# With which torchvision's weights were trained.
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @final
@@ -141,127 +120,3 @@ class Encoder(nn.Module):
 
 def _in_unit_range(inputs: Tensor) -> Tensor:
     return inputs / 255.0 if inputs.dtype == torch.uint8 else inputs
-
-
-def build_encoder(
-    name: str,
-    schema: Schema,
-    *,
-    mean: Float[Tensor, " channels"] | None = None,
-    deviation: Float[Tensor, " channels"] | None = None,
-    pretrained: bool = False,
-    width: int | None = None,
-    depth: int | None = None,
-    morpher: dict[str, int] | None = None,
-) -> Encoder:
-    """Make an encoder for the samples that `schema` describes.
-
-    Args:
-        name: "convnet", "resnet18", "resnet34", "resnet50", "mlp", "gin", "transformer", "gru", the name of any timm
-            model, or "auto": resnet18 for images, mlp for tables, gin for graphs, transformer for text and series.
-        schema: gives the modality and the shape of a sample.
-        mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. Published weights bring
-            their own.
-        pretrained: start from published weights (ResNet and timm).
-        width, depth: of all but ResNets and timm's models; their own defaults where None.
-        morpher: arguments of `Encoder.add_morpher`; without them none is added.
-
-    Raises:
-        ValueError: an unknown name, or one that does not fit the modality or the shape.
-    """
-    if name == "auto":
-        name = "resnet18" if schema.modality == "images" else OWN_ENCODERS[schema.modality][0]
-    sizes = {key: value for key, value in (("width", width), ("depth", depth)) if value is not None}
-    if any(size < 1 for size in sizes.values()):
-        raise ValueError(f"width and depth of an encoder must be at least 1, got {sizes}")
-    _check_fit(name, schema, pretrained=pretrained, sizes=sizes)
-    channels = schema.shape[0]
-    architecture = {
-        "name": name,
-        "shape": list(schema.shape),
-        "modality": schema.modality,
-        **sizes,
-    }
-    network: nn.Module
-    if name == "convnet":
-        network = ConvNet(channels, **sizes)
-    elif name == "mlp":
-        network = MLP(channels, **sizes)
-    elif name == "gin":
-        network = GIN(channels, **sizes)
-    elif name in ("transformer", "gru"):
-        kind = Transformer if name == "transformer" else GRU
-        network = kind(channels, tokens=schema.modality == "text", **sizes)
-    elif name in OWN_ENCODERS["images"]:
-        network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained)
-        if pretrained:
-            mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
-    else:
-        network, published = _timm(name, schema, pretrained=pretrained)
-        if pretrained and channels == 3:
-            mean, deviation = published
-    if schema.modality == "images":
-        network.to(memory_format=torch.channels_last)
-    scaled = 0 if schema.modality == "text" else channels
-    encoder = Encoder(
-        network,
-        architecture=architecture,
-        mean=torch.zeros(scaled) if mean is None else mean,
-        deviation=torch.ones(scaled) if deviation is None else deviation,
-    )
-    if morpher is not None:
-        encoder.add_morpher(**morpher)
-    return encoder
-
-
-def describe(encoder: Encoder) -> str:
-    """Say in one line what an encoder is: its name, stem, number of weights and width."""
-    name, shape = encoder.architecture["name"], encoder.architecture["shape"]
-    stem = ""
-    if name.startswith("resnet") and name in OWN_ENCODERS["images"]:
-        stem = f" with the {stem_for(min(shape[1:]))} stem (for images of {shape[1]} x {shape[2]})"
-    weights = sum(parameter.numel() for parameter in encoder.parameters())
-    return f"{name}{stem}, {weights:,} weights, {encoder.features} features"
-
-
-def _check_fit(name: str, schema: Schema, *, pretrained: bool, sizes: dict[str, int]) -> None:
-    own = OWN_ENCODERS[schema.modality]
-    if schema.modality != "images" and name not in own:
-        raise ValueError(f"encoder {name!r} does not take {schema.modality}: use {' or '.join(own)}")
-    if schema.modality == "images" and name in SIZED and name not in own:
-        raise ValueError(f"encoder {name!r} does not take images: use {', '.join(own)} or any timm model")
-    if pretrained and name in SIZED:
-        raise ValueError(f"there are no published weights for {name!r}: leave --pretrained out")
-    if sizes and name not in SIZED:
-        raise ValueError(f"width and depth are options of {', '.join(SIZED)}, not of {name!r}")
-    side = 2 ** (sizes.get("depth", 4) - 1)
-    if name == "convnet" and min(schema.shape[1:]) < side:
-        raise ValueError(f"a convnet of this depth needs images of at least {side} pixels, got {schema.shape[1:]}")
-
-
-def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
-    timm = require("timm", extra="images")
-    if not timm.is_model(name):
-        known = [*OWN_ENCODERS["images"], *timm.list_models()]
-        near = get_close_matches(name, known, n=3)
-        raise ValueError(
-            f"unknown encoder {name!r}: use {', '.join(OWN_ENCODERS['images'])} or the name of a timm model"
-            + (f"; nearest: {', '.join(near)}" if near else "")
-        )
-    create: Callable[..., nn.Module] = timm.create_model
-    size = schema.shape[1:]
-    options = {"pretrained": pretrained, "num_classes": 0, "in_chans": schema.shape[0]}
-    try:
-        try:
-            network = create(name, img_size=size, **options)
-        except TypeError:  # convolutional models take any size and have no such argument
-            network = create(name, **options)
-        # Only trying shows which sizes a model of timm takes, and how wide its output is.
-        with torch.no_grad():
-            network.features = network.eval()(torch.zeros(1, *schema.shape)).shape[1]
-    except (RuntimeError, AssertionError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({reason})") from error
-    network.train()
-    published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
-    return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.encoders.convnet import Pooling
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderOptions:
@@ -18,3 +20,5 @@ class EncoderOptions:
     """channels of a convnet's first layer (32); width of all layers of mlp (256), gin (512), transformer, gru (128)"""
     depth: int | None = None
     """number of layers of convnet (4), mlp (3), gin (4), transformer (2) and gru (1)"""
+    pooling: Pooling | None = None
+    """of convnet: mean over all places, the default, or flatten, which keeps where on the image something is"""

@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from unconfound.data import Schema
-from unconfound.encoders.encoder import Encoder, build_encoder
+from unconfound.encoders.build import build_encoder
+from unconfound.encoders.encoder import Encoder
 from unconfound.files import atomic, write_text
 
 FORMAT = 1
@@ -101,7 +102,7 @@ def load_encoder(folder: Path | str) -> Encoder:
         ValueError: a file is damaged.
     """
     card = read_card(folder)
-    kept = ("name", "width", "depth", "morpher")
+    kept = ("name", "width", "depth", "pooling", "morpher")
     arguments = {key: value for key, value in card.architecture.items() if key in kept}
     encoder = build_encoder(schema=card.schema, **arguments)
     path = Path(folder) / "encoder.safetensors"

@@ -31,7 +31,9 @@ def load_method(run: Path | str) -> Method:
     if not folder.checkpoint.is_file():
         raise FileNotFoundError(f"{folder.path} holds no checkpoint any more ({folder.checkpoint} is not there)")
     kind = METHODS[name]
-    architecture = {key: value for key, value in card.architecture.items() if key in ("name", "width", "depth")}
+    architecture = {
+        key: value for key, value in card.architecture.items() if key in ("name", "width", "depth", "pooling")
+    }
     # First weights are drawn at random, and then overwritten.
     with torch.random.fork_rng(devices=[]):
         try:

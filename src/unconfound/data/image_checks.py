@@ -1,0 +1,91 @@
+"""What is checked and told of any set of image files: arguments, their common size, damaged ones, empty masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from unconfound.data.decoded import Decoded, ImageFiles
+from unconfound.data.decoding import UnreadableImageError, image_shape, large_images_allowed
+from unconfound.data.splits import check_test_share
+
+
+def common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
+    """Choose the side of the squares that images under `path` become, as `image_folder` says, and a note on it."""
+    shapes = []
+    with large_images_allowed():
+        for position in np.linspace(0, len(names) - 1, min(200, len(names))).astype(int):
+            try:
+                shapes.append(image_shape(path / names[position]))
+            except UnreadableImageError:
+                continue  # counted and named when it is decoded
+    if not shapes:
+        raise ValueError(f"{path} holds {len(names):,} files named like images, but none of them can be read")
+    height, width = shapes[0]
+    if height == width <= 224 and all(shape == shapes[0] for shape in shapes):
+        return height, f"image_size is {height}, the size of the images"
+    short = int(np.median([min(shape) for shape in shapes]))
+    size = min(224, max(32, short // 32 * 32))
+    return size, (
+        f"image_size is {size}: central squares are resized to it "
+        f"(the images' short sides are {min(map(min, shapes))} to {max(map(min, shapes))} pixels)"
+    )
+
+
+def skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: float) -> list[str]:
+    """Return a note on the images that cannot be read, if any.
+
+    Raises:
+        ValueError: they are more than `bad_share` of all, or all.
+    """
+    skipped, count = decoded.skipped, len(files.images)
+    if not skipped:
+        return []
+    first = "; ".join(f"{files.images[position]} ({reason})" for position, reason in list(skipped.items())[:5])
+    more = "; ..." if len(skipped) > 5 else ""
+    told = f"{len(skipped):,} of {count:,} images ({len(skipped) / count:.2%}) cannot be read: {first}{more}"
+    if len(skipped) > bad_share * count or len(skipped) == count:
+        raise ValueError(
+            f"{told}; bad_share allows {bad_share:.2%}: repair or remove them in {path}, or raise bad_share"
+        )
+    return [f"{told}; they are skipped"]
+
+
+def mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
+    """Return a note on masks without any foreground, if there are some.
+
+    Raises:
+        ValueError: no mask has any.
+    """
+    if not decoded.empty_masks:
+        return []
+    if decoded.empty_masks == readable:
+        raise ValueError(
+            f"no mask in {masks} has any foreground, which is where values exceed 127 of 255: "
+            "masks of 0 and 1 must be multiplied by 255"
+        )
+    return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
+
+
+def check_arguments(
+    *,
+    image_size: int | None,
+    channels: int,
+    test_share: float,
+    bad_share: float,
+    memory_gib: float,
+    workers: int,
+) -> None:
+    """Raise a ValueError for an argument of `image_folder` that is out of its range."""
+    check_test_share(test_share)
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size is {image_size}: it must be at least 1 pixel, or None to choose it")
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}: image files are read with 3 (colours) or 1 (brightness)")
+    if not 0 <= bad_share <= 1:
+        raise ValueError(f"bad_share is {bad_share}: it must lie between 0 and 1")
+    if not memory_gib >= 0:
+        raise ValueError(f"memory_gib is {memory_gib}: it must be at least 0")
+    if workers < 0:
+        raise ValueError(f"workers is {workers}: it must be at least 0")

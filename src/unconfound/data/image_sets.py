@@ -1,0 +1,43 @@
+"""The named sets whose images are files, by the options of the command line."""
+
+from __future__ import annotations
+
+from unconfound.data.celeba import celeba
+from unconfound.data.coco import coco
+from unconfound.data.domains import domains
+from unconfound.data.image_parts import Reading
+from unconfound.data.imagenet9 import imagenet9
+from unconfound.data.imagenet100 import imagenet100
+from unconfound.data.options import DataOptions
+from unconfound.data.source import Dataset
+from unconfound.data.tiny_imagenet import tiny_imagenet
+from unconfound.data.waterbirds import waterbirds
+
+_READERS = {
+    "tiny-imagenet": tiny_imagenet,
+    "imagenet100": imagenet100,
+    "imagenet9": imagenet9,
+    "coco": coco,
+    "waterbirds": waterbirds,
+}
+
+
+def image_set(options: DataOptions) -> Dataset:
+    """Read one of `unconfound.data.names.IMAGE_FILES`; what each needs and raises, its own function says."""
+    reading, root = reading_of(options), options.data_root
+    if options.data == "celeba":
+        return celeba(root, label=options.label, group=options.group, reading=reading)
+    if options.data == "domains":
+        return domains(root, held_out=options.held_out, reading=reading)
+    return _READERS[options.data](root, reading=reading)
+
+
+def reading_of(options: DataOptions) -> Reading:
+    """Return how images are to be decoded."""
+    return Reading(
+        image_size=options.image_size,
+        channels=options.channels,
+        bad_share=options.bad_share,
+        memory_gib=options.memory_gib,
+        workers=options.workers,
+    )

@@ -1,0 +1,45 @@
+"""The data sets that have a name, the forms of a path, and what a file's ending says."""
+
+# The TU sets by the names of their folders; any other folder of that form can be given by its path.
+TU_SETS = {
+    name.lower().replace("_", "-"): name
+    for name in ("MUTAG", "PTC_MR", "IMDB-BINARY", "IMDB-MULTI", "REDDIT-BINARY", "PROTEINS", "NCI1")
+}
+# Named sets whose images are files, which are read in any size.
+IMAGE_FILES = ("tiny-imagenet", "imagenet100", "imagenet9", "coco", "waterbirds", "celeba", "domains")
+NAMED = {
+    "demo": "handwritten digits on photographs, built in",
+    "composition": "any --foregrounds (mnist, fashion-mnist, ...) on any folder of --photographs",
+    "cifar10": "CIFAR-10 under --data-root",
+    "cifar100": "CIFAR-100 under --data-root",
+    "stl10": "STL-10 under --data-root",
+    "mnist": "MNIST under --data-root",
+    "fashion-mnist": "Fashion-MNIST under --data-root",
+    "tiny-imagenet": "Tiny-ImageNet under --data-root",
+    "imagenet100": "ImageNet-100 under --data-root",
+    "imagenet9": "ImageNet-9 of the Backgrounds Challenge, all its variants, under --data-root",
+    "coco": "COCO 2017, one sample an object with its mask, under --data-root",
+    "waterbirds": "Waterbirds under --data-root: land and water birds on land and water, four groups",
+    "celeba": "CelebA under --data-root: blond hair (--label) with the groups of sex (--group)",
+    "domains": "any folder of domains of class folders (PACS, VLCS, OfficeHome) as --data-root, but for one --held-out",
+    "colored-mnist": "digits of MNIST under --data-root with colours that give them away: --colouring ten, irm, square",
+    "adult": "table: Adult (census income) under --data-root",
+    "letter": "table: Letter recognition under --data-root",
+    **{name: f"graphs: {folder} of the TU collection under --data-root" for name, folder in TU_SETS.items()},
+    "ag-news": "text: AG News under --data-root",
+    "trec": "text: TREC questions under --data-root",
+    "sst2": "text: SST-2 sentences under --data-root",
+    "spoken-digits": "series: Free Spoken Digit Dataset under --data-root",
+}
+PATHS = {
+    "path/to/folder": "images in class folders, or flat, or by --metadata FILE; with train/ and test/ or split here",
+    "path/to/images.npz": "arrays of images or rows (.npy, .npz)",
+    "path/to/table.csv": "a table (.csv, .tsv, .parquet) with --label and --group",
+    "path/to/tu/folder": "graphs in the TU form (NAME_A.txt, NAME_graph_indicator.txt, ...)",
+    "path/to/texts.jsonl": "texts: .csv, .tsv, .parquet or .jsonl with --text COLUMN, or .txt with one a line",
+    "path/to/series.npz": "series: an array [samples, time, channels], or ragged with lengths",
+    "path/to/recordings": "WAV files in class folders, as log-mel frames",
+}
+TEXTS = (".jsonl", ".txt")
+TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq")
+ARRAYS = (".npy", ".npz")

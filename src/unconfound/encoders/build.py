@@ -1,0 +1,172 @@
+"""From an encoder's name to the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unconfound.data import Schema
+from unconfound.encoders.convnet import ConvNet, Pooling
+from unconfound.encoders.encoder import Encoder
+from unconfound.encoders.gin import GIN
+from unconfound.encoders.gru import GRU
+from unconfound.encoders.mlp import MLP
+from unconfound.encoders.resnet import ResNet, stem_for
+from unconfound.encoders.transformer import Transformer
+from unconfound.extras import require
+
+OWN_ENCODERS: dict[str, tuple[str, ...]] = {
+    "images": ("convnet", "resnet18", "resnet34", "resnet50"),
+    "tables": ("mlp",),
+    "graphs": ("gin",),
+    "text": ("transformer", "gru"),
+    "series": ("transformer", "gru"),
+}
+# Those of a width and a depth to choose.
+SIZED = ("convnet", "mlp", "gin", "transformer", "gru")
+# With which torchvision's weights were trained.
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def build_encoder(
+    name: str,
+    schema: Schema,
+    *,
+    mean: Float[Tensor, " channels"] | None = None,
+    deviation: Float[Tensor, " channels"] | None = None,
+    pretrained: bool = False,
+    width: int | None = None,
+    depth: int | None = None,
+    pooling: Pooling | None = None,
+    morpher: dict[str, int] | None = None,
+) -> Encoder:
+    """Make an encoder for the samples that `schema` describes.
+
+    Args:
+        name: "convnet", "resnet18", "resnet34", "resnet50", "mlp", "gin", "transformer", "gru", the name of any timm
+            model, or "auto": resnet18 for images, mlp for tables, gin for graphs, transformer for text and series.
+        schema: gives the modality and the shape of a sample.
+        mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. Published weights bring
+            their own.
+        pretrained: start from published weights (ResNet and timm).
+        width, depth: of all but ResNets and timm's models; their own defaults where None.
+        pooling: of a convnet, see there.
+        morpher: arguments of `Encoder.add_morpher`; without them none is added.
+
+    Raises:
+        ValueError: an unknown name, or one that does not fit the modality or the shape.
+    """
+    if name == "auto":
+        name = "resnet18" if schema.modality == "images" else OWN_ENCODERS[schema.modality][0]
+    sizes = {key: value for key, value in (("width", width), ("depth", depth)) if value is not None}
+    if any(size < 1 for size in sizes.values()):
+        raise ValueError(f"width and depth of an encoder must be at least 1, got {sizes}")
+    _check_fit(name, schema, pretrained=pretrained, pooling=pooling, sizes=sizes)
+    channels = schema.shape[0]
+    architecture = {
+        "name": name,
+        "shape": list(schema.shape),
+        "modality": schema.modality,
+        **sizes,
+    }
+    if pooling is not None:
+        architecture["pooling"] = pooling
+    network, published = _network(name, schema, pretrained=pretrained, pooling=pooling, sizes=sizes)
+    if published is not None:
+        mean, deviation = published
+    if schema.modality == "images":
+        network.to(memory_format=torch.channels_last)
+    scaled = 0 if schema.modality == "text" else channels
+    encoder = Encoder(
+        network,
+        architecture=architecture,
+        mean=torch.zeros(scaled) if mean is None else mean,
+        deviation=torch.ones(scaled) if deviation is None else deviation,
+    )
+    if morpher is not None:
+        encoder.add_morpher(**morpher)
+    return encoder
+
+
+def describe(encoder: Encoder) -> str:
+    """Say in one line what an encoder is: its name, stem, number of weights and width."""
+    name, shape = encoder.architecture["name"], encoder.architecture["shape"]
+    stem = ""
+    if name.startswith("resnet") and name in OWN_ENCODERS["images"]:
+        stem = f" with the {stem_for(min(shape[1:]))} stem (for images of {shape[1]} x {shape[2]})"
+    weights = sum(parameter.numel() for parameter in encoder.parameters())
+    return f"{name}{stem}, {weights:,} weights, {encoder.features} features"
+
+
+def _network(
+    name: str, schema: Schema, *, pretrained: bool, pooling: Pooling | None, sizes: dict[str, int]
+) -> tuple[nn.Module, tuple[Tensor, Tensor] | None]:
+    """Return a network, and mean and deviation of the images that its published weights, if any, were trained on."""
+    channels = schema.shape[0]
+    if name == "convnet":
+        height, width = schema.shape[1:]
+        return ConvNet(channels, pooling=pooling or "mean", size=(height, width), **sizes), None
+    if name == "mlp":
+        return MLP(channels, **sizes), None
+    if name == "gin":
+        return GIN(channels, **sizes), None
+    if name in ("transformer", "gru"):
+        kind = Transformer if name == "transformer" else GRU
+        return kind(channels, tokens=schema.modality == "text", **sizes), None
+    if name in OWN_ENCODERS["images"]:
+        network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained)
+        return network, (torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)) if pretrained else None
+    other, published = _timm(name, schema, pretrained=pretrained)
+    return other, published if pretrained and channels == 3 else None
+
+
+def _check_fit(name: str, schema: Schema, *, pretrained: bool, pooling: Pooling | None, sizes: dict[str, int]) -> None:
+    own = OWN_ENCODERS[schema.modality]
+    if schema.modality != "images" and name not in own:
+        raise ValueError(f"encoder {name!r} does not take {schema.modality}: use {' or '.join(own)}")
+    if schema.modality == "images" and name in SIZED and name not in own:
+        raise ValueError(f"encoder {name!r} does not take images: use {', '.join(own)} or any timm model")
+    if pretrained and name in SIZED:
+        raise ValueError(f"there are no published weights for {name!r}: leave --pretrained out")
+    if sizes and name not in SIZED:
+        raise ValueError(f"width and depth are options of {', '.join(SIZED)}, not of {name!r}")
+    if pooling is not None and name != "convnet":
+        raise ValueError(f"pooling is an option of convnet, not of {name!r}")
+    if pooling not in (None, *get_args(Pooling)):
+        raise ValueError(f"pooling must be {' or '.join(get_args(Pooling))}, got {pooling!r}")
+    side = 2 ** (sizes.get("depth", 4) - 1)
+    if name == "convnet" and min(schema.shape[1:]) < side:
+        raise ValueError(f"a convnet of this depth needs images of at least {side} pixels, got {schema.shape[1:]}")
+
+
+def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    timm = require("timm", extra="images")
+    if not timm.is_model(name):
+        known = [*OWN_ENCODERS["images"], *timm.list_models()]
+        near = get_close_matches(name, known, n=3)
+        raise ValueError(
+            f"unknown encoder {name!r}: use {', '.join(OWN_ENCODERS['images'])} or the name of a timm model"
+            + (f"; nearest: {', '.join(near)}" if near else "")
+        )
+    create: Callable[..., nn.Module] = timm.create_model
+    size = schema.shape[1:]
+    options = {"pretrained": pretrained, "num_classes": 0, "in_chans": schema.shape[0]}
+    try:
+        try:
+            network = create(name, img_size=size, **options)
+        except TypeError:  # convolutional models take any size and have no such argument
+            network = create(name, **options)
+        # Only trying shows which sizes a model of timm takes, and how wide its output is.
+        with torch.no_grad():
+            network.features = network.eval()(torch.zeros(1, *schema.shape)).shape[1]
+    except (RuntimeError, AssertionError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({reason})") from error
+    network.train()
+    published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+    return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))

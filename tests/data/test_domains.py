@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unconfound.data.domains import PUBLISHED, domains
+from unconfound.data.image_parts import Reading
+from unconfound.data.load import DataOptions, load
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
+
+
+def _picture(path, value, shape=(8, 8)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((*shape, 3), value, np.uint8)).save(path, quality=100)
+
+
+def _first(source):
+    (batch,) = source.batches([torch.arange(len(source))])
+    return batch.inputs[:, 0, 0, 0].tolist()
+
+
+DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
+CLASSES = ("dog", "horse")
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "PACS"
+    for place, domain in enumerate(DOMAINS):
+        for label, name in enumerate(CLASSES):
+            for number in range(5 * (1 + label)):
+                _picture(root / domain / name / f"{number}.png", 60 * place + 20 * label + number)
+    (root / "README.txt").write_text("not an image")
+    return root
+
+
+@pytest.mark.parametrize("memory", [4.0, 0.0])
+def test_one_domain_is_held_out_and_the_others_are_groups(root, memory):
+    data = domains(root, held_out="Photo", reading=Reading(memory_gib=memory, workers=0))
+    assert data.train.schema.groups == ("art_painting", "cartoon", "sketch")
+    assert data.train.schema.classes == CLASSES
+    assert data.train.groups.bincount().tolist() == [15, 15, 15]
+    assert [name.split("/")[0] for name in data.train.names] == [
+        DOMAINS[place] for place in (0, 1, 3) for _ in range(15)
+    ]
+    test = data.tests["test"]
+    assert test.groups is None
+    assert _first(test) == [120 + number for number in range(5)] + [140 + number for number in range(10)]
+    assert test.labels.tolist() == [0] * 5 + [1] * 10
+    assert (test.name, data.train.name) == ("PACS photo", "PACS without photo")
+    assert data.labelled is data.train
+    assert "subset: 15 of 1,670 images of photo" in data.train.notes
+
+
+@pytest.mark.parametrize(
+    ("options", "held"), [({}, [1, 2]), ({"classic_split": True}, [2, 3]), ({"validation_share": 0.4}, [2, 4])]
+)
+def test_a_share_of_each_class_of_each_training_domain_is_set_aside(root, options, held):
+    data = load(DataOptions(data="domains", data_root=root, held_out="sketch", **options))
+    for domain in range(3):
+        inside = data.validation.labels[data.validation.groups == domain]
+        assert inside.bincount().tolist() == held
+    assert not set(data.validation.names) & set(data.train.names)
+    assert len(data.train) == 3 * (15 - sum(held))
+    assert len(data.tests["test"]) == 15
+
+
+def test_names_are_found_in_any_spelling_and_others_get_the_nearest(root):
+    assert domains(root, held_out="ART painting", reading=Reading()).tests["test"].name == "PACS art_painting"
+    with pytest.raises(ValueError, match="there is no domain 'foto': did you mean 'photo'"):
+        domains(root, held_out="foto", reading=Reading())
+    with pytest.raises(ValueError, match="choose --held-out from art_painting, cartoon, photo, sketch"):
+        domains(root, held_out=None, reading=Reading())
+
+
+def test_domains_need_the_same_classes(root):
+    (root / "sketch" / "horse").rename(root / "sketch" / "zebra")
+    with pytest.raises(
+        ValueError, match=r"the domain art_painting of .*PACS lacks the classes zebra: all domains need"
+    ):
+        domains(root, held_out="photo", reading=Reading())
+
+
+def test_folders_that_are_no_domains_are_refused(root, tmp_path):
+    _picture(root / "photo" / "loose.png", 0)
+    with pytest.raises(ValueError, match=r"holds the image photo/loose\.png: images belong into DOMAIN/CLASS/"):
+        domains(root, held_out="photo", reading=Reading())
+    _picture(tmp_path / "one" / "photo" / "dog" / "1.png", 0)
+    with pytest.raises(ValueError, match="holds 1 domains: two or more"):
+        domains(tmp_path / "one", held_out="photo", reading=Reading())
+    for name in ("CALTECH/train/dog/1.png", "SUN/test/dog/1.png", "CALTECH/test/dog/1.png", "SUN/train/dog/1.png"):
+        _picture(tmp_path / "VLCS" / name, 0)
+    with pytest.raises(ValueError, match=r"holds DOMAIN/test\|train where classes belong"):
+        domains(tmp_path / "VLCS", held_out="SUN", reading=Reading())
+    with pytest.raises(FileNotFoundError, match="there is none; nothing is downloaded"):
+        domains(tmp_path / "nowhere", held_out="SUN", reading=Reading())
+    with pytest.raises(ValueError, match="--data-root"):
+        domains(None, held_out="SUN", reading=Reading())
+
+
+def test_the_published_counts():
+    assert [sum(counts.values()) for counts in PUBLISHED.values()] == [9991, 10_729, 15_588]
+
+
+def test_real_pacs(data_root):
+    data = load(DataOptions(data="domains", data_root=data_root / "PACS", held_out="Sketch", image_size=32))
+    assert len(data.tests["test"]) == 175
+    assert len(data.validation) == 3 * 7 * 5
+    assert len(data.train) == 3 * 7 * 20
+    assert "subset: 175 of 3,929 images of sketch" in data.train.notes
