@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast, final, get_args
 
@@ -203,7 +204,8 @@ class CIM(Method):
             fixed |= {name: value.clone() for name, value in network.named_buffers()}
             rows: Tensor = functional_call(network, fixed, (normalize(shown),))
             # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
-            return (F.normalize(rows.float(), dim=1) * (rows.shape[1] / 2) ** 0.5)[:, :, None, None]
+            unit = F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
+            return unit[:, :, None, None] * math.sqrt(rows.shape[1] / 2)
 
         with torch.no_grad():
             originals = gather(embedded(images))
