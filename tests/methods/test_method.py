@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 import torch
 
-from methods.toy import GRAPHS, IMAGES, ROWS, convnet, image_source
+from methods.toy import GRAPHS, GROUPED, IMAGES, ROWS, convnet, image_source
 from unconfound.encoders import build_encoder
 from unconfound.methods import METHODS, Method, Phase, Step
 
@@ -25,7 +25,10 @@ def test_what_a_method_need_not_say():
     assert phase == Phase("train", tuple(method.parameters()), every=1, own_pass=True, learning_rate=None)
     assert method.before_epoch(0, image_source()) is None
     assert method.after_update() is None
+    assert method.sampling_weights(image_source(), "train") is None
+    assert method.after_training(image_source(), None) is None
     assert method.needs_labels is False
+    assert method.needs_groups is False
     assert method.synchronize_batch_norm is True
 
 
@@ -46,8 +49,8 @@ def test_every_method_is_final_and_has_documented_options(name):
     assert is_dataclass(kind.Options)
     assert kind.Options.__dataclass_params__.frozen
     assert kind.__doc__
-    schema = {"scarf": ROWS, "infograph": GRAPHS}.get(name, IMAGES)
-    method = kind(build_encoder("convnet" if schema is IMAGES else "auto", schema, width=4, depth=2), schema)
+    schema = {"scarf": ROWS, "infograph": GRAPHS}.get(name, GROUPED)
+    method = kind(build_encoder("convnet" if schema is GROUPED else "auto", schema, width=4, depth=2), schema)
     assert method.options == kind.Options()
     assert all(field.kw_only for field in fields(kind.Options))
     assert isinstance(method.encoder, torch.nn.Module)

@@ -29,7 +29,7 @@ def test_the_loss_is_cross_entropy(encoder, schema, batch, smoothing):
     batch = batch(9)
     step = method(batch)
     embeddings = method.encoder(batch.inputs)
-    logits = method.classifier(embeddings)
+    logits = method.linear_classifier()(embeddings)
     assert step.loss.item() == pytest.approx(_cross_entropy(logits, batch.labels, smoothing), rel=1e-5)
     assert step.scalars["accuracy"].item() == pytest.approx((logits.argmax(1) == batch.labels).float().mean().item())
     torch.testing.assert_close(step.embeddings, embeddings.detach())
@@ -43,7 +43,7 @@ def test_augmented_views_carry_the_labels_of_their_images():
     torch.manual_seed(4)
     step = method(batch)
     torch.manual_seed(4)
-    logits = method.classifier(method.encoder(method.views(batch.inputs)))
+    logits = method.linear_classifier()(method.encoder(method.views(batch.inputs)))
     assert len(logits) == 12
     assert step.loss.item() == pytest.approx(_cross_entropy(logits, batch.labels.repeat(2), 0.0), rel=1e-5)
 
@@ -53,7 +53,7 @@ def test_everything_is_learnt_in_one_phase():
     (phase,) = method.phases()
     assert set(phase.parameters) == set(method.parameters())
     method(image_batch(), phase.name).loss.backward()
-    assert all(parameter.grad.abs().sum() > 0 for parameter in method.classifier.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in method.head.parameters())
 
 
 @pytest.mark.parametrize("classes", [(), ("only",)])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from unconfound.data import Batch, Graphs, MemorySource, Schema, Sequences
 from unconfound.encoders import build_encoder
 
 IMAGES = Schema("images", (3, 8, 8), ("a", "b", "c"))
+GROUPED = Schema("images", (3, 8, 8), ("a", "b", "c"), ("left", "right", "up", "down"))
 ROWS = Schema("tables", (5,), ("no", "yes"))
 GRAPHS = Schema("graphs", (2,), ("a", "b"))
 SERIES = Schema("series", (3,), ("a", "b"))
@@ -18,6 +21,34 @@ def image_batch(size=6, *, seed=0, labelled=True):
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randint(0, 256, (size, 3, 8, 8), generator=generator).to(torch.uint8)
     return Batch(inputs, torch.arange(size), torch.arange(size) % 3 if labelled else None)
+
+
+def grouped_batch(size=12, *, seed=0):
+    """Images of the groups 0, 1 and 2, of GROUPED's four."""
+    batch = image_batch(size, seed=seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    return replace(batch, groups=torch.randint(3, (size,), generator=generator))
+
+
+def grouped_source(samples=64):
+    batch = grouped_batch(samples)
+    return MemorySource("toys", GROUPED, batch.inputs, batch.labels, batch.groups)
+
+
+def spurious_source(samples=400, *, minority=0.1, seed=0):
+    """Rows whose first column tells the class weakly, and whose second one strongly, but wrongly for a minority.
+
+    The groups are those of class and second column: 0 and 3 are the majority.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(2, (samples,), generator=generator)
+    wrong = torch.rand(samples, generator=generator) < minority
+    given = torch.where(wrong, 1 - labels, labels)
+    noise = torch.randn(samples, 5, generator=generator)
+    signs = torch.stack([labels, given], 1) * 2 - 1
+    inputs = torch.cat([signs * torch.tensor([1.0, 3.0]) + noise[:, :2] * torch.tensor([1.0, 0.5]), noise[:, 2:]], 1)
+    schema = Schema("tables", (5,), ("no", "yes"), ("no-", "no+", "yes-", "yes+"))
+    return MemorySource("spurious", schema, inputs, labels, 2 * labels + given)
 
 
 def row_batch(size=6, *, seed=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,10 +11,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from training.toy import convnet, dataset_of, graph_source, image_source, options, text_source
-from training.toy_methods import BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
+from training.toy_methods import BetweenEpochs, Drawing, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
-from unconfound.methods import DACL, Gaussian, Random, SimCLR, SimCLRDACL, Supervised
+from unconfound.methods import DACL, JTT, Gaussian, GroupDRO, Random, SimCLR, SimCLRDACL, Supervised
 from unconfound.methods.dacl import DACLOptions
 from unconfound.methods.gaussian import GaussianOptions
 from unconfound.methods.supervised import SupervisedOptions
@@ -35,7 +36,10 @@ def _dacl_on(source):
 
 
 # All others learn from SOURCE.
-SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48)}
+GROUPED = replace(
+    SOURCE, schema=replace(SOURCE.schema, groups=("left", "right", "up")), groups=torch.arange(48) ** 2 % 5 % 3
+)
+SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48), "group-dro": GROUPED}
 
 
 # name: (method, training options, forward passes after which the run is asked to stop and goes on)
@@ -46,6 +50,10 @@ RUNS = {
     "simclr, lars, accumulated": (lambda: _make(SimCLR), {"optimizer": "lars", "accumulate": 3}, None),
     "supervised, one update": (lambda: _make(Supervised), SGD | ONE_UPDATE, None),
     "supervised, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True)), SGD, None),
+    "supervised, vib, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True, vib=True)), SGD, None),
+    "group-dro": (lambda: GroupDRO(convnet(GROUPED), GROUPED.schema).double(), SGD, 4),
+    "jtt": (lambda: _make(JTT), SGD, 5),
+    "drawing": (lambda: _make(Drawing), SGD, 4),
     "dacl": (lambda: _make(DACL), SGD, None),
     "dacl+": (lambda: _make(DACL, PLUS), SGD | {"accumulate": 3}, 3),
     "dacl, at the representation": (lambda: _make(DACL, DACLOptions(mix="representation")), SGD, None),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from training.toy import convnet, dataset_of, image_source, metrics, options, same, weights
-from training.toy_methods import Afterwards, BetweenEpochs, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
+from training.toy_methods import (
+    Afterwards,
+    BetweenEpochs,
+    Drawing,
+    Interrupted,
+    Queue,
+    TwoPhase,
+    TwoPhaseOptions,
+    Wrapping,
+)
+from unconfound.data.subset import Subset
 from unconfound.encoders import load_classifier
 from unconfound.methods import SimCLR, Supervised
 from unconfound.training import fit
@@ -105,6 +116,43 @@ def test_what_is_learnt_after_training_is_kept_and_is_the_same_after_a_resumptio
         kept.append(fitted.classifier.weight)
     assert kept[0].abs().sum() > 0
     assert torch.equal(*kept)
+    assert (tmp_path / "run" / "log.txt").read_text().count("means of toys, set aside: None") == 2
+
+
+def test_a_validation_part_is_handed_over_after_training(tmp_path):
+    dataset = replace(dataset_of(SOURCE), validation=Subset(SOURCE, torch.arange(8), name="aside"))
+    fit(_method(Afterwards), dataset, out=tmp_path / "run", training=options(epochs=1))
+    assert "means of toys, set aside: aside" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_samples_come_as_often_as_the_method_asks_in_the_passes_where_it_does(tmp_path):
+    method = _method(Drawing)
+    _fit(method, tmp_path / "run", training={"batch_size": 16})
+    assert [phase for phase, _ in method.seen] == (["drawn"] * 3 + ["each"] * 3) * 2
+    for epoch in range(2):
+        drawn, each = (
+            [index for phase, rows in method.seen[6 * epoch : 6 * epoch + 6] if phase == name for index in rows]
+            for name in ("drawn", "each")
+        )
+        assert sorted(each) == list(range(48))
+        assert len(drawn) == 48
+        assert len(set(drawn)) < 24
+        assert (SOURCE.labels[drawn] == epoch).all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (torch.ones(47), r"must be one a sample, 48, got shape \(47,\)"),
+        (torch.zeros(48), "must be numbers of at least 0 and not all 0, got 0.0 to 0.0"),
+        (torch.full((48,), float("nan")), "must be numbers of at least 0 and not all 0, got nan"),
+    ],
+)
+def test_weights_by_which_nothing_can_be_drawn_are_refused(weights, message, tmp_path):
+    method = _method(Drawing)
+    method.sampling_weights = lambda source, phase: weights
+    with pytest.raises(ValueError, match=message):
+        _fit(method, tmp_path / "run")
 
 
 def test_a_classifier_is_kept_beside_its_encoder_and_tells_what_the_method_told(tmp_path):
@@ -113,7 +161,7 @@ def test_a_classifier_is_kept_beside_its_encoder_and_tells_what_the_method_told(
     batch = next(iter(SOURCE.batches([torch.arange(48)])))
     method.eval()
     with torch.no_grad():
-        told = method.classifier(method.encoder(batch.inputs))
+        told = method.linear_classifier()(method.encoder(batch.inputs))
         torch.testing.assert_close(fitted.classifier(fitted.encoder(batch.inputs)), told)
     # A moving average of the encoder is not the encoder that the classifier was trained with.
     averaged = _fit(Supervised(convnet(SOURCE), SOURCE.schema), tmp_path / "average", training={"ema_decay": 0.9})
@@ -208,6 +256,7 @@ CASES = [
     (BetweenEpochs, {}),
     (Queue, {}),
     (Wrapping, {}),
+    (Drawing, {}),
 ]
 
 

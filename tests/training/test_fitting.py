@@ -64,6 +64,7 @@ def test_a_run_folder_holds_all_of_a_run(tmp_path):
     assert card["provenance"]["data"] == {"name": "toys", "samples": 48}
     assert card["provenance"]["trained"] is True
     assert card["provenance"]["labels"] is True
+    assert card["provenance"]["groups"] is False
 
 
 def test_the_encoder_that_is_returned_is_the_trained_one_ready_for_use(tmp_path):

@@ -60,7 +60,7 @@ class Logits(Method):
         self.encoder = self.host.encoder
 
     def forward(self, batch, phase="train"):
-        return Step(F.cross_entropy(self.host.classifier(self.encoder(batch.inputs)), batch.labels))
+        return Step(F.cross_entropy(self.host.linear_classifier()(self.encoder(batch.inputs)), batch.labels))
 
 
 def _flat(method):

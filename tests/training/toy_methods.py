@@ -169,8 +169,17 @@ class Interrupted(Method):
     def before_epoch(self, epoch, source):
         self.host.before_epoch(epoch, source)
 
+    def sampling_weights(self, source, phase):
+        return self.host.sampling_weights(source, phase)
+
     def after_update(self):
         self.host.after_update()
+
+    def after_training(self, source, validation):
+        return self.host.after_training(source, validation)
+
+    def linear_classifier(self):
+        return self.host.linear_classifier()
 
     def forward(self, batch, phase="train"):
         self.calls += 1
@@ -192,16 +201,43 @@ class Afterwards(Method):
     def forward(self, batch, phase="train"):
         return Step(self.encoder(batch.inputs).square().mean())
 
-    def after_training(self, source):
+    def after_training(self, source, validation):
         self.eval()
         batch = next(iter(source.batches([torch.randperm(len(source))])))
         with torch.no_grad():
             rows = self.encoder(batch.inputs)
         means = [rows[batch.labels == label].mean(0) for label in range(self.classifier.out_features)]
         self.classifier.weight.copy_(torch.stack(means))
+        return f"means of {source.name}, set aside: {None if validation is None else validation.name}"
 
     def linear_classifier(self):
         return self.classifier
+
+
+class Drawing(Method):
+    """Draws samples by weights that it learns before every epoch, in one of its two phases."""
+
+    Options = TwoPhaseOptions
+
+    def __init__(self, encoder, schema, options=None):
+        super().__init__(encoder, schema)
+        self.encoder = encoder
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("weights", torch.zeros(48))
+        self.seen = []
+
+    def phases(self):
+        return (Phase("drawn", tuple(self.encoder.parameters())), Phase("each", (self.scale,)))
+
+    def before_epoch(self, epoch, source):
+        self.weights.copy_(torch.rand(len(source)) * (source.labels == epoch % 2))
+
+    def sampling_weights(self, source, phase):
+        return self.weights if phase == "drawn" else None
+
+    def forward(self, batch, phase="drawn"):
+        self.seen.append((phase, batch.index.tolist()))
+        return Step((self.scale * self.encoder(batch.inputs)).square().mean())
 
 
 class Breaking(Method):

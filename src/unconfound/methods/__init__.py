@@ -4,10 +4,15 @@ from typing import Any
 
 from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
 from unconfound.methods.byol import BYOL as BYOL
+from unconfound.methods.cim import CIM as CIM
 from unconfound.methods.dacl import DACL as DACL
+from unconfound.methods.dfr import DFR as DFR
 from unconfound.methods.gaussian import Gaussian as Gaussian
+from unconfound.methods.group_dro import GroupDRO as GroupDRO
 from unconfound.methods.icl_msr import ICLMSR as ICLMSR
 from unconfound.methods.infograph import InfoGraph as InfoGraph
+from unconfound.methods.irm import IRM as IRM
+from unconfound.methods.jtt import JTT as JTT
 from unconfound.methods.large_margin import LargeMargin as LargeMargin
 from unconfound.methods.method import Method as Method
 from unconfound.methods.method import Phase as Phase
@@ -17,6 +22,7 @@ from unconfound.methods.random import Random as Random
 from unconfound.methods.relic import RELIC as RELIC
 from unconfound.methods.ressl import ReSSL as ReSSL
 from unconfound.methods.scarf import SCARF as SCARF
+from unconfound.methods.scl import SCL as SCL
 from unconfound.methods.simclr import SimCLR as SimCLR
 from unconfound.methods.simclr_dacl import SimCLRDACL as SimCLRDACL
 from unconfound.methods.simsiam import SimSiam as SimSiam
@@ -47,8 +53,15 @@ METHODS: dict[str, type[Method]] = {
     "vicreg": VICReg,
     "w-mse": WMSE,
     "large-margin": LargeMargin,
+    "cim": CIM,
+    "scl": SCL,
+    "group-dro": GroupDRO,
+    "irm": IRM,
+    "jtt": JTT,
+    "dfr": DFR,
 }
 # Other names of a method with some of its options set.
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "cim+vib": ("cim", {"vib": True}),
     "dacl+": ("dacl", {"functions": ["linear", "geometric", "binary"]}),
 }

@@ -66,6 +66,10 @@ class Method(nn.Module, ABC):
         Options: a frozen dataclass of options, which are also its command-line flags and recipe keys.
         needs_labels: the loop trains on labelled samples only, and refuses data without.
         synchronize_batch_norm: BatchNorm uses the whole batch, not one process's share.
+
+    Attributes:
+        encoder: what the user keeps.
+        needs_groups: it learns from the groups of the samples, of which others know nothing: results say so.
     """
 
     Options: ClassVar[type[Any]]
@@ -73,6 +77,7 @@ class Method(nn.Module, ABC):
     synchronize_batch_norm: ClassVar[bool] = True
 
     encoder: Encoder
+    needs_groups: bool = False
 
     @abstractmethod
     def __init__(self, encoder: Encoder, schema: Schema, options: Any = None) -> None:
@@ -92,6 +97,21 @@ class Method(nn.Module, ABC):
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Learn or prepare something from the training data before an epoch (the first is 0)."""
 
+    def sampling_weights(self, source: Source, phase: str) -> Float[Tensor, " samples"] | None:
+        """Say how often samples are drawn, relative to one another; None: every sample comes once a pass.
+
+        With weights, a pass draws as many samples as the source has, with replacement. Asked before each pass, and
+        again where a run is resumed within one: the answer must depend on the source and on saved state alone.
+
+        Args:
+            source: the training samples.
+            phase: the first one of the pass.
+
+        Returns:
+            [samples], 0 or above, of any sum above 0.
+        """
+        return None
+
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
         """Hear, before an update, how far the training is: what follows a schedule needs it.
 
@@ -104,8 +124,17 @@ class Method(nn.Module, ABC):
     def after_update(self) -> None:
         """Follow an optimizer's step: moving averages, queues."""
 
-    def after_training(self, source: Source) -> None:
-        """Learn what is learnt once the encoder stands; called again where a finished run is resumed."""
+    def after_training(self, source: Source, validation: Source | None) -> str | None:
+        """Learn what is learnt once the encoder stands; called again where a finished run is resumed.
+
+        Args:
+            source: the training samples.
+            validation: samples of the same kind that were set aside, or None.
+
+        Returns:
+            In plain words what was learnt, for the run's log.
+        """
+        return None
 
     def linear_classifier(self) -> nn.Linear | None:
         """Return the map from embeddings to logits of the classes, where one is learnt: it is kept with the encoder."""

@@ -3,65 +3,94 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, cast, final
+from typing import ClassVar, Literal, cast, final, get_args
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
+from unconfound.methods.bottleneck import BottleneckOptions, classifier_head
+from unconfound.methods.labelled import (
+    accuracy,
+    balanced_weights,
+    check_classes,
+    check_groups,
+    cross_entropy,
+    labels_of,
+    source_groups,
+)
 from unconfound.methods.method import Method, Step
+from unconfound.suggestions import nearest_name
 from unconfound.views import ImageViews
+
+Balance = Literal["none", "classes", "groups"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedOptions:
+class SupervisedOptions(BottleneckOptions):
     """Options of `supervised`."""
 
     augment: bool = False
     """train on two augmented views of every image (SimCLR's) instead of the image itself"""
     label_smoothing: float = 0.0
     """share of the target spread over all classes, in [0, 1)"""
+    balance: Balance = "none"
+    """classes or groups: draw samples with replacement, so that these come equally often; groups must be known"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        if self.balance not in get_args(Balance):
+            raise ValueError(f"unknown balance {self.balance!r}: {nearest_name(self.balance, get_args(Balance))}")
 
 
 @final
 class Supervised(Method):
-    """An encoder with a linear classifier, trained end to end with cross-entropy."""
+    """An encoder with a linear classifier, trained end to end with cross-entropy.
+
+    With `vib`, the classifier sees a noisy code of the embedding, whose divergence from noise is part of the loss:
+    Alemi et al., "Deep Variational Information Bottleneck", ICLR 2017.
+    """
 
     Options = SupervisedOptions
     needs_labels: ClassVar[bool] = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SupervisedOptions | None = None) -> None:
         super().__init__(encoder, schema)
-        self.options = options or SupervisedOptions()
-        if len(schema.classes) < 2:
-            raise ValueError(
-                f"supervised needs at least two classes, the data have {len(schema.classes)}: "
-                "give labels (class folders, --label), or train simclr, which needs none"
-            )
-        if self.options.augment and schema.modality != "images":
+        self.options = options = options or SupervisedOptions()
+        check_classes(schema, method="supervised")
+        if options.augment and schema.modality != "images":
             raise ValueError(f"--augment makes views of images, the data are {schema.modality}: leave it out")
+        self.needs_groups = options.balance == "groups"
+        if self.needs_groups:
+            check_groups(schema, method="supervised --balance groups")
         self.encoder = encoder
-        self.classifier = nn.Linear(encoder.features, len(schema.classes))
-        self.views = ImageViews(min(schema.shape[1:])) if self.options.augment else None
+        self.head = classifier_head(encoder.features, len(schema.classes), options)
+        self.views = ImageViews(min(schema.shape[1:])) if options.augment else None
+
+    def sampling_weights(self, source: Source, phase: str) -> Float[Tensor, " samples"] | None:
+        """Balance what is to be balanced."""
+        if self.options.balance == "groups":
+            return balanced_weights(source_groups(source, method="supervised --balance groups"))
+        if self.options.balance == "classes" and source.labels is not None:
+            return balanced_weights(source.labels)
+        return None
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        if batch.labels is None:
-            raise ValueError("supervised needs labels, this batch has none")
-        inputs, labels = batch.inputs, batch.labels
+        inputs, labels, views = batch.inputs, labels_of(batch, method="supervised"), 1
         if self.views is not None:
-            inputs, labels = self.views(cast(Tensor, inputs)), labels.repeat(2)
+            inputs, labels, views = self.views(cast(Tensor, inputs)), labels.repeat(2), 2
         embeddings = self.encoder(inputs)
-        logits = self.classifier(embeddings)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.options.label_smoothing)
-        accuracy = (logits.detach().argmax(1) == labels).float().mean()
-        return Step(loss, {"accuracy": accuracy}, torch.atleast_2d(embeddings.detach().float()))
+        logits, information = self.head(embeddings, views=views)
+        loss = cross_entropy(logits, labels, label_smoothing=self.options.label_smoothing).mean() + information
+        scalars = {"accuracy": accuracy(logits, labels)}
+        if self.options.vib:
+            scalars["information"] = information.detach()
+        return Step(loss, scalars, torch.atleast_2d(embeddings.detach().float()))
 
     def linear_classifier(self) -> nn.Linear:
-        """Return the classifier."""
-        return self.classifier
+        """Return the classifier; a bottleneck adds no noise there."""
+        return self.head.as_linear()

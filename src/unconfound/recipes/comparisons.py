@@ -16,14 +16,23 @@
 
 A row is a method or a recipe and what differs from it, section by section. The sections [data], [encoder] and
 [training] outside of rows hold for all of them: they count more than a row's recipe, and less than what the row itself
-says.
+says. All rows are run in each of several settings of the data where there is a section
+
+    [over]
+    correlation = [0.9, 0.95]
+
+and a row is tried with several options, of which `select` says how one is chosen, where it has candidates:
+
+    [rows.warm]
+    method = "simclr"
+    candidates = [{temperature = 0.5}, {temperature = 1.0}]
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +53,18 @@ class Rows:
         seeds: of each row; empty where that is left open.
         baseline: the row that others are compared with; None where that is left open.
         metrics: those to show; empty where that is left open.
+        over: data option -> values, for settings that all rows are run in.
+        candidates: row -> options of each of its candidates.
+        select: how one of these is chosen; None where that is left open.
     """
 
     recipes: dict[str, Recipe]
     seeds: tuple[int, ...] = ()
     baseline: str | None = None
     metrics: tuple[str, ...] = ()
+    over: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    candidates: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    select: str | None = None
 
 
 def list_comparisons() -> dict[str, str]:
@@ -102,7 +117,11 @@ def read_comparison(name: str) -> Rows:
     for key, values in lists.items():
         if not isinstance(values, list) or not all(type(value) is kinds[key] for value in values):
             raise ValueError(f"comparison {name}: {key} must be a list of {kinds[key].__name__}, got {values!r}")
-    _check_known(content, ("rows", "baseline", "seeds", "metrics", *COMMON), where=f"comparison {name}")
+    known = ("rows", "baseline", "seeds", "metrics", "select", "over", *COMMON)
+    _check_known(content, known, where=f"comparison {name}")
+    over, select = content.get("over", {}), content.get("select")
+    if not isinstance(over, dict):
+        raise ValueError(f"comparison {name}: over must be a section of data options, got {over!r}")
     return Rows(
         {
             _checked(row): _row(row, values, content, where=f"comparison {name}, row {row}")
@@ -111,11 +130,26 @@ def read_comparison(name: str) -> Rows:
         seeds=tuple(lists["seeds"]),
         baseline=content.get("baseline"),
         metrics=tuple(lists["metrics"]),
+        over=over,
+        candidates={
+            row: _candidates(values["candidates"], where=f"comparison {name}, row {row}")
+            for row, values in rows.items()
+            if "candidates" in values
+        },
+        select=None if select is None else str(select),
     )
 
 
+def _candidates(given: Any, *, where: str) -> tuple[dict[str, Any], ...]:
+    if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
+        raise ValueError(
+            f"{where}: candidates must be a list such as [{{epochs = 10}}, {{epochs = 20}}], got {given!r}"
+        )
+    return tuple(given)
+
+
 def _row(name: str, values: dict[str, Any], common: dict[str, Any], *, where: str) -> Recipe:
-    _check_known(values, ("method", "recipe", *SECTIONS), where=where)
+    _check_known(values, ("method", "recipe", "candidates", *SECTIONS), where=where)
     if ("method" in values) == ("recipe" in values):
         raise ValueError(f"{where} needs either a method or a recipe")
     base = read_recipe(values["recipe"]) if "recipe" in values else Recipe(name, values["method"], {})

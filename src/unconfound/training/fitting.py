@@ -54,7 +54,8 @@ def fit(
 
     Args:
         method: freshly made, or to be continued.
-        dataset: `train` is learnt from; its labelled part where the method needs labels.
+        dataset: `train` is learnt from, its labelled part where the method needs labels; `validation` by methods that
+            learn something once the encoder stands.
         out: the run folder.
         training: how.
         config: what config.toml says beside the training options; the command line gives everything needed to re-run.
@@ -106,6 +107,7 @@ def fit(
             listener=_listener(folder, name, position, say=say, stop=stop, silent=not fabric.is_global_zero),
             position=position,
             state=state,
+            validation=dataset.validation,
             name=name,
         )
     seconds = time.monotonic() - started
@@ -125,6 +127,7 @@ def fit(
             "batch_size": batch_size,
             "trained": bool(method.phases()),
             "labels": method.needs_labels,
+            "groups": method.needs_groups,
             "weights": sum(parameter.numel() for parameter in method.encoder.parameters()),
             "data": {"name": source.name, "samples": len(source)},
             "seconds": round(seconds, 1),
@@ -205,6 +208,7 @@ def _listener(
         row=metrics.add,
         alarm=alarm,
         stop=lambda: stop.requested,
+        note=say,
     )
 
 

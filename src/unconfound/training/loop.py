@@ -32,12 +32,14 @@ class Listener:
         row: takes one row of metrics.
         alarm: takes an alarm in plain words.
         stop: is asked after every update whether to end here.
+        note: takes what was learnt after training, in plain words.
     """
 
     save: Callable[[Position, dict[str, Any]], None]
     row: Callable[[dict[str, Any]], None]
     alarm: Callable[[str], None]
     stop: Callable[[], bool]
+    note: Callable[[str], None] = lambda line: None
 
 
 def train(
@@ -50,6 +52,7 @@ def train(
     listener: Listener,
     position: Position | None = None,
     state: dict[str, Any] | None = None,
+    validation: Source | None = None,
     name: str = "train",
     show_progress: bool = True,
 ) -> bool:
@@ -63,6 +66,7 @@ def train(
         batch_size: samples a batch, over all processes; the last, incomplete batches of a pass are left out.
         listener: where checkpoints, metrics and alarms go.
         position, state: of a checkpoint, to go on from.
+        validation: for what a method learns once its encoder stands, or None.
         name: for the progress bar.
         show_progress: False shows none.
 
@@ -70,7 +74,7 @@ def train(
         False where a stop was asked for before the end.
 
     Raises:
-        ValueError: a phase would never run, or not to its end.
+        ValueError: a phase would never run, or not to its end, or samples cannot be drawn as the method asks.
         NotFiniteError: the loss became NaN or infinite.
     """
     at = position or Position()
@@ -100,7 +104,14 @@ def train(
                 method.before_epoch(at.epoch, source)
                 method.train()
             for number in range(at.data_pass, len(passes[at.epoch])):
-                order = epoch_order(len(source), batch_size, seed=options.seed, epoch=at.epoch, data_pass=number)
+                order = epoch_order(
+                    len(source),
+                    batch_size,
+                    seed=options.seed,
+                    epoch=at.epoch,
+                    data_pass=number,
+                    weights=method.sampling_weights(source, passes[at.epoch][number][0].name),
+                )
                 order = order[at.update * options.accumulate : updates * options.accumulate]
                 # Every process learns from its own rows of each batch.
                 own = (rows.chunk(fabric.world_size)[fabric.global_rank] for rows in order)
@@ -143,7 +154,8 @@ def train(
     listener.save(at, moving.content() | {"running": running.content()})
     moving.use_average()
     seed_update(options.seed, at)
-    method.after_training(source)
+    if learnt := method.after_training(source, validation):
+        listener.note(learnt)
     return True
 
 

@@ -1,0 +1,43 @@
+"""The variational information bottleneck: how much a stochastic code tells of its input."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def gaussian_kl(
+    mean: Float[Tensor, "batch features"], deviation: Float[Tensor, "batch features"]
+) -> Float[Tensor, " batch"]:
+    """Compute KL(N(mean, deviation^2) || N(0, 1)) of each row, in nats, summed over its features.
+
+    Alemi et al., "Deep Variational Information Bottleneck" (ICLR 2017), the second term of equation 17, which bounds
+    the information of code and input: 1/2 sum_d (mean_d^2 + deviation_d^2 - 1 - log deviation_d^2).
+
+    A deviation of 0, which has no density, counts as the smallest normal number of its type: the divergence stays
+    finite (about 87 nats a feature in float32), with no gradient to that deviation. The sign of a deviation plays no
+    part. NaN in a row gives NaN for that row.
+
+    Args:
+        mean: of the code.
+        deviation: the standard deviation of the code.
+
+    Returns:
+        [batch] in float64 where the input is, else in float32, also under autocast; 0 or above.
+
+    Raises:
+        ValueError: the shapes differ, or are not [batch, features].
+    """
+    if mean.dim() != 2 or mean.shape != deviation.shape:
+        raise ValueError(
+            "mean and deviation must both be [batch, features], "
+            f"got shapes {tuple(mean.shape)} and {tuple(deviation.shape)}"
+        )
+    with torch.autocast(mean.device.type, enabled=False):
+        wide = torch.promote_types(torch.promote_types(mean.dtype, deviation.dtype), torch.float32)
+        mean, deviation = mean.to(wide), deviation.to(wide).abs()
+        # Of the deviation, not of its square, which underflows at half the exponent.
+        logarithm = deviation.clamp_min(torch.finfo(wide).tiny).log()
+        total: Tensor = (0.5 * (mean.square() + deviation.square() - 1) - logarithm).sum(1)
+        return total

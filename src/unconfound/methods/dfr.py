@@ -1,0 +1,120 @@
+"""Deep feature reweighting: keep the encoder, learn the last layer anew where groups are balanced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final, get_args
+
+import torch
+from torch import Tensor, nn
+
+from unconfound.data import Batch, Schema, Source
+from unconfound.encoders import Encoder
+from unconfound.functional.logistic import Penalty
+from unconfound.methods.labelled import (
+    accuracy,
+    check_classes,
+    check_groups,
+    cross_entropy,
+    labels_of,
+    over_samples,
+    source_groups,
+)
+from unconfound.methods.last_layer import fit_last_layer
+from unconfound.methods.method import Method, Step
+from unconfound.suggestions import nearest_name
+
+Part = Literal["validation", "training"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DFROptions:
+    """Options of `dfr`."""
+
+    refit_on: Part = "validation"
+    """samples to which the last layer is fit: validation (training where no validation part has groups) or training"""
+    penalty: Penalty = "l1"
+    """of the logistic regressions: l1 (the paper's) or l2"""
+    inverse_strengths: tuple[float, ...] = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+    """of the penalty, from which the one of the best worst group on a held-out half is chosen"""
+    draws: int = 10
+    """balanced subsets whose regressions are averaged"""
+
+    def __post_init__(self) -> None:
+        for name, kind in (("refit_on", Part), ("penalty", Penalty)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}: {nearest_name(getattr(self, name), get_args(kind))}"
+                )
+        if not self.inverse_strengths or not all(strength > 0 for strength in self.inverse_strengths):
+            raise ValueError(f"inverse_strengths must be above 0 and at least one, got {self.inverse_strengths}")
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1, got {self.draws}")
+
+
+@final
+class DFR(Method):
+    """Cross-entropy, and in the end a new last layer on samples whose groups are balanced. Needs labels and groups.
+
+    Kirichenko et al., "Last Layer Re-Training is Sufficient for Robustness to Spurious Correlations", ICLR 2023. With a
+    validation part this is the paper's DFR (Val): groups are used there alone, and figures on that part are no longer
+    those of unseen samples. Without, or with refit_on="training", it is DFR (Tr), on the samples that the encoder was
+    trained on; `--validation-share` sets samples aside that it was not. `fit_last_layer` says how, and where we depart.
+    """
+
+    Options = DFROptions
+    needs_labels: ClassVar[bool] = True
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: DFROptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options or DFROptions()
+        check_classes(schema, method="dfr")
+        check_groups(schema, method="dfr")
+        self.needs_groups = True
+        self.encoder = encoder
+        self.classifier = nn.Linear(encoder.features, len(schema.classes))
+
+    def before_epoch(self, epoch: int, source: Source) -> None:
+        """Refuse data without groups now and not after the training."""
+        source_groups(source, method="dfr")
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        labels = labels_of(batch, method="dfr")
+        embeddings = self.encoder(batch.inputs)
+        logits = self.classifier(embeddings)
+        scalars = {"accuracy": accuracy(logits, labels)}
+        return Step(cross_entropy(logits, labels).mean(), scalars, torch.atleast_2d(embeddings.detach().float()))
+
+    @torch.no_grad()
+    def after_training(self, source: Source, validation: Source | None) -> str:
+        """Fit the last layer anew."""
+        part = source
+        if self.options.refit_on == "validation" and validation is not None and validation.groups is not None:
+            part = validation
+        if part.labels is None:
+            raise ValueError(f"dfr needs labels, {part.name} has none: give labels (class folders, --label)")
+        groups, labelled = source_groups(part, method="dfr"), torch.nonzero(part.labels >= 0).flatten()
+        found = fit_last_layer(
+            over_samples(self.encoder, _embeddings, part, labelled),
+            part.labels[labelled],
+            groups[labelled],
+            classes=self.classifier.out_features,
+            penalty=self.options.penalty,
+            inverse_strengths=self.options.inverse_strengths,
+            draws=self.options.draws,
+        )
+        self.classifier.weight.copy_(found.weight)
+        self.classifier.bias.copy_(found.bias)
+        return (
+            f"dfr fit the last layer anew on {found.groups} groups x {found.samples:,} samples of {part.name} "
+            f"({self.options.draws} draws), {self.options.penalty} at {found.inverse_strength:g}, which gave the worst "
+            f"group an accuracy of {found.worst_group_accuracy:.3f} on a held-out half"
+        )
+
+    def linear_classifier(self) -> nn.Linear:
+        """Return the classifier."""
+        return self.classifier
+
+
+def _embeddings(batch: Batch, embeddings: Tensor) -> Tensor:
+    return embeddings

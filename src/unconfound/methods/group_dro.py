@@ -1,0 +1,120 @@
+"""Group DRO: the groups on which the loss is high weigh most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unconfound.data import Batch, Schema, Source
+from unconfound.encoders import Encoder
+from unconfound.functional.distributed import gather
+from unconfound.functional.robust import group_losses, update_group_weights
+from unconfound.methods.labelled import (
+    accuracy,
+    balanced_weights,
+    check_classes,
+    check_groups,
+    cross_entropy,
+    groups_of,
+    labels_of,
+    named,
+    source_groups,
+)
+from unconfound.methods.method import Method, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupDROOptions:
+    """Options of `group-dro`."""
+
+    step_size: float = 0.01
+    """of the groups' weights: how fast they follow the losses; at least 0"""
+    adjustment: float = 0.0
+    """added to a group's loss where weights are moved, over the root of its training samples; at least 0"""
+    balanced: bool = True
+    """draw samples with replacement, so that all groups come equally often"""
+
+    def __post_init__(self) -> None:
+        for name in ("step_size", "adjustment"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+@final
+class GroupDRO(Method):
+    """The loss is the groups' losses, weighted so that the worst one counts most. Needs labels and groups.
+
+    Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts: On the Importance of Regularization for
+    Worst-Case Generalization", ICLR 2020, algorithm 1: on each batch weights move by exponentiated ascent, and then
+    weight the groups' mean losses. Strong weight decay or few epochs are part of the method: without, all groups are
+    learnt by heart and their training losses tell nothing.
+
+    A group without training samples has the weight 0. The batch is that of all processes; where gradients of several
+    batches are accumulated, weights move at each.
+    """
+
+    Options = GroupDROOptions
+    needs_labels: ClassVar[bool] = True
+
+    weights: Tensor
+    samples: Tensor
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: GroupDROOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options or GroupDROOptions()
+        check_classes(schema, method="group-dro")
+        check_groups(schema, method="group-dro")
+        self.needs_groups = True
+        self.groups = schema.groups
+        self.encoder = encoder
+        self.classifier = nn.Linear(encoder.features, len(schema.classes))
+        count = len(schema.groups)
+        self.register_buffer("weights", torch.full((count,), 1 / count))
+        # Of each group in training; all 0 before training begins.
+        self.register_buffer("samples", torch.zeros(count, dtype=torch.long))
+
+    def before_epoch(self, epoch: int, source: Source) -> None:
+        """Count the groups, and take those without samples out."""
+        if epoch == 0:
+            self.samples.copy_(torch.bincount(source_groups(source, method="group-dro"), minlength=len(self.groups)))
+            there = self.samples > 0
+            self.weights.copy_(there / there.sum())
+
+    def sampling_weights(self, source: Source, phase: str) -> Float[Tensor, " samples"] | None:
+        """Balance groups."""
+        return balanced_weights(source_groups(source, method="group-dro")) if self.options.balanced else None
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        labels, groups = labels_of(batch, method="group-dro"), groups_of(batch, method="group-dro")
+        embeddings = self.encoder(batch.inputs)
+        logits = self.classifier(embeddings)
+        losses, _ = group_losses(gather(cross_entropy(logits, labels)), gather(groups), count=len(self.groups))
+        if self.training:
+            self._move_weights(losses.detach())
+        # A copy: in an own loop, the next batch may move the weights before the backward pass of this one.
+        weights = self.weights.clone()
+        scalars = {"accuracy": accuracy(logits, labels), "highest_group_loss": losses.detach().max()}
+        scalars |= named("weight", self.groups, weights)
+        # A product of vectors would be taken in half precision under autocast.
+        loss = (losses * weights.to(losses.dtype)).sum()
+        return Step(loss, scalars, torch.atleast_2d(embeddings.detach().float()))
+
+    def linear_classifier(self) -> nn.Linear:
+        """Return the classifier."""
+        return self.classifier
+
+    def _move_weights(self, losses: Float[Tensor, " groups"]) -> None:
+        adjustment = None
+        if self.options.adjustment > 0:
+            if not bool((self.samples > 0).any()):
+                raise ValueError("group-dro with an adjustment counts groups in before_epoch: call it before training")
+            adjustment = self.options.adjustment / self.samples.clamp_min(1).to(losses.dtype).sqrt()
+        self.weights.copy_(
+            update_group_weights(
+                self.weights.to(losses.dtype), losses, step_size=self.options.step_size, adjustment=adjustment
+            )
+        )
