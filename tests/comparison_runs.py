@@ -12,8 +12,9 @@ import pandas as pd
 import torch
 
 import unconfound.comparing
+import unconfound.comparison_cell
 from unconfound.cli import main
-from unconfound.training import run_folder
+from unconfound.training import fitting, run_folder
 
 SMALL = ["--width", "8", "--epochs", "2", "--batch-size", "32", "--checkpoint-seconds", "0", "--log-every", "2"]
 
@@ -32,13 +33,14 @@ def words(table: Path, out: Path, *rows: str) -> list[str]:
     return ["compare", *rows, *flags, *SMALL]
 
 
-def run(table: Path, out: Path, *, kill: str = "", call: int = 0) -> None:
+def run(table: Path, out: Path, *, kill: str = "", call: int = 0, jobs: int = 1) -> None:
     """Start or go on with a comparison; kill the process at the n-th call of a function, where `kill` names one."""
     torch.set_num_threads(1)
     if kill:
-        owner: Any = run_folder.Metrics if kill == "add" else unconfound.comparing
+        owners = {"add": run_folder.Metrics, "save_encoder": fitting, "write_tables": unconfound.comparing}
+        owner: Any = owners.get(kill, unconfound.comparison_cell)
         setattr(owner, kill, _dying(getattr(owner, kill), call))
-    assert main([*words(table, out, "random", "supervised"), "--resume"]) == 0
+    assert main([*words(table, out, "random", "supervised"), "--resume", "--jobs", str(jobs)]) == 0
 
 
 def _dying(function: Any, call: int) -> Any:

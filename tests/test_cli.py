@@ -127,11 +127,15 @@ def test_a_table_end_to_end(tmp_path: Path) -> None:
     assert main(["evaluate", str(run)]) == 0
     figures = json.loads((run / "evaluation.json").read_text())["evaluations"][0]["tests"]["test"]
     assert figures["linear_probe"]["value"] > 0.8
-    assert "worst_group" in figures
+    assert {"classifier", "worst_group", "worst_group_classifier"} <= figures.keys()
     new = tmp_path / "new.csv"
     pd.DataFrame({"age": age[:9], "city": city[:9]}).to_csv(new, index=False)
     assert main(["embed", str(run), str(new), "--out", str(tmp_path / "new.npy")]) == 0
     assert np.load(tmp_path / "new.npy").shape == (9, 16)
+    assert main(["embed", str(run), str(new), "--out", str(tmp_path / "new.parquet")]) == 0
+    answers = pd.read_parquet(tmp_path / "new.parquet")
+    assert set(answers["prediction"]) <= {"high", "low"}
+    assert answers["confidence"].between(0.5, 1).all()
 
 
 def test_a_run_is_run_again_from_its_configuration(finished: Path, tmp_path: Path) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import comparison_runs
 import pandas as pd
 import pytest
 from comparison_runs import words, write_table
 
 import unconfound
+import unconfound.comparison_cell
 from unconfound.cli import main
 from unconfound.recipes import Recipe, list_recipes
 from unconfound.training import Fitted
@@ -92,7 +89,7 @@ def test_what_is_done_is_not_run_again(
 
     before = (copied / "comparison.csv").read_text()
     for name in ("fit_run", "evaluate", "load"):
-        monkeypatch.setattr(unconfound.comparing, name, unwanted)
+        monkeypatch.setattr(unconfound.comparison_cell, name, unwanted)
     again = [*words(table, copied, "random", "supervised"), "--resume"]
     assert main(again) == 0
     assert (copied / "comparison.csv").read_text() == before
@@ -105,7 +102,7 @@ def test_a_cell_that_was_judged_otherwise_is_judged_anew_but_not_trained(
     before = figures(copied)
     assert main(["evaluate", str(copied / "random/seed-0"), "--neighbours", "1"]) == 0
     (copied / "supervised/seed-1/evaluation.json").write_text("{")
-    monkeypatch.setattr(unconfound.comparing, "fit_run", None)
+    monkeypatch.setattr(unconfound.comparison_cell, "fit_run", None)
     assert main([*words(table, copied, "random", "supervised"), "--resume"]) == 0
     pd.testing.assert_frame_equal(figures(copied), before)
 
@@ -114,11 +111,11 @@ def test_seeds_and_rows_are_added_and_data_are_read_once(
     table: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted, loaded = [], []
-    fit_run, load = unconfound.comparing.fit_run, unconfound.comparing.load
+    fit_run, load = unconfound.comparison_cell.fit_run, unconfound.comparison_cell.load
     monkeypatch.setattr(
-        unconfound.comparing, "fit_run", lambda *a, **k: fitted.append(a[1].out.name) or fit_run(*a, **k)
+        unconfound.comparison_cell, "fit_run", lambda *a, **k: fitted.append(a[1].out.name) or fit_run(*a, **k)
     )
-    monkeypatch.setattr(unconfound.comparing, "load", lambda options: loaded.append(options) or load(options))
+    monkeypatch.setattr(unconfound.comparison_cell, "load", lambda options: loaded.append(options) or load(options))
     more = words(table, copied, "random", "supervised", "wide=supervised")
     more[more.index("--seeds") + 2] = "2"
     assert main([*more, "--resume"]) == 0
@@ -126,52 +123,21 @@ def test_seeds_and_rows_are_added_and_data_are_read_once(
     assert len(loaded) == 1
     summary = pd.read_csv(copied / "summary.csv")
     assert set(summary["seeds"]) == {2}
-    assert list(dict.fromkeys(summary["row"])) == ["random", "supervised", "wide"]
-
-
-@pytest.fixture(scope="module")
-def context() -> Iterator[Any]:
-    context = multiprocessing.get_context("forkserver")
-    paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        context.set_forkserver_preload(["comparison_runs"])
-        process = context.Process(target=os.getpid)
-        process.start()
-        process.join()
-    return context
-
-
-def test_kills_leave_no_trace(context: Any, table: Path, finished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "compare"
-    # In the first training of "supervised", before a cell's figures are written, before the tables are.
-    for kill, call in (("add", 3), ("write_evaluations", 1), ("write_tables", 1), ("write_tables", 1)):
-        process = context.Process(target=comparison_runs.run, args=(table, out), kwargs={"kill": kill, "call": call})
-        process.start()
-        process.join(timeout=120)
-        assert process.exitcode == -signal.SIGKILL
-    process = context.Process(target=comparison_runs.run, args=(table, out))
-    process.start()
-    process.join(timeout=120)
-    assert process.exitcode == 0
-    pd.testing.assert_frame_equal(figures(out), figures(finished))
-    assert not list(out.rglob("*.partial"))
-    for name in ("encoder.safetensors", "config.toml"):
-        for run in finished.glob("*/seed-*"):
-            assert (out / run.relative_to(finished) / name).read_bytes() == (run / name).read_bytes()
+    probed = summary[summary["metric"] == "linear_probe"]
+    assert list(probed["row"]) == ["random", "supervised", "wide"]
 
 
 def test_a_stopped_comparison_leaves_what_it_has(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: Path
 ) -> None:
-    fit_run = unconfound.comparing.fit_run
+    fit_run = unconfound.comparison_cell.fit_run
 
     def stopping(method: str, arguments: Any, **keywords: Any) -> Fitted:
         if method == "supervised":
             return Fitted(None, arguments.out, finished=False)  # type: ignore[arg-type]
         return fit_run(method, arguments, **keywords)
 
-    monkeypatch.setattr(unconfound.comparing, "fit_run", stopping)
+    monkeypatch.setattr(unconfound.comparison_cell, "fit_run", stopping)
     out = tmp_path / "compare"
     assert main(words(table, out, "random", "supervised")) == 0
     cells = figures(out)
@@ -220,6 +186,19 @@ def test_a_failed_cell_is_reported_and_not_fatal(
         (["random", "--data", "no/such/folder"], "no/such/folder"),
         (["random", "--device", "gpu"], "device 'gpu' is not available here"),
         (["random", "--resume", "--overwrite"], "give one of them"),
+        (["random", "--jobs", "0"], "jobs must be at least 1, got 0"),
+        (["random", "--select", "oracel"], "cannot choose by 'oracel': did you mean 'oracle'?"),
+        (["random", "--over", "correlation"], "--over takes KEY=VALUE,VALUE as in correlation=0.9,0.95"),
+        (
+            ["random", "--over", "corelation=0.9"],
+            "unknown data option 'corelation' in [over]: did you mean 'correlation'?",
+        ),
+        (["random", "--over", "correlation=0.9,2"], "correlation must be in [0, 1], got 2.0"),
+        (["random", "--over", "correlation=0.9,x"], "--correlation"),
+        (["random", "--over", "correlation=0.9,0.90"], "two settings are called 'correlation 0.9'"),
+        (["random", "--over", "correlation=0.9", "correlation=1"], "--over has correlation twice"),
+        (["random", "--over", "rows=yes"], "an option that is on or off takes true or false, got 'yes'"),
+        (["random", "--over", "correlation=0.9", "--correlation", "1"], "--correlation is what the settings differ in"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(

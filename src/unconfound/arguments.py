@@ -69,13 +69,25 @@ class CompareArguments:
     baseline: str | None = None
     """row that the others are compared with; by default that of the comparison, else the first"""
     metric: tuple[str, ...] = ()
-    """what tables show, on every test set; by default linear_probe, svm, background_gap, worst_group, as there are"""
+    """what tables show, on every test set; by default classifier, linear_probe, svm, background_gap, worst_group and
+    others, as there are"""
     out: Path = Path("runs/compare")
-    """folder of the tables, report.html and a run folder ROW/seed-SEED a cell"""
+    """folder of the tables, report.html and a run folder ROW/seed-SEED a cell, below a folder SETTING with --over"""
     resume: bool = False
     """keep the cells that are done, go on with the one that was stopped, try failed ones again"""
     overwrite: bool = False
     """remove the runs of the comparison in --out first"""
+    over: tuple[str, ...] = ()
+    """settings to run all rows in, as KEY=VALUE,VALUE of a data option; by default those of the comparison"""
+    select: str | None = None
+    """how a row's candidates are chosen from: validation, "validation worst group" or oracle; by default as the
+    comparison says, else validation"""
+    jobs: int = 1
+    """runs side by side, each in a process with an equal share of the CPU cores"""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {self.jobs}")
 
 
 @dataclass(frozen=True, kw_only=True)

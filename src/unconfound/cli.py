@@ -117,8 +117,9 @@ def compare(arguments: list[str]) -> None:
     _console().print(terminal_table(comparison))
     print(f"Tables: {given.out / 'comparison.md'}, comparison.csv and summary.csv\nReport: {given.out / 'report.html'}")
     if comparison.failed:
-        print(f"{len(comparison.failed)} of {len(comparison.cells)} cells failed: --resume tries them again")
-    runs = {cell.row: str(given.out / cell.run) for cell in comparison.cells if cell.status == "done"}
+        print(f"{len(comparison.failed)} of {len(comparison.runs)} cells failed: --resume tries them again")
+    done = [cell for cell in comparison.cells if cell.status == "done"]
+    runs = {cell.row: str(given.out / cell.run) for cell in done if cell.setting == done[0].setting}
     pictures = shlex.join(["unconfound", "evaluate", *runs.values(), "--out", str(given.out / "pictures")])
     print(f"Next: open {given.out / 'report.html'}, or for neighbours and maps: {pictures}")
 

@@ -11,12 +11,15 @@ from typing import Any
 import tomli_w
 
 from unconfound.arguments import CompareArguments, FitArguments
+from unconfound.comparison_candidates import candidates_of
+from unconfound.comparison_settings import over_words, refuse_flags, settings_of, shown
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
 from unconfound.files import write_text
 from unconfound.recipes.comparisons import Rows
 from unconfound.report.comparison import TITLES, Cell
-from unconfound.runs import fit_arguments, run_config
+from unconfound.report.comparison_choice import DEFAULT, RULES, Rule
+from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
 from unconfound.training.hardware import choose_device
 from unconfound.training.run_folder import HALF_WRITTEN, MARKERS, RunFolder
@@ -24,16 +27,31 @@ from unconfound.training.run_folder import HALF_WRITTEN, MARKERS, RunFolder
 SEEDS = (0, 1, 2)
 MARKER = "comparison.toml"
 # Options that decide which samples are judged.
-JUDGED = ("data", "data_seed", "test_share", "label", "correlation")
+JUDGED = ("data", "data_seed", "test_share", "test_samples", "label", "correlation", "held_out")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A cell, and what it has to do."""
+    """A cell, and what it has to do.
+
+    Args:
+        cell: not yet done.
+        method: its name.
+        arguments: all that the run is made with.
+        row: what the row says, without setting, candidate and seed.
+        rule: how candidates of the row are chosen from; None where it has none.
+    """
 
     cell: Cell
     method: str
     arguments: FitArguments[Any]
+    row: FitArguments[Any]
+    rule: Rule | None = None
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the data must have a validation part, to choose by."""
+        return self.rule is not None and not self.rule.test
 
     @property
     def config(self) -> dict[str, Any]:
@@ -43,14 +61,15 @@ class Task:
     @property
     def title(self) -> str:
         """How logs and its evaluation.json call it."""
-        return f"{self.cell.row}, seed {self.cell.seed}"
+        return self.cell.title
 
 
 def completed(asked: Rows, arguments: CompareArguments) -> Rows:
     """Let the arguments override what the rows' file says, and fill in what both leave open.
 
     Raises:
-        ValueError: seeds repeat or are negative, the baseline is no row, or a metric is unknown.
+        ValueError: seeds repeat or are negative, the baseline or a row with candidates is no row, or a metric or the
+            rule of choosing is unknown.
     """
     seeds = arguments.seeds or asked.seeds or SEEDS
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
@@ -65,11 +84,18 @@ def completed(asked: Rows, arguments: CompareArguments) -> Rows:
     for metric in metrics:
         if metric not in TITLES:
             raise ValueError(f"unknown metric {metric!r}: {nearest_name(metric, TITLES)}")
-    return Rows(asked.recipes, seeds, baseline, metrics)
+    select = arguments.select or asked.select or DEFAULT
+    if select not in RULES:
+        raise ValueError(f"cannot choose by {select!r}: {nearest_name(select, RULES)}")
+    for row in asked.candidates:
+        if row not in asked.recipes:
+            raise ValueError(f"candidates of {row!r}, which is no row: {nearest_name(row, asked.recipes)}")
+    over = over_words(arguments.over) or asked.over
+    return replace(asked, seeds=seeds, baseline=baseline, metrics=metrics, over=over, select=select)
 
 
 def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
-    """Make the cells, row by row.
+    """Make the cells: setting by setting, and in each row by row.
 
     Args:
         asked: as `completed` returns it.
@@ -77,23 +103,43 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
         flags: of `unconfound fit`, for every row.
 
     Raises:
-        ValueError: a row has an unknown method or key, or does not take one of the flags.
+        ValueError: a row has an unknown method or key, or does not take one of the flags; a setting or candidate is
+            malformed; or two cells would share a folder.
     """
     for flag, instead in (("--seed", "--seeds 0 1 2"), ("--recipe", "the recipe as a row")):
         if any(word == flag or word.startswith(f"{flag}=") for word in flags):
             raise ValueError(f"compare takes {instead}, not {flag}")
-    tasks = []
+    refuse_flags(list(asked.over), flags, what="the settings")
+    rows = {}
     for row, recipe in asked.recipes.items():
         try:
-            method, given = fit_arguments(list(flags), method=None, recipe=recipe)
+            rows[row] = candidates_of(recipe, asked.candidates.get(row, ()), flags)
         except ValueError as error:
             raise ValueError(f"row {row}: {error}") from error
-        choose_device(given.training.device)
-        for seed in asked.seeds:
-            run = f"{row}/seed-{seed}"
-            training = replace(given.training, seed=seed)
-            held = replace(given, out=out / run, resume=True, overwrite=False, training=training)
-            tasks.append(Task(Cell(row, seed, run), method, held))
+        choose_device(rows[row][1].training.device)
+    tasks = []
+    for setting in settings_of(asked.over):
+        for row, (method, base, candidates) in rows.items():
+            for candidate in candidates:
+                given = candidate.arguments
+                rule = RULES[asked.select or DEFAULT] if candidate.name else None
+                for seed in asked.seeds:
+                    folders = (setting.name, ", ".join(filter(None, (row, candidate.name))), f"seed-{seed}")
+                    run = "/".join(filter(None, folders))
+                    held = replace(
+                        given,
+                        out=out / run,
+                        resume=True,
+                        overwrite=False,
+                        data=replace(given.data, **setting.values),
+                        training=replace(given.training, seed=seed),
+                    )
+                    cell = Cell(row, seed, run, setting=setting.name, candidate=candidate.name)
+                    tasks.append(Task(cell, method, held, base, rule))
+    runs = [task.cell.run for task in tasks]
+    for run in dict.fromkeys(runs):
+        if runs.count(run) > 1:
+            raise ValueError(f"a row and a candidate share the folder {run}: give the row another name")
     return tasks
 
 
@@ -123,7 +169,8 @@ def check_folder(arguments: CompareArguments, tasks: Sequence[Task]) -> None:
 def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]) -> None:
     """Write comparison.toml, which does all of it again; remove earlier runs where that was asked for."""
     if arguments.overwrite:
-        for run in arguments.out.glob("*/seed-*"):
+        # Without and with settings.
+        for run in [*arguments.out.glob("*/seed-*"), *arguments.out.glob("*/*/seed-*")]:
             if all((run / marker).is_file() for marker in MARKERS):
                 shutil.rmtree(run)
     for left in arguments.out.rglob(HALF_WRITTEN):
@@ -132,26 +179,43 @@ def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]
         "baseline": asked.baseline,
         "seeds": list(asked.seeds),
         "metrics": list(asked.metrics),
-        "rows": row_configs(tasks),
+        **({"select": asked.select} if asked.candidates else {}),
+        **({"over": {key: list(values) for key, values in asked.over.items()}} if asked.over else {}),
+        "rows": row_configs(asked, tasks),
     }
     write_text(arguments.out / MARKER, tomli_w.dumps(document))
 
 
 def differing_data(tasks: Sequence[Task]) -> str:
-    """Say that rows are judged on different samples; empty where they are not."""
+    """Say that rows are judged on different samples; empty where they are not, in each of the settings."""
     told = []
+    within = [task for task in tasks if task.cell.setting == tasks[0].cell.setting]
     for option in JUDGED:
-        values = {str(getattr(task.arguments.data, option)): None for task in tasks}
+        values = {str(getattr(task.arguments.data, option)): None for task in within}
         if len(values) > 1:
             told.append(f"{option} {', '.join(values)}")
     return f"rows are judged on different samples ({'; '.join(told)}), so that differences mean little" if told else ""
 
 
-def row_configs(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
-    """What the config.toml of each row's runs holds, without the seed."""
-    configs = {task.cell.row: task.config for task in tasks}
-    for config in configs.values():
+def row_configs(asked: Rows, tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
+    """What the config.toml of each row's runs holds, without the seed and the options of settings; and candidates."""
+    configs = {task.cell.row: run_config(task.method, task.row) for task in tasks}
+    for row, config in configs.items():
         del config["training"]["seed"]
+        for key in asked.over:
+            config["data"].pop(key, None)
+        if row in asked.candidates:
+            config["candidates"] = [dict(values) for values in asked.candidates[row]]
+    return configs
+
+
+def shown_configs(asked: Rows, tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
+    """The same for a reader: with the values of the settings, and how candidates are chosen."""
+    configs = row_configs(asked, tasks)
+    for config in configs.values():
+        config["data"] |= {key: f"{', '.join(map(shown, values))} (settings)" for key, values in asked.over.items()}
+        if "candidates" in config:
+            config["chosen by"] = asked.select
     return configs
 
 

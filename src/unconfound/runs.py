@@ -11,7 +11,7 @@ import torch
 from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments, parse
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
-from unconfound.encoders import EncoderOptions, build_encoder, load_encoder, read_card
+from unconfound.encoders import EncoderOptions, build_encoder, load_classifier, load_encoder, read_card
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
 from unconfound.methods import ALIASES, METHODS
@@ -85,6 +85,7 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         pretrained=chosen.pretrained,
         width=chosen.width,
         depth=chosen.depth,
+        pooling=chosen.pooling,
     )
     return fit(
         kind(encoder, source.schema, arguments.options),
@@ -173,5 +174,9 @@ def embed_run(arguments: EmbedArguments) -> int:
                 f"the encoder of {arguments.run} takes {card.schema.modality} of shape {card.schema.shape}"
             )
         embedded[split] = embed(encoder, source, batch_size=arguments.batch_size, device=device, precision=precision)
-    save_embeddings(arguments.out, embedded, sources)
+    classifier = load_classifier(arguments.run)
+    if classifier is not None and classifier.out_features != len(card.schema.classes):
+        # Its answers have no names.
+        classifier = None
+    save_embeddings(arguments.out, embedded, sources, classifier=classifier, classes=card.schema.classes)
     return sum(len(part) for part in embedded.values())

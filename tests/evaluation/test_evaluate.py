@@ -240,3 +240,102 @@ def test_pixels_of_real_digits_lean_on_background_where_it_tells_the_class() -> 
     assert gaps[0.9].low > 0.2
     assert gaps[0.1].low < 0.03
     assert gaps[0.1].value < 0.06
+
+
+def identity(outputs: int = 3) -> nn.Linear:
+    """Answer with the largest feature."""
+    classifier = nn.Linear(3, outputs)
+    nn.init.eye_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    return classifier
+
+
+@pytest.mark.parametrize("encoder", [read_foreground, read_background])
+def test_the_trained_classifier_is_judged_like_the_probe(encoder, tmp_path) -> None:
+    evaluation, _ = evaluate(encoder, confounded(), name="own", classifier=identity())
+    foreground = encoder is read_foreground
+    for test, figures in evaluation.tests.items():
+        assert next(iter(figures)) == "classifier"
+        shown_by = {"mixed-same": 1.0, "mixed-rand": float(foreground)}
+        if test in shown_by:
+            assert figures["classifier"].value == shown_by[test]
+        assert figures["worst_group_classifier"].value == min(
+            figure.value for figure in evaluation.classifier_groups[test].values()
+        )
+        assert {"average_group_classifier", "worst_group"} <= figures.keys()
+    assert "reweighted_average_classifier" in evaluation.tests["original"]
+    assert evaluation.background["background_gap_classifier"].value == 1 - foreground
+    own = evaluation.classifier_groups["original"]
+    assert {name: figure.value for name, figure in own.items() if "other" in name} == {
+        f"{name}, other scene": float(foreground) for name in CLASSES
+    }
+    assert evaluation.notes == evaluate(encoder, confounded(), name="own")[0].notes
+    write_evaluations(tmp_path / "evaluation.json", [evaluation], command="evaluate", environment={})
+    assert read_evaluation(tmp_path / "evaluation.json") == [evaluation]
+
+
+def test_a_classifier_of_other_classes_is_left_out_with_a_note() -> None:
+    evaluation, _ = evaluate(read_foreground, confounded(), name="own", classifier=identity(4))
+    assert evaluation.classifier_groups == {}
+    assert not any("classifier" in metric for figures in evaluation.tests.values() for metric in figures)
+    assert "background_gap_classifier" not in evaluation.background
+    (note,) = [note for note in evaluation.notes if "classifier" in note]
+    assert note == "the trained classifier is not judged: it tells 4 classes apart, these are 3"
+    with pytest.raises(ValueError, match="takes 2 features, the embeddings have 3"):
+        evaluate(read_foreground, confounded(), name="own", classifier=nn.Linear(2, 3))
+
+
+def test_a_cross_validation_does_not_judge_the_classifier_but_its_validation_part_does() -> None:
+    dataset = replace(confounded(train=150), tests={}, validation=confounded().tests["mixed-rand"])
+    evaluation, embeddings = evaluate(read_background, dataset, name="own", classifier=identity(), folds=5, repeats=1)
+    assert list(evaluation.tests) == ["cross-validation", "validation"]
+    assert "classifier" not in evaluation.tests["cross-validation"]
+    assert any("has seen the labels of all samples" in note for note in evaluation.notes)
+    assert evaluation.tests["validation"]["classifier"].value == 0
+    assert list(embeddings) == ["train", "validation"]
+
+
+def test_the_validation_part_is_judged_last_and_is_no_test_set() -> None:
+    dataset = replace(confounded(), validation=confounded(seed=1).tests["original"])
+    evaluation, embeddings = evaluate(read_foreground, dataset, name="a", classifier=identity())
+    assert list(evaluation.tests) == [*dataset.tests, "validation"]
+    figures = evaluation.tests["validation"]
+    assert figures["classifier"].value == figures["linear_probe"].value == figures["worst_group"].value == 1
+    assert "validation" in evaluation.groups
+    assert list(evaluation.settings["test_samples"]) == list(dataset.tests)
+    assert evaluation.settings["validation_samples"] == 90
+    assert len(embeddings["validation"]) == 90
+    without = evaluate(read_foreground, replace(dataset, validation=None), name="a", classifier=identity())[0]
+    assert {test: evaluation.tests[test] for test in dataset.tests} == without.tests
+    with pytest.raises(ValueError, match="the validation part has no labels"):
+        evaluate(read_foreground, replace(dataset, validation=rows(labels=None)), name="a")
+    with pytest.raises(ValueError, match="a test set is called 'validation'"):
+        evaluate(read_foreground, replace(dataset, tests={"validation": dataset.tests["original"]}), name="a")
+
+
+@pytest.mark.parametrize("unknown", [None, -1])
+def test_a_domain_that_was_left_out_may_have_no_groups(unknown) -> None:
+    dataset = confounded()
+    test = dataset.tests["original"]
+    test.groups = None if unknown is None else torch.full_like(test.labels, unknown)
+    dataset = replace(dataset, tests={"test": test}, validation=confounded().tests["mixed-same"])
+    evaluation, _ = evaluate(read_foreground, dataset, name="a", classifier=identity())
+    assert not any("group" in metric for metric in evaluation.tests["test"])
+    assert list(evaluation.groups) == list(evaluation.classifier_groups) == ["validation"]
+
+
+def test_adversarial_backgrounds_are_judged_where_the_data_offer_them() -> None:
+    labels = torch.arange(30) % 3
+    sources = {}
+    for scene in range(3):
+        standing = torch.full((30,), scene)
+        sources[f"scene {scene}"] = source(f"scene {scene}", labels, labels, standing)
+        sources[f"scene {scene}"].scenes = standing
+    for encoder, robust in ((read_foreground, 1), (read_background, 0)):
+        dataset = confounded()
+        object.__setattr__(dataset, "adversarial", sources)
+        evaluation, embeddings = evaluate(encoder, dataset, name="a", classifier=identity())
+        assert evaluation.background["adversarial_share"].value == robust
+        assert evaluation.background["adversarial_share_classifier"].value == robust
+        assert "scene 0" not in embeddings
+        assert "adversarial" in evaluation.settings["seconds"]

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from unconfound.evaluation import Evaluation, Figure, read_evaluation, write_evaluations
+from unconfound.evaluation.figures import primary_of, set_title
 
 EVALUATION = Evaluation(
     name="größer",
@@ -15,6 +16,8 @@ EVALUATION = Evaluation(
     cells={"full/full": Figure(0.5, 0.4, 0.6, 100)},
     settings={"neighbours": 5, "seconds": {"embed": 1.5}},
     notes=("a class without test samples",),
+    classifier_groups={"original": {"land birds, water": Figure(0.2, 0.05, 0.3, 40)}},
+    morph={"mask_foreground": Figure(0.9, 0.8, 1.0, 100)},
 )
 
 
@@ -62,3 +65,22 @@ def test_other_files_are_refused(tmp_path, text: str) -> None:
         read_evaluation(path)
     with pytest.raises(FileNotFoundError):
         read_evaluation(tmp_path / "absent.json")
+
+
+def test_files_of_versions_without_classifiers_and_masks_are_read(tmp_path) -> None:
+    path = tmp_path / "evaluation.json"
+    write_evaluations(path, [EVALUATION], command="", environment={})
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("classifier_groups", "morph"):
+        del document["evaluations"][0][name]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    (read,) = read_evaluation(path)
+    assert read.classifier_groups == read.morph == {}
+    assert read.tests == EVALUATION.tests
+
+
+def test_what_is_for_choosing_is_called_so() -> None:
+    assert set_title("validation") == "validation (for choosing, not a test)"
+    assert set_title("original") == "original"
+    assert primary_of(["mixed-same", "original"]) == "original"
+    assert primary_of(["b", "a"]) == "b"

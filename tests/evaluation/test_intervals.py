@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_rel
 
-from unconfound.evaluation.intervals import mean, paired_difference, share, weighted_share
+from unconfound.evaluation.intervals import mean, mean_difference, paired_difference, share, weighted_share
 
 
 def hits(correct: int, count: int) -> torch.Tensor:
@@ -127,3 +127,17 @@ def test_undefined_values_are_refused() -> None:
         weighted_share(torch.tensor([1, 0]), torch.tensor([2, 0]), torch.tensor([0.5, 0.5]))
     with pytest.raises(ValueError, match="all weights of the groups are zero"):
         weighted_share(torch.tensor([1]), torch.tensor([2]), torch.tensor([0.0]))
+
+
+def test_mean_difference_is_the_paired_t_interval() -> None:
+    first, second = torch.tensor([0.2, 0.4, 0.6, 0.9]), torch.tensor([0.3, 0.35, 0.2, 0.6])
+    figure = mean_difference(first, second)
+    expected = ttest_rel(first.double(), second.double()).confidence_interval(0.95)
+    assert figure.value == pytest.approx(0.1625)
+    assert (figure.low, figure.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    back = mean_difference(second, first)
+    assert (back.low, back.high) == (pytest.approx(-figure.high), pytest.approx(-figure.low))
+    alone = mean_difference(first[:1], second[:1])
+    assert (alone.low, alone.high, alone.samples) == (-1, 1, 1)
+    with pytest.raises(ValueError, match="over no samples"):
+        mean_difference(first[:0], second[:0])

@@ -69,6 +69,34 @@ def test_markdown_has_both_limits() -> None:
     assert "-" in lines[3]
 
 
+def test_a_trained_classifier_has_the_row_before_its_probe_and_validation_is_no_test() -> None:
+    half = Figure(0.5, 0.45, 0.55, 300)
+    tests = (*TESTS, "validation")
+    probed = {"linear_probe": FULL, "knn": FULL, "precision_at_1": FULL, "worst_group": FULL}
+    own = probed | {"classifier": half, "worst_group_classifier": half}
+    gaps = {"background_gap": FULL, "background_gap_classifier": half}
+    evaluations = [
+        Evaluation("cim", dict.fromkeys(tests, own), background=gaps),
+        Evaluation("a-very-long-name-of-a-run-folder", dict.fromkeys(tests, probed), background=gaps),
+    ]
+    text = printed(evaluations)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in text
+    first, second = (line.split() for line in lines if line.startswith("cim "))
+    assert first == ["cim", *["50.0"] * 7, "-", "-", "50.0"]
+    assert second == ["cim", *["100.0"] * 10]
+    assert [line.split()[0] for line in lines if line.startswith(("classifier", "linear probe"))] == [
+        "classifier",
+        "linear",
+        "linear",
+    ]
+    assert "Validation: for choosing, not a test." in " ".join(text.split())
+    header, _, row, *_ = markdown_table(evaluations).splitlines()
+    assert "| validation (not a test) % | gap points |" in header
+    assert row.startswith("| cim, classifier | 50.0 [45.0, 55.0] |")
+
+
 @pytest.mark.parametrize("evaluations", [[], [Evaluation("bare", {})]])
 def test_nothing_to_show_is_an_empty_table(evaluations: list[Evaluation]) -> None:
     assert "encoder" in markdown_table(evaluations)

@@ -9,6 +9,7 @@ import pytest
 
 from unconfound.arguments import CompareArguments
 from unconfound.comparison_plan import completed, differing_data, tasks_of
+from unconfound.comparison_settings import settings_of
 from unconfound.methods import ALIASES, METHODS
 from unconfound.recipes.comparisons import list_comparisons, rows_of
 
@@ -78,7 +79,8 @@ def test_rows_are_called_by_their_method_file_or_run(tmp_path: Path) -> None:
 def test_built_in_comparisons_are_whole(name: str, tmp_path: Path) -> None:
     asked = completed(rows_of(name, methods=KNOWN), CompareArguments())
     tasks = tasks_of(asked, tmp_path, [])
-    assert len(tasks) == len(asked.recipes) * len(asked.seeds)
+    trained = sum(len(asked.candidates.get(row, (None,))) for row in asked.recipes)
+    assert len(tasks) == len(settings_of(asked.over)) * trained * len(asked.seeds)
     # That of the observation compares data, which is said.
     assert bool(differing_data(tasks)) == (name == "compare/icl-msr-observation")
 

@@ -1,10 +1,13 @@
 import json
+import re
+from dataclasses import replace
 
 import pytest
 import torch
 
+from report.test_page import Page
 from unconfound.data import Dataset
-from unconfound.encoders import build_encoder, save_encoder
+from unconfound.encoders import build_encoder, load_encoder, save_classifier, save_encoder
 from unconfound.report.audit import audit
 
 
@@ -59,3 +62,82 @@ def test_sequences_are_audited_on_their_test_set(tmp_path, text_data, series_dat
     assert "linear_probe" in evaluation.tests["test"]
     assert not any("very samples" in note for note in evaluation.notes)
     assert f"gru on {said}" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def morphing(tmp_path, picture_data):
+    """Return pictures, and a maker of runs of an encoder with a morpher and a classifier."""
+    made = picture_data(each=12)
+    data = Dataset(made.train, made.tests, labelled=made.train, validation=picture_data().tests["original"])
+
+    def make(name, *, classes=None):
+        (tmp_path / name).mkdir()
+        torch.manual_seed(0)
+        schema = data.train.schema if classes is None else replace(data.train.schema, classes=classes)
+        encoder = build_encoder("convnet", schema, width=4, depth=2, morpher={"mask_channels": 1, "reduction": 1})
+        save_encoder(tmp_path / name, encoder, schema=schema, provenance={"method": "cim", "labels": True})
+        save_classifier(tmp_path / name, torch.nn.Linear(encoder.features, len(schema.classes)))
+        return tmp_path / name
+
+    return data, make
+
+
+def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(tmp_path, morphing):
+    data, make = morphing
+    # A foreground without a background has no difference.
+    for source in data.tests.values():
+        source.masks[..., 8:] = False
+    runs = {"cim": make("cim")}
+    (evaluation,) = audit({"cim": load_encoder(runs["cim"])}, data, out=tmp_path, runs=runs, device="cpu")
+    assert "classifier" in evaluation.tests["original"]
+    assert "worst_group_classifier" in evaluation.tests["validation"]
+    assert evaluation.morph["mask_foreground"].samples == 48
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    parts = re.findall(r'<section id="(\w+)"', page)
+    assert parts == ["results", "gap", "samples", "neighbours", "maps", "morphs", "groups", "hardest", "run"]
+    section = page[page.index('<section id="morphs"') :].partition("</section>")[0]
+    assert section.count("<img ") == 3 * 12
+    assert "mean over 48 images" in section
+    section = page[page.index('<section id="hardest"') :].partition("</section>")[0]
+    assert re.search(r"the trained classifier is right on [\d.]+ % of \d+ samples and wrong on \d+", section)
+    assert re.search(r"taken for class \d, \d+&nbsp;%", section)
+    section = page[page.index('<section id="groups"') :].partition("</section>")[0]
+    assert "Filled bars: the trained classifier." in section
+    assert section.count("<svg") == 1
+    assert "Validation, for choosing and no test" in section
+    assert "validation (for choosing, not a test)" in page
+    assert "24 more for choosing" in page
+    assert len(re.findall(r'id="results-table-\d"', page)) == 2
+    Page(page)
+
+
+def test_a_classifier_of_other_classes_is_not_asked(tmp_path, morphing):
+    data, make = morphing
+    runs = {"named otherwise": make("named", classes=("a", "b", "c", "d")), "fewer": make("fewer", classes=("a", "b"))}
+    encoders = {name: load_encoder(run) for name, run in runs.items()}
+    evaluations = audit(encoders, data, out=tmp_path, runs=runs, device="cpu")
+    assert not any("classifier" in each.tests["original"] for each in evaluations)
+    assert evaluations[0].notes[-1] == (
+        "the trained classifier is not judged: its classes are a, b, c, d, not class 0, class 1, class 2, class 3"
+    )
+    assert evaluations[1].notes[-1] == "the trained classifier is not judged: it tells 2 classes apart, these are 4"
+
+
+def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):
+    rows = Dataset(table_data.train, table_data.tests, labelled=table_data.train)
+    audit({"noise": lambda inputs: inputs[:, :1] % 0.1}, rows, out=tmp_path, device="cpu")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="hardest"') :].partition("</section>")[0]
+    assert "the linear probe is right on" in section
+    assert re.search("Taken for</th>.*Probability</th>.*column 1</th>", section)
+    Page(page)
+    for source in (text_data.train, *text_data.tests.values()):
+        source.groups = torch.arange(12) % 3
+        source.schema = replace(source.schema, groups=("x", "y", "z"))
+    texts = Dataset(text_data.train, text_data.tests, labelled=text_data.train)
+    audit({"noise": lambda inputs: inputs.lengths[:, None].float() % 5}, texts, out=tmp_path, device="cpu")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="hardest"') :].partition("</section>")[0]
+    assert '<table class="texts">' in section
+    assert "is it so?" in section
+    Page(page)

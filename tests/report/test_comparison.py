@@ -209,3 +209,41 @@ def test_nothing_done_is_said_and_not_drawn(tmp_path):
     assert page.all("svg") == []
     assert "failed: b, seed 0: no" in page.text
     assert "still to come: a, seed 0" in page.text
+
+
+def test_classifiers_come_first_masks_last_and_validation_after_all_tests():
+    half = Figure(0.5, 0.4, 0.6, 400)
+    own = {
+        metric: half
+        for metric in ("linear_probe", "classifier", "knn", "worst_group", "worst_group_classifier", "average_group")
+    }
+    evaluation = Evaluation(
+        "cim, seed 0",
+        {"validation": own, "test": own, "other": own},
+        background={"background_gap": half, "background_gap_classifier": half, "adversarial_share": half},
+        morph={"mask_foreground": half, "mask_background": half, "mask_difference": half},
+    )
+    comparison = Comparison((Cell("cim", 0, "cim/seed-0", "done", evaluation),), "cim")
+    assert [measure.title for measure in comparison.measures()] == [
+        "trained classifier, test (%)",
+        "trained classifier, other (%)",
+        "linear probe, test (%)",
+        "linear probe, other (%)",
+        "gap of the classifier, mixed-same minus mixed-rand (points)",
+        "gap, mixed-same minus mixed-rand (points)",
+        "foregrounds that no background fools (%)",
+        "worst group of the classifier, test (%)",
+        "worst group, test (%)",
+        "mean of the mask on the foreground (%)",
+        "mean of the mask on the background (%)",
+        "trained classifier, validation (for choosing, not a test) (%)",
+        "linear probe, validation (for choosing, not a test) (%)",
+    ]
+    asked = Comparison(comparison.cells, "cim", metrics=("mask_difference", "worst_group_classifier"))
+    assert [measure.title for measure in asked.measures()] == [
+        "mean of the mask, foreground minus background (points)",
+        "worst group of the classifier, test (%)",
+        "worst group of the classifier, other (%)",
+        "worst group of the classifier, validation (for choosing, not a test) (%)",
+    ]
+    assert len(cells_frame(comparison)) == 3 * len(own) + 3 + 3

@@ -115,3 +115,28 @@ def test_reliance_is_claimed_exactly_where_the_interval_lies_above_zero(drawn):
 def test_the_number_agrees(count):
     meaning = say(*(judged(f"e{i}", 0.2) for i in range(count)))[1]
     assert ("leans on" in meaning) == (count == 1)
+
+
+def owned(name, *, own, probe=0.9, worst=0.3):
+    metrics = {"linear_probe": figure(probe), "worst_group": figure(0.8)}
+    groups = {"original": {"x": figure(worst), "y": figure(0.95)}}
+    if not own:
+        return Evaluation(name, {"original": metrics}, {"original": {"z": figure(0.8)}})
+    metrics |= {"classifier": figure(0.7), "worst_group_classifier": figure(worst)}
+    return Evaluation(name, {"original": metrics}, {"original": {"z": figure(0.8)}}, classifier_groups=groups)
+
+
+def test_where_all_have_a_trained_classifier_sentences_are_about_these():
+    measured, meaning = say(owned("a", own=True))
+    assert "the classifier of “a” is right on 30.0 % [28.0, 32.0] of its worst group (“x”)" in measured
+    assert "against 70.0 % [68.0, 72.0] overall" in measured
+    assert "does not hold in the worst group of “a”" in meaning
+    measured, _ = say(owned("a", own=True), owned("b", own=False))
+    assert "classifier" not in measured
+    assert "“a” is right on 80.0 %" in measured
+    gap = Evaluation(
+        "a", {"original": {"classifier": figure(0.9)}}, background={"background_gap_classifier": figure(0.3)}
+    )
+    assert "the accuracy of the trained classifier falls by 30.0 points" in say(gap)[0]
+    plain = Evaluation("a", {"original": {"classifier": figure(0.7), "linear_probe": figure(0.9)}})
+    assert "the trained classifier is right on 70.0 %" in say(plain)[0]

@@ -2,6 +2,7 @@ import pytest
 
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry, tables
+from unconfound.report.groups import group_columns
 
 
 def figure(value):
@@ -20,11 +21,11 @@ def marks(row):
 def test_the_best_of_a_column_is_marked_where_high_is_good():
     probes = [{"original": 0.9, "only-background": 0.8}, {"original": 0.7, "only-background": 0.9}]
     entries = [encoder(name, probe) for name, probe in zip("ab", probes, strict=True)]
-    table = tables.results(entries, tests=["original", "only-background"])
+    (table,) = tables.results(entries, tests=["original", "only-background"])
     assert [marks(row) for row in table.rows] == [["best", ""], ["", ""]]
     assert table.rows[0].cells[0].text == "90.0"
     assert table.rows[0].cells[0].interval == "[89.0, 91.0]"
-    assert marks(tables.results(entries[:1], tests=["original"]).rows[0]) == [""]
+    assert marks(tables.results(entries[:1], tests=["original"])[0].rows[0]) == [""]
 
 
 def test_a_support_vector_machine_is_a_second_column():
@@ -32,21 +33,21 @@ def test_a_support_vector_machine_is_a_second_column():
     entries = [
         Entry(Evaluation(name, {"cross-validation": each}), {}) for name, each in zip("ab", metrics, strict=True)
     ]
-    table = tables.results(entries, tests=["cross-validation"])
+    (table,) = tables.results(entries, tests=["cross-validation"])
     assert table.columns == ("linear probe", "SVM")
     assert [marks(row) for row in table.rows] == [["best", ""], ["", "best"]]
     assert "of an SVM" in table.caption
     assert tables.measures(entries, test="cross-validation").columns == ("linear probe", "SVM")
     assert "in cross-validation" in tables.measures(entries, test="cross-validation").caption
     entries = [Entry(Evaluation("a", {"test": metrics[0], "other": {"svm": figure(0.5)}}), {})]
-    table = tables.results(entries, tests=["test", "other"])
-    assert table.columns == ("test", "test, SVM", "other", "other, SVM")
-    assert [cell.text for cell in table.rows[0].cells] == ["90.0", "80.0", "—", "50.0"]
+    (table,) = tables.results(entries, tests=["test", "other"])
+    assert table.columns == ("test", "test, SVM", "other, SVM")
+    assert [cell.text for cell in table.rows[0].cells] == ["90.0", "80.0", "50.0"]
 
 
 def test_what_was_not_measured_is_a_dash():
     entries = [encoder("a", {"original": 0.9}, background={"background_gap": figure(0.2)}), encoder("b", {})]
-    table = tables.results(entries, tests=["original"])
+    (table,) = tables.results(entries, tests=["original"])
     assert table.columns == ("original", "gap (points)")
     assert [cell.text for cell in table.rows[1].cells] == ["—", "—"]
 
@@ -56,15 +57,16 @@ def test_groups_are_listed_lowest_first_with_each_encoders_worst():
         encoder("a", {}, {"x": figure(0.9), "y": figure(0.3)}),
         encoder("b", {}, {"x": figure(0.5), "z": figure(0.6)}),
     ]
-    table = tables.groups(entries, test="original")
+    table = tables.groups(group_columns(entries, test="original"), test="original")
     assert [row.name for row in table.rows] == ["y", "x", "z"]
     assert [marks(row) for row in table.rows] == [["worst", ""], ["", "worst"], ["", ""]]
-    assert tables.groups(entries, test="other") is None
+    assert "of the linear probe" in table.caption
+    assert group_columns(entries, test="other") == []
 
 
 def test_the_worst_group_is_among_the_shown_of_many():
     entries = [encoder("a", {}, {f"g{i}": figure(0.9 - i / 1000) for i in range(100)})]
-    table = tables.groups(entries, test="original")
+    table = tables.groups(group_columns(entries, test="original"), test="original")
     assert len(table.rows) == 24
     assert "24 of 100 groups" in table.caption
     assert table.rows[0].name == "g99"
@@ -93,3 +95,40 @@ def test_four_cells_are_there_where_measured(missing):
     assert (table is None) == missing
     if table is not None:
         assert [cell.text for cell in table.rows[0].cells] == ["—", "50.0", "—", "—"]
+
+
+def test_a_trained_classifier_has_the_first_table():
+    own = {"classifier": figure(0.95), "linear_probe": figure(0.9), "worst_group_classifier": figure(0.4)}
+    gaps = {"background_gap": figure(0.2), "background_gap_classifier": figure(0.1), "adversarial_share": figure(0.3)}
+    tests = {"original": own, "validation": own}
+    cim, probed = Entry(Evaluation("cim", tests, background=gaps), {}), encoder("simclr", {"original": 0.8})
+    first, second = tables.results([probed, cim], tests=["original", "validation"])
+    assert first.columns == ("original", "validation (for choosing, not a test)", "gap (points)")
+    assert [row.name for row in first.rows] == ["cim"]
+    assert [cell.text for cell in first.rows[0].cells] == ["95.0", "95.0", "10.0"]
+    assert "classifier that was trained with the encoder" in first.caption
+    assert [row.name for row in second.rows] == ["simclr", "cim"]
+    assert second.columns[2:] == ("gap (points)", "not fooled by any background")
+    assert [cell.text for cell in second.rows[1].cells] == ["90.0", "90.0", "20.0", "30.0"]
+    shown = tables.measures([cim], test="validation")
+    assert shown.columns == ("trained classifier", "linear probe", "worst group, classifier")
+    assert "no test" in shown.caption
+
+
+def test_groups_of_classifier_and_probe_stand_side_by_side():
+    by_probe, own = {"x": figure(0.9), "y": figure(0.3)}, {"x": figure(0.2), "y": figure(0.6)}
+    entry = Entry(Evaluation("cim", {}, {"test": by_probe}, classifier_groups={"test": own}), {})
+    table = tables.groups(group_columns([entry], test="test"), test="test")
+    assert table.columns == ("cim, trained classifier", "cim, linear probe")
+    assert [row.name for row in table.rows] == ["x", "y"]
+    assert [marks(row) for row in table.rows] == [["worst", ""], ["", "worst"]]
+    assert "linear probe" not in table.caption
+
+
+def test_masks_are_a_table_of_their_own():
+    morph = {"mask_foreground": figure(0.9), "mask_background": figure(0.2), "mask_difference": figure(0.7)}
+    table = tables.morphs([encoder("plain", {}), Entry(Evaluation("cim", {}, morph=morph), {})])
+    assert [row.name for row in table.rows] == ["cim"]
+    assert [cell.text for cell in table.rows[0].cells] == ["90.0", "20.0", "70.0"]
+    assert "mean over 100 images" in table.caption
+    assert tables.morphs([encoder("plain", {})]) is None

@@ -105,7 +105,7 @@ def embed(
     order = _order(source).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
     features, index, labels, groups = [], [], [], []
-    with _at_rest(encoder, device), torch.inference_mode(), _autocast(device, precision):
+    with at_rest(encoder, device), torch.inference_mode(), autocast(device, precision):
         for batch in source.batches(order):
             rows = encoder(batch.inputs.to(device, non_blocking=True))
             if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
@@ -151,13 +151,15 @@ def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> T
     return torch.cat(given)[order] if given else None
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Return the context in which a precision of `AUTOCAST` holds on a device."""
     dtype = AUTOCAST[precision]
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 @contextmanager
-def _at_rest(encoder: Encoder, device: torch.device) -> Iterator[None]:
+def at_rest(encoder: Encoder, device: torch.device) -> Iterator[None]:
+    """Put a module in evaluation mode and on a device for the time being; what is no module is left alone."""
     if not isinstance(encoder, nn.Module):
         yield
         return

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
-from jaxtyping import Int
 from rich.progress import Progress
-from torch import Tensor
+from torch import Tensor, nn
+from torch import device as Device
 
 from unconfound.data import Dataset, Source
-from unconfound.evaluation.background import background_gap, train_test_cells
+from unconfound.evaluation.adversarial import adversarial_figures
+from unconfound.evaluation.answers import Answers, classify, unfit_classifier
+from unconfound.evaluation.background import train_test_cells
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.embed import Embeddings, Encoder, embed
-from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.evaluation.groups import group_figures
-from unconfound.evaluation.intervals import share
-from unconfound.evaluation.knn import knn_predict
+from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
+from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
+from unconfound.evaluation.morphs import morph_figures
 from unconfound.evaluation.probe import LinearProbe, fit_probe
-from unconfound.evaluation.retrieval import retrieval_figures
+
+SAW_ALL = "the trained classifier is not judged: it has seen the labels of all samples of a cross-validation"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What `judge` returns.
+
+    Args:
+        evaluation: the figures.
+        embeddings: by source.
+        answers: judge ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples; nothing of a
+            cross-validation.
+    """
+
+    evaluation: Evaluation
+    embeddings: dict[str, Embeddings]
+    answers: dict[str, dict[str, Answers]]
 
 
 def evaluate(
@@ -27,25 +46,30 @@ def evaluate(
     dataset: Dataset,
     *,
     name: str,
+    classifier: nn.Linear | None = None,
     neighbours: int = 5,
     seed: int = 0,
     folds: int = 10,
     repeats: int = 5,
     batch_size: int = 512,
-    device: str | torch.device = "cpu",
+    device: str | Device = "cpu",
     precision: str = "32",
     progress: Progress | None = None,
 ) -> tuple[Evaluation, dict[str, Embeddings]]:
-    """Judge an encoder by a linear probe, nearest neighbours, retrieval, groups and background.
+    """Judge an encoder by its own classifier, a linear probe, nearest neighbours, retrieval, groups and background.
 
     Every source is embedded once. The probe and the neighbours come from the labelled training samples. Whatever the
     data do not allow (background without known foregrounds, groups without groups) is left out. Data without a test set
-    are judged by cross-validation over the labelled samples: see `crossed_evaluation`.
+    are judged by cross-validation over the labelled samples: see `crossed_evaluation`. The data's validation part is
+    judged like a test set, under the name "validation".
 
     Args:
         encoder: any module or function that turns a batch of the data's inputs into [batch, features].
         dataset: labelled.
         name: how tables and pictures call the encoder.
+        classifier: from embeddings to logits of the data's classes, as it was trained with the encoder
+            (`encoders.load_classifier`). One of another number of classes is left out with a note, and so is any in a
+            cross-validation, whose samples it has seen with their labels.
         neighbours: training samples that vote in kNN.
         seed: of the probe's validation split, or of the folds.
         folds: of a cross-validation.
@@ -56,135 +80,145 @@ def evaluate(
         progress: where bars are shown.
 
     Returns:
-        The figures, and the embeddings by source: "train", and with test sets these and "train-foreground", if known.
+        The figures, and the embeddings by source: "train", and with test sets these and "train-foreground", and
+        "validation", if known.
 
     Raises:
         ValueError: no labels in training or in a test set, fewer than two training classes, more neighbours than
-            training samples, fewer samples than folds, or an embedding that is not finite.
+            training samples, fewer samples than folds, a classifier of another number of features, or an embedding that
+            is not finite.
     """
+    judged = judge(
+        encoder,
+        dataset,
+        name=name,
+        classifier=classifier,
+        neighbours=neighbours,
+        seed=seed,
+        folds=folds,
+        repeats=repeats,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        progress=progress,
+    )
+    return judged.evaluation, judged.embeddings
+
+
+def judge(
+    encoder: Encoder,
+    dataset: Dataset,
+    *,
+    name: str,
+    classifier: nn.Linear | None = None,
+    neighbours: int = 5,
+    seed: int = 0,
+    folds: int = 10,
+    repeats: int = 5,
+    batch_size: int = 512,
+    device: str | Device = "cpu",
+    precision: str = "32",
+    progress: Progress | None = None,
+) -> Judged:
+    """Do what `evaluate` does, and keep what the judges say of each sample. Arguments and errors are the same."""
     sources = _sources(dataset)
-    classes, group_names = sources["train"].schema.classes, sources["train"].schema.groups
-    clock = Clock(name, progress, stages=4 if dataset.tests else 5)
+    schema = sources["train"].schema
+    adversarial: Mapping[str, Source] = getattr(dataset, "adversarial", None) or {}
+    passing: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision}
+
+    def embedded(source: Source) -> Embeddings:
+        return embed(encoder, source, progress=progress, **passing)
+
+    clock = Clock(name, progress, stages=4 + (not dataset.tests) + bool(adversarial))
     with clock.stage("embed"):
-        embeddings = {
-            key: embed(encoder, source, batch_size=batch_size, device=device, precision=precision, progress=progress)
-            for key, source in sources.items()
-        }
+        embeddings = {key: embedded(source) for key, source in sources.items()}
+    unfit = "" if classifier is None else unfit_classifier(classifier, classes=len(schema.classes))
+    own = None if unfit else classifier
+    train, _ = embeddings["train"].labelled()
+    known = {each: embeddings[each].labelled()[0] for each in (*dataset.tests, VALIDATION) if each in embeddings}
+    sets, probes = JudgedSets(tests={}), {}
+    if known:
+        timed = clock if dataset.tests else Clock(name, None, stages=0)
+        with timed.stage("probe"):
+            probes["full"] = fit_probe(train, seed=seed)
+            if "train-foreground" in embeddings:
+                probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=seed)
+        sets = judge_sets(
+            train,
+            known,
+            probe=probes["full"],
+            classifier=own,
+            classes=schema.classes,
+            group_names=schema.groups,
+            neighbours=neighbours,
+            clock=timed,
+        )
     if not dataset.tests:
-        judged = crossed_evaluation(
+        evaluation = crossed_evaluation(
             embeddings["train"],
             name=name,
-            groups=group_names,
+            groups=schema.groups,
             clock=clock,
             neighbours=neighbours,
             seed=seed,
             folds=folds,
             repeats=repeats,
         )
-        return judged, embeddings
-    train, train_labels = embeddings["train"].labelled()
-    known = {test: embeddings[test].labelled()[0] for test in dataset.tests}
-    labels = {test: embeddings[test].labelled()[1] for test in dataset.tests}
-    with clock.stage("probe"):
-        probes = {"full": fit_probe(train, seed=seed)}
-        if "train-foreground" in embeddings:
-            probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=seed)
-        answers = {"linear_probe": {test: probes["full"].predict(each) for test, each in known.items()}}
-    with clock.stage("knn"):
-        answers["knn"] = {test: knn_predict(train, each, neighbours=neighbours) for test, each in known.items()}
-    tests: dict[str, dict[str, Figure]] = {
-        test: {metric: share(given[test] == right) for metric, given in answers.items()}
-        for test, right in labels.items()
-    }
-    with clock.stage("retrieval"):
-        for test, each in known.items():
-            if _has_pairs(labels[test]):
-                tests[test] |= retrieval_figures(each)
-    groups: dict[str, dict[str, Figure]] = {}
-    for test, each in known.items():
-        if each.groups is not None and group_names:
-            overall, groups[test] = group_figures(
-                answers["linear_probe"][test], each, names=group_names, train_groups=train.groups
-            )
-            tests[test] |= overall
-    evaluation = Evaluation(
-        name=name,
-        tests=tests,
-        groups=groups,
-        background=_background(known, answers),
-        cells=_cells(known, probes),
-        settings={
-            "neighbours": neighbours,
-            "seed": seed,
-            "features": train.features.shape[1],
-            "probe_strength": {shown: probe.strength for shown, probe in probes.items()},
-            "train_samples": len(train),
-            "test_samples": {test: len(each) for test, each in known.items()},
-            "seconds": clock.seconds,
-        },
-        notes=tuple(
-            [note for probe in probes.values() for note in probe.notes] + _remarks(labels, train_labels, classes)
-        ),
+        unfit = unfit or (SAW_ALL if classifier is not None else "")
+    else:
+        background = background_gaps(known, sets.answers)
+        if adversarial:
+            judges: dict[str, Callable[[Embeddings], Tensor]] = {"adversarial_share": probes["full"].predict}
+            if own is not None:
+                judges["adversarial_share_classifier"] = lambda each: classify(own, each).predictions
+            with clock.stage("adversarial"):
+                background |= adversarial_figures(adversarial, embed=embedded, judges=judges)
+        evaluation = Evaluation(
+            name=name,
+            tests={},
+            background=background,
+            cells=_cells(known, probes),
+            settings={
+                "neighbours": neighbours,
+                "seed": seed,
+                "features": train.features.shape[1],
+                "probe_strength": {shown: probe.strength for shown, probe in probes.items()},
+                "train_samples": len(train),
+                "test_samples": {test: len(known[test]) for test in dataset.tests},
+                **({"validation_samples": len(known[VALIDATION])} if VALIDATION in known else {}),
+                "seconds": clock.seconds,
+            },
+            notes=tuple(note for probe in probes.values() for note in probe.notes),
+        )
+    shown = sources[primary_of(dataset.tests)] if dataset.tests else sources["train"]
+    evaluation = replace(
+        evaluation,
+        tests=evaluation.tests | sets.tests,
+        groups=evaluation.groups | sets.groups,
+        classifier_groups=sets.classifier_groups,
+        notes=(*evaluation.notes, *([unfit] if unfit else []), *sets.notes),
+        morph=morph_figures(encoder, shown, **passing),
     )
-    return evaluation, embeddings
+    return Judged(evaluation, embeddings, sets.answers if dataset.tests else {})
 
 
 def _sources(dataset: Dataset) -> dict[str, Source]:
     if dataset.labelled is None:
         raise ValueError(f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them")
-    for test, source in dataset.tests.items():
+    validation = {} if dataset.validation is None else {VALIDATION: dataset.validation}
+    if validation.keys() & dataset.tests.keys():
+        raise ValueError(f"a test set is called {VALIDATION!r} beside the part for choosing; call it otherwise")
+    for test, source in (dataset.tests | validation).items():
         if source.labels is None or not bool((source.labels >= 0).any()):
-            raise ValueError(f"the test set {test} has no labels, which evaluation needs; `embed` works without them")
+            what = "validation part" if test in validation else f"test set {test}"
+            raise ValueError(f"the {what} has no labels, which evaluation needs; `embed` works without them")
     sources = {"train": dataset.labelled}
     if dataset.train_foreground is not None and dataset.tests:
         sources["train-foreground"] = dataset.train_foreground
-    return sources | dataset.tests
-
-
-def _has_pairs(labels: Int[Tensor, " samples"]) -> bool:
-    return len(labels.unique()) < len(labels)
-
-
-def _background(known: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Figure]:
-    if not {"mixed-same", "mixed-rand"} <= known.keys():
-        return {}
-    keys = {"linear_probe": "background_gap", "knn": "background_gap_knn"}
-    return {
-        keys[metric]: background_gap(
-            known["mixed-same"],
-            known["mixed-rand"],
-            same_predictions=given["mixed-same"],
-            rand_predictions=given["mixed-rand"],
-        )
-        for metric, given in answers.items()
-    }
+    return sources | dataset.tests | validation
 
 
 def _cells(known: Mapping[str, Embeddings], probes: Mapping[str, LinearProbe]) -> dict[str, Figure]:
     if "foreground" not in probes or not {"original", "only-foreground"} <= known.keys():
         return {}
     return train_test_cells(probes, {"full": known["original"], "foreground": known["only-foreground"]})
-
-
-def _remarks(labels: Mapping[str, Tensor], train_labels: Int[Tensor, " samples"], classes: Sequence[str]) -> list[str]:
-    """Say what the figures of the test sets do not show."""
-    remarks, trained = [], train_labels.unique()
-    for test, given in labels.items():
-        if not _has_pairs(given):
-            remarks.append(f"{test}: no two samples share a class, so that there is nothing to retrieve")
-        present = given.unique()
-        unseen = ~torch.isin(given, trained)
-        if bool(unseen.any()):
-            remarks.append(
-                f"{test}: {int(unseen.sum())} samples count as wrong, for no training sample is of their class "
-                f"({_listed(given[unseen].unique(), classes)})"
-            )
-        absent = trained[~torch.isin(trained, present)]
-        if len(absent):
-            remarks.append(f"{test}: no samples of class {_listed(absent, classes)}")
-    return remarks
-
-
-def _listed(labels: Int[Tensor, " some"], classes: Sequence[str]) -> str:
-    names = [classes[label] if label < len(classes) else str(label) for label in labels[:5].tolist()]
-    return ", ".join(names) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

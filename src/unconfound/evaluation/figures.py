@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unconfound.files import write_text
+
+VALIDATION = "validation"  # judged beside the test sets, and no test set: candidates are chosen by it
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,21 @@ class Evaluation:
 
     Args:
         name: how tables and pictures call the encoder.
-        tests: test set -> metric -> figure. Metrics: linear_probe, knn, precision_at_1, r_precision, map_at_r, and,
-            where there are groups, worst_group, average_group, reweighted_average.
+        tests: test set -> metric -> figure. Metrics: classifier (the one trained with the encoder, where there is one),
+            linear_probe, knn, precision_at_1, r_precision, map_at_r, and, where there are groups, worst_group,
+            average_group, reweighted_average of the probe, and the same of the classifier as worst_group_classifier,
+            .... The set "validation" is for choosing between candidates, and no test.
         groups: test set -> group -> accuracy of the linear probe. A group without samples is left out.
         background: background_gap (mixed-same minus mixed-rand, linear probe, paired by sample) and the same for
-            kNN as background_gap_knn; empty where foregrounds are not known.
+            kNN and the classifier as background_gap_knn and background_gap_classifier; adversarial_share and
+            adversarial_share_classifier, the share of foregrounds that no background fools. Empty where foregrounds are
+            not known.
         cells: "trained on/tested on", each full or foreground -> accuracy of the linear probe.
         settings: what was chosen or given: neighbours, regularisation of the probe, sample counts, seconds.
         notes: what a reader must know, in plain words (a class without test samples, ...).
+        classifier_groups: test set -> group -> accuracy of the classifier; empty where there is none.
+        morph: mask_foreground, mask_background and mask_difference: means of the masks of an encoder with a morpher;
+            empty without one, and where foregrounds are not known.
     """
 
     name: str
@@ -58,6 +67,8 @@ class Evaluation:
     cells: dict[str, Figure] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    classifier_groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    morph: dict[str, Figure] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as plain values, as `evaluation.json` holds it."""
@@ -74,7 +85,21 @@ class Evaluation:
             cells=_figures(values["cells"]),
             settings=values["settings"],
             notes=tuple(values["notes"]),
+            # Files of earlier versions have neither.
+            classifier_groups={test: _figures(each) for test, each in values.get("classifier_groups", {}).items()},
+            morph=_figures(values.get("morph", {})),
         )
+
+
+def set_title(test: str) -> str:
+    """Return how tables call a set of samples: by its name, and what it is not where it is no test set."""
+    return f"{test} (for choosing, not a test)" if test == VALIDATION else test
+
+
+def primary_of(tests: Iterable[str]) -> str:
+    """Return the test set that pictures are taken from: the one like the training data, or the first."""
+    names = list(tests)
+    return "original" if "original" in names else names[0]
 
 
 def write_evaluations(

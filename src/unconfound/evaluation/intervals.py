@@ -64,6 +64,25 @@ def paired_difference(first: Bool[Tensor, " samples"], second: Bool[Tensor, " sa
     return _cut((gained - lost) / count, up - down - half, up - down + half, count, lowest=-1.0)
 
 
+def mean_difference(first: Float[Tensor, " samples"], second: Float[Tensor, " samples"]) -> Figure:
+    """Give the mean of `first` minus `second`, sample by sample, of values in [0, 1], with the t interval of the mean.
+
+    A single sample says nothing about the spread: its interval is [-1, 1].
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    count = len(first)
+    if count == 0:
+        raise ValueError("a difference over no samples is undefined; leave the figure out")
+    differences = first.double() - second.double()
+    average = float(differences.mean())
+    if count == 1:
+        return Figure(average, -1.0, 1.0, 1)
+    half = float(stats.t.ppf(0.975, count - 1)) * float(differences.std()) / math.sqrt(count)
+    return _cut(average, average - half, average + half, count, lowest=-1.0)
+
+
 def weighted_share(
     correct: Int[Tensor, " groups"], counts: Int[Tensor, " groups"], weights: Float[Tensor, " groups"]
 ) -> Figure:

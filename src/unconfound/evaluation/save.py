@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
 from unconfound.data import Source
+from unconfound.evaluation.answers import classify
 from unconfound.evaluation.embed import Embeddings
 from unconfound.files import atomic
 
 
-def save_embeddings(path: Path, embedded: Mapping[str, Embeddings], sources: Mapping[str, Source]) -> None:
+def save_embeddings(
+    path: Path,
+    embedded: Mapping[str, Embeddings],
+    sources: Mapping[str, Source],
+    *,
+    classifier: nn.Linear | None = None,
+    classes: Sequence[str] = (),
+) -> None:
     """Write embeddings atomically.
 
     Args:
         path: .npy holds a float32 array [samples, features]; .parquet a table with the columns split, index, name,
-            label and group (where there are any), and embedding_0, embedding_1, ...
+            label and group (where there are any), prediction and confidence (with a classifier), and embedding_0,
+            embedding_1, ...
         embedded: by split; written in this order.
         sources: what was embedded, for the names of classes and groups.
+        classifier: that of the encoder, or None.
+        classes: the names of the classifier's classes.
+
+    Raises:
+        ValueError: the classifier takes another number of features.
     """
     features = np.concatenate([part.features.numpy() for part in embedded.values()])
     with atomic(path) as temporary:
@@ -41,6 +57,12 @@ def save_embeddings(path: Path, embedded: Mapping[str, Embeddings], sources: Map
             ]
             if any(value is not None for part in values for value in part):
                 columns[column] = [value for part in values for value in part]
+        if classifier is not None:
+            answers = [classify(classifier, part) for part in embedded.values()]
+            columns["prediction"] = [classes[answer] for part in answers for answer in part.predictions.tolist()]
+            columns["confidence"] = torch.cat(
+                [part.confidence for part in answers if part.confidence is not None]
+            ).numpy()
         columns |= {f"embedding_{column}": features[:, column] for column in range(features.shape[1])}
         pd.DataFrame(columns).to_parquet(temporary, index=False)
 

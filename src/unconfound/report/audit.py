@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from rich.progress import Progress
-from torch import Tensor
+from torch import Tensor, nn
 
 from unconfound.data import Dataset, Schema
-from unconfound.encoders import read_card
-from unconfound.evaluation.evaluate import evaluate
-from unconfound.evaluation.figures import Evaluation, write_evaluations
+from unconfound.encoders import load_classifier, read_card
+from unconfound.evaluation.evaluate import judge
+from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
 from unconfound.report.entry import Entry
-from unconfound.report.judged import judged_sources, primary_of
+from unconfound.report.hardest import hardest_part
+from unconfound.report.judged import judged_sources
+from unconfound.report.morphs import morph_part
 from unconfound.report.page import write_report
 from unconfound.report.strata import strata_part
 from unconfound.training.hardware import choose_device, choose_precision
@@ -47,7 +49,8 @@ def audit(
         dataset: labelled; judged by cross-validation where it has no test set. With masks or composed, reliance on
             background is measured.
         out: the folder of evaluation.json and report.html.
-        runs: the run folders of those encoders that have one: their training curves and settings are shown.
+        runs: the run folders of those encoders that have one: their training curves and settings are shown, and the
+            classifiers that were trained with them are judged.
         neighbours: of the nearest-neighbour classifier.
         seed: of the probe's validation split, and of the folds of a cross-validation.
         batch_size: samples embedded at a time.
@@ -58,16 +61,20 @@ def audit(
         ValueError: the data have no labels, or embeddings are not finite.
     """
     device = choose_device(device)
-    samples = sum(len(source) for source in (dataset.train, *dataset.tests.values()))
-    parts = f"of {_list(['train', *dataset.tests])}" if dataset.tests else "by cross-validation"
+    sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
+    samples = len(dataset.train) + sum(map(len, sources.values()))
+    parts = f"of {_list(['train', *sources])}" if dataset.tests else "by cross-validation"
     entries: list[Entry] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name, encoder in encoders.items():
             console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
-            evaluation, embeddings = evaluate(
+            run = (runs or {}).get(name)
+            classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
+            judged = judge(
                 encoder,
                 dataset,
                 name=name,
+                classifier=classifier,
                 neighbours=neighbours,
                 seed=seed,
                 batch_size=batch_size,
@@ -75,14 +82,24 @@ def audit(
                 precision=choose_precision(precision, device),
                 progress=progress,
             )
-            run = (runs or {}).get(name)
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
-                evaluation = replace(evaluation, notes=(*evaluation.notes, SEEN))
-            judged = judged_sources(dataset)
-            part = strata_part(
-                run, judged[primary_of(judged)], prefix=f"strata-{len(entries)}", device=device, batch_size=batch_size
+                notes.append(SEEN)
+            shown = judged_sources(dataset)
+            primary = primary_of(shown)
+            entries.append(
+                Entry(
+                    replace(judged.evaluation, notes=(*judged.evaluation.notes, *notes)),
+                    judged.embeddings,
+                    curves=_curves(run),
+                    run=run,
+                    strata=strata_part(
+                        run, shown[primary], prefix=f"strata-{len(entries)}", device=device, batch_size=batch_size
+                    ),
+                    hardest=hardest_part(judged, dataset, test=primary),
+                    morphs=morph_part(encoder, shown[primary], device=device),
+                    facts=_facts(run),
+                )
             )
-            entries.append(Entry(evaluation, embeddings, curves=_curves(run), run=run, strata=part, facts=_facts(run)))
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = environment()
     evaluations = [entry.evaluation for entry in entries]
@@ -107,6 +124,21 @@ def audit(
         },
     )
     return evaluations
+
+
+def _classifier(run: Path, schema: Schema) -> tuple[nn.Linear | None, list[str]]:
+    """Load the classifier of a run where it can judge these data; say why where it cannot."""
+    classifier, classes = load_classifier(run), read_card(run).schema.classes
+    # Another number of classes is noted by `judge`.
+    if classifier is None or len(classes) != len(schema.classes) or classes == schema.classes:
+        return classifier, []
+    return None, [
+        f"the trained classifier is not judged: its classes are {_some(classes)}, not {_some(schema.classes)}"
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _curves(run: Path | None) -> pd.DataFrame | None:

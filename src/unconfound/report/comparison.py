@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, set_title
 from unconfound.evaluation.paired import mean_interval, paired_interval
 
 TITLES = {
+    "classifier": "trained classifier",
     "linear_probe": "linear probe",
     "adam_probe": "100 steps of Adam",
     "svm": "SVM",
@@ -18,14 +19,37 @@ TITLES = {
     "precision_at_1": "precision at 1",
     "r_precision": "R-precision",
     "map_at_r": "MAP@R",
+    "worst_group_classifier": "worst group of the classifier",
     "worst_group": "worst group",
+    "average_group_classifier": "average over samples, of the classifier",
     "average_group": "average over samples",
+    "reweighted_average_classifier": "groups weighted as in training, of the classifier",
     "reweighted_average": "groups weighted as in training",
+    "background_gap_classifier": "gap of the classifier, mixed-same minus mixed-rand",
     "background_gap": "gap, mixed-same minus mixed-rand",
     "background_gap_knn": "gap of kNN, mixed-same minus mixed-rand",
+    "adversarial_share_classifier": "foregrounds that no background fools, by the classifier",
+    "adversarial_share": "foregrounds that no background fools",
+    "mask_foreground": "mean of the mask on the foreground",
+    "mask_background": "mean of the mask on the background",
+    "mask_difference": "mean of the mask, foreground minus background",
 }
-BACKGROUND = "background"  # stands where other measures name their test set
-SHOWN = ("linear_probe", "svm", "background_gap", "worst_group")
+# They stand where other measures name their test set.
+BACKGROUND, MORPH = "background", "morph"
+SHOWN = (
+    "classifier",
+    "linear_probe",
+    "svm",
+    "background_gap_classifier",
+    "background_gap",
+    "adversarial_share_classifier",
+    "adversarial_share",
+    "worst_group_classifier",
+    "worst_group",
+    "mask_foreground",
+    "mask_background",
+)
+DIFFERENCES = ("background_gap_classifier", "background_gap", "background_gap_knn", "mask_difference")
 
 
 class Measure(NamedTuple):
@@ -37,27 +61,30 @@ class Measure(NamedTuple):
     @property
     def unit(self) -> str:
         """What a printed value is in."""
-        return "points" if self.test == BACKGROUND else "%"
+        return "points" if self.metric in DIFFERENCES else "%"
 
     @property
     def title(self) -> str:
         """The measure in words, with its unit."""
         words = TITLES.get(self.metric, self.metric)
-        return f"{words} ({self.unit})" if self.test == BACKGROUND else f"{words}, {self.test} ({self.unit})"
+        where = "" if self.test in (BACKGROUND, MORPH) else f", {set_title(self.test)}"
+        return f"{words}{where} ({self.unit})"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: a row with one seed.
+    """One run: a row with one seed, in one setting and of one candidate where there are several.
 
     Args:
         row: its name.
         seed: of weights, order and views.
-        run: the run folder, relative to that of the comparison.
+        run: the run folder, relative to that of the comparison; empty where no single one stands for the cell.
         status: "waiting" was not begun or not ended.
         evaluation: of a cell that is done.
         seconds: of its training.
         error: why it failed, in one line.
+        setting: of the data, in words; empty where the comparison has one only.
+        candidate: what the row was trained with, in words; empty where it has no candidates.
     """
 
     row: str
@@ -67,6 +94,13 @@ class Cell:
     evaluation: Evaluation | None = None
     seconds: float | None = None
     error: str = ""
+    setting: str = ""
+    candidate: str = ""
+
+    @property
+    def title(self) -> str:
+        """How logs and its evaluation.json call it."""
+        return ", ".join(filter(None, (self.setting, self.row, self.candidate, f"seed {self.seed}")))
 
     @cached_property
     def figures(self) -> Mapping[Measure, Figure]:
@@ -74,7 +108,7 @@ class Cell:
         if self.evaluation is None:
             return {}
         tests = {test: figures for test, figures in self.evaluation.tests.items() if figures}
-        by_test = {**tests, BACKGROUND: self.evaluation.background}
+        by_test = {**tests, BACKGROUND: self.evaluation.background, MORPH: self.evaluation.morph}
         return {Measure(test, metric): figure for test, each in by_test.items() for metric, figure in each.items()}
 
     @property
@@ -119,17 +153,25 @@ class Comparison:
     """Rows x seeds.
 
     Args:
-        cells: in the order of the rows, and of the seeds within a row.
+        cells: in the order of the settings, of the rows within a setting, and of the seeds within a row; of a row with
+            candidates those that were chosen.
         baseline: the row that the others are compared with.
-        metrics: those to show, on every test set; by default the linear probe and SVM on every test set, the cost of a
-            swapped background, and the worst group on the first test set.
+        metrics: those to show, on every test set; by default the trained classifier, the linear probe and SVM on every
+            test set, the cost of a swapped background, the worst group on the first test set, and the means of masks.
+            What is measured on the part for choosing comes last.
         note: what a reader must know beside what the figures tell.
+        tried: the cells of all candidates of all rows, chosen or not; by default the cells.
+        labels: row -> how tables call it, where they say by which rule it was chosen.
+        choices: what was chosen, in words.
     """
 
     cells: tuple[Cell, ...]
     baseline: str
     metrics: tuple[str, ...] = ()
     note: str = ""
+    tried: tuple[Cell, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -137,26 +179,54 @@ class Comparison:
         return tuple(dict.fromkeys(cell.row for cell in self.cells))
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the settings; empty where the comparison has one only, without a name."""
+        return tuple(filter(None, dict.fromkeys(cell.setting for cell in self.cells)))
+
+    @property
+    def runs(self) -> tuple[Cell, ...]:
+        """The cells that are run folders, chosen or not."""
+        return self.tried or self.cells
+
+    @property
     def failed(self) -> tuple[Cell, ...]:
-        """The cells that failed."""
-        return tuple(cell for cell in self.cells if cell.status == "failed")
+        """The cells that failed, and those that no candidate could be chosen for."""
+        unchosen = [cell for cell in self.cells if not cell.run]
+        return tuple(cell for cell in (*self.runs, *unchosen) if cell.status == "failed")
 
     @property
     def finished(self) -> bool:
         """Whether every cell was tried."""
         return all(cell.status != "waiting" for cell in self.cells)
 
+    def label(self, row: str) -> str:
+        """How tables call a row."""
+        return self.labels.get(row, row)
+
     def measures(self) -> list[Measure]:
         """The measures to show, of which at least one cell has a figure."""
         known = list(dict.fromkeys(measure for cell in self.cells for measure in cell.figures))
         shown = [measure for metric in self.metrics or SHOWN for measure in known if measure.metric == metric]
+        # What candidates are chosen by is no result: it comes last.
+        shown.sort(key=lambda measure: measure.test == VALIDATION)
         if self.metrics:
             return shown
-        worst = [measure for measure in shown if measure.metric == "worst_group"]
-        return [measure for measure in shown if measure not in worst[1:]]
+        for metric in ("worst_group_classifier", "worst_group"):
+            rest = [measure for measure in shown if measure.metric == metric][1:]
+            shown = [measure for measure in shown if measure not in rest]
+        return shown
 
     def lines(self, measure: Measure) -> list[Line]:
-        """Sum a measure up, a line for each row that has a figure."""
+        """Sum a measure up, a line for each row that has a figure.
+
+        Raises:
+            ValueError: there are several settings, over which `comparison_settings.averaged` averages.
+        """
+        if len(self.settings) > 1:
+            raise ValueError(
+                f"{measure.title} is summed up in one setting, not in {len(self.settings)}: take a table of "
+                "unconfound.report.comparison_settings.parts(comparison)"
+            )
         found = {row: [c for c in self.cells if c.row == row and measure in c.figures] for row in self.rows}
         base = {cell.seed: cell.figures[measure].value for cell in found.get(self.baseline, [])}
         lines = []

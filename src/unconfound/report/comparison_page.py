@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from unconfound.files import write_text
-from unconfound.report.comparison import Comparison, Line, Measure
+from unconfound.report.comparison import Comparison, Line
+from unconfound.report.comparison_settings import parts
 from unconfound.report.comparison_tables import LEGEND, address, difference_text, mean_text, remarks, seconds_text
 from unconfound.report.templates import template
 
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
+
+
+class Titled(Protocol):
+    """A measure, or a table of it in one setting."""
+
+    @property
+    def title(self) -> str:
+        """In words."""
 
 
 def write_comparison(
@@ -38,35 +47,36 @@ def write_comparison(
     Returns:
         `path`.
     """
-    measured = [(measure, comparison.lines(measure)) for measure in comparison.measures()]
+    tables = parts(comparison)
     same, different = _settings(configs)
     others = [row for row in comparison.rows if row != comparison.baseline]
     page = template("comparison.html.jinja").render(
         title=f"{', '.join(others)} against {comparison.baseline}" if others else comparison.baseline,
         comparison=comparison,
         legend=LEGEND,
-        meaning=sentences(*measured[0], comparison.baseline) if measured else [],
+        meaning=sentences(tables[0], tables[0].lines, comparison.baseline, labels=comparison.labels) if tables else [],
         measures=[
             {
-                "title": measure.title,
-                "drawing": interval_plot(lines, comparison.baseline, title=measure.title),
+                "title": part.title,
+                "drawing": interval_plot(part.lines, comparison.baseline, title=part.title, labels=comparison.labels),
                 "lines": [
                     {
-                        "row": line.row,
+                        "row": comparison.label(line.row),
                         "mean": mean_text(line),
                         "difference": difference_text(line, comparison.baseline),
                         "verdict": line.verdict,
                         "seconds": seconds_text(line),
                         "runs": [
-                            (cell.seed, f"{100 * cell.figures[measure].value:.1f}", address(cell))
+                            (cell.seed, f"{100 * cell.figures[part.measure].value:.1f}", address(cell))
                             for cell in line.cells
                         ],
                     }
-                    for line in lines
+                    for line in part.lines
                 ],
             }
-            for measure, lines in measured
+            for part in tables
         ],
+        averaged=len(comparison.settings) > 1,
         remarks=remarks(comparison),
         same=same,
         different=different,
@@ -77,33 +87,40 @@ def write_comparison(
     return path
 
 
-def sentences(measure: Measure, lines: Sequence[Line], baseline: str) -> list[str]:
-    """Say of the first measure how each row stands to the baseline."""
-    told = []
+def sentences(
+    shown: Titled, lines: Sequence[Line], baseline: str, *, labels: Mapping[str, str] | None = None
+) -> list[str]:
+    """Say of one table how each row stands to the baseline; `labels` are what rows are called, if not by name."""
+    told, labels = [], labels or {}
     for line in lines:
         if line.difference is None:
             continue
+        row = labels.get(line.row, line.row)
         points = f"{100 * abs(line.difference):.1f} points"
         if line.difference_half is None:
             side = "above" if line.difference > 0 else "below"
-            told.append(f"{line.row} is {points} {side} {baseline} with one seed, which shows no spread.")
+            told.append(f"{row} is {points} {side} {baseline} with one seed, which shows no spread.")
         elif line.verdict:
             spread = f"± {100 * line.difference_half:.1f}, {line.pairs} seeds"
-            told.append(f"{line.row} is {points} {line.verdict} {baseline} ({spread}).")
+            told.append(f"{row} is {points} {line.verdict} {baseline} ({spread}).")
         else:
             spread = f"{100 * line.difference:+.1f} ± {100 * line.difference_half:.1f} points, {line.pairs} seeds"
-            told.append(f"{line.row} and {baseline} cannot be told apart ({spread}).")
-    return [f"By {measure.title}:", *told] if told else []
+            told.append(f"{row} and {baseline} cannot be told apart ({spread}).")
+    return [f"By {shown.title}:", *told] if told else []
 
 
-def interval_plot(lines: Sequence[Line], baseline: str, *, title: str) -> Markup:
+def interval_plot(
+    lines: Sequence[Line], baseline: str, *, title: str, labels: Mapping[str, str] | None = None
+) -> Markup:
     """Draw the mean of each row with its interval, and the baseline's mean as a dashed line.
 
     Args:
         lines: of one measure.
         baseline: name of the row.
         title: what a screen reader says first.
+        labels: row -> how it is called, where not by its name.
     """
+    labels = labels or {}
     ends = [100 * (line.mean + sign * (line.half or 0.0)) for line in lines for sign in (-1, 1)]
     ticks = MaxNLocator(4).tick_values(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
     height = LANE * len(lines) + 24
@@ -132,11 +149,11 @@ def interval_plot(lines: Sequence[Line], baseline: str, *, title: str) -> Markup
                 '<line class="reach" x1="{4:.1f}" x2="{5:.1f}" y1="{6}" y2="{6}"></line>'
                 '<circle cx="{7:.1f}" cy="{6}" r="5"></circle>'
             ).format(
-                *(LANE * number + 17, line.row, WIDTH, mean_text(line)),
+                *(LANE * number + 17, labels.get(line.row, line.row), WIDTH, mean_text(line)),
                 *(across(middle - half), across(middle + half), LANE * number + 32, across(middle)),
             )
         )
-    listed = "; ".join(f"{line.row} {mean_text(line)}" for line in lines)
+    listed = "; ".join(f"{labels.get(line.row, line.row)} {mean_text(line)}" for line in lines)
     return Markup('<svg class="plot intervals" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, height, f"{title}: {listed}", Markup("").join(drawn)
     )
@@ -161,4 +178,6 @@ def _settings(
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " and ".join(f"{key.replace('_', ' ')} {_plain(each)}" for key, each in value.items())
     return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from unconfound.files import write_text
 from unconfound.report.comparison import Cell, Comparison, Line
+from unconfound.report.comparison_settings import parts
 
 LEGEND = "Mean over seeds ± 95 % t interval. A difference is paired by seed; above and below: its interval excludes 0."
 
@@ -32,9 +33,13 @@ def write_tables(out: Path, comparison: Comparison, *, command: str, hardware: s
 
 
 def cells_frame(comparison: Comparison) -> pd.DataFrame:
-    """Every figure of every cell, with the 95 % interval of its own test samples; shares in [0, 1] or differences."""
+    """Every figure of every cell, with the 95 % interval of its own test samples; shares in [0, 1] or differences.
+
+    A cell has a setting where there are several, and a candidate where a row has some, chosen or not.
+    """
     rows = []
-    for cell in comparison.cells:
+    chosen = {cell.run for cell in comparison.cells}
+    for cell in comparison.runs:
         told = {
             "training_seconds": cell.seconds,
             "judging_seconds": cell.judging_seconds,
@@ -45,7 +50,9 @@ def cells_frame(comparison: Comparison) -> pd.DataFrame:
         for measure, figure in cell.figures.items() or [(None, None)]:
             rows.append(
                 {
+                    **({"setting": cell.setting} if comparison.settings else {}),
                     "row": cell.row,
+                    **({"candidate": cell.candidate, "chosen": cell.run in chosen} if comparison.tried else {}),
                     "seed": cell.seed,
                     "test": measure and measure.test,
                     "metric": measure and measure.metric,
@@ -62,7 +69,9 @@ def summary_frame(comparison: Comparison) -> pd.DataFrame:
     """Means over seeds and differences to the baseline with the half widths of their 95 % intervals, as shares."""
     rows = [
         {
+            **({"setting": setting} if setting else {}),
             "row": line.row,
+            **({"label": comparison.label(line.row)} if comparison.labels else {}),
             "test": measure.test,
             "metric": measure.metric,
             "seeds": len(line.cells),
@@ -74,39 +83,39 @@ def summary_frame(comparison: Comparison) -> pd.DataFrame:
             "difference_half_width": line.difference_half,
             "verdict": line.verdict,
         }
-        for measure in comparison.measures()
-        for line in comparison.lines(measure)
+        for setting, measure, lines in parts(comparison)
+        for line in lines
     ]
     return pd.DataFrame(rows)
 
 
 def markdown(comparison: Comparison, *, command: str, hardware: str) -> str:
     """A table a measure, whose last column links each run folder, relative to the comparison's."""
-    parts = [LEGEND]
-    for measure in comparison.measures():
+    paragraphs = [LEGEND]
+    for part in parts(comparison):
         lines = [
-            f"**{_escaped(measure.title)}**\n",
+            f"**{_escaped(part.title)}**\n",
             f"| row | mean | minus {comparison.baseline} (points) | training (s) | seeds |",
             "| --- | ---: | ---: | ---: | --- |",
         ]
-        for line in comparison.lines(measure):
-            links = " ".join(f"[{cell.seed}]({address(cell)})" for cell in line.cells)
-            difference = difference_text(line, comparison.baseline)
-            lines.append(f"| {line.row} | {mean_text(line)} | {difference} | {seconds_text(line)} | {links} |")
-        parts.append("\n".join(lines))
+        for line in part.lines:
+            links = " ".join(f"[{cell.seed}]({address(cell)})" if cell.run else str(cell.seed) for cell in line.cells)
+            told = f"{mean_text(line)} | {difference_text(line, comparison.baseline)} | {seconds_text(line)}"
+            lines.append(f"| {_starred(comparison.label(line.row))} | {told} | {links} |")
+        paragraphs.append("\n".join(lines))
     notes = remarks(comparison)
     if notes:
-        parts.append("\n".join(f"- {_escaped(note)}" for note in notes))
-    parts.append(f"`{command}`, on {hardware}.")
-    return "\n\n".join(parts) + "\n"
+        paragraphs.append("\n".join(f"- {_escaped(note)}" for note in notes))
+    paragraphs.append(f"`{command}`, on {hardware}.")
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def terminal_table(comparison: Comparison) -> Group:
     """A table a measure, one below the other, within 100 columns."""
     tables: list[Table | Text] = []
-    for measure in comparison.measures():
+    for part in parts(comparison):
         table = Table(
-            title=Text(measure.title),
+            title=Text(part.title),
             title_justify="left",
             box=box.SIMPLE_HEAD,
             padding=(0, 2, 0, 0),
@@ -116,9 +125,10 @@ def terminal_table(comparison: Comparison) -> Group:
         table.add_column("row", overflow="fold", max_width=28)
         for header in ("mean", f"minus {comparison.baseline}", "seeds", "training (s)"):
             table.add_column(header, justify="right", overflow="fold")
-        for line in comparison.lines(measure):
+        for line in part.lines:
             difference = difference_text(line, comparison.baseline)
-            table.add_row(line.row, mean_text(line), difference, str(len(line.cells)), seconds_text(line))
+            label = comparison.label(line.row)
+            table.add_row(label, mean_text(line), difference, str(len(line.cells)), seconds_text(line))
         tables += [table, Text()]
     return Group(*tables, *(Text(note) for note in [LEGEND, *remarks(comparison)]))
 
@@ -148,30 +158,37 @@ def seconds_text(line: Line) -> str:
 
 def remarks(comparison: Comparison) -> list[str]:
     """Say what the figures do not: single seeds, unequal seeds, cells that failed or are still to come."""
-    lines = [line for measure in comparison.measures() for line in comparison.lines(measure)]
+    tables = parts(comparison)
+    lines = [line for part in tables for line in part.lines]
     alone = sorted({line.row for line in lines if line.half is None}, key=comparison.rows.index)
     uneven = {len(line.cells) for line in lines} | {line.pairs for line in lines if line.row != comparison.baseline}
-    shown = {measure.metric for measure in comparison.measures()}
+    shown = {part.measure.metric for part in tables}
     absent = [metric for metric in comparison.metrics if metric not in shown]
-    waiting = [f"{cell.row}, seed {cell.seed}" for cell in comparison.cells if cell.status == "waiting"]
-    notes = [comparison.note] if comparison.note else []
+    waiting = [cell.title for cell in comparison.runs if cell.status == "waiting"]
+    notes = ([comparison.note] if comparison.note else []) + list(comparison.choices)
     if alone:
         notes.append(f"one seed gives no interval: {', '.join(alone)}")
     if len(uneven) > 1:
         notes.append("rows differ in how many seeds they have: a difference counts the seeds that both rows have")
+    if len(comparison.settings) > 1:
+        notes.append("an average over settings counts the seeds that a row has in every setting")
     if absent:
         notes.append(f"no cell has a figure of {', '.join(absent)}")
-    notes += [f"failed: {cell.row}, seed {cell.seed}: {cell.error}" for cell in comparison.failed]
+    notes += [f"failed: {cell.title}: {cell.error}" for cell in comparison.failed]
     return notes + ([f"still to come: {'; '.join(waiting)}"] if waiting else [])
 
 
 def address(cell: Cell) -> str:
-    """The run folder as a relative link."""
-    return quote(f"{cell.run}/")
+    """The run folder as a relative link; empty for an average, which has none."""
+    return quote(f"{cell.run}/") if cell.run else ""
 
 
 def _half(half: float | None) -> str:
     return "" if half is None else f" ± {100 * half:.1f}"
+
+
+def _starred(words: str) -> str:
+    return words.replace("*", "\\*")
 
 
 def _escaped(words: str) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from unconfound.data import Dataset, Source
 from unconfound.evaluation.crossed import TEST
 from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.figures import VALIDATION
 
 CROSS_VALIDATION = TEST
+CLASSIFIER, PROBE = "trained classifier", "linear probe"
 
 
 def judged_sources(dataset: Dataset) -> dict[str, Source]:
@@ -26,11 +28,6 @@ def judged_sources(dataset: Dataset) -> dict[str, Source]:
     return {CROSS_VALIDATION: dataset.labelled}
 
 
-def primary_of(judged: Mapping[str, Source]) -> str:
-    """Return the name of what pictures are taken from: the test set as in training, or the first."""
-    return "original" if "original" in judged else next(iter(judged))
-
-
 def embeddings_of(embeddings: Mapping[str, Embeddings], test: str) -> Embeddings | None:
     """Return the embeddings of what `judged_sources` calls `test`; None where they are absent."""
     return embeddings.get("train" if test == CROSS_VALIDATION else test)
@@ -44,7 +41,9 @@ def judgement(test: str, *, folds: int | None = None) -> str:
 
 
 def whose_samples(test: str) -> str:
-    """Return "the test set original", "the test set" where it has no other name, or "the data"."""
+    """Return "the test set original", "the test set" where it has no other name, "the data", or what is no test set."""
     if test == CROSS_VALIDATION:
         return "the data"
+    if test == VALIDATION:
+        return "the validation part, which is for choosing and no test"
     return "the test set" if test == "test" else f"the test set {test}"

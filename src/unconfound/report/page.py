@@ -10,10 +10,20 @@ import numpy as np
 from markupsafe import Markup
 
 from unconfound.data import Dataset, Source
+from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of
 from unconfound.files import write_text
 from unconfound.report import tables
 from unconfound.report.entry import Entry
-from unconfound.report.judged import CROSS_VALIDATION, embeddings_of, judged_sources, primary_of, whose_samples
+from unconfound.report.groups import SHOWN as SHOWN_BARS
+from unconfound.report.groups import GroupColumn, group_columns, group_plot, ranked_groups
+from unconfound.report.judged import (
+    CLASSIFIER,
+    CROSS_VALIDATION,
+    PROBE,
+    embeddings_of,
+    judged_sources,
+    whose_samples,
+)
 from unconfound.report.maps import Colouring, colourings, maps
 from unconfound.report.neighbours import Query, queries
 from unconfound.report.pictures import Sample, feature_names, first_of_classes, samples
@@ -90,24 +100,50 @@ def write_report(
 
 def _figures(entries: Sequence[Entry], dataset: Dataset, judged: Mapping[str, Source], primary: str) -> dict[str, Any]:
     evaluations = [entry.evaluation for entry in entries]
-    tests = [name for name in judged if any(name in each.tests for each in evaluations)]
-    gapped = [each for each in evaluations if "background_gap" in each.background]
+    tests = [name for name in (*judged, VALIDATION) if any(name in each.tests for each in evaluations)]
     classes = len(dataset.train.schema.classes)
-    grouped = [(name, table) for name in tests if (table := tables.groups(entries, test=name))]
+    columns = {name: found for name in tests if (found := group_columns(entries, test=name))}
+    grouped = [(name, tables.groups(found, test=name)) for name, found in columns.items()]
     return {
         "meaning": sentences(
             evaluations, classes=classes, primary=primary, images=dataset.train.schema.modality == "images"
         ),
         "results": tables.results(entries, tests=tests),
-        "gap": gap_plot([e.name for e in gapped], [e.background["background_gap"] for e in gapped]) if gapped else None,
+        "gaps": _gaps(evaluations),
         "measures": [tables.measures(entries, test=name) for name in tests],
         "cells": tables.four_cells(entries),
         "groups": sorted(grouped, key=lambda named: named[0] != primary),
+        "bars": _bars(columns[primary]) if primary in columns else None,
+        "hardest": [(e.name, e.hardest) for e in entries if e.hardest is not None],
+        "morphs": [(e.name, e.morphs) for e in entries if e.morphs is not None],
+        "morph_table": tables.morphs(entries),
         "facts": tables.facts(entries),
         "settings": tables.settings(evaluations),
         "curves": _curves(entries),
         "strata": [(e.name, e.strata, tables.strata(e.strata)) for e in entries if e.strata is not None],
         "notes": [(each.name, each.notes) for each in evaluations if each.notes],
+    }
+
+
+def _gaps(evaluations: Sequence[Evaluation]) -> list[tuple[str, Markup]]:
+    """Draw the gaps of classifiers, where there are any, and those of linear probes, with the judge of each drawing."""
+    drawn = []
+    for key, judge in (("background_gap_classifier", CLASSIFIER), ("background_gap", PROBE)):
+        gapped = [each for each in evaluations if key in each.background]
+        if gapped:
+            plot = gap_plot([e.name for e in gapped], [e.background[key] for e in gapped], prefix=key.replace("_", "-"))
+            drawn.append((judge, plot))
+    return drawn
+
+
+def _bars(columns: Sequence[GroupColumn]) -> dict[str, Any]:
+    """Draw accuracies by group, with what the drawing's legend says."""
+    return {
+        "drawing": group_plot(columns),
+        "encoders": list({column.encoder: column.colour for column in columns}.items()),
+        "judges": [judge for judge in (CLASSIFIER, PROBE) if any(column.judge == judge for column in columns)],
+        "shown": min(SHOWN_BARS, len(ranked_groups(columns))),
+        "groups": len(ranked_groups(columns)),
     }
 
 

@@ -52,12 +52,13 @@ LONGEST_NAME = 26
 WARM = (255, 169, 40)  # on greyed pixels, which are dark on light and dark pages alike
 
 
-def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
+def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap") -> Markup:
     """Draw a bar an encoder: how many points of accuracy a swapped background costs, with its interval.
 
     Args:
         names: of the encoders.
         gaps: shares in [-1, 1].
+        prefix: of the identifiers in the drawing; unique on the page.
     """
     with _canvas(height=58 * len(names) + 56) as canvas:
         axes = canvas.add_subplot()
@@ -84,7 +85,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure]) -> Markup:
         axes.tick_params(length=0)
         axes.set_xlabel("points of accuracy lost")
         listed = "; ".join(f"{name} {gap} points" for name, gap in zip(names, gaps, strict=True))
-        return _svg(canvas, prefix="gap", label=f"Bar chart of the gap mixed-same minus mixed-rand: {listed}")
+        return _svg(canvas, prefix=prefix, label=f"Bar chart of the gap mixed-same minus mixed-rand: {listed}")
 
 
 def curve_plot(curve: pd.DataFrame, column: str, *, prefix: str) -> Markup:

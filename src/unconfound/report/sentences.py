@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.judged import judgement
+from unconfound.report.judged import CLASSIFIER, PROBE, judgement
 
 NAMED = 4  # more encoders than this in one sentence are a list nobody reads
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Which figures sentences are about: those of trained classifiers, or of linear probes.
+
+    Args:
+        name: in words.
+        accuracy, worst, gap: names of figures.
+    """
+
+    name: str
+    accuracy: str
+    worst: str
+    gap: str
+
+    def groups(self, evaluation: Evaluation, test: str) -> Mapping[str, Figure]:
+        """Accuracies by group on a test set."""
+        return (evaluation.classifier_groups if self is OWN else evaluation.groups).get(test, {})
+
+
+OWN = Judge(CLASSIFIER, "classifier", "worst_group_classifier", "background_gap_classifier")
+FITTED = Judge(PROBE, "linear_probe", "worst_group", "background_gap")
+
+
 def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, images: bool = True) -> tuple[str, str]:
     """Say what was measured, and what it means.
+
+    Where every encoder has a classifier that was trained with it, sentences are about these classifiers; else they are
+    about the linear probes, which can be compared.
 
     Args:
         evaluations: of one data set; at least one.
@@ -22,13 +49,15 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
     Returns:
         Two sentences. A difference whose interval holds 0 is not called one.
     """
-    measured = [each for each in evaluations if "background_gap" in each.background]
+    owned = all("classifier" in each.tests.get(primary, {}) for each in evaluations)
+    judge = OWN if owned else FITTED
+    measured = [each for each in evaluations if judge.gap in each.background]
     if measured:
-        return _loss(measured), _reliance(measured, classes)
-    grouped = [each for each in evaluations if "worst_group" in each.tests.get(primary, {})]
+        return _loss(measured, judge), _reliance(measured, classes, judge)
+    grouped = [each for each in evaluations if judge.worst in each.tests.get(primary, {})]
     if grouped:
-        return _groups(grouped, primary), _worst(grouped, primary, images=images)
-    return _accuracy(evaluations, primary), _ahead(evaluations, primary, images=images)
+        return _groups(grouped, primary, judge), _worst(grouped, primary, judge, images=images)
+    return _accuracy(evaluations, primary, judge), _ahead(evaluations, primary, judge, images=images)
 
 
 def points(figure: Figure) -> str:
@@ -41,20 +70,20 @@ def percent(figure: Figure) -> str:
     return f"{100 * figure.value:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
-def _loss(evaluations: Sequence[Evaluation]) -> str:
+def _loss(evaluations: Sequence[Evaluation], judge: Judge) -> str:
     def clause(evaluation: Evaluation, before: Evaluation | None) -> str:
-        gap, name = _gap(evaluation), evaluation.name
+        gap, name = evaluation.background[judge.gap], evaluation.name
         if gap.value >= 0:
             return f"{'' if before else 'falls '}by {points(gap)} for “{name}”"
         gain = Figure(-gap.value, -gap.high, -gap.low, gap.samples)
-        return f"{'' if before and _gap(before).value < 0 else 'rises '}by {points(gain)} for “{name}”"
+        return f"{'' if before and before.background[judge.gap].value < 0 else 'rises '}by {points(gain)} for “{name}”"
 
-    ranked = _most_first(evaluations)
+    ranked = _most_first(evaluations, judge)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
     return (
         "When test images stand on random backgrounds instead of backgrounds of their own class, the accuracy of the "
-        f"linear probe {_listed(clauses)}{between}."
+        f"{judge.name} {_listed(clauses)}{between}."
     )
 
 
@@ -62,11 +91,11 @@ def _between(count: int) -> str:
     return f" (the other {count - 2} lie in between)"
 
 
-def _reliance(evaluations: Sequence[Evaluation], classes: int) -> str:
-    blind = [each for each in evaluations if _at_chance(each, classes)]
-    rest = _most_first([each for each in evaluations if each not in blind])
-    leaning = [each for each in rest if _gap(each).low > 0]
-    gaining = [each for each in rest if _gap(each).high < 0]
+def _reliance(evaluations: Sequence[Evaluation], classes: int, judge: Judge) -> str:
+    blind = [each for each in evaluations if _at_chance(each, classes, judge)]
+    rest = _most_first([each for each in evaluations if each not in blind], judge)
+    leaning = [each for each in rest if each.background[judge.gap].low > 0]
+    gaining = [each for each in rest if each.background[judge.gap].high < 0]
     clear = [each for each in rest if each not in leaning and each not in gaining]
     clauses = []
     if leaning:
@@ -80,51 +109,49 @@ def _reliance(evaluations: Sequence[Evaluation], classes: int) -> str:
         owner = "its gap says" if len(blind) == 1 else "their gaps say"
         clauses.append(f"{_names(blind)} {_verb(blind, 'is', 'are')} no better than chance, so {owner} nothing")
     if len(leaning) > 1:
-        clauses.append(_compared(leaning))
+        clauses.append(_compared(leaning, judge))
     return f"So {'; '.join(clauses)}."
 
 
-def _at_chance(evaluation: Evaluation, classes: int) -> bool:
-    accuracy = evaluation.tests.get("mixed-same", {}).get("linear_probe")
+def _at_chance(evaluation: Evaluation, classes: int, judge: Judge) -> bool:
+    accuracy = evaluation.tests.get("mixed-same", {}).get(judge.accuracy)
     return accuracy is not None and classes > 0 and accuracy.low <= 1 / classes
 
 
-def _compared(leaning: Sequence[Evaluation]) -> str:
+def _compared(leaning: Sequence[Evaluation], judge: Judge) -> str:
     most, second, least = leaning[0], leaning[1], leaning[-1]
-    if _gap(second).high < _gap(most).low:
+    lowest = most.background[judge.gap].low
+    if second.background[judge.gap].high < lowest:
         return f"“{most.name}” leans {'more' if len(leaning) == 2 else 'most'}"
-    if _gap(least).high < _gap(most).low:
+    if least.background[judge.gap].high < lowest:
         return f"“{most.name}” leans more than “{least.name}”"
     return "their intervals overlap, so which of them leans most is not settled"
 
 
-def _gap(evaluation: Evaluation) -> Figure:
-    return evaluation.background["background_gap"]
+def _most_first(evaluations: Sequence[Evaluation], judge: Judge) -> list[Evaluation]:
+    return sorted(evaluations, key=lambda each: -each.background[judge.gap].value)
 
 
-def _most_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    return sorted(evaluations, key=lambda each: -_gap(each).value)
-
-
-def _groups(evaluations: Sequence[Evaluation], primary: str) -> str:
+def _groups(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> str:
     def clause(evaluation: Evaluation) -> str:
-        metrics, groups = evaluation.tests[primary], evaluation.groups.get(primary, {})
+        metrics, groups = evaluation.tests[primary], judge.groups(evaluation, primary)
         worst = min(groups, key=lambda group: groups[group].value) if groups else ""
         where = f" (“{worst}”)" if worst else ""
-        average = metrics.get("linear_probe") or metrics.get("average_group")
+        average = metrics.get(judge.accuracy)
         against = "" if average is None else f" against {percent(average)} overall"
-        return f"“{evaluation.name}” is right on {percent(metrics['worst_group'])} of its worst group{where}{against}"
+        who = f"{'the classifier of ' if judge is OWN else ''}“{evaluation.name}”"
+        return f"{who} is right on {percent(metrics[judge.worst])} of its worst group{where}{against}"
 
-    ranked = sorted(evaluations, key=lambda each: each.tests[primary]["worst_group"].value)
+    ranked = sorted(evaluations, key=lambda each: each.tests[primary][judge.worst].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     return f"{_begin(_where(evaluations, primary))}, {_listed([clause(each) for each in shown])}{between}."
 
 
-def _worst(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> str:
+def _worst(evaluations: Sequence[Evaluation], primary: str, judge: Judge, *, images: bool) -> str:
     def behind(evaluation: Evaluation) -> bool:
         metrics = evaluation.tests[primary]
-        average = metrics.get("linear_probe") or metrics.get("average_group")
-        return average is not None and metrics["worst_group"].high < average.low
+        average = metrics.get(judge.accuracy)
+        return average is not None and metrics[judge.worst].high < average.low
 
     failing = [each for each in evaluations if behind(each)]
     even = [each for each in evaluations if not behind(each)]
@@ -137,24 +164,25 @@ def _worst(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> 
     return f"So {'; '.join(clauses)}{unmeasured}."
 
 
-def _accuracy(evaluations: Sequence[Evaluation], primary: str) -> str:
-    probed = [each for each in evaluations if "linear_probe" in each.tests.get(primary, {})]
+def _accuracy(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> str:
+    probed = [each for each in evaluations if judge.accuracy in each.tests.get(primary, {})]
     if not probed:
         return f"No linear probe was judged {judgement(primary)}."
-    ranked = sorted(probed, key=lambda each: -each.tests[primary]["linear_probe"].value)
+    ranked = sorted(probed, key=lambda each: -each.tests[primary][judge.accuracy].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
-    clauses = [f"{percent(each.tests[primary]['linear_probe'])} on “{each.name}”" for each in shown]
-    return f"{_begin(_where(evaluations, primary))}, a linear probe is right on {_listed(clauses)}{between}."
+    clauses = [f"{percent(each.tests[primary][judge.accuracy])} on “{each.name}”" for each in shown]
+    who = f"the {judge.name}" if judge is OWN else f"a {judge.name}"
+    return f"{_begin(_where(evaluations, primary))}, {who} is right on {_listed(clauses)}{between}."
 
 
-def _ahead(evaluations: Sequence[Evaluation], primary: str, *, images: bool) -> str:
+def _ahead(evaluations: Sequence[Evaluation], primary: str, judge: Judge, *, images: bool) -> str:
     unnamed = "neither foregrounds nor groups" if images else "no groups"
     reliance = f"how much it leans on surroundings was not measured, as these data name {unnamed}"
-    probed = [each for each in evaluations if "linear_probe" in each.tests.get(primary, {})]
+    probed = [each for each in evaluations if judge.accuracy in each.tests.get(primary, {})]
     if len(probed) < 2:
         return f"{_begin(reliance)}."
-    ranked = sorted(probed, key=lambda each: -each.tests[primary]["linear_probe"].value)
-    first, second = (each.tests[primary]["linear_probe"] for each in ranked[:2])
+    ranked = sorted(probed, key=lambda each: -each.tests[primary][judge.accuracy].value)
+    first, second = (each.tests[primary][judge.accuracy] for each in ranked[:2])
     verdict = f"“{ranked[0].name}” is ahead" if first.low > second.high else "the best two are not told apart"
     return f"So {verdict}; {reliance.replace('it leans', 'each leans')}."
 

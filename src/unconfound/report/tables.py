@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.evaluation.figures import Evaluation, Figure, set_title
 from unconfound.report.entry import Entry
+from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
+from unconfound.report.groups import GroupColumn, ranked_groups
 from unconfound.report.judged import CROSS_VALIDATION, judgement
 from unconfound.report.strata import StrataPart
 
 MEASURES = {
+    "classifier": "trained classifier",
     "linear_probe": "linear probe",
     "adam_probe": "100 steps of Adam",
     "svm": "SVM",
@@ -18,9 +20,21 @@ MEASURES = {
     "precision_at_1": "precision at 1",
     "r_precision": "R-precision",
     "map_at_r": "MAP@R",
+    "worst_group_classifier": "worst group, classifier",
     "worst_group": "worst group",
+    "average_group_classifier": "average over samples, classifier",
     "average_group": "average over samples",
+    "reweighted_average_classifier": "groups weighted as in training, classifier",
     "reweighted_average": "groups weighted as in training",
+}
+BACKGROUND = {
+    "background_gap": "gap (points)",
+    "background_gap_knn": "gap, kNN (points)",
+    "adversarial_share": "not fooled by any background",
+}
+BACKGROUND_CLASSIFIER = {
+    "background_gap_classifier": "gap (points)",
+    "adversarial_share_classifier": "not fooled by any background",
 }
 CELLS = {
     "full/full": "full, full",
@@ -29,79 +43,49 @@ CELLS = {
     "foreground/foreground": "foreground, foreground",
 }
 SHOWN_GROUPS = 24
-UNKNOWN = "—"
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A figure as text; `mark` is a word that sets it apart ("best", "worst")."""
-
-    text: str
-    interval: str = ""
-    mark: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A named row of cells."""
-
-    name: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with one header row and one header column.
-
-    Args:
-        caption: what it shows, with the unit.
-        corner: what the header column lists.
-        columns: the header row.
-        rows: as many cells each as there are columns.
-    """
-
-    caption: str
-    corner: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-def figure_cell(figure: Figure | None, *, mark: str = "") -> Cell:
-    """Write a figure in percent or points; an undefined one as a dash."""
-    if figure is None:
-        return Cell(UNKNOWN)
-    return Cell(f"{100 * figure.value:.1f}", f"[{100 * figure.low:.1f}, {100 * figure.high:.1f}]", mark)
-
-
-def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> Table:
-    """Methods against test sets: accuracy of the linear probe (and SVM), and what a swapped background costs."""
+def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> list[Table]:
+    """Methods against test sets: accuracy of the trained classifier where any has one, then of the linear probe."""
     judges = [metric for metric in ("linear_probe", "svm") if _measured(entries, tests, metric)] or ["linear_probe"]
-    columns = [(test, metric) for test in tests for metric in judges]
+    judging = "a linear probe and of an SVM" if "svm" in judges else "a linear probe"
+    tables = [_results(entries, tests, judges, BACKGROUND, judging)]
+    owners = [entry for entry in entries if _measured([entry], tests, "classifier")]
+    if owners:
+        judging = "the classifier that was trained with the encoder"
+        tables.insert(0, _results(owners, tests, ["classifier"], BACKGROUND_CLASSIFIER, judging))
+    return tables
+
+
+def _results(
+    entries: Sequence[Entry], tests: Sequence[str], judges: Sequence[str], beside: Mapping[str, str], judging: str
+) -> Table:
+    columns = [(test, metric) for test in tests for metric in judges if _measured(entries, [test], metric)]
     figures = [[entry.evaluation.tests.get(test, {}).get(metric) for test, metric in columns] for entry in entries]
     best = [_best(column) for column in zip(*figures, strict=True)]
-    gaps = [key for key in ("background_gap", "background_gap_knn") if _any(entries, key)]
-    titles = {"background_gap": "gap (points)", "background_gap_knn": "gap, kNN (points)"}
+    lost = [key for key in beside if any(key in entry.evaluation.background for entry in entries)]
     rows = []
     for row, entry in enumerate(entries):
         # Without a foreground there is nothing to be right about: the highest figure there is no virtue.
         marks = ["best" if best[i] == row and test != "only-background" else "" for i, (test, _) in enumerate(columns)]
         cells = [figure_cell(figure, mark=mark) for figure, mark in zip(figures[row], marks, strict=True)]
-        cells += [figure_cell(entry.evaluation.background.get(key)) for key in gaps]
+        cells += [figure_cell(entry.evaluation.background.get(key)) for key in lost]
         rows.append(Row(entry.name, tuple(cells)))
-    judging = "a linear probe and of an SVM" if "svm" in judges else "a linear probe"
-    caption = f"Accuracy of {judging} in percent, with 95 % confidence intervals."
-    if gaps:
+    caption = f"Accuracy in percent of {judging}, with 95 % confidence intervals."
+    if any("gap" in key for key in lost):
         caption += " Gap: mixed-same minus mixed-rand, in percentage points; near 0 is what you want."
+    if any("adversarial" in key for key in lost):
+        caption += " Not fooled: foregrounds that are right on every background of another class."
     # One test set is named by the heading.
     named = [
         MEASURES[metric]
         if test == CROSS_VALIDATION
-        else test
-        if metric == "linear_probe"
+        else set_title(test)
+        if metric != "svm"
         else f"{test}, {MEASURES[metric]}"
         for test, metric in columns
     ]
-    return Table(caption, "Encoder", (*named, *(titles[key] for key in gaps)), tuple(rows))
+    return Table(caption, "Encoder", (*named, *(beside[key] for key in lost)), tuple(rows))
 
 
 def measures(entries: Sequence[Entry], *, test: str) -> Table:
@@ -149,28 +133,48 @@ def strata(part: StrataPart) -> Table | None:
     return Table(caption, "", ("on the foreground",), tuple(rows))
 
 
-def groups(entries: Sequence[Entry], *, test: str) -> Table | None:
-    """Accuracy of each group, the lowest first, with each encoder's worst group marked."""
-    figures = [entry.evaluation.groups.get(test, {}) for entry in entries]
-    names = list(dict.fromkeys(name for each in figures for name in each))
-    if not names:
+def morphs(entries: Sequence[Entry]) -> Table | None:
+    """What masks let through of the foreground and of the background."""
+    shown = [entry for entry in entries if entry.evaluation.morph]
+    if not shown:
         return None
-    ranked = sorted(names, key=lambda name: min(each[name].value for each in figures if name in each))
-    worst = [min(each, key=lambda name, of=each: of[name].value) if each else None for each in figures]  # type: ignore[misc]
+    columns = {
+        "mask_foreground": "foreground",
+        "mask_background": "background",
+        "mask_difference": "difference (points)",
+    }
+    images = shown[0].evaluation.morph["mask_foreground"].samples
+    rows = (Row(entry.name, tuple(figure_cell(entry.evaluation.morph.get(key)) for key in columns)) for entry in shown)
+    caption = f"Mean of the mask over each image's foreground and background, in percent: mean over {images:,} images."
+    caption += " The difference is paired by image; above 0, the foreground keeps more of its brightness."
+    return Table(caption, "Encoder", tuple(columns.values()), tuple(rows))
+
+
+def groups(columns: Sequence[GroupColumn], *, test: str) -> Table:
+    """Accuracy of each group, the lowest first, with the worst group of each encoder and judge marked."""
+    ranked = ranked_groups(columns)
+    several = len({column.judge for column in columns}) > 1
     rows = (
         Row(
             name,
             tuple(
-                figure_cell(each.get(name), mark="worst" if worst[i] == name and len(each) > 1 else "")
-                for i, each in enumerate(figures)
+                figure_cell(
+                    column.figures.get(name),
+                    mark="worst" if column.worst == name and len(column.figures) > 1 else "",
+                )
+                for column in columns
             ),
         )
         for name in ranked[:SHOWN_GROUPS]
     )
-    caption = f"Accuracy of the linear probe in each group {judgement(test)}, in percent, lowest first."
+    caption = (
+        f"Accuracy{'' if several else f' of the {columns[0].judge}'} in each group {judgement(test)}, in percent, "
+    )
+    caption += "lowest first."
     if len(ranked) > SHOWN_GROUPS:
         caption += f" {SHOWN_GROUPS} of {len(ranked)} groups."
-    return Table(caption, "Group", tuple(entry.name for entry in entries), tuple(rows))
+    titles = (f"{column.encoder}, {column.judge}" if several else column.encoder for column in columns)
+    return Table(caption, "Group", tuple(titles), tuple(rows))
 
 
 def facts(entries: Sequence[Entry]) -> Table | None:

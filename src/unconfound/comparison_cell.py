@@ -1,0 +1,89 @@
+"""One cell of a comparison: its data, its training, its figures, and what becomes of an error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import Progress
+
+from unconfound.comparison_plan import Task
+from unconfound.data import Dataset
+from unconfound.data.load import DataOptions, load
+from unconfound.encoders import load_classifier, load_encoder, read_card
+from unconfound.evaluation.evaluate import evaluate
+from unconfound.evaluation.figures import write_evaluations
+from unconfound.report.comparison import Cell
+from unconfound.runs import fit_run
+from unconfound.training.hardware import choose_device
+from unconfound.training.progress import console
+from unconfound.training.run_folder import environment
+
+
+def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
+    """Read a cell's data, if they are not in memory.
+
+    Raises:
+        ValueError, FileNotFoundError: they cannot be read, or lack what a candidate is chosen by.
+    """
+    options = task.arguments.data
+    if options not in datasets:
+        datasets[options] = load(options)
+    validation = datasets[options].validation
+    if task.needs_validation and validation is None:
+        raise ValueError(
+            f"candidates of {task.cell.row} are chosen on a validation part, which the data do not have: add "
+            "--validation-share 0.2"
+        )
+    if task.rule is not None and task.rule.groups and validation is not None and validation.groups is None:
+        raise ValueError(
+            f"candidates of {task.cell.row} are chosen by {task.rule.figure}, but that has no groups: give data that "
+            "have some, or --select validation"
+        )
+    return datasets[options]
+
+
+def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> Cell:
+    """Train and judge a cell; its status is "waiting" where a signal asked to stop."""
+    run = task.arguments.out
+    assert run is not None
+    try:
+        dataset = dataset_of(task, datasets)
+        if (run / "encoder.json").is_file():
+            encoder = load_encoder(run)
+        else:
+            fitted = fit_run(task.method, task.arguments, dataset=dataset)
+            if not fitted.finished:
+                return task.cell
+            encoder = fitted.encoder
+        console.print(f"measuring {task.title}")
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            evaluation, _ = evaluate(
+                encoder,
+                dataset,
+                name=task.title,
+                classifier=load_classifier(run),
+                device=choose_device(task.arguments.training.device),
+                progress=progress,
+            )
+        write_evaluations(run / "evaluation.json", [evaluation], command=command(), environment=environment())
+    except Exception as error:
+        # A full disk fails every cell to come, too.
+        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or os.environ.get("UNCONFOUND_TRACEBACK"):
+            raise
+        told = " ".join(str(error).split()) or type(error).__name__
+        console.print(f"failed: {task.title}: {told}", style="bold red", markup=False)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{task.title}\n{traceback.format_exc()}\n")
+        return replace(task.cell, status="failed", error=told)
+    return replace(task.cell, status="done", evaluation=evaluation, seconds=read_card(run).provenance.get("seconds"))
+
+
+def command() -> str:
+    """What the user typed."""
+    return shlex.join(["unconfound", *sys.argv[1:]])

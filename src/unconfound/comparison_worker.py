@@ -1,0 +1,62 @@
+"""One of several processes that run a comparison's cells: `python -m unconfound.comparison_worker DESCRIPTOR`.
+
+`comparison_jobs` starts it and is its only caller. What goes through the socket is pickled, which the two may do: it
+never lies in a file and comes from no one else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from unconfound.comparison_cell import run_cell
+from unconfound.data import Dataset
+from unconfound.data.load import DataOptions
+from unconfound.training.progress import console
+
+
+def main() -> None:
+    """Run one cell after another until the caller hangs up."""
+    threading.Thread(target=_end_with_the_caller, daemon=True).start()
+    connection = Connection(int(sys.argv[1]))
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        _work(connection)
+
+
+def _work(connection: Connection) -> None:
+    arguments, threads, log = connection.recv()
+    # What run folders say of the command that made them is the command that the user typed.
+    sys.argv = arguments
+    torch.set_num_threads(threads)
+    console.quiet = True
+    datasets: dict[DataOptions, Dataset] = {}
+    while True:
+        task, later = connection.recv()
+        for options in datasets.keys() - {task.arguments.data, *later}:
+            del datasets[options]
+        try:
+            cell = run_cell(task, datasets, log=Path(log))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            connection.send(error)
+            return
+        connection.send(cell)
+
+
+def _end_with_the_caller() -> None:
+    """Stop as a signal would, with a checkpoint, once the pipe from the caller ends: it asks to, or was killed."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

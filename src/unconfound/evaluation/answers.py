@@ -1,0 +1,68 @@
+"""What a judge says of each sample: its class, and how sure the judge is of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.probe import LinearProbe
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers of one judge.
+
+    Args:
+        predictions: a class index a sample.
+        confidence: the probability that the judge gives to its answer, in [0, 1]; None where it gives none (kNN).
+    """
+
+    predictions: Int[Tensor, " samples"]
+    confidence: Float[Tensor, " samples"] | None = None
+
+
+def classify(classifier: nn.Linear, embeddings: Embeddings) -> Answers:
+    """Answer by the classifier that was trained with the encoder; the smallest of equally probable classes.
+
+    Args:
+        classifier: from embeddings to logits of the classes 0, 1, ...; on the CPU.
+        embeddings: need no labels.
+
+    Raises:
+        ValueError: the classifier takes another number of features.
+    """
+    if classifier.in_features != embeddings.features.shape[1]:
+        raise ValueError(
+            f"the classifier takes {classifier.in_features} features, the embeddings have "
+            f"{embeddings.features.shape[1]}: give the classifier that was trained with this encoder"
+        )
+    with torch.no_grad():
+        return _most_probable(classifier(embeddings.features.to(classifier.weight.dtype)))
+
+
+def ask_probe(probe: LinearProbe, embeddings: Embeddings) -> Answers:
+    """Answer by a linear probe.
+
+    Raises:
+        ValueError: the embeddings have another number of features than the probe.
+    """
+    answers = _most_probable(probe.logits(embeddings))
+    return Answers(probe.classes[answers.predictions], answers.confidence)
+
+
+def unfit_classifier(classifier: nn.Linear, *, classes: int) -> str:
+    """Say why a classifier cannot judge data of so many classes; empty where it can."""
+    if classifier.out_features == classes:
+        return ""
+    return (
+        f"the trained classifier is not judged: it tells {classifier.out_features} classes apart, these are {classes}"
+    )
+
+
+def _most_probable(logits: Float[Tensor, "samples classes"]) -> Answers:
+    confidence, _ = logits.float().softmax(1).max(1)
+    return Answers(logits.argmax(1), confidence)

@@ -1,0 +1,143 @@
+"""The figures of test sets, and of the part for choosing: every judge on every set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from unconfound.evaluation.answers import Answers, ask_probe, classify
+from unconfound.evaluation.background import background_gap
+from unconfound.evaluation.clock import Clock
+from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.figures import Figure
+from unconfound.evaluation.groups import group_figures
+from unconfound.evaluation.intervals import share
+from unconfound.evaluation.knn import knn_predict
+from unconfound.evaluation.probe import LinearProbe
+from unconfound.evaluation.retrieval import retrieval_figures
+
+# What is added to the name of a figure that is not the linear probe's.
+SUFFIX = {"classifier": "_classifier", "linear_probe": "", "knn": "_knn"}
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedSets:
+    """Figures as `Evaluation` holds them.
+
+    Args:
+        tests: set -> metric -> figure.
+        groups: set -> group -> accuracy of the linear probe.
+        classifier_groups: the same of the classifier.
+        answers: judge ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples.
+        notes: what the figures do not show.
+    """
+
+    tests: dict[str, dict[str, Figure]]
+    groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    classifier_groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    answers: dict[str, dict[str, Answers]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def judge_sets(
+    train: Embeddings,
+    sets: Mapping[str, Embeddings],
+    *,
+    probe: LinearProbe,
+    classifier: nn.Linear | None,
+    classes: Sequence[str],
+    group_names: Sequence[str],
+    neighbours: int,
+    clock: Clock,
+) -> JudgedSets:
+    """Judge sets by the trained classifier, linear probe, nearest neighbours, retrieval and groups.
+
+    Args:
+        train: labelled samples, for the neighbours and the groups' weights.
+        sets: labelled samples by the name of their set.
+        probe: fitted on `train`.
+        classifier: with as many outputs as there are classes, or None.
+        classes: names of the classes.
+        group_names: those of the groups; none where there are no groups.
+        neighbours: training samples that vote in kNN.
+        clock: takes the time of the stages "knn" and "retrieval".
+    """
+    answers: dict[str, dict[str, Answers]] = {}
+    if classifier is not None:
+        answers["classifier"] = {name: classify(classifier, each) for name, each in sets.items()}
+    answers["linear_probe"] = {name: ask_probe(probe, each) for name, each in sets.items()}
+    with clock.stage("knn"):
+        answers["knn"] = {name: Answers(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()}
+    labels = {name: each.labelled()[1] for name, each in sets.items()}
+    tests = {
+        name: {metric: share(given[name].predictions == right) for metric, given in answers.items()}
+        for name, right in labels.items()
+    }
+    with clock.stage("retrieval"):
+        for name, each in sets.items():
+            if _has_pairs(labels[name]):
+                tests[name] |= retrieval_figures(each)
+    by_group: dict[str, dict[str, dict[str, Figure]]] = {"classifier": {}, "linear_probe": {}}
+    for name, each in sets.items():
+        # A domain that was left out of training may be in none of its groups.
+        if not group_names or each.groups is None or not bool((each.groups >= 0).any()):
+            continue
+        for judge in (judge for judge in by_group if judge in answers):
+            overall, by_group[judge][name] = group_figures(
+                answers[judge][name].predictions, each, names=group_names, train_groups=train.groups
+            )
+            tests[name] |= {f"{metric}{SUFFIX[judge]}": figure for metric, figure in overall.items()}
+    return JudgedSets(
+        tests=tests,
+        groups=by_group["linear_probe"],
+        classifier_groups=by_group["classifier"],
+        answers=answers,
+        notes=tuple(_remarks(labels, train.labelled()[1], classes)),
+    )
+
+
+def background_gaps(sets: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Answers]]) -> dict[str, Figure]:
+    """Give background_gap of the linear probe, and those of the other judges; empty without swapped backgrounds."""
+    if not {"mixed-same", "mixed-rand"} <= sets.keys():
+        return {}
+    return {
+        f"background_gap{SUFFIX[judge]}": background_gap(
+            sets["mixed-same"],
+            sets["mixed-rand"],
+            same_predictions=given["mixed-same"].predictions,
+            rand_predictions=given["mixed-rand"].predictions,
+        )
+        for judge, given in answers.items()
+    }
+
+
+def _has_pairs(labels: Int[Tensor, " samples"]) -> bool:
+    return len(labels.unique()) < len(labels)
+
+
+def _remarks(labels: Mapping[str, Tensor], train_labels: Int[Tensor, " samples"], classes: Sequence[str]) -> list[str]:
+    """Say what the figures of the sets do not show."""
+    remarks, trained = [], train_labels.unique()
+    for test, given in labels.items():
+        if not _has_pairs(given):
+            remarks.append(f"{test}: no two samples share a class, so that there is nothing to retrieve")
+        present = given.unique()
+        unseen = ~torch.isin(given, trained)
+        if bool(unseen.any()):
+            remarks.append(
+                f"{test}: {int(unseen.sum())} samples count as wrong, for no training sample is of their class "
+                f"({_listed(given[unseen].unique(), classes)})"
+            )
+        absent = trained[~torch.isin(trained, present)]
+        if len(absent):
+            remarks.append(f"{test}: no samples of class {_listed(absent, classes)}")
+    return remarks
+
+
+def _listed(labels: Int[Tensor, " some"], classes: Sequence[str]) -> str:
+    names = [classes[label] if label < len(classes) else str(label) for label in labels[:5].tolist()]
+    return ", ".join(names) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

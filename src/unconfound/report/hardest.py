@@ -1,0 +1,83 @@
+"""What an encoder gets wrong in its worst group, and is surest of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from unconfound.data import Dataset
+from unconfound.evaluation.evaluate import Judged
+from unconfound.evaluation.figures import Figure
+from unconfound.report.judged import CLASSIFIER, PROBE
+from unconfound.report.pictures import Sample, class_name, feature_names, samples
+
+SHOWN = 12
+JUDGES = {"classifier": CLASSIFIER, "linear_probe": PROBE}  # the first that there is
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A sample, what it was taken for, and with which probability."""
+
+    sample: Sample
+    answer: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class HardestPart:
+    """What the page shows of the worst group of one encoder.
+
+    Args:
+        group: its name.
+        figure: its accuracy.
+        judge: "trained classifier" or "linear probe", whose answers these are.
+        wrong: how many samples of the group have a wrong answer.
+        mistakes: of these the surest, the surest first.
+    """
+
+    group: str
+    figure: Figure
+    judge: str
+    wrong: int
+    mistakes: tuple[Mistake, ...]
+
+
+def hardest_part(judged: Judged, dataset: Dataset, *, test: str) -> HardestPart | None:
+    """Find the wrong answers of the worst group that the judge is surest of.
+
+    The judge is the trained classifier, or the linear probe where there is none.
+
+    Args:
+        judged: the encoder's figures and answers.
+        dataset: whose test set it is.
+        test: the name of the test set.
+
+    Returns:
+        None where there are no groups, or no answers of single samples (a cross-validation).
+    """
+    judge = next((each for each in JUDGES if test in judged.answers.get(each, {})), None)
+    evaluation = judged.evaluation
+    figures = (evaluation.classifier_groups if judge == "classifier" else evaluation.groups).get(test)
+    if judge is None or not figures:
+        return None
+    worst = min(figures, key=lambda group: figures[group].value)
+    source, (known, labels) = dataset.tests[test], judged.embeddings[test].labelled()
+    answers = judged.answers[judge][test]
+    assert known.groups is not None
+    assert answers.confidence is not None
+    inside = known.groups == dataset.train.schema.groups.index(worst)
+    wrong = (inside & (answers.predictions != labels)).nonzero().flatten()
+    order = answers.confidence[wrong].argsort(descending=True, stable=True)
+    chosen: Tensor = wrong[order[:SHOWN]]
+    names = feature_names(dataset) if source.schema.modality == "tables" else ()
+    seen = samples(source, known.index[chosen], names=names) if len(chosen) else []
+    rows = zip(seen, answers.predictions[chosen].tolist(), answers.confidence[chosen].tolist(), strict=True)
+    return HardestPart(
+        group=worst,
+        figure=figures[worst],
+        judge=JUDGES[judge],
+        wrong=len(wrong),
+        mistakes=tuple(Mistake(sample, class_name(source, answer), sure) for sample, answer, sure in rows),
+    )

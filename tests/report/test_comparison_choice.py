@@ -1,0 +1,118 @@
+"""Candidates: the rule that chooses sees what it says it sees, and every table says which it was."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from report.test_page import Page
+from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.report.comparison import Cell, Measure
+from unconfound.report.comparison_choice import RULES, choose, chosen_comparison
+from unconfound.report.comparison_page import write_comparison
+from unconfound.report.comparison_tables import cells_frame, markdown, summary_frame, terminal_table
+
+PROBE = Measure("test", "linear_probe")
+
+
+def figure(value):
+    return Figure(value, value, value, 100)
+
+
+def cell(candidate, seed, test, *, row="cim", setting="", **validation):
+    tests = {"test": {"linear_probe": figure(test)}}
+    if validation:
+        tests["validation"] = {metric: figure(value) for metric, value in validation.items()}
+    run = "/".join(filter(None, (setting, ", ".join(filter(None, (row, candidate))), f"seed-{seed}")))
+    return Cell(row, seed, run, "done", Evaluation(run, tests), setting=setting, candidate=candidate)
+
+
+def test_each_rule_looks_at_its_own_figure_and_nothing_else():
+    cells = [
+        cell("weight 1", 0, 0.5, linear_probe=0.6, classifier=0.9, worst_group=0.9, worst_group_classifier=0.1),
+        cell("weight 2", 0, 0.4, linear_probe=0.9, classifier=0.7, worst_group=0.1, worst_group_classifier=0.3),
+        cell("weight 3", 0, 0.9, linear_probe=0.7, classifier=0.8, worst_group=0.2, worst_group_classifier=0.2),
+    ]
+    found = {rule: choose(cells, rule)[0].candidate for rule in RULES}
+    assert found == {"validation": "weight 1", "validation worst group": "weight 2", "oracle": "weight 3"}
+
+
+def test_a_probe_judges_where_not_all_candidates_have_a_classifier():
+    cells = [cell("a", 0, 0.5, linear_probe=0.6, classifier=0.9), cell("b", 0, 0.5, linear_probe=0.7)]
+    assert choose(cells, "validation")[0].candidate == "b"
+
+
+def test_choosing_is_per_seed_and_setting_and_the_first_of_equals_counts():
+    cells = [
+        cell(candidate, seed, 0.5, setting=setting, linear_probe=value)
+        for setting, seed, values in (("x", 0, (0.1, 0.2)), ("x", 1, (0.2, 0.1)), ("y", 0, (0.3, 0.3)))
+        for candidate, value in zip("ab", values, strict=True)
+    ]
+    chosen = choose(cells, "validation")
+    assert [(each.setting, each.seed, each.candidate) for each in chosen] == [
+        *(("x", 0, "b"), ("x", 1, "a"), ("y", 0, "a"))
+    ]
+
+
+def test_a_choice_waits_for_all_candidates_and_passes_failures_over():
+    done, waiting = cell("a", 0, 0.5, linear_probe=0.6), Cell("cim", 0, "cim, b/seed-0", candidate="b")
+    failed = Cell("cim", 0, "cim, c/seed-0", "failed", error="diverged", candidate="c")
+    assert [each.status for each in choose([done, waiting, failed], "validation")] == ["waiting"]
+    assert choose([failed, done], "validation") == (done,)
+    (none,) = choose([failed, failed], "validation")
+    assert (none.status, none.error) == ("failed", "diverged")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("validation", "the data need a validation part (--validation-share 0.2)"),
+        ("validation worst group", "the data need groups and a validation part (--validation-share 0.2)"),
+    ],
+)
+def test_nothing_to_choose_by_is_said(rule, expected):
+    cells = [cell("a", 0, 0.5), cell("b", 0, 0.6)]
+    comparison = chosen_comparison(cells, "cim", (), "", rule=rule)
+    assert expected in comparison.cells[0].error
+    assert [each.error for each in comparison.failed] == [comparison.cells[0].error]
+    assert comparison.finished
+    assert expected in markdown(comparison, command="c", hardware="h")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
+    figures = {"linear_probe": 0.6, "worst_group": 0.5}
+    cells = [cell("", seed, 0.5 + seed / 100, row="erm", linear_probe=0.5, worst_group=0.4) for seed in range(3)]
+    for seed, test in enumerate((0.7, 0.8, 0.6)):
+        cells += [cell("weight 0.1", seed, test, **figures)]
+        better = {key: value + (0.1 if seed == 1 else -0.1) for key, value in figures.items()}
+        cells += [cell("weight 1.0", seed, test + (0.1 if seed == 1 else -0.1), **better)]
+    comparison = chosen_comparison(cells, "erm", ("linear_probe",), "", rule=rule)
+    erm, cim = comparison.lines(PROBE)
+    assert [each.run for each in cim.cells] == [
+        *("cim, weight 0.1/seed-0", "cim, weight 1.0/seed-1", "cim, weight 0.1/seed-2")
+    ]
+    assert cim.mean == pytest.approx((0.7 + 0.9 + 0.6) / 3)
+    assert (erm.pairs, cim.pairs) == (0, 3)
+    told = {
+        "validation": "cim, chosen by validation accuracy",
+        "validation worst group": "cim*, chosen with group labels",
+        "oracle": "cim, chosen on the test set (oracle)",
+    }[rule]
+    listed = f"chosen by {RULES[rule].figure}, of 2 candidates: cim: weight 0.1 (seed 0, 2); weight 1.0 (seed 1)"
+    console = Console(width=200, file=io.StringIO())
+    console.print(terminal_table(comparison))
+    path = write_comparison(tmp_path / "r.html", comparison, configs={}, command="c", environment={})
+    text = markdown(comparison, command="c", hardware="h")
+    printed = " ".join(console.file.getvalue().split())
+    for form in (printed, text, Page(path.read_text()).text):
+        assert listed in form
+    assert told in text.replace("\\*", "*")
+    assert told in Page(path.read_text()).text
+    assert all(word in console.file.getvalue() for word in told.split())
+    assert list(summary_frame(comparison)["label"].unique()) == ["erm", told]
+    frame = cells_frame(comparison).drop_duplicates("run")
+    assert len(frame) == 9
+    assert list(frame[frame["chosen"] & (frame["row"] == "cim")]["candidate"]) == [
+        *("weight 0.1", "weight 1.0", "weight 0.1")
+    ]

@@ -1,0 +1,113 @@
+"""Comparisons that are stopped or killed at any moment: nothing is lost, and the figures are as if nothing had been."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import comparison_runs
+import pandas as pd
+import pytest
+from comparison_runs import write_table
+
+from unconfound.comparison_lock import FolderLock
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table(tmp_path_factory.mktemp("data") / "table.csv")
+
+
+@pytest.fixture(scope="module")
+def finished(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison that ran through."""
+    out = tmp_path_factory.mktemp("finished") / "compare"
+    comparison_runs.run(table, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Any]:
+    context = multiprocessing.get_context("forkserver")
+    paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        context.set_forkserver_preload(["comparison_runs"])
+        process = context.Process(target=os.getpid)
+        process.start()
+        process.join()
+    return context
+
+
+def test_kills_leave_no_trace(context: Any, table: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "compare"
+    # Between a training's last checkpoint and its encoder, in the first training of "supervised", before a cell's
+    # figures are written, before the tables are.
+    for kill, call in (("save_encoder", 1), ("add", 3), ("write_evaluations", 1), ("write_tables", 1)):
+        process = context.Process(target=comparison_runs.run, args=(table, out), kwargs={"kill": kill, "call": call})
+        process.start()
+        process.join(timeout=120)
+        assert process.exitcode == -signal.SIGKILL
+    process = context.Process(target=comparison_runs.run, args=(table, out))
+    process.start()
+    process.join(timeout=120)
+    assert process.exitcode == 0
+    assert_same(out, finished)
+
+
+def test_jobs_that_are_stopped_and_killed_leave_no_trace(
+    context: Any, table: Path, finished: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "compare"
+
+    def start(jobs: int) -> Any:
+        process = context.Process(target=comparison_runs.run, args=(table, out), kwargs={"jobs": jobs})
+        process.start()
+        return process
+
+    # As many jobs as cores have a thread each. Asked to stop while the first cells run: what is done is in the tables,
+    # and nothing goes on behind our backs.
+    cores = len(os.sched_getaffinity(0))
+    process = start(cores)
+    wait_for(lambda: list(out.rglob("config.toml")))
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(timeout=120)
+    assert process.exitcode == 0
+    with FolderLock(out, patience=0) as lock:
+        lock.acquire()
+    assert "failed" not in set(pd.read_csv(out / "comparison.csv")["status"])
+    # Killed before the last cell is done: its processes end, too, and only then may others have the folder.
+    process = start(cores)
+    wait_for(lambda: len(list(out.rglob("evaluation.json"))) >= 3)
+    process.kill()
+    process.join(timeout=120)
+    with FolderLock(out, patience=60) as lock:
+        lock.acquire()
+    process = start(1)
+    process.join(timeout=120)
+    assert process.exitcode == 0
+    assert_same(out, finished)
+
+
+def assert_same(out: Path, finished: Path) -> None:
+    figures = [
+        pd.read_csv(each / "comparison.csv").drop(columns=["training_seconds", "judging_seconds"])
+        for each in (out, finished)
+    ]
+    pd.testing.assert_frame_equal(*figures)
+    assert not list(out.rglob("*.partial"))
+    for name in ("encoder.safetensors", "config.toml"):
+        for run in finished.glob("*/seed-*"):
+            assert (out / run.relative_to(finished) / name).read_bytes() == (run / name).read_bytes()
+
+
+def wait_for(found: Callable[[], Any], *, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.01)
