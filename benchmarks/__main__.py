@@ -1,6 +1,6 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
-python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim]
+python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from benchmarks.row import Row
 from unconfound.training.run_folder import environment
 
-ALL = ("views", "mixing", "losses", "retrieval", "training", "graphs", "graph_probe", "icl_msr", "ssim")
+ALL = ("views", "mixing", "losses", "retrieval", "training", "graphs", "graph_probe", "icl_msr", "ssim", "cim")
 OUT = Path("runs/benchmarks.md")
 
 

@@ -327,6 +327,7 @@ def test_a_full_disk(folder: Path, tmp_path: Path, mistake: Mistake, monkeypatch
 
 def test_another_split_is_no_test(finished: Path, mistake: Mistake) -> None:
     mistake(["evaluate", str(finished), "--test-share", "0.5"], "is another split than the run's (0.2)")
+    mistake(["evaluate", str(finished), "--validation-share", "0.1"], "is another split than the run's (0.0)")
 
 
 def test_a_run_from_python_needs_its_data_named(folder: Path, tmp_path: Path, mistake: Mistake) -> None:

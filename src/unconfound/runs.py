@@ -23,6 +23,9 @@ from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
 
+# Options of the data that decide which samples are trained on, and not only how many.
+SPLIT = ("test_share", "data_seed", "held_out", "classic_split", "validation_share")
+
 
 def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:
     """Parse what follows `unconfound fit`, under a recipe's defaults.
@@ -137,13 +140,13 @@ def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -
             f"{recipe.name} does not say which data the run was trained on, as these were handed over in Python: "
             "give --data, or use unconfound.audit"
         )
-    for key in ("test_share", "data_seed"):
+    for key in SPLIT:
         asked = getattr(arguments.data, key)
         if arguments.data.data == trained.get("data") and asked != trained.get(key, asked):
             flag = key.replace("_", "-")
             raise ValueError(
                 f"--{flag} {asked} is another split than the run's ({trained[key]}), with training samples among the "
-                f"test samples: leave --{flag} out"
+                f"samples it is judged on: leave --{flag} out"
             )
 
 

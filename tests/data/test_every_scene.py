@@ -68,3 +68,14 @@ def test_without_masks_or_backgrounds_there_is_nothing_to_swap():
     sources = every_scene(Dataset(bare, {"original": bare, "only-background": bare}))
     with pytest.raises(ValueError, match="plain has no masks"):
         _whole(sources["background 1 of a"])
+
+
+def test_an_option_adds_them_to_the_data_and_to_fewer_test_samples(demo):
+    options = DataOptions(data="demo", test_samples=60, adversarial_backgrounds=2)
+    dataset = load(options)
+    wanted = every_scene(demo, backgrounds_per_class=2)
+    assert dataset.adversarial.keys() == wanted.keys()
+    assert not demo.adversarial
+    assert _whole(dataset.adversarial["background 1 of 3"]).inputs.equal(_whole(wanted["background 1 of 3"]).inputs)
+    with pytest.raises(ValueError, match="adversarial_backgrounds must be at least 0, got -1"):
+        DataOptions(adversarial_backgrounds=-1)

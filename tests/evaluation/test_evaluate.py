@@ -332,8 +332,7 @@ def test_adversarial_backgrounds_are_judged_where_the_data_offer_them() -> None:
         sources[f"scene {scene}"] = source(f"scene {scene}", labels, labels, standing)
         sources[f"scene {scene}"].scenes = standing
     for encoder, robust in ((read_foreground, 1), (read_background, 0)):
-        dataset = confounded()
-        object.__setattr__(dataset, "adversarial", sources)
+        dataset = replace(confounded(), adversarial=sources)
         evaluation, embeddings = evaluate(encoder, dataset, name="a", classifier=identity())
         assert evaluation.background["adversarial_share"].value == robust
         assert evaluation.background["adversarial_share_classifier"].value == robust

@@ -11,6 +11,7 @@ from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.composer import composition_from
 from unconfound.data.demo import demo
 from unconfound.data.domains import CLASSIC_SHARE, DOMAINBED_SHARE
+from unconfound.data.every_scene import every_scene
 from unconfound.data.fewer import fewer_to_judge, fewer_to_learn
 from unconfound.data.images import image_folder
 from unconfound.data.named import torchvision_set
@@ -52,6 +53,9 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
         dataset = with_validation(dataset, share, seed=options.data_seed, by_group=of_domains)
     if options.test_samples is not None:
         dataset = fewer_to_judge(dataset, options.test_samples, seed=options.data_seed)
+    if options.adversarial_backgrounds:
+        scenes = every_scene(dataset, backgrounds_per_class=options.adversarial_backgrounds, seed=options.data_seed)
+        dataset = replace(dataset, adversarial=scenes)
     return dataset
 
 

@@ -51,6 +51,9 @@ class DataOptions:
     """learn from so many training samples at most, drawn by --data-seed"""
     test_samples: int | None = None
     """judge on so many samples of each test set at most, the same of all, drawn by --data-seed"""
+    adversarial_backgrounds: int = 0
+    """judge every test foreground on so many backgrounds of each class, too, and count those that none of them fools;
+    takes as many passes over the test set as there are backgrounds"""
     correlation: float = 0.9
     """demo, composition, colored-mnist: share of the training foregrounds that stand on their own class's scene"""
     colouring: Literal["ten", "irm", "square"] = "ten"
@@ -88,6 +91,8 @@ class DataOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.adversarial_backgrounds < 0:
+            raise ValueError(f"adversarial_backgrounds must be at least 0, got {self.adversarial_backgrounds}")
         if self.photographs_per_class < 1:
             raise ValueError(f"photographs_per_class must be at least 1, got {self.photographs_per_class}")
         if self.group_counts is not None and (len(self.group_counts) != 4 or min(self.group_counts) < 1):

@@ -143,6 +143,7 @@ class Dataset:
             of a table's columns, ...).
         validation: samples of the same kind as `train`, never trained on, for choosing between candidates; never a
             test set. None where nobody set any aside.
+        adversarial: the test foregrounds on one background after the other, by its name; `scenes` say whose it is.
     """
 
     train: Source
@@ -151,3 +152,4 @@ class Dataset:
     train_foreground: Source | None = None
     restore: dict[str, object] = field(default_factory=dict)
     validation: Source | None = None
+    adversarial: dict[str, Source] = field(default_factory=dict)

@@ -123,7 +123,7 @@ def judge(
     """Do what `evaluate` does, and keep what the judges say of each sample. Arguments and errors are the same."""
     sources = _sources(dataset)
     schema = sources["train"].schema
-    adversarial: Mapping[str, Source] = getattr(dataset, "adversarial", None) or {}
+    adversarial = dataset.adversarial
     passing: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision}
 
     def embedded(source: Source) -> Embeddings:
