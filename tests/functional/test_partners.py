@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unconfound.functional.partners import class_partners, draw_partners, hardest
+from unconfound.functional.partners import class_partners, draw_partners
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(1, 4), st.integers(0, 1000))
@@ -40,21 +40,6 @@ def test_random_scores_choose_uniformly():
     drawn = torch.cat([draw_partners(torch.rand(5, 5, generator=generator), allowed, count=1) for _ in range(4000)])
     share = torch.stack([(drawn.view(-1, 5)[:, 0] == other).float().mean() for other in range(5)])
     torch.testing.assert_close(share, torch.tensor([0, 0.25, 0.25, 0.25, 0.25]), rtol=0, atol=0.03)
-
-
-def test_the_hardest_candidates_are_kept_and_none_is_made_up():
-    candidates = torch.tensor([[3, 1, 2], [0, -1, -1], [-1, -1, -1]])
-    asked = []
-
-    def difficulty(anchors, others):
-        asked.append((anchors.tolist(), others.tolist()))
-        return (10 * anchors + others).double()
-
-    kept = hardest(candidates, difficulty, count=2)
-    assert asked == [([0, 0, 0, 1, 1, 1, 2, 2, 2], [3, 1, 2, 0, 0, 0, 0, 0, 0])]
-    assert kept[0].tolist() == [3, 2]
-    assert kept[1].tolist() == [0, -1]
-    assert kept[2].tolist() == [-1, -1]
 
 
 def test_a_count_of_none_is_refused():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -45,23 +43,3 @@ def draw_partners(
     found = scores.masked_fill(~allowed, -torch.inf).topk(kept, dim=1)
     chosen = found.indices.masked_fill(found.values == -torch.inf, -1)
     return torch.nn.functional.pad(chosen, (0, count - kept), value=-1)
-
-
-def hardest(
-    candidates: Int[Tensor, "anchors candidates"],
-    difficulty: Callable[[Int[Tensor, " pairs"], Int[Tensor, " pairs"]], Float[Tensor, " pairs"]],
-    *,
-    count: int,
-) -> Int[Tensor, "anchors count"]:
-    """Keep of each anchor's candidates the most difficult ones.
-
-    Args:
-        candidates: positions of images, -1 for none.
-        difficulty: of pairs of an anchor and an image, both given by their positions.
-        count: at most the candidates.
-    """
-    anchors = torch.arange(len(candidates), device=candidates.device)[:, None].expand_as(candidates)
-    scores = difficulty(anchors.flatten(), candidates.clamp_min(0).flatten()).view(candidates.shape)
-    return candidates.gather(1, draw_partners(scores, candidates >= 0, count=count).clamp_min(0)).where(
-        (candidates >= 0).sum(1, keepdim=True) > torch.arange(count, device=candidates.device), -1
-    )

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather, sum_over_processes, uniform, world
-from unconfound.functional.partners import class_partners, draw_partners, hardest
-from unconfound.functional.ssim import ms_ssim, perceptual_triplet
+from unconfound.functional.partners import class_partners, draw_partners
+from unconfound.functional.ssim import perceptual_triplet
 from unconfound.methods.bottleneck import BottleneckOptions, classifier_head
+from unconfound.methods.image_queue import ImageQueue, difference
 from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of
 from unconfound.methods.method import Method, Phase, Step
 
@@ -47,9 +48,10 @@ class CIMOptions(BottleneckOptions):
     negatives: int = 1
     """images of other classes that it is compared with"""
     partners: Partners = "class"
-    """class: drawn at random; hard (ours): least similar positives, most similar negatives; any: without labels"""
-    candidates: int = 8
-    """drawn at random for each kind of partner, from which hard chooses"""
+    """class: drawn at random from the batch; hard (ours): positives of the most, negatives of the least different
+    colours, from the batch and a queue; any: at random without labels"""
+    queue: int = 1024
+    """earlier images that hard chooses from, too; 3 KiB each at 32 pixels, 147 KiB at 224"""
     mask_channels: Literal["one", "all"] = "one"
     """one weight a pixel, or one for each of its channels"""
     reduction: int = 1
@@ -63,14 +65,9 @@ class CIMOptions(BottleneckOptions):
         super().__post_init__()
         if self.weight is not None and not self.weight >= 0:
             raise ValueError(f"weight must be at least 0, got {self.weight}")
-        for name in ("positives", "negatives", "candidates"):
+        for name in ("positives", "negatives", "queue"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.partners == "hard" and self.candidates < max(self.positives, self.negatives):
-            raise ValueError(
-                f"candidates must be at least positives and negatives, {max(self.positives, self.negatives)}, "
-                f"got {self.candidates}"
-            )
         for name, kind in (("direction", Direction), ("similarity", Similarity), ("partners", Partners)):
             if getattr(self, name) not in get_args(kind):
                 raise ValueError(f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}")
@@ -106,6 +103,7 @@ class CIM(Method):
         encoder.add_morpher(
             mask_channels=1 if options.mask_channels == "one" else schema.shape[0], reduction=options.reduction
         )
+        self.queue = ImageQueue(options.queue, schema.shape) if options.partners == "hard" else None
         self.mask_mean: Tensor | float = 1.0
 
     def phases(self) -> tuple[Phase, ...]:
@@ -140,13 +138,11 @@ class CIM(Method):
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """Compare this process's anchors with raw images of the whole batch."""
         options = self.options
-        rank, processes = world()
-        positives, negatives = self._partners(images, labels, first=rank * len(images))
+        _, processes = world()
+        originals, positives, negatives = self._partners(images, labels)
+        anchors, similarity = morphed, options.similarity
         if options.similarity == "feature":
-            anchors, originals = self._features(morphed, images)
-            similarity: Literal["ms-ssim", "ssim", "l2"] = "l2"
-        else:
-            anchors, originals, similarity = morphed, gather(images), options.similarity
+            anchors, originals, similarity = self._features(morphed), self._features(originals).detach(), "l2"
         triplet = perceptual_triplet(
             anchors,
             originals,
@@ -154,7 +150,7 @@ class CIM(Method):
             negatives,
             direction=options.direction,
             negative=options.negative,
-            similarity=similarity,
+            similarity=cast(Literal["ms-ssim", "ssim", "l2"], similarity),
         )
         # Processes may have unequal numbers of anchors with partners: the mean is over all of them.
         share = triplet.anchors * processes / sum_over_processes(triplet.anchors.clone()).clamp_min(1)
@@ -164,52 +160,50 @@ class CIM(Method):
 
     @torch.no_grad()
     def _partners(
-        self, images: Tensor, labels: Int[Tensor, " batch"], *, first: int
-    ) -> tuple[Int[Tensor, "batch positives"], Int[Tensor, "batch negatives"]]:
-        """Choose images of the whole batch by their positions."""
-        options = self.options
-        everyone = gather(labels)
-        scores = uniform(len(labels), len(everyone), device=images.device)
-        same, other = class_partners(labels, everyone, first=first)
+        self, images: Tensor, labels: Int[Tensor, " batch"]
+    ) -> tuple[
+        Float[Tensor, "originals channels height width"],
+        Int[Tensor, "batch positives"],
+        Int[Tensor, "batch negatives"],
+    ]:
+        """Choose partners: some raw images, and the positions of each anchor's among them."""
+        options, first = self.options, world()[0] * len(labels)
         counts = options.positives, options.negatives
+        if self.queue is not None:
+            pool, known = self.queue.with_batch(images, labels)
+            apart = difference(images, pool)
+            same, other = class_partners(labels, known, first=first)
+            hard = [
+                draw_partners(apart, same, count=counts[0]),
+                draw_partners(-apart, other & (known >= 0), count=counts[1]),
+            ]
+            self.queue.push(images, labels)
+            # Only those that were chosen: the triplet sums windows of all originals.
+            chosen = torch.cat(hard, 1)
+            places = torch.arange(chosen.numel(), device=chosen.device).view_as(chosen).where(chosen >= 0, -1)
+            return pool[chosen.clamp_min(0).flatten()], *places.split(counts, 1)
+        everyone, known = gather(images), gather(labels)
+        scores = uniform(len(labels), len(known), device=images.device)
         if options.partners == "any":
             # Of one class all images but itself are allowed.
-            alike = torch.zeros_like(everyone)
+            alike = torch.zeros_like(known)
             allowed, _ = class_partners(alike[: len(labels)], alike, first=first)
-            drawn = draw_partners(scores, allowed, count=sum(counts))
-            return drawn[:, : counts[0]], drawn[:, counts[0] :]
-        if options.partners == "class":
-            return draw_partners(scores, same, count=counts[0]), draw_partners(scores, other, count=counts[1])
-        small = _small(images)
-        all_small = gather(small)
+            return everyone, *draw_partners(scores, allowed, count=sum(counts)).split(counts, 1)
+        same, other = class_partners(labels, known, first=first)
+        return everyone, draw_partners(scores, same, count=counts[0]), draw_partners(scores, other, count=counts[1])
 
-        def similarity(anchors: Tensor, others: Tensor) -> Tensor:
-            return ms_ssim(small[anchors], all_small[others], negative="shift")
+    def _features(self, shown: Tensor) -> Float[Tensor, "images features 1 1"]:
+        """Embed images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.
 
-        count = options.candidates
-        return (
-            hardest(draw_partners(scores, same, count=count), lambda *pair: -similarity(*pair), count=counts[0]),
-            hardest(draw_partners(scores, other, count=count), similarity, count=counts[1]),
-        )
-
-    def _features(self, morphed: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed anchors and raw images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.
-
-        The gradient reaches the morpher alone: the network is a fixed judge, and its BatchNorm keeps its statistics.
+        The gradient reaches the images alone: the network is a fixed judge, and its BatchNorm keeps its statistics.
         """
-        network, normalize = self.encoder.network, self.encoder.normalize
-
-        def embedded(shown: Tensor) -> Tensor:
-            fixed = {name: value.detach() for name, value in network.named_parameters()}
-            fixed |= {name: value.clone() for name, value in network.named_buffers()}
-            rows: Tensor = functional_call(network, fixed, (normalize(shown),))
-            # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
-            unit = F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
-            return unit[:, :, None, None] * math.sqrt(rows.shape[1] / 2)
-
-        with torch.no_grad():
-            originals = gather(embedded(images))
-        return embedded(morphed), originals
+        network = self.encoder.network
+        fixed = {name: value.detach() for name, value in network.named_parameters()}
+        fixed |= {name: value.clone() for name, value in network.named_buffers()}
+        rows: Tensor = functional_call(network, fixed, (self.encoder.normalize(shown),))
+        # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
+        unit = F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
+        return unit[:, :, None, None] * math.sqrt(rows.shape[1] / 2)
 
     def linear_classifier(self) -> nn.Linear:
         """Return the classifier; a bottleneck adds no noise there."""
@@ -234,12 +228,6 @@ def _unit_range(images: Tensor) -> Float[Tensor, "batch channels height width"]:
             f"{float(images.max()):g}: rescale them, and leave normalisation to the encoder"
         )
     return images
-
-
-def _small(images: Tensor) -> Float[Tensor, "batch 1 height width"]:
-    """Return grey images of half the side, which rank partners as well; smaller ones would not hold a window."""
-    grey = images.mean(1, keepdim=True)
-    return F.avg_pool2d(grey, 2) if min(images.shape[2:]) >= 2 * _WINDOW else grey
 
 
 def _check_side(schema: Schema) -> None:
