@@ -207,6 +207,7 @@ def _composition(options: DataOptions) -> Dataset:
         seed=options.data_seed,
         classes=options.foreground_classes,
         photographs_per_class=options.photographs_per_class,
+        colour=options.tint,
         group_counts=options.group_counts,
         train_samples=None if options.group_counts is None else options.train_samples,
         **_size(options),

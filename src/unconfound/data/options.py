@@ -61,6 +61,8 @@ class DataOptions:
     square in a corner (MaskTune's)"""
     foregrounds: str | None = None
     """composition: name or path of the foregrounds, bright on dark"""
+    tint: bool = True
+    """composition: give grey foregrounds a random bright colour each"""
     photographs: Path | None = None
     """composition: folder of photographs for the scenes"""
     photographs_per_class: int = 1

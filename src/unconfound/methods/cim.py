@@ -18,13 +18,12 @@ from unconfound.functional.distributed import gather, sum_over_processes, unifor
 from unconfound.functional.partners import class_partners, draw_partners
 from unconfound.functional.ssim import perceptual_triplet
 from unconfound.methods.bottleneck import BottleneckOptions, classifier_head
-from unconfound.methods.image_queue import ImageQueue, difference
 from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of
 from unconfound.methods.method import Method, Phase, Step
 
 Direction = Literal["pull", "literal"]
 Similarity = Literal["ms-ssim", "ssim", "l2", "feature"]
-Partners = Literal["class", "hard", "any"]
+Partners = Literal["class", "any"]
 # An image dimmed to less than this share of its brightness, on average over a batch, is as good as black.
 _DARK = 0.05
 # Pixels of the smallest window of MS-SSIM.
@@ -48,10 +47,7 @@ class CIMOptions(BottleneckOptions):
     negatives: int = 1
     """images of other classes that it is compared with"""
     partners: Partners = "class"
-    """class: drawn at random from the batch; hard (ours): positives of the most, negatives of the least different
-    colours, from the batch and a queue; any: at random without labels"""
-    queue: int = 1024
-    """earlier images that hard chooses from, too; 3 KiB each at 32 pixels, 147 KiB at 224"""
+    """images that partners are drawn from: class, as labels say; or any, without labels, as a control"""
     mask_channels: Literal["one", "all"] = "one"
     """one weight a pixel, or one for each of its channels"""
     reduction: int = 1
@@ -65,7 +61,7 @@ class CIMOptions(BottleneckOptions):
         super().__post_init__()
         if self.weight is not None and not self.weight >= 0:
             raise ValueError(f"weight must be at least 0, got {self.weight}")
-        for name in ("positives", "negatives", "queue"):
+        for name in ("positives", "negatives"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name, kind in (("direction", Direction), ("similarity", Similarity), ("partners", Partners)):
@@ -103,7 +99,6 @@ class CIM(Method):
         encoder.add_morpher(
             mask_channels=1 if options.mask_channels == "one" else schema.shape[0], reduction=options.reduction
         )
-        self.queue = ImageQueue(options.queue, schema.shape) if options.partners == "hard" else None
         self.mask_mean: Tensor | float = 1.0
 
     def phases(self) -> tuple[Phase, ...]:
@@ -139,10 +134,13 @@ class CIM(Method):
         """Compare this process's anchors with raw images of the whole batch."""
         options = self.options
         _, processes = world()
-        originals, positives, negatives = self._partners(images, labels)
-        anchors, similarity = morphed, options.similarity
+        positives, negatives = self._partners(labels)
         if options.similarity == "feature":
-            anchors, originals, similarity = self._features(morphed), self._features(originals).detach(), "l2"
+            with torch.no_grad():
+                originals = gather(self._features(images))
+            anchors, similarity = self._features(morphed), "l2"
+        else:
+            anchors, originals, similarity = morphed, gather(images), options.similarity
         triplet = perceptual_triplet(
             anchors,
             originals,
@@ -160,37 +158,21 @@ class CIM(Method):
 
     @torch.no_grad()
     def _partners(
-        self, images: Tensor, labels: Int[Tensor, " batch"]
-    ) -> tuple[
-        Float[Tensor, "originals channels height width"],
-        Int[Tensor, "batch positives"],
-        Int[Tensor, "batch negatives"],
-    ]:
-        """Choose partners: some raw images, and the positions of each anchor's among them."""
+        self, labels: Int[Tensor, " batch"]
+    ) -> tuple[Int[Tensor, "batch positives"], Int[Tensor, "batch negatives"]]:
+        """Draw images of the whole batch, by their positions."""
         options, first = self.options, world()[0] * len(labels)
         counts = options.positives, options.negatives
-        if self.queue is not None:
-            pool, known = self.queue.with_batch(images, labels)
-            apart = difference(images, pool)
-            same, other = class_partners(labels, known, first=first)
-            hard = [
-                draw_partners(apart, same, count=counts[0]),
-                draw_partners(-apart, other & (known >= 0), count=counts[1]),
-            ]
-            self.queue.push(images, labels)
-            # Only those that were chosen: the triplet sums windows of all originals.
-            chosen = torch.cat(hard, 1)
-            places = torch.arange(chosen.numel(), device=chosen.device).view_as(chosen).where(chosen >= 0, -1)
-            return pool[chosen.clamp_min(0).flatten()], *places.split(counts, 1)
-        everyone, known = gather(images), gather(labels)
-        scores = uniform(len(labels), len(known), device=images.device)
+        everyone = gather(labels)
+        scores = uniform(len(labels), len(everyone), device=labels.device)
         if options.partners == "any":
             # Of one class all images but itself are allowed.
-            alike = torch.zeros_like(known)
+            alike = torch.zeros_like(everyone)
             allowed, _ = class_partners(alike[: len(labels)], alike, first=first)
-            return everyone, *draw_partners(scores, allowed, count=sum(counts)).split(counts, 1)
-        same, other = class_partners(labels, known, first=first)
-        return everyone, draw_partners(scores, same, count=counts[0]), draw_partners(scores, other, count=counts[1])
+            positives, negatives = draw_partners(scores, allowed, count=sum(counts)).split(counts, 1)
+            return positives, negatives
+        same, other = class_partners(labels, everyone, first=first)
+        return draw_partners(scores, same, count=counts[0]), draw_partners(scores, other, count=counts[1])
 
     def _features(self, shown: Tensor) -> Float[Tensor, "images features 1 1"]:
         """Embed images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.
