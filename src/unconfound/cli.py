@@ -104,7 +104,7 @@ def fit(arguments: list[str]) -> None:
 def compare(arguments: list[str]) -> None:
     """Train and judge recipes with several seeds and write their table."""
     from unconfound.arguments import CompareArguments, parse
-    from unconfound.comparing import run_comparison
+    from unconfound.comparison.compare import run_comparison
 
     flagged = next((place for place, word in enumerate(arguments) if word.startswith("-")), len(arguments))
     recipes, words = arguments[:flagged], arguments[flagged:]

@@ -1,26 +1,11 @@
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
+from data.pictures import first_pixels, picture
 from unconfound.data.celeba import PUBLISHED, celeba
 from unconfound.data.image_parts import Reading
 from unconfound.data.load import DataOptions, load
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
-
-
-def _picture(path, value, shape=(8, 8)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((*shape, 3), value, np.uint8)).save(path, quality=100)
-
-
-def _first(source):
-    (batch,) = source.batches([torch.arange(len(source))])
-    return batch.inputs[:, 0, 0, 0].tolist()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 # Blond_Hair, Male, Young, part.
@@ -31,7 +16,7 @@ def _write(root, *, form):
     root.mkdir(parents=True, exist_ok=True)
     names = [f"{number + 1:06}.jpg" for number in range(len(FACES))]
     for number, name in enumerate(names):
-        _picture(root / "img_align_celeba" / name, 30 * number, shape=(218, 178))
+        picture(root / "img_align_celeba" / name, 30 * number, shape=(218, 178))
     if form == "txt":
         rows = [
             f"{name} {' '.join(f'{value:2}' for value in face[:3])}" for name, face in zip(names, FACES, strict=True)
@@ -60,7 +45,7 @@ def test_the_published_layout(tmp_path, form, label, group, places):
             assert source.labels.tolist() == labels
             held = [int(face[places[1]] > 0) for _, face in faces]
             assert source.groups.tolist() == [2 * first + second for first, second in zip(labels, held, strict=True)]
-            assert _first(source) == pytest.approx([30 * number for number, _ in faces], abs=3)
+            assert first_pixels(source) == pytest.approx([30 * number for number, _ in faces], abs=3)
     default = label is None
     assert any("subset: train has 1 of 71,629 not Blond_Hair, not Male" in note for note in data.train.notes) == default
     assert data.train.schema.groups[2] == ("Blond_Hair, not Male" if default else "Young, not Blond_Hair")

@@ -1,26 +1,11 @@
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
+from data.pictures import first_pixels, picture
 from unconfound.data.domains import PUBLISHED, domains
 from unconfound.data.image_parts import Reading
 from unconfound.data.load import DataOptions, load
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
-
-
-def _picture(path, value, shape=(8, 8)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((*shape, 3), value, np.uint8)).save(path, quality=100)
-
-
-def _first(source):
-    (batch,) = source.batches([torch.arange(len(source))])
-    return batch.inputs[:, 0, 0, 0].tolist()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
@@ -33,7 +18,7 @@ def root(tmp_path):
     for place, domain in enumerate(DOMAINS):
         for label, name in enumerate(CLASSES):
             for number in range(5 * (1 + label)):
-                _picture(root / domain / name / f"{number}.png", 60 * place + 20 * label + number)
+                picture(root / domain / name / f"{number}.png", 60 * place + 20 * label + number)
     (root / "README.txt").write_text("not an image")
     return root
 
@@ -49,7 +34,7 @@ def test_one_domain_is_held_out_and_the_others_are_groups(root, memory):
     ]
     test = data.tests["test"]
     assert test.groups is None
-    assert _first(test) == [120 + number for number in range(5)] + [140 + number for number in range(10)]
+    assert first_pixels(test) == [120 + number for number in range(5)] + [140 + number for number in range(10)]
     assert test.labels.tolist() == [0] * 5 + [1] * 10
     assert (test.name, data.train.name) == ("PACS photo", "PACS without photo")
     assert data.labelled is data.train
@@ -86,14 +71,14 @@ def test_domains_need_the_same_classes(root):
 
 
 def test_folders_that_are_no_domains_are_refused(root, tmp_path):
-    _picture(root / "photo" / "loose.png", 0)
+    picture(root / "photo" / "loose.png", 0)
     with pytest.raises(ValueError, match=r"holds the image photo/loose\.png: images belong into DOMAIN/CLASS/"):
         domains(root, held_out="photo", reading=Reading())
-    _picture(tmp_path / "one" / "photo" / "dog" / "1.png", 0)
+    picture(tmp_path / "one" / "photo" / "dog" / "1.png", 0)
     with pytest.raises(ValueError, match="holds 1 domains: two or more"):
         domains(tmp_path / "one", held_out="photo", reading=Reading())
     for name in ("CALTECH/train/dog/1.png", "SUN/test/dog/1.png", "CALTECH/test/dog/1.png", "SUN/train/dog/1.png"):
-        _picture(tmp_path / "VLCS" / name, 0)
+        picture(tmp_path / "VLCS" / name, 0)
     with pytest.raises(ValueError, match=r"holds DOMAIN/test\|train where classes belong"):
         domains(tmp_path / "VLCS", held_out="SUN", reading=Reading())
     with pytest.raises(FileNotFoundError, match="there is none; nothing is downloaded"):

@@ -1,26 +1,12 @@
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from data.pictures import first_pixels, picture
 from unconfound.data.image_parts import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.metadata import metadata_folder
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
-
-
-def _picture(path, value, shape=(8, 8)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((*shape, 3), value, np.uint8)).save(path, quality=100)
-
-
-def _first(source):
-    (batch,) = source.batches([torch.arange(len(source))])
-    return batch.inputs[:, 0, 0, 0].tolist()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 # file, bird, place (missing in two), split
@@ -38,7 +24,7 @@ ROWS = [
 @pytest.fixture
 def folder(tmp_path):
     for number, (name, *_) in enumerate(ROWS):
-        _picture(tmp_path / "birds" / name, 20 * number)
+        picture(tmp_path / "birds" / name, 20 * number)
     return tmp_path / "birds"
 
 
@@ -65,7 +51,7 @@ def test_label_group_and_split_of_a_table(folder):
     assert data.train.groups.tolist() == [1, 0, -1, 3]
     assert data.validation.groups.tolist() == [3]
     assert data.tests["test"].groups.tolist() == [2, -1]
-    assert _first(data.tests["test"]) == [100, 120]
+    assert first_pixels(data.tests["test"]) == [100, 120]
     assert (
         "1 of 4 training samples have no group: they are trained on, but not counted in figures of groups"
         in data.train.notes
@@ -98,7 +84,7 @@ def test_parts_of_the_folder_count_where_the_table_names_none(tmp_path):
     root = tmp_path / "parted"
     names = [f"{part}/{label}/{number}.png" for part in ("train", "test") for label in "ab" for number in range(2)]
     for number, name in enumerate(names):
-        _picture(root / name, number)
+        picture(root / name, number)
     path = _table(root, [(name, "x" if "0" in name else "y") for name in names], header="file,side")
     data = _read(root, path, group="side")
     assert data.train.names == names[:4]
@@ -108,7 +94,7 @@ def test_parts_of_the_folder_count_where_the_table_names_none(tmp_path):
 def test_masks_are_read_in_memory_and_streamed(folder):
     masks = folder.parent / "masks"
     for name, *_ in ROWS:
-        _picture(masks / name, 255)
+        picture(masks / name, 255)
     for memory in (4.0, 0.0):
         data = metadata_folder(
             folder, _table(folder), label="bird", masks=masks, reading=Reading(memory_gib=memory, workers=0)
@@ -159,7 +145,7 @@ def test_mistakes_are_told_in_one_line(folder, rows, options, match):
 
 
 def test_loose_images_need_a_label(tmp_path):
-    _picture(tmp_path / "loose" / "1.png", 0)
+    picture(tmp_path / "loose" / "1.png", 0)
     path = _table(tmp_path / "loose", [("1.png", "x")], header="file,side")
     with pytest.raises(ValueError, match=r"has no class folders: name the column of the classes \(--label\)"):
         _read(tmp_path / "loose", path)

@@ -1,26 +1,12 @@
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from data.pictures import first_pixels, picture
 from unconfound.data.image_parts import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.waterbirds import FOLDERS, GROUPS, PUBLISHED, waterbirds
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
-
-
-def _picture(path, value, shape=(8, 8)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((*shape, 3), value, np.uint8)).save(path, quality=100)
-
-
-def _first(source):
-    (batch,) = source.batches([torch.arange(len(source))])
-    return batch.inputs[:, 0, 0, 0].tolist()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 # y, place, split of each image; the parts are mixed, as in the published table.
@@ -33,7 +19,7 @@ def root(tmp_path, request):
     lines = ["img_id,img_filename,y,split,place,place_filename"]
     for number, (label, place, split) in enumerate(ROWS):
         name = f"{number:03}.Bird/Bird_{number}.jpg"
-        _picture(root / name, 20 * number, shape=(8, 12))
+        picture(root / name, 20 * number, shape=(8, 12))
         lines.append(f"{number + 1},{name},{label},{split},{place},/o/ocean/{number}.jpg")
     (root / "metadata.csv").write_text("\n".join(lines) + "\n")
     return root
@@ -47,7 +33,7 @@ def test_the_published_layout(root, memory):
             expected = [(number, row) for number, row in enumerate(ROWS) if row[2] == split]
             assert source.labels.tolist() == [label for _, (label, _, _) in expected]
             assert source.groups.tolist() == [2 * label + place for _, (label, place, _) in expected]
-            assert _first(source) == pytest.approx([20 * number for number, _ in expected], abs=3)
+            assert first_pixels(source) == pytest.approx([20 * number for number, _ in expected], abs=3)
             (batch,) = source.batches([torch.arange(len(source))])
             assert torch.equal(batch.groups, source.groups)
             assert source.schema.groups == GROUPS

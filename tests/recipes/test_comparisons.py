@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from unconfound.arguments import CompareArguments
-from unconfound.comparison_plan import completed, differing_data, tasks_of
-from unconfound.comparison_settings import settings_of
+from unconfound.comparison.plan import completed, differing_data, tasks_of
+from unconfound.comparison.settings import settings_of
 from unconfound.methods import ALIASES, METHODS
 from unconfound.recipes.comparisons import list_comparisons, rows_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from unconfound.comparison_plan import Task
+from unconfound.comparison.plan import Task
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import load_classifier, load_encoder, read_card

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import comparison_runs
 import pandas as pd
 import pytest
-from comparison_runs import write_table
 
-from unconfound.comparison_lock import FolderLock
+from comparison import runs as comparison_runs
+from comparison.runs import write_table
+from unconfound.comparison.lock import FolderLock
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,10 @@ def finished(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def context() -> Iterator[Any]:
     context = multiprocessing.get_context("forkserver")
-    paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        context.set_forkserver_preload(["comparison_runs"])
+        context.set_forkserver_preload(["comparison.runs"])
         process = context.Process(target=os.getpid)
         process.start()
         process.join()

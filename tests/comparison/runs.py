@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-import unconfound.comparing
-import unconfound.comparison_cell
+import unconfound.comparison.cell
+import unconfound.comparison.compare
 from unconfound.cli import main
 from unconfound.training import fitting, run_folder
 
@@ -37,8 +37,8 @@ def run(table: Path, out: Path, *, kill: str = "", call: int = 0, jobs: int = 1)
     """Start or go on with a comparison; kill the process at the n-th call of a function, where `kill` names one."""
     torch.set_num_threads(1)
     if kill:
-        owners = {"add": run_folder.Metrics, "save_encoder": fitting, "write_tables": unconfound.comparing}
-        owner: Any = owners.get(kill, unconfound.comparison_cell)
+        owners = {"add": run_folder.Metrics, "save_encoder": fitting, "write_tables": unconfound.comparison.compare}
+        owner: Any = owners.get(kill, unconfound.comparison.cell)
         setattr(owner, kill, _dying(getattr(owner, kill), call))
     assert main([*words(table, out, "random", "supervised"), "--resume", "--jobs", str(jobs)]) == 0
 

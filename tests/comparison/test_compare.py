@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from comparison_runs import words, write_table
 
 import unconfound
-import unconfound.comparison_cell
+import unconfound.comparison.cell
+from comparison.runs import words, write_table
 from unconfound.cli import main
 from unconfound.recipes import Recipe, list_recipes
 from unconfound.training import Fitted
@@ -89,7 +89,7 @@ def test_what_is_done_is_not_run_again(
 
     before = (copied / "comparison.csv").read_text()
     for name in ("fit_run", "evaluate", "load"):
-        monkeypatch.setattr(unconfound.comparison_cell, name, unwanted)
+        monkeypatch.setattr(unconfound.comparison.cell, name, unwanted)
     again = [*words(table, copied, "random", "supervised"), "--resume"]
     assert main(again) == 0
     assert (copied / "comparison.csv").read_text() == before
@@ -102,7 +102,7 @@ def test_a_cell_that_was_judged_otherwise_is_judged_anew_but_not_trained(
     before = figures(copied)
     assert main(["evaluate", str(copied / "random/seed-0"), "--neighbours", "1"]) == 0
     (copied / "supervised/seed-1/evaluation.json").write_text("{")
-    monkeypatch.setattr(unconfound.comparison_cell, "fit_run", None)
+    monkeypatch.setattr(unconfound.comparison.cell, "fit_run", None)
     assert main([*words(table, copied, "random", "supervised"), "--resume"]) == 0
     pd.testing.assert_frame_equal(figures(copied), before)
 
@@ -111,11 +111,11 @@ def test_seeds_and_rows_are_added_and_data_are_read_once(
     table: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted, loaded = [], []
-    fit_run, load = unconfound.comparison_cell.fit_run, unconfound.comparison_cell.load
+    fit_run, load = unconfound.comparison.cell.fit_run, unconfound.comparison.cell.load
     monkeypatch.setattr(
-        unconfound.comparison_cell, "fit_run", lambda *a, **k: fitted.append(a[1].out.name) or fit_run(*a, **k)
+        unconfound.comparison.cell, "fit_run", lambda *a, **k: fitted.append(a[1].out.name) or fit_run(*a, **k)
     )
-    monkeypatch.setattr(unconfound.comparison_cell, "load", lambda options: loaded.append(options) or load(options))
+    monkeypatch.setattr(unconfound.comparison.cell, "load", lambda options: loaded.append(options) or load(options))
     more = words(table, copied, "random", "supervised", "wide=supervised")
     more[more.index("--seeds") + 2] = "2"
     assert main([*more, "--resume"]) == 0
@@ -130,14 +130,14 @@ def test_seeds_and_rows_are_added_and_data_are_read_once(
 def test_a_stopped_comparison_leaves_what_it_has(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: Path
 ) -> None:
-    fit_run = unconfound.comparison_cell.fit_run
+    fit_run = unconfound.comparison.cell.fit_run
 
     def stopping(method: str, arguments: Any, **keywords: Any) -> Fitted:
         if method == "supervised":
             return Fitted(None, arguments.out, finished=False)  # type: ignore[arg-type]
         return fit_run(method, arguments, **keywords)
 
-    monkeypatch.setattr(unconfound.comparison_cell, "fit_run", stopping)
+    monkeypatch.setattr(unconfound.comparison.cell, "fit_run", stopping)
     out = tmp_path / "compare"
     assert main(words(table, out, "random", "supervised")) == 0
     cells = figures(out)

@@ -14,16 +14,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from comparison_runs import words, write_table
 
 import unconfound
-import unconfound.comparison_cell
-from unconfound import comparison_jobs
+import unconfound.comparison.cell
+from comparison.runs import words, write_table
 from unconfound.arguments import CompareArguments
 from unconfound.cli import main
-from unconfound.comparison_jobs import check_jobs, side_by_side
-from unconfound.comparison_lock import FolderLock
-from unconfound.comparison_plan import Task, completed, tasks_of
+from unconfound.comparison import jobs as comparison_jobs
+from unconfound.comparison.jobs import check_jobs, side_by_side
+from unconfound.comparison.lock import FolderLock
+from unconfound.comparison.plan import Task, completed, tasks_of
 from unconfound.files import atomic
 from unconfound.methods import METHODS
 from unconfound.recipes.comparisons import rows_of
@@ -147,7 +147,7 @@ def test_a_second_comparison_does_not_remove_what_the_first_is_writing(
             temporary.write_text("whole")
         return Fitted(None, arguments.out, finished=False)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(unconfound.comparison_cell, "fit_run", fit_run)
+    monkeypatch.setattr(unconfound.comparison.cell, "fit_run", fit_run)
     assert main([*words(table, out, "random"), "--resume"]) == 0
     assert again == [2]
     assert f"another process is at work in {out}" in capsys.readouterr().err

@@ -11,8 +11,8 @@ from typing import Any
 import tomli_w
 
 from unconfound.arguments import CompareArguments, FitArguments
-from unconfound.comparison_candidates import candidates_of
-from unconfound.comparison_settings import over_words, refuse_flags, settings_of, shown
+from unconfound.comparison.candidates import candidates_of
+from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
 from unconfound.files import write_text

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from comparison_runs import write_table
 
 import unconfound
-import unconfound.comparison_cell
+import unconfound.comparison.cell
+from comparison.runs import write_table
 from unconfound.arguments import CompareArguments
 from unconfound.cli import main
-from unconfound.comparison_plan import completed, differing_data, row_configs, tasks_of
+from unconfound.comparison.plan import completed, differing_data, row_configs, tasks_of
 from unconfound.methods import ALIASES, METHODS
 from unconfound.recipes.comparisons import Rows, rows_of
 
@@ -117,7 +117,7 @@ def test_one_command_does_all_of_it_and_its_file_does_it_again(
 
     tables = {path.name: path.read_text() for path in out.glob("*.csv")}
     for name in ("fit_run", "evaluate", "load"):
-        monkeypatch.setattr(unconfound.comparison_cell, name, None)
+        monkeypatch.setattr(unconfound.comparison.cell, name, None)
     assert main(["compare", str(out / "comparison.toml"), "--out", str(out), "--resume"]) == 0
     assert tables == {path.name: path.read_text() for path in out.glob("*.csv")}
     monkeypatch.undo()

@@ -1,6 +1,6 @@
-"""One of several processes that run a comparison's cells: `python -m unconfound.comparison_worker DESCRIPTOR`.
+"""One of several processes that run a comparison's cells: `python -m unconfound.comparison.worker DESCRIPTOR`.
 
-`comparison_jobs` starts it and is its only caller. What goes through the socket is pickled, which the two may do: it
+`jobs` starts it and is its only caller. What goes through the socket is pickled, which the two may do: it
 never lies in a file and comes from no one else.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from unconfound.comparison_cell import run_cell
+from unconfound.comparison.cell import run_cell
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.training.progress import console

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from unconfound.arguments import FitArguments
-from unconfound.comparison_settings import named, refuse_flags
+from unconfound.comparison.settings import named, refuse_flags
 from unconfound.methods import METHODS
 from unconfound.recipes import Recipe
 from unconfound.runs import fit_arguments

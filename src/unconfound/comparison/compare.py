@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.arguments import CompareArguments
-from unconfound.comparison_cell import command, dataset_of, run_cell
-from unconfound.comparison_jobs import check_jobs, side_by_side
-from unconfound.comparison_lock import FolderLock
-from unconfound.comparison_plan import (
+from unconfound.comparison.cell import command, dataset_of, run_cell
+from unconfound.comparison.jobs import check_jobs, side_by_side
+from unconfound.comparison.lock import FolderLock
+from unconfound.comparison.plan import (
     Task,
     check_folder,
     completed,

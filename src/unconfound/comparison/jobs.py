@@ -12,7 +12,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from unconfound.comparison_plan import Task
+from unconfound.comparison.plan import Task
 from unconfound.report.comparison import Cell
 from unconfound.training.hardware import choose_device
 from unconfound.training.progress import console
@@ -126,7 +126,7 @@ def _start(jobs: int, log: Path, lock: int | None) -> tuple[Connection, subproce
     ours, theirs = Pipe()
     process = subprocess.Popen(
         # -P: not whatever lies in the user's folder under the name of a library.
-        [sys.executable, "-P", "-m", "unconfound.comparison_worker", str(theirs.fileno())],
+        [sys.executable, "-P", "-m", "unconfound.comparison.worker", str(theirs.fileno())],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno(), *([] if lock is None else [lock])],
