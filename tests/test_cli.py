@@ -69,7 +69,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert all(f"  {name}" in out for name in ("demo", "fit", "evaluate", "embed", "list"))
+    assert all(f"  {name}" in out for name in ("demo", "fit", "evaluate", "embed", "export", "list"))
 
 
 def test_list_names_methods_encoders_data_and_recipes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +104,31 @@ def test_fit_evaluate_embed(folder: Path, tmp_path: Path, capsys: pytest.Capture
     array = tmp_path / "embeddings.npy"
     assert main(["embed", str(run), str(folder), "--out", str(array)]) == 0
     np.testing.assert_allclose(np.load(array), written.filter(like="embedding_").to_numpy(), rtol=1e-6)
+
+
+def test_export(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Mistake) -> None:
+    out = tmp_path / "made" / "encoder.pt2"
+    command = ["export", str(finished), "--out", str(out)]
+    assert main(command) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == [
+        ["input", "inputs", "uint8", "[batch,", "3,", "16,", "16]"],
+        ["output", "embeddings", "float32", "[batch,", "8]"],
+        ["output", "logits", "float32", "[batch,", "2]"],
+        ["classes", "of", "the", "logits:", "cat,", "dog"],
+        ["Next:", f"torch.export.load({str(out)!r}).module()(inputs)"],
+    ]
+    before = out.read_bytes()
+    mistake(command, "is there already: choose another --out, or give --overwrite")
+    mistake([*command, "--dtype", "uint16"], "--dtype")
+    mistake(["export", str(finished), "--out", str(tmp_path / "encoder.pt")], "must end in .onnx or .pt2")
+    mistake(["export", str(tmp_path / "made"), "--out", str(tmp_path / "new.pt2")], "holds no encoder.json")
+    assert out.read_bytes() == before
+    assert main([*command, "--overwrite", "--no-classifier", "--dtype", "float32"]) == 0
+    printed = capsys.readouterr().out
+    assert "float32" in printed
+    assert "logits" not in printed
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["encoder.pt2", "made"]
 
 
 def test_several_runs_share_one_report(folder: Path, finished: Path, tmp_path: Path) -> None:

@@ -28,7 +28,14 @@ from PIL import Image
 
 import unconfound.demo
 import unconfound.runs
-from unconfound.arguments import CompareArguments, DemoArguments, EmbedArguments, EvaluateArguments, FitArguments
+from unconfound.arguments import (
+    CompareArguments,
+    DemoArguments,
+    EmbedArguments,
+    EvaluateArguments,
+    ExportArguments,
+    FitArguments,
+)
 from unconfound.cli import ABOUT, main
 from unconfound.data.load import DataOptions
 from unconfound.encoders import EncoderOptions
@@ -168,6 +175,7 @@ def check_make_targets(block: Block, where: str) -> None:
         EmbedArguments,
         EncoderOptions,
         EvaluateArguments,
+        ExportArguments,
         FitArguments,
         TrainingOptions,
         *(method.Options for method in METHODS.values()),

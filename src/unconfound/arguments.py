@@ -113,6 +113,23 @@ class EmbedArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportArguments:
+    """Write the encoder of a run as one file that runs without unconfound: raw samples to embeddings and logits."""
+
+    run: tyro.conf.Positional[Path]
+    """run folder, of an encoder of images or of the rows of tables"""
+    out: Path
+    """.onnx (needs the extra `export`) or .pt2 (a program of torch.export)"""
+    dtype: Literal["uint8", "float32"] | None = None
+    """of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows of a
+    table, encoded as `unconfound embed` does, the only one)"""
+    classifier: bool = True
+    """give the logits of the classifier that was trained with the encoder, too, where there is one"""
+    overwrite: bool = False
+    """replace --out"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DemoArguments:
     """Train random, supervised and simclr on digits over photographs, and report how much each leans on the scene."""
 

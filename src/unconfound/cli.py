@@ -21,6 +21,7 @@ ABOUT = {
     "compare": "recipes x seeds as one table: unconfound compare RECIPE RECIPE ... --seeds 0 1 2",
     "evaluate": "measure the encoders of runs: unconfound evaluate RUN [RUN ...]",
     "embed": "write embeddings of new data: unconfound embed RUN DATA --out FILE.parquet",
+    "export": "write an encoder for other programs: unconfound export RUN --out FILE.onnx",
     "list": "methods, encoders, data sets, recipes and comparisons",
 }
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compare": compare,
         "evaluate": evaluate,
         "embed": embed,
+        "export": export,
         "list": list_names,
     }
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
@@ -168,6 +170,27 @@ def embed(arguments: list[str]) -> None:
     samples = embed_run(given)
     reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
     print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")
+
+
+def export(arguments: list[str]) -> None:
+    """Write an encoder as one file that runs without unconfound."""
+    from unconfound.arguments import ExportArguments, parse
+    from unconfound.encoders.export import export_run
+
+    given: ExportArguments = parse(ExportArguments, arguments, command="export")
+    exported = export_run(
+        given.run, given.out, classifier=given.classifier, dtype=given.dtype, overwrite=given.overwrite
+    )
+    print(f"The encoder of {given.run} is in {given.out}, whose answers were checked against its own.")
+    for kind, port in [("input", exported.input), *(("output", port) for port in exported.outputs)]:
+        shape = ", ".join(str(size) for size in port.shape)
+        print(f"  {kind:<6}  {port.name:<10}  {port.dtype:<7}  [{shape}]")
+    if exported.classes:
+        print(f"  classes of the logits: {', '.join(exported.classes)}")
+    if given.out.suffix == ".onnx":
+        print(f"Next: onnxruntime.InferenceSession({str(given.out)!r}).run(None, {{'inputs': inputs}})")
+    else:
+        print(f"Next: torch.export.load({str(given.out)!r}).module()(inputs)")
 
 
 def list_names(arguments: list[str]) -> None:
