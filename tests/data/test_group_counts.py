@@ -146,5 +146,6 @@ def test_real_garments_in_the_proportions_of_waterbirds(data_root: Path) -> None
     assert fewer.train.groups.bincount().tolist() == [729, 38, 11, 220]
     assert len(fewer.validation) == 97 + 97 + 27 + 27
     for tint in (True, False):
-        inputs = load(DataOptions(**options, train_samples=100, tint=tint)).train_foreground.inputs
-        assert torch.equal(inputs[:, 0], inputs[:, 1]) is not tint
+        grey = load(DataOptions(**options, train_samples=100, tint=tint)).train_foreground
+        (batch,) = grey.batches([torch.arange(50)])
+        assert torch.equal(batch.inputs[:, 0], batch.inputs[:, 1]) is not tint
