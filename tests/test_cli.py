@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,11 @@ import torch
 from PIL import Image
 
 import unconfound
+from unconfound.arguments import EvaluateArguments
 from unconfound.cli import main
+from unconfound.data.load import DataOptions
+from unconfound.recipes import Recipe
+from unconfound.runs import check_split
 
 TINY = ["--encoder", "convnet", "--width", "4", "--depth", "2", "--precision", "32"]
 Mistake = Callable[[list[str], str], str]
@@ -348,6 +354,23 @@ def test_a_full_disk(folder: Path, tmp_path: Path, mistake: Mistake, monkeypatch
     assert not (run / "encoder.json").exists()
     monkeypatch.undo()
     assert main(["fit", "simclr", *flags, "--resume"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "message"),
+    [
+        ({"held_out": "photo"}, {"held_out": "sketch"}, "--held-out sketch is another split than the run's (photo)"),
+        ({"validation_share": 0.2}, {"train_samples": 9}, "--train-samples 9 is another split than the run's (None)"),
+        ({}, {"train_samples": 9}, ""),
+    ],
+)
+def test_samples_that_were_trained_on_are_not_judged_on(
+    trained: dict[str, object], asked: dict[str, Any], message: str
+) -> None:
+    recipe = Recipe("run", "supervised", {"data": {"data": "demo", **trained}})
+    given = EvaluateArguments(runs=(), data=DataOptions(data="demo", **({**trained, **asked})))
+    with pytest.raises(ValueError, match=re.escape(message)) if message else nullcontext():
+        check_split(given, recipe, stated=True)
 
 
 def test_another_split_is_no_test(finished: Path, mistake: Mistake) -> None:

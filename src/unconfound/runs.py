@@ -140,12 +140,15 @@ def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -
             f"{recipe.name} does not say which data the run was trained on, as these were handed over in Python: "
             "give --data, or use unconfound.audit"
         )
-    for key in SPLIT:
-        asked = getattr(arguments.data, key)
-        if arguments.data.data == trained.get("data") and asked != trained.get(key, asked):
+    # A validation part is taken out of the training samples that are left.
+    drawn = ("train_samples",) if trained.get("validation_share") else ()
+    for key in (*SPLIT, *drawn):
+        # What a run's file leaves out was left at its default.
+        asked, used = getattr(arguments.data, key), trained.get(key, getattr(DataOptions, key))
+        if arguments.data.data == trained.get("data") and asked != used:
             flag = key.replace("_", "-")
             raise ValueError(
-                f"--{flag} {asked} is another split than the run's ({trained[key]}), with training samples among the "
+                f"--{flag} {asked} is another split than the run's ({used}), with training samples among the "
                 f"samples it is judged on: leave --{flag} out"
             )
 

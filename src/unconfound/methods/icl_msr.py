@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast, final
 
 import torch
@@ -16,7 +16,7 @@ from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.host import Compared, Host, host_named
 from unconfound.methods.icl_msr_options import ICLMSROptions
-from unconfound.methods.meta_gradient import HostAt, Weights, aligned, length_of, moved
+from unconfound.methods.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.strata import Strata, contexts
 from unconfound.views.backgrounds import exchange_backgrounds
@@ -27,23 +27,6 @@ _DIFFERENCE = 0.01
 _CLUSTERED = 2_048
 # Mean cosine of pairs of strata from which on they count as one.
 _ALIKE = 0.98
-
-
-@dataclass(eq=False)
-class _Stage:
-    """What the first stage did with a batch, from which the second goes on where both share batches.
-
-    Args:
-        weights: of the host, before its step.
-        views: of the batch.
-        compared: what the host made of them, without its graph.
-        gradient: of the stage's loss by the weights.
-    """
-
-    weights: Weights
-    views: Tensor
-    compared: Compared
-    gradient: Weights
 
 
 @final
@@ -92,7 +75,7 @@ class ICLMSR(Method):
         # Of the first stage's latest update; never outlives the second stage on the same batch.
         self.before: Weights | None = None
         self.seen: list[tuple[Tensor, Compared]] = []
-        self.stage: _Stage | None = None
+        self.stage: Stage | None = None
 
     @property
     def encoder(self) -> Encoder:  # type: ignore[override]
@@ -138,7 +121,7 @@ class ICLMSR(Method):
                 name: torch.zeros_like(weight) if weight.grad is None else weight.grad
                 for name, weight in learnt.items()
             }
-            self.stage = _Stage(self.before, *self.seen[0], gradient)
+            self.stage = Stage(self.before, *self.seen[0], gradient)
         self.before, self.seen = None, []
         self.host.after_update()
 

@@ -10,6 +10,7 @@ L_icl on projections.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -22,6 +23,23 @@ from unconfound.functional.distributed import gather, world
 from unconfound.methods.host import Compared, Host
 
 Weights = dict[str, Tensor]
+
+
+@dataclass(eq=False)
+class Stage:
+    """What the first stage did with a batch, from which the second goes on where both share batches.
+
+    Args:
+        weights: of the host, before its step.
+        views: of the batch.
+        compared: what the host made of them, without its graph.
+        gradient: of the stage's loss by the weights.
+    """
+
+    weights: Weights
+    views: Tensor
+    compared: Compared
+    gradient: Weights
 
 
 class HostAt(nn.Module):
