@@ -5,6 +5,8 @@ import tomllib
 
 import pytest
 
+from unconfound.files import write_text
+from unconfound.training import run_folder
 from unconfound.training.run_folder import Metrics, RunFolder
 
 CONFIG = {"method": "simclr", "training": {"epochs": 3, "learning_rate": 0.1}, "data": {"name": "demo"}}
@@ -157,3 +159,31 @@ def test_metrics_that_are_none_are_started_anew(tmp_path, content):
     Metrics(path, step=5).add(_row(6))
     assert path.read_text().splitlines()[0] == "step,phase,loss"
     assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_run_that_is_killed_while_its_first_files_are_written_can_be_started_again(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+
+    def killed(path, text):
+        if path.name == "config.toml":
+            raise KeyboardInterrupt
+        write_text(path, text)
+
+    monkeypatch.setattr(run_folder, "write_text", killed)
+    for _ in range(2):  # and once more, on the way to going on
+        folder.check()
+        with pytest.raises(KeyboardInterrupt):
+            folder.start({"method": "simclr"})
+    monkeypatch.undo()
+    again = RunFolder(tmp_path / "run", resume=True)
+    again.check()
+    again.start({"method": "simclr"})
+    again.check()
+    assert sorted(file.name for file in again.path.iterdir()) == ["config.toml", "environment.json"]
+
+
+def test_nothing_else_in_a_half_started_folder_is_taken_for_a_run(tmp_path):
+    (tmp_path / ".starting").touch()
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ValueError, match="holds files but no run"):
+        RunFolder(tmp_path, resume=True).check()

@@ -54,7 +54,9 @@ def _work(connection: Connection) -> None:
 
 def _end_with_the_caller() -> None:
     """Stop as a signal would, with a checkpoint, once the pipe from the caller ends: it asks to, or was killed."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock a thread that waits there would hold while the process ends.
+    while os.read(0, 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

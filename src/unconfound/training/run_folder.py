@@ -23,6 +23,8 @@ from unconfound.files import write_text
 MARKERS = ("config.toml", "environment.json")
 # What a kill leaves of a file that was being written (see `files.atomic`).
 HALF_WRITTEN = ".*.partial"
+# Is there as long as the first of the markers may be without the other: an environment.json beside it is ours.
+STARTING = ".starting"
 
 
 class RunFolder:
@@ -51,7 +53,8 @@ class RunFolder:
             raise ValueError("--resume goes on with a run and --overwrite removes it: give one of them")
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is a file: --out takes a folder")
-        if path.exists() and set(path.iterdir()) - set(path.glob(HALF_WRITTEN)):
+        begun = {path / STARTING, path / "environment.json"} if (path / STARTING).is_file() else set()
+        if path.exists() and set(path.iterdir()) - set(path.glob(HALF_WRITTEN)) - begun:
             if not all((path / marker).is_file() for marker in MARKERS):
                 raise ValueError(f"{path} holds files but no run: choose another --out")
             if not (self.resume or self.overwrite):
@@ -72,8 +75,12 @@ class RunFolder:
         for folder in (self.path, self.checkpoint.parent):
             for left in folder.glob(HALF_WRITTEN):
                 shutil.rmtree(left)
+        starting = self.path / STARTING
+        starting.parent.mkdir(parents=True, exist_ok=True)
+        starting.touch()
         write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
         write_text(self.path / "config.toml", tomli_w.dumps(config))
+        starting.unlink()
 
     def check_config(self, config: dict[str, Any]) -> None:
         """Refuse to go on with a run that asked for something else.
