@@ -1,5 +1,6 @@
 """Networks that turn a sample into an embedding; each has `.features`."""
 
+from unconfound.encoders.attention import Attention as Attention
 from unconfound.encoders.build import build_encoder as build_encoder
 from unconfound.encoders.build import describe as describe
 from unconfound.encoders.classifier import load_classifier as load_classifier
@@ -11,6 +12,7 @@ from unconfound.encoders.gru import GRU as GRU
 from unconfound.encoders.mlp import MLP as MLP
 from unconfound.encoders.morpher import Morpher as Morpher
 from unconfound.encoders.options import EncoderOptions as EncoderOptions
+from unconfound.encoders.projection import Projection as Projection
 from unconfound.encoders.resnet import ResNet as ResNet
 from unconfound.encoders.saved import load_encoder as load_encoder
 from unconfound.encoders.saved import loading_snippet as loading_snippet

@@ -44,6 +44,8 @@ def build_encoder(
     depth: int | None = None,
     pooling: Pooling | None = None,
     morpher: dict[str, int] | None = None,
+    attention: dict[str, int] | None = None,
+    projection: dict[str, Any] | None = None,
 ) -> Encoder:
     """Make an encoder for the samples that `schema` describes.
 
@@ -56,7 +58,8 @@ def build_encoder(
         pretrained: start from published weights (ResNet and timm).
         width, depth: of all but ResNets and timm's models; their own defaults where None.
         pooling: of a convnet, see there.
-        morpher: arguments of `Encoder.add_morpher`; without them none is added.
+        morpher, attention, projection: arguments of `Encoder.add_morpher`, `add_attention` and `add_projection`;
+            without them none is added.
 
     Raises:
         ValueError: an unknown name, or one that does not fit the modality or the shape.
@@ -90,6 +93,10 @@ def build_encoder(
     )
     if morpher is not None:
         encoder.add_morpher(**morpher)
+    if attention is not None:
+        encoder.add_attention(**attention)
+    if projection is not None:
+        encoder.add_projection(**projection)
     return encoder
 
 

@@ -53,5 +53,12 @@ class ConvNet(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        maps: Tensor = self.blocks(images)
+        maps = self.maps(images)
         return maps.mean((2, 3)) if self.pooling == "mean" else maps.flatten(1)
+
+    def maps(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features rows columns"]:
+        """Return the last convolution's map, before it is pooled."""
+        maps: Tensor = self.blocks(images)
+        return maps

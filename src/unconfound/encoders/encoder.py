@@ -9,12 +9,16 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from unconfound.data import Graphs, Sequences
+from unconfound.encoders.attention import Attention
 from unconfound.encoders.morpher import Morpher
+from unconfound.encoders.projection import Projection
 
 
 @final
 class Encoder(nn.Module):
-    """Raw samples -> embeddings: conversion of uint8 to [0, 1], a morpher where there is one, normalisation, network.
+    """Raw samples -> embeddings: conversion of uint8 to [0, 1], normalisation, network.
+
+    Methods may add a morpher before the normalisation, gates on the network's feature map, and a head of another width.
 
     Args:
         network: has `.features` and takes normalised float samples.
@@ -25,11 +29,15 @@ class Encoder(nn.Module):
     Attributes:
         features: width of the embedding.
         morpher: weights the pixels of images before they are normalised; None for all methods but CIM.
+        attention: gates the feature map; None for all methods but DCML.
+        projection: from the network's width to that of the embedding; None where they are the same.
     """
 
     mean: Tensor
     deviation: Tensor
     morpher: Morpher | None
+    attention: Attention | None
+    projection: Projection | None
 
     def __init__(
         self,
@@ -46,6 +54,8 @@ class Encoder(nn.Module):
         self.register_buffer("mean", mean.clone())
         self.register_buffer("deviation", deviation.clone())
         self.morpher = None
+        self.attention = None
+        self.projection = None
 
     def forward(
         self,
@@ -61,8 +71,77 @@ class Encoder(nn.Module):
         """
         if self.morpher is not None:
             inputs, _ = self.morph(inputs)  # type: ignore[arg-type]
+        if self.attention is not None:
+            return self.embed_maps(self.maps(inputs))  # type: ignore[arg-type]
         embeddings: Tensor = self.network(self.normalize(inputs))
-        return embeddings
+        return embeddings if self.projection is None else self.projection(embeddings)
+
+    def add_projection(self, features: int, *, batch_norm: bool = False) -> None:
+        """Let a freshly made `Projection` bring embeddings to a width from now on; it is saved with the encoder.
+
+        Raises:
+            ValueError: the width is below 1.
+        """
+        self.projection = Projection(int(self.network.features), features, batch_norm=batch_norm).to(self.mean.device)  # type: ignore[arg-type]
+        self.features = features
+        self.architecture["projection"] = {"features": features, "batch_norm": batch_norm}
+
+    def add_attention(self, *, environments: int) -> None:
+        """Let a freshly made `Attention` gate the network's feature map from now on; it is saved with the encoder.
+
+        Raises:
+            ValueError: the network has no feature map, or one that it does not average.
+        """
+        if self.architecture["modality"] != "images":
+            raise ValueError(
+                f"attention gates the feature map of an image, this encoder takes {self.architecture['modality']}"
+            )
+        if self.architecture.get("pooling") == "flatten":
+            raise ValueError("attention needs a feature map that is averaged: leave --pooling flatten out")
+        training = self.training
+        # Only trying shows how large a network's map is.
+        with torch.no_grad():
+            maps = self.eval()._maps(self.mean.new_zeros(1, *self.architecture["shape"]))
+        self.train(training)
+        if maps.shape[1] != self.network.features:
+            raise ValueError(
+                f"attention needs a feature map of the {self.network.features} channels of the embedding, "
+                f"{self.architecture['name']} has one of {maps.shape[1]}: take a ResNet"
+            )
+        attention = Attention(maps.shape[1], maps.shape[2:].numel(), environments=environments)
+        self.attention = attention.to(self.mean.device)
+        self.architecture["attention"] = {"environments": environments}
+
+    def maps(
+        self,
+        images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, "batch map_channels map_height map_width"]:
+        """Return the network's last feature map, before it is gated and averaged.
+
+        Raises:
+            ValueError: the network has none.
+        """
+        return self._maps(self.normalize(images))  # type: ignore[arg-type]
+
+    def embed_maps(
+        self, maps: Float[Tensor, "batch map_channels map_height map_width"]
+    ) -> Float[Tensor, "batch features"]:
+        """Turn feature maps into embeddings as inference does: by the mean weights of the gates, where there are any."""
+        if self.attention is None:
+            pooled = maps.mean((2, 3))
+        else:
+            pooled = self.attention(maps, self.attention.mean_weights()).squeeze(0)
+        return pooled if self.projection is None else self.projection(pooled)
+
+    def _maps(self, images: Tensor) -> Tensor:
+        find = getattr(self.network, "maps", None) or getattr(self.network, "forward_features", None)
+        maps: Tensor | None = None if find is None else find(images)
+        if maps is None or maps.dim() != 4:
+            raise ValueError(
+                f"{self.architecture['name']} has no feature map [batch, channels, height, width]: take a ResNet or "
+                "another convolutional network"
+            )
+        return maps
 
     def add_morpher(self, *, mask_channels: int = 1, reduction: int = 1) -> None:
         """Let a freshly made `Morpher` weight the pixels of all images from now on; it is saved with the encoder.

@@ -57,3 +57,13 @@ class ResNet(nn.Module):
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         embeddings: Tensor = self.network(images)
         return embeddings
+
+    def maps(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features rows columns"]:
+        """Return the last block's map, before it is averaged."""
+        maps = images
+        for name, layer in self.network.named_children():
+            if name not in ("avgpool", "fc"):
+                maps = layer(maps)
+        return maps

@@ -102,7 +102,7 @@ def load_encoder(folder: Path | str) -> Encoder:
         ValueError: a file is damaged.
     """
     card = read_card(folder)
-    kept = ("name", "width", "depth", "pooling", "morpher")
+    kept = ("name", "width", "depth", "pooling", "morpher", "attention", "projection")
     arguments = {key: value for key, value in card.architecture.items() if key in kept}
     encoder = build_encoder(schema=card.schema, **arguments)
     path = Path(folder) / "encoder.safetensors"
