@@ -50,6 +50,14 @@ def test_without_any_option_both_views_are_the_images():
     torch.testing.assert_close(views, torch.cat((images, images)) / 255, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_many_views_as_are_asked_for(count):
+    images = some_images()
+    views = ImageViews(32, **WHOLE, **PLAIN)(images, seeded(), count=count)
+    torch.testing.assert_close(views, images.repeat(count, 1, 1, 1) / 255, atol=1e-6, rtol=0)
+    assert ImageViews(24, **EVERYTHING)(images, seeded(), count=count).shape == (count * 16, 3, 24, 24)
+
+
 def test_equal_generators_give_equal_views_and_others_differ():
     images, views = some_images(), ImageViews(32)
     assert torch.equal(views(images, seeded(1)), views(images, seeded(1)))

@@ -126,7 +126,7 @@ class Encoder(nn.Module):
     def embed_maps(
         self, maps: Float[Tensor, "batch map_channels map_height map_width"]
     ) -> Float[Tensor, "batch features"]:
-        """Turn feature maps into embeddings as inference does: by the mean weights of the gates, where there are any."""
+        """Turn feature maps into embeddings as inference does: by the mean weights of the gates, if any."""
         if self.attention is None:
             pooled = maps.mean((2, 3))
         else:

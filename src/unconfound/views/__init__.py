@@ -11,6 +11,7 @@ from unconfound.views.corruption import CorruptionOptions as CorruptionOptions
 from unconfound.views.geometry import random_boxes as random_boxes
 from unconfound.views.geometry import resized_crop as resized_crop
 from unconfound.views.image_options import ImageViewOptions as ImageViewOptions
+from unconfound.views.image_options import MetricViewOptions as MetricViewOptions
 from unconfound.views.image_options import image_views as image_views
 from unconfound.views.images import ImageViews as ImageViews
 from unconfound.views.jitter import colour_jitter as colour_jitter

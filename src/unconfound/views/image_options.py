@@ -31,6 +31,20 @@ class ImageViewOptions:
     """of a Gaussian blur"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MetricViewOptions(ImageViewOptions):
+    """Of the random view of an image in metric learning: crops and flips alone, as in "A Metric Learning Reality Check"."""
+
+    augment: bool = True
+    """learn from one random view of every image, not from the image itself"""
+    crop_scale: tuple[float, float] = (0.16, 1.0)
+    """share of the image's area that a view shows, lowest and highest"""
+    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """strength of the change in brightness, contrast, saturation and hue"""
+    grayscale_probability: float = 0.0
+    """of a view without colour"""
+
+
 def image_views(options: ImageViewOptions, schema: Schema, *, method: str) -> ImageViews:
     """Make the views that the options describe.
 

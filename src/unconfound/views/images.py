@@ -120,9 +120,9 @@ class ImageViews:
 
     @torch.no_grad()
     def __call__(
-        self, images: Tensor, generator: torch.Generator | None = None
+        self, images: Tensor, generator: torch.Generator | None = None, *, count: int = 2
     ) -> Float[Tensor, "views channels {self.size} {self.size}"]:
-        """Make two views of every image.
+        """Make two views of every image, or another number.
 
         With equal generators, a batch that is spread over processes gets the views that one process would make of it.
 
@@ -130,9 +130,11 @@ class ImageViews:
             images: [batch, channels, height, width], uint8, or float in [0, 1] (which is not checked).
             generator: where the randomness comes from, on any device; by default torch's global one of the images'
                 device.
+            count: views of an image, at least 1.
 
         Returns:
-            [2 x batch, channels, size, size], float32 in [0, 1]: the first views of all images, then the second ones.
+            [count x batch, channels, size, size], float32 in [0, 1]: the first views of all images, then the second
+            ones, ...
 
         Raises:
             ValueError: `images` has not four dimensions, or none of something.
@@ -140,12 +142,12 @@ class ImageViews:
         """
         _check_images(images)
         batch, channels = images.shape[:2]
-        numbers = uniform(batch, 2, sum(NUMBERS), generator=generator, device=images.device)
+        numbers = uniform(batch, count, sum(NUMBERS), generator=generator, device=images.device)
         numbers = numbers.to(images.device, non_blocking=True).transpose(0, 1).flatten(0, 1)
         on_cpu = images.device.type == "cpu"
         order, groups = self._alike(numbers, channels) if on_cpu else self._together(numbers, channels)
         plan = self._plan(images, numbers[order], order % batch)
-        views = torch.empty(2 * batch, channels, self.size, self.size, device=images.device)
+        views = torch.empty(count * batch, channels, self.size, self.size, device=images.device)
         chunk = max(1, (CHUNK_CPU if on_cpu else CHUNK_DEVICE) // views[0].numel())
         start = 0
         with _full_precision(images.device.type):
