@@ -33,7 +33,7 @@ class ImageViewOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricViewOptions(ImageViewOptions):
-    """Of the random view of an image in metric learning: crops and flips alone, as in "A Metric Learning Reality Check"."""
+    """Of the random view of an image in metric learning: crops and flips, as in "A Metric Learning Reality Check"."""
 
     augment: bool = True
     """learn from one random view of every image, not from the image itself"""
