@@ -1,6 +1,7 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
 python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim]
+    [dcml] [environments]
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ import torch
 from benchmarks.row import Row
 from unconfound.training.run_folder import environment
 
-ALL = ("views", "mixing", "losses", "retrieval", "training", "graphs", "graph_probe", "icl_msr", "ssim", "cim")
+ALL = (
+    "views",
+    "mixing",
+    "losses",
+    "retrieval",
+    "training",
+    "graphs",
+    "graph_probe",
+    "icl_msr",
+    "ssim",
+    "cim",
+    "dcml",
+    "environments",
+)
 OUT = Path("runs/benchmarks.md")
 
 

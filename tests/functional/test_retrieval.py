@@ -123,3 +123,32 @@ def test_bad_input_of_retrieval():
         retrieval_metrics(torch.tensor([[1.0], [2], [math.nan]]), labels)
     with pytest.raises(TypeError, match="embeddings must be floating-point"):
         retrieval_metrics(rows.long(), labels)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=5, max_size=40),
+    tile=st.sampled_from([1, 3, 1024]),
+    seed=st.integers(0, 1000),
+)
+def test_a_gallery_of_the_same_samples_seen_otherwise_is_searched_without_the_own_row(labels, tile, seed):
+    queries, gallery = draw(seed, len(labels), 3), draw(seed + 1, len(labels), 3)
+    similarities = torch.nn.functional.normalize(queries) @ torch.nn.functional.normalize(gallery).T
+    expected = naive_scores(similarities.tolist(), labels)
+    scores = retrieval_per_query(queries, torch.tensor(labels), gallery=gallery, tile=tile)
+    assert scores.queries.tolist() == sorted(expected)
+    columns = torch.tensor([expected[query] for query in sorted(expected)], dtype=torch.float64).T
+    torch.testing.assert_close(torch.stack(scores[1:]), columns, rtol=0, atol=1e-12)
+
+
+def test_embeddings_searched_in_themselves_give_the_same_as_without_a_gallery():
+    rows, labels = draw(0, 30, 4), torch.arange(30) % 4
+    assert retrieval_metrics(rows, labels, gallery=rows) == retrieval_metrics(rows, labels)
+
+
+def test_a_gallery_of_other_samples_or_without_numbers_is_refused():
+    rows, labels = torch.ones(4, 2), torch.tensor([0, 0, 1, 1])
+    with pytest.raises(ValueError, match=r"the queries' samples in their order, \(4, 2\), got \(5, 2\)"):
+        retrieval_per_query(rows, labels, gallery=torch.ones(5, 2))
+    with pytest.raises(ValueError, match="gallery must be finite"):
+        retrieval_per_query(rows, labels, gallery=torch.full((4, 2), torch.nan))

@@ -30,21 +30,30 @@ class RetrievalScores(NamedTuple):
 
 
 def retrieval_metrics(
-    embeddings: Float[Tensor, "rows features"], labels: Int[Tensor, " rows"], *, tile: int = 1024
+    embeddings: Float[Tensor, "rows features"],
+    labels: Int[Tensor, " rows"],
+    *,
+    gallery: Float[Tensor, "rows features"] | None = None,
+    tile: int = 1024,
 ) -> dict[str, float]:
     """Compute precision at 1, R-precision and MAP@R, where every row in turn queries all others.
 
-    Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2. See `retrieval_per_query`.
+    Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2. See `retrieval_per_query`, which says
+    what the gallery is.
 
     Returns:
         precision_at_1, r_precision and map_at_r, in [0, 1].
     """
-    scores = retrieval_per_query(embeddings, labels, tile=tile)
+    scores = retrieval_per_query(embeddings, labels, gallery=gallery, tile=tile)
     return {name: float(getattr(scores, name).mean()) for name in ("precision_at_1", "r_precision", "map_at_r")}
 
 
 def retrieval_per_query(
-    embeddings: Float[Tensor, "rows features"], labels: Int[Tensor, " rows"], *, tile: int = 1024
+    embeddings: Float[Tensor, "rows features"],
+    labels: Int[Tensor, " rows"],
+    *,
+    gallery: Float[Tensor, "rows features"] | None = None,
+    tile: int = 1024,
 ) -> RetrievalScores:
     """Compute precision at 1, R-precision and MAP@R of each query.
 
@@ -55,15 +64,24 @@ def retrieval_per_query(
     Args:
         embeddings: any scale.
         labels: the class of each row, 0 or above. A row whose label no other carries is no query, but can be found.
+        gallery: what is searched: the same samples in the same order, seen otherwise (on another background, say). Row
+            i is never an answer to query i. By default the embeddings themselves.
         tile: at most so many queries are compared with all rows at a time. Memory is O(tile x rows).
 
     Raises:
         TypeError: embeddings are not floating-point, or labels not integers.
         ValueError: no two rows share a label, labels and rows differ in number, a label is negative, an embedding is
-            not finite, or `tile` is below 1.
+            not finite, the gallery is not of the embeddings' shape, or `tile` is below 1.
     """
     check_tile(tile)
     check_finite("embeddings", embeddings)
+    if gallery is not None:
+        check_finite("gallery", gallery)
+        if gallery.shape != embeddings.shape:
+            raise ValueError(
+                f"the gallery must hold the queries' samples in their order, {tuple(embeddings.shape)}, "
+                f"got {tuple(gallery.shape)}"
+            )
     check_labels(labels, rows=len(embeddings))
     _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     relevant = (sizes - 1)[classes]
@@ -73,11 +91,12 @@ def retrieval_per_query(
             f"no two of the {len(labels)} rows share a label, so there is nothing to find: give more of a class"
         )
     rows = normalize(embeddings.detach())
+    searched = rows if gallery is None else normalize(gallery.detach()).to(rows)
     scores = torch.empty(3, len(queries), dtype=torch.float64, device=rows.device)
 
     def score(positions: Tensor) -> None:
         asked = queries[positions]
-        similarities = rows[asked] @ rows.T
+        similarities = rows[asked] @ searched.T
         similarities.scatter_(1, asked[:, None], -torch.inf)
         count = relevant[asked, None]
         _, found = largest(similarities, int(count.max()))
@@ -89,5 +108,5 @@ def retrieval_per_query(
         scores[2, positions] = precisions.sum(1) / count.squeeze(1)
 
     # Queries of classes of like size go together, so that one large class does not make all rankings long.
-    spread(score, relevant[queries].argsort().split(strip(rows, tile)), device=rows.device, tile=tile)
+    spread(score, relevant[queries].argsort().split(strip(searched, tile)), device=rows.device, tile=tile)
     return RetrievalScores(queries, *scores)

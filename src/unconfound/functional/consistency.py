@@ -1,0 +1,146 @@
+"""What DCML asks of samples of one class and of the attentions of several environments: to agree.
+
+Deng and Zhang, "Deep Causal Metric Learning" (ICML 2022): the terms with gamma and beta of the training loss, each in
+the form of the authors' code and in that of the paper. All compute in float32 (float64 stays float64), also for
+half-precision input and under autocast. Where a batch is spread over processes, gather rows, labels and weights first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unconfound.functional.contrastive import check_labels
+from unconfound.functional.weighted_mean import weighted_mean
+
+
+def mean_class_penalty(
+    embeddings: Float[Tensor, "batch features"],
+    labels: Int[Tensor, " batch"],
+    weights: Float[Tensor, "batch *environments"] | None = None,
+) -> Float[Tensor, "*environments"]:
+    """Compute how far samples lie from the mean of their class in the batch: the code's form of the gamma term.
+
+    The weighted mean of ||e_i - mean of class i||^2. The mean is over all samples of the class, whatever their weights,
+    and a constant to the gradient. A sample alone in its class adds 0, and its weight to the divisor, as in the code.
+
+    Args:
+        embeddings: e; the code takes them before they are normalised.
+        labels: the class of each sample, 0 or above.
+        weights: 0 or above, [batch, environments] or [batch]; None for equal ones. Divided by their sum in each
+            environment, which has the value 0 where nothing has weight.
+
+    Raises:
+        TypeError: embeddings or weights are not floating-point, or labels not integers.
+        ValueError: shapes do not fit, or there are no rows.
+    """
+    rows = _rows(embeddings, labels)
+    with torch.autocast(embeddings.device.type, enabled=False):
+        means, classes, _ = _class_means(rows, labels)
+        return weighted_mean((rows - means.detach()[classes]).square().sum(1), weights)
+
+
+def pairwise_class_penalty(
+    embeddings: Float[Tensor, "batch *features"],
+    labels: Int[Tensor, " batch"],
+    weights: Float[Tensor, "batch *environments"] | None = None,
+) -> Float[Tensor, "*environments"]:
+    """Compute how far samples of a class lie from each other: the paper's form of the gamma term.
+
+    The poster's term 1[y_i = y_k] ||x_i - x_k||^2, x an attended map, says neither how it is summed nor where weights
+    enter. Here: the sum over the other samples k of the class, then the mean over i by the weights of i; gradients flow
+    to both. In O(batch x features), as the sum over k is n ||x_i - m||^2 + sum_k ||x_k - m||^2 for n samples of mean m.
+
+    Args:
+        embeddings: x, embeddings or maps.
+        labels: the class of each sample, 0 or above.
+        weights: as in `mean_class_penalty`.
+
+    Raises:
+        TypeError: embeddings or weights are not floating-point, or labels not integers.
+        ValueError: shapes do not fit, or there are no rows.
+    """
+    rows = _rows(embeddings, labels)
+    with torch.autocast(embeddings.device.type, enabled=False):
+        means, classes, sizes = _class_means(rows, labels)
+        apart = (rows - means[classes]).square().sum(1)
+        of_class = apart.new_zeros(len(sizes)).index_add(0, classes, apart)
+        return weighted_mean(sizes[classes] * apart + of_class[classes], weights)
+
+
+def attention_variance(weights: Sequence[Float[Tensor, "environments ..."]]) -> Float[Tensor, ""]:
+    """Compute how much attentions differ between environments, on the scale of each: the code's form of the beta term.
+
+    The mean over matrices and environments j of (||W_j - mean of W over j||_2 / ||W_j||_1)^2, entrywise norms;
+    gradients flow through the mean and the divisor. 0 for one environment, and only where all are equal; multiplying a
+    matrix in all environments by one number changes nothing. A matrix of zeros counts 0 where all are.
+
+    Args:
+        weights: matrices of the attention, each stacked over the environments.
+
+    Raises:
+        TypeError: a matrix is not floating-point.
+        ValueError: there is none, or one is empty.
+    """
+    with torch.autocast(_check_matrices(weights).type, enabled=False):
+        variances = []
+        for each in weights:
+            matrices = _wide(each).flatten(1)
+            sizes = matrices.abs().sum(1)
+            sizes = torch.where(sizes == 0, torch.finfo(sizes.dtype).tiny, sizes)
+            variances.append(((matrices - matrices.mean(0)) / sizes[:, None]).square().sum(1))
+        return torch.stack([variance.mean() for variance in variances]).mean()
+
+
+def attention_distance(weights: Sequence[Float[Tensor, "environments ..."]]) -> Float[Tensor, ""]:
+    """Compute the squared distance of attentions from their mean over environments: the paper's form of the beta term.
+
+    sum_j ||theta_j - mean of theta over j||^2, theta all matrices together.
+
+    Args:
+        weights: matrices of the attention, each stacked over the environments.
+
+    Raises:
+        TypeError: a matrix is not floating-point.
+        ValueError: there is none, or one is empty.
+    """
+    with torch.autocast(_check_matrices(weights).type, enabled=False):
+        return torch.stack([(_wide(each) - _wide(each).mean(0)).square().sum() for each in weights]).sum()
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _rows(embeddings: Tensor, labels: Tensor) -> Tensor:
+    if not embeddings.is_floating_point():
+        raise TypeError(f"embeddings must be floating-point, got {embeddings.dtype}: convert with .float()")
+    if embeddings.dim() < 2 or embeddings.numel() == 0:
+        raise ValueError(
+            f"embeddings must be [batch, features...] with at least one of each, got shape {tuple(embeddings.shape)}"
+        )
+    check_labels(labels, rows=len(embeddings))
+    return _wide(embeddings).flatten(1)
+
+
+def _class_means(
+    rows: Tensor, labels: Tensor
+) -> tuple[Float[Tensor, "classes features"], Int[Tensor, " batch"], Int[Tensor, " classes"]]:
+    """The mean of each class in the batch, which class each row is of, and how many rows each has."""
+    _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    sums = rows.new_zeros(len(sizes), rows.shape[1]).index_add(0, classes, rows)
+    return sums / sizes[:, None], classes, sizes
+
+
+def _check_matrices(weights: Sequence[Tensor]) -> torch.device:
+    if len(weights) == 0:
+        raise ValueError("weights must hold at least one matrix, stacked over environments, got none")
+    for each in weights:
+        if not each.is_floating_point():
+            raise TypeError(f"weights must be floating-point, got {each.dtype}: convert with .float()")
+        if each.dim() < 2 or each.numel() == 0:
+            raise ValueError(f"weights must be [environments, ...] each, got shape {tuple(each.shape)}")
+    return weights[0].device

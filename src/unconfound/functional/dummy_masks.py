@@ -1,0 +1,96 @@
+"""How a loss changes with masks that are laid on a feature map: what DCML's environments disagree about.
+
+Deng and Zhang, "Deep Causal Metric Learning" (ICML 2022), objective for the environments, second term. In the authors'
+code, two masks of ones multiply the attended map, one a channel and one a place, and the squared gradients by both are
+penalised. For a head that starts with the mean over places both are products of the map and of the gradient by that
+mean, one sample at a time and without differentiating the network.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.weighted_mean import check_classes
+
+
+def mask_gradients(
+    maps: Float[Tensor, "batch channels height width"], pooled_gradient: Float[Tensor, "batch channels"]
+) -> tuple[Float[Tensor, "batch channels"], Float[Tensor, "batch places"]]:
+    """Compute the gradients of each sample's loss by a mask of channels and a mask of places, at masks of ones.
+
+    With z the mean of a map F over its P places: z_c dl/dz_c for channel c, and sum_c F_cp dl/dz_c / P for place p,
+    Grad-CAM's map without its rectifier. Both sum to the same number over their entries; to 0 where the loss does not
+    depend on the length of z, as with a linear head without a bias and cosines behind it.
+
+    Args:
+        maps: F, what the masks multiply.
+        pooled_gradient: dl/dz, of each sample's own loss.
+
+    Returns:
+        [batch, channels] and [batch, height x width], in float64 where an input is, else in float32.
+
+    Raises:
+        TypeError: an input is not floating-point.
+        ValueError: shapes do not fit, or the maps have no place.
+    """
+    for name, given in (("maps", maps), ("pooled_gradient", pooled_gradient)):
+        if not given.is_floating_point():
+            raise TypeError(f"{name} must be floating-point, got {given.dtype}: convert with .float()")
+    if maps.dim() != 4 or maps.shape[:2] != pooled_gradient.shape or maps[0:0].shape[2:].numel() == 0:
+        raise ValueError(
+            "maps must be [batch, channels, height, width] and pooled_gradient [batch, channels], "
+            f"got shapes {tuple(maps.shape)} and {tuple(pooled_gradient.shape)}"
+        )
+    with torch.autocast(maps.device.type, enabled=False):
+        dtype = torch.promote_types(torch.promote_types(maps.dtype, pooled_gradient.dtype), torch.float32)
+        places, gradient = maps.to(dtype).flatten(2), pooled_gradient.to(dtype)
+        spatial = torch.bmm(gradient[:, None], places).squeeze(1) / places.shape[2]
+        return places.mean(2) * gradient, spatial
+
+
+def cosine_embedding_gradient(
+    embeddings: Float[Tensor, "batch features"],
+    proxies: Float[Tensor, "classes features"],
+    logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, " batch"],
+    scale: float,
+) -> Float[Tensor, "batch features"]:
+    """Compute the gradient of each sample's softmax cross-entropy by its embedding, for logits made of cosines.
+
+    For logits scale x (cos(embedding, proxy_k) - margin [k = label]), whatever the margin: with p = softmax(logits), u
+    and v_k the embedding and the proxies at length 1, the part of scale x sum_k (p_k - [k = label]) v_k at right angles
+    to u, divided by the embedding's length. Through a linear head, the gradient by its input is this times the weights.
+
+    Args:
+        embeddings: of each sample, before they are normalised. One of zeros has the gradient 0.
+        proxies: one a class, of any length.
+        logits: with scale and margin inside.
+        labels: the class of each sample.
+        scale: of the cosines.
+
+    Returns:
+        In float64 where the embeddings are, else in float32.
+
+    Raises:
+        TypeError: an input is not floating-point, or labels are not integers.
+        ValueError: shapes do not fit, there are no rows, or a label is out of range.
+    """
+    check_classes(logits, labels)
+    check_rows("embeddings", embeddings)
+    check_rows("proxies", proxies)
+    if embeddings.shape != (len(logits), proxies.shape[1]) or len(proxies) != logits.shape[1]:
+        raise ValueError(
+            "embeddings must be [batch, features], proxies [classes, features] and logits [batch, classes], "
+            f"got shapes {tuple(embeddings.shape)}, {tuple(proxies.shape)} and {tuple(logits.shape)}"
+        )
+    with torch.autocast(embeddings.device.type, enabled=False):
+        directions = normalize(embeddings)
+        probabilities = torch.softmax(logits.to(directions.dtype), 1)
+        pull = probabilities.scatter_add(1, labels.long()[:, None], -torch.ones_like(probabilities[:, :1]))
+        gradient = scale * pull @ normalize(proxies).to(directions.dtype)
+        gradient = gradient - (gradient * directions).sum(1, keepdim=True) * directions
+        lengths = torch.linalg.vector_norm(embeddings.to(directions.dtype), dim=1, keepdim=True)
+        return torch.where(lengths > 0, gradient / torch.where(lengths > 0, lengths, 1), 0)

@@ -1,0 +1,279 @@
+"""DCML: attention and embedding that stay optimal across environments, which are learnt to show where they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, cast, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unconfound.data import Batch, Schema, Source
+from unconfound.encoders import Attention, Encoder
+from unconfound.functional.consistency import (
+    attention_distance,
+    attention_variance,
+    mean_class_penalty,
+    pairwise_class_penalty,
+)
+from unconfound.functional.distributed import gather
+from unconfound.functional.invariance import learn_environments
+from unconfound.methods.dcml_losses import risk_and_slope
+from unconfound.methods.dcml_options import DCMLOptions
+from unconfound.methods.environments import (
+    fits_per_class,
+    given_environments,
+    read_environments,
+    sample_vectors,
+)
+from unconfound.methods.labelled import check_classes, check_groups, labels_of
+from unconfound.methods.method import Method, Phase, Step
+from unconfound.methods.metric_losses import build_metric_loss
+from unconfound.methods.metric_settings import tuned
+from unconfound.views import image_views
+
+# An environment with less than this share of its even part of the samples is as good as none.
+_TINY = 0.05
+
+
+@final
+class DCML(Method):
+    """Metric learning under environments that are learnt to disagree. Needs labels of images.
+
+    Deng and Zhang, "Deep Causal Metric Learning", ICML 2022. Every training sample has a weight in each environment;
+    between epochs these weights are learnt to make the gates and the embedding as little invariant as they can be, and
+    training then makes them so: each environment has gates of its own on the feature map, which are pulled together
+    (beta), the embedding's loss is not to gain from another scale in any (alpha, IRM), and samples of one class are
+    kept together within an environment (gamma). Embeddings are made with the mean weights of the gates.
+
+    The poster and the released code differ in every term. form="code", the default, is what made the published numbers:
+    a mean over environments; the dummy classifier a number a class on the logits; the variance of the gates' weights
+    relative to their size; distances of embeddings to the mean of their class in the batch, which has no gradient; and
+    a loss without environments through gates and proxies of its own. form="paper" is the poster's formula: a sum; one
+    dummy number; squared distances of the gates' weights to their mean; squared distances of the gated maps of two
+    samples of a class; and the loss without environments through the mean gates. Where both are silent or we depart:
+    environments are learnt on the images as they are, not on random views of them (see `sample_vectors`); labels are in
+    the order of the data's classes; a loss of pairs weighs each pair by its anchor.
+
+    `environment_logits` [samples, environments] gives the weights through a softmax; empty before they are learnt.
+    """
+
+    Options = DCMLOptions
+    needs_labels: ClassVar[bool] = True
+
+    environment_logits: Tensor
+    environment_objective: Tensor
+
+    def __init__(self, encoder: Encoder, schema: Schema, options: DCMLOptions | None = None) -> None:
+        super().__init__(encoder, schema)
+        self.options = options = options or DCMLOptions()
+        check_classes(schema, method="dcml")
+        if schema.modality != "images":
+            raise ValueError(f"dcml gates feature maps of images, the data are {schema.modality}: take metric")
+        self.needs_groups = options.environments_from == "groups"
+        if self.needs_groups:
+            check_groups(schema, method="dcml --environments-from groups")
+        self.environments = {"groups": len(schema.groups), "scenes": 2}.get(
+            options.environments_from, options.environments
+        )
+        self.instances_per_class = options.instances
+        self.encoder = encoder
+        encoder.add_attention(environments=self.environments)
+        encoder.add_projection(options.features, batch_norm=True)
+        given = {"scale": options.scale, "margin": options.margin}
+        settings: dict[str, Any] = {"classes": len(schema.classes), "features": options.features}
+        chosen, rate = tuned(options.loss, options.tuned_on)
+        settings["settings"] = chosen | {name: value for name, value in given.items() if value is not None}
+        self.proxy_learning_rate = rate if options.proxy_learning_rate is None else options.proxy_learning_rate
+        self.loss = build_metric_loss(options.loss, **settings)
+        if not self.loss.has_elements:
+            raise ValueError(
+                f"dcml weighs the samples of its loss, and {options.loss} belongs to a batch: take cosface"
+            )
+        assert encoder.attention is not None
+        own = options.extra_branch and options.form == "code"
+        weights = encoder.attention.weights
+        self.extra_attention = (
+            Attention(encoder.network.features, weights["spatial_in"].shape[1], environments=1)  # type: ignore[arg-type]
+            if own
+            else None
+        )
+        self.extra_loss = build_metric_loss(options.loss, **settings) if own else self.loss
+        self.views = image_views(options, schema, method="dcml") if options.augment else None
+        if options.freeze_batch_norm:
+            for module in self._batch_norms():
+                module.requires_grad_(False)
+        self.register_buffer("environment_logits", torch.zeros(0, self.environments))
+        self.register_buffer("environment_objective", torch.zeros(()))
+        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
+
+    def train(self, mode: bool = True) -> DCML:
+        """Leave the network's BatchNorm as it is, where that is asked for."""
+        super().train(mode)
+        if self.options.freeze_batch_norm:
+            for module in self._batch_norms():
+                module.eval()
+        return self
+
+    def _batch_norms(self) -> list[nn.BatchNorm2d]:
+        return [module for module in self.encoder.network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Move all at once, proxies and gates with learning rates of their own; proxies without weight decay."""
+        options = self.options
+        assert self.encoder.attention is not None
+        losses = [self.loss] if self.extra_loss is self.loss else [self.loss, self.extra_loss]
+        proxies = [parameter for loss in losses for parameter in loss.parameters()]
+        gates = list(self.encoder.attention.parameters())
+        gates += [] if self.extra_attention is None else list(self.extra_attention.parameters())
+        apart = {id(parameter) for parameter in (*proxies, *gates)}
+        rest = [
+            parameter
+            for parameter in self.encoder.parameters()
+            if id(parameter) not in apart and parameter.requires_grad
+        ]
+        groups: list[dict[str, Any]] = [{"params": rest}]
+        for parameters, rate in ((gates, options.attention_learning_rate), (proxies, self.proxy_learning_rate)):
+            if parameters:
+                groups.append({"params": parameters} | ({} if rate is None else {"lr": rate}))
+        return (Phase("train", tuple(groups)),)
+
+    def before_epoch(self, epoch: int, source: Source) -> None:
+        """Learn the environments when it is time, or draw or read them where they are not learnt."""
+        options = self.options
+        if self.environments == 1 or (epoch % options.relearn_every and len(self.environment_logits) == len(source)):
+            return
+        device = self.encoder.mean.device
+        if options.environments_file is not None:
+            if not len(self.environment_logits):
+                read = read_environments(Path(options.environments_file), source, environments=self.environments)
+                self.environment_logits = read.to(device)
+            return
+        if options.environments_from != "learnt":
+            logits = given_environments(options.environments_from, source, environments=self.environments)
+            self.environment_logits = logits.to(device)
+            return
+        per_class = options.per_class and fits_per_class(source, self.encoder, environments=self.environments)
+        vectors = sample_vectors(self.encoder, self.loss, source, per_class=per_class)
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        logits, objectives = learn_environments(
+            vectors,
+            environments=self.environments,
+            passes=options.environment_steps,
+            batch_size=options.environment_batch,
+            learning_rate=options.environment_learning_rate,
+            normalization=options.normalization,
+            solver=options.solver,
+            smallest_share=options.smallest_share,
+            entropy_weight=options.entropy_weight,
+            generator=generator,
+        )
+        self.environment_logits = logits.to(device)
+        self.environment_objective.copy_(objectives[-1])
+
+    def forward(self, batch: Batch, phase: str = "train") -> Step:
+        options, encoder = self.options, self.encoder
+        assert encoder.attention is not None
+        assert encoder.projection is not None
+        images = cast(Tensor, batch.inputs)
+        maps = encoder.maps(images if self.views is None else self.views(images, count=1))
+        labels, weights = labels_of(batch, method="dcml"), gather(self._weights(batch.index))
+        embeddings = [encoder.projection(rows) for rows in encoder.attention(maps)]
+        found = [
+            risk_and_slope(self.loss, rows, labels, own, per_class=options.per_class)
+            for rows, own in zip(embeddings, weights.unbind(1), strict=True)
+        ]
+        # EIIL's sums over all samples, where asked for, are means times the share of the samples.
+        shares = weights.mean(0) if options.normalization == "samples" else torch.ones_like(weights[0])
+        risk = torch.stack([risk for risk, _ in found])
+        penalty = torch.stack([slope.square().sum() for _, slope in found])
+        terms = {
+            "risk": self._over_environments(risk * shares),
+            "penalty": self._over_environments(penalty * shares.square()),
+            "attention": self._attention(),
+            "consistency": self._consistency(maps, embeddings, labels, weights),
+            "extra": self._extra(maps, labels),
+        }
+        factors = (1.0, options.irm_weight, options.attention_weight, options.consistency_weight, 1.0)
+        loss = torch.stack([factor * term for factor, term in zip(factors, terms.values(), strict=True)]).sum()
+        told = {name: term.detach() for name, term in terms.items()}
+        # The penalty's weight is so small in the paper that one must see whether it counts.
+        told["penalty_share"] = options.irm_weight * told["penalty"] / told["risk"].clamp_min(1e-12)
+        told["objective"] = self.environment_objective.clone()
+        told |= {f"environment_{number}": share for number, share in enumerate(self._sizes())}
+        return Step(loss, told, torch.atleast_2d(embeddings[0].detach().float()))
+
+    def of_samples(self) -> dict[str, Tensor]:
+        """Return each training sample's weight in each environment."""
+        weights = torch.softmax(self.environment_logits, 1).cpu()
+        return {f"environment_{number}": own for number, own in enumerate(weights.unbind(1))} if len(weights) else {}
+
+    def alarm(self) -> str | None:
+        """Tell of an environment that nearly nothing belongs to: its mean is over a few samples, or none."""
+        smallest = float(self._sizes().min())
+        if smallest >= _TINY / self.environments:
+            return None
+        return (
+            f"environments: the smallest holds {smallest:.2%} of the training samples: give --smallest-share or "
+            "--normalization samples"
+        )
+
+    def _weights(self, index: Int[Tensor, " batch"]) -> Float[Tensor, "batch environments"]:
+        if self.environments == 1:
+            return torch.ones(len(index), 1, device=index.device)
+        if int(index.max()) >= len(self.environment_logits):
+            raise ValueError(
+                f"dcml knows the environments of {len(self.environment_logits):,} samples, and was given the sample "
+                f"{int(index.max()):,}: train and resume with the same data, and call before_epoch first"
+            )
+        return torch.softmax(self.environment_logits[index], 1)
+
+    def _sizes(self) -> Float[Tensor, " environments"]:
+        if not len(self.environment_logits):
+            return self.environment_logits.new_ones(self.environments) / self.environments
+        return torch.softmax(self.environment_logits, 1).mean(0)
+
+    def _over_environments(self, values: Float[Tensor, " environments"]) -> Float[Tensor, ""]:
+        return values.mean() if self.options.form == "code" else values.sum()
+
+    def _attention(self) -> Float[Tensor, ""]:
+        assert self.encoder.attention is not None
+        weights = list(self.encoder.attention.weights.values())
+        return attention_variance(weights) if self.options.form == "code" else attention_distance(weights)
+
+    def _consistency(
+        self, maps: Tensor, embeddings: list[Tensor], labels: Tensor, weights: Tensor
+    ) -> Float[Tensor, ""]:
+        if self.options.consistency_weight == 0:
+            return maps.new_zeros((), dtype=torch.float32)
+        labels = gather(labels)
+        if self.options.form == "code":
+            pairs = zip(embeddings, weights.unbind(1), strict=True)
+            penalties = [mean_class_penalty(gather(rows), labels, own) for rows, own in pairs]
+            return self._over_environments(torch.stack(penalties))
+        assert self.encoder.attention is not None
+        spatial, channel = self.encoder.attention.gates(maps)
+        penalties = [
+            pairwise_class_penalty(gather((maps * places * channels).flatten(1)), labels, own)
+            for places, channels, own in zip(spatial, channel, weights.unbind(1), strict=True)
+        ]
+        return self._over_environments(torch.stack(penalties))
+
+    def _extra(self, maps: Tensor, labels: Tensor) -> Float[Tensor, ""]:
+        if not self.options.extra_branch:
+            return maps.new_zeros((), dtype=torch.float32)
+        if self.extra_attention is None:
+            embeddings = self.encoder.embed_maps(maps)
+        else:
+            assert self.encoder.projection is not None
+            embeddings = self.encoder.projection(self.extra_attention(maps).squeeze(0))
+        loss: Tensor = self.extra_loss(embeddings, labels)
+        return loss
+
+
+def _make_room(dcml: DCML, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Size the environments as those that are about to be loaded: how many samples there are, no constructor knows."""
+    saved = state.get(f"{prefix}environment_logits")
+    if saved is not None and saved.shape != dcml.environment_logits.shape:
+        dcml.environment_logits = dcml.environment_logits.new_zeros(saved.shape)

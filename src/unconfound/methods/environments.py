@@ -1,0 +1,150 @@
+"""Which environment a training sample belongs to: what DCML learns between epochs, and its controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unconfound.data import Source
+from unconfound.encoders import Encoder
+from unconfound.functional.invariance import mask_gradients
+from unconfound.methods.dcml_losses import sample_slopes
+from unconfound.methods.labelled import cross_entropy, labels_of, source_groups
+from unconfound.methods.metric_losses import MetricLoss
+
+# Vectors that need more memory than this have one multiplier for all classes, where one a class was asked for.
+LARGEST_BYTES = 2**31
+# A weight's logit that leaves nothing to the others.
+CERTAIN = 30.0
+_PASS = 256
+
+
+@torch.no_grad()
+def sample_vectors(
+    encoder: Encoder, loss: MetricLoss, source: Source, *, per_class: bool
+) -> Float[Tensor, "samples environments width"]:
+    """Compute of every training sample what the objective of the environments is made of, by each one's gates.
+
+    That is the derivative of its loss by what multiplies the scores, and by all-ones masks over channels and over
+    places of the gated map (Deng and Zhang, ICML 2022), all at 1. For one image and a fixed
+    view, these are the same in every step that learns environments, for the model stands still: they are computed once,
+    with one pass of the network, where the released code differentiates twice in each step. The view is the image
+    itself, there it is a random one. A loss of pairs has no masks here: its value for a sample depends on others' maps.
+
+    Args:
+        encoder: with attention and projection; left as it is, in the mode in which it was.
+        loss: of an environment.
+        source: labelled images.
+        per_class: a multiplier for each class.
+
+    Returns:
+        On the encoder's device, in float32.
+    """
+    assert encoder.attention is not None
+    assert encoder.projection is not None
+    training, device = encoder.training, encoder.mean.device
+    encoder.eval()
+    vectors = None
+    for rows in _order(source).split(_PASS):
+        batch = next(iter(source.batches([rows])))
+        labels = labels_of(batch, method="dcml").to(device)
+        maps = encoder.maps(batch.inputs.to(device))  # type: ignore[arg-type, union-attr]
+        found = torch.stack(
+            [
+                torch.cat(_vectors(encoder, loss, maps, labels, environment, per_class=per_class), 1)
+                for environment in range(encoder.attention.environments)
+            ],
+            1,
+        )
+        if vectors is None:
+            vectors = found.new_empty(len(source), *found.shape[1:], dtype=torch.float32)
+        vectors[rows.to(device)] = found.float()
+    encoder.train(training)
+    assert vectors is not None
+    return vectors
+
+
+def _vectors(
+    encoder: Any, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
+) -> list[Tensor]:
+    own = {name: weight[environment : environment + 1] for name, weight in encoder.attention.weights.items()}
+    pooled = encoder.attention(maps, own).squeeze(0)
+    if not loss.has_logits:
+        return [sample_slopes(loss, encoder.projection(pooled), labels, per_class=per_class)]
+    # In evaluation mode a sample's loss is a function of its own embedding alone: one backward pass of the head, which
+    # is small, gives the gradient of each.
+    with torch.enable_grad():
+        leaf = pooled.detach().requires_grad_()
+        embeddings = encoder.projection(leaf)
+        losses = cross_entropy(loss.logits(embeddings, labels)[0], labels)
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+    spatial, channel = (gate.squeeze(0) for gate in encoder.attention.gates(maps, own))
+    by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)
+    return [sample_slopes(loss, embeddings.detach(), labels, per_class=per_class), by_channel, by_place]
+
+
+def fits_per_class(source: Source, encoder: Encoder, *, environments: int) -> bool:
+    """Say whether vectors with a multiplier for each class fit into memory."""
+    width = len(source.schema.classes) + encoder.network.features  # type: ignore[operator]
+    return len(source) * environments * width * 4 <= LARGEST_BYTES  # type: ignore[operator]
+
+
+def _order(source: Source) -> Int[Tensor, " samples"]:
+    """Deal samples into passes so that each holds several of a class, which losses of pairs need."""
+    assert source.labels is not None
+    runs = source.labels.argsort(stable=True).split(4)
+    return torch.cat([runs[place] for place in torch.randperm(len(runs)).tolist()])
+
+
+def given_environments(kind: str, source: Source, *, environments: int) -> Float[Tensor, "samples environments"]:
+    """Return logits of weights that are not learnt.
+
+    Args:
+        kind: "random": parts of equal sizes, drawn anew each time; "groups": those of the data; "scenes": the first one
+            holds the samples that stand on the scene of their own class, the second one the others.
+        source: the training samples.
+        environments: their number.
+
+    Raises:
+        ValueError: groups or scenes are not known, or not as many as environments.
+    """
+    if kind == "random":
+        index = torch.randperm(len(source)) % environments
+    elif kind == "groups":
+        index = source_groups(source, method="dcml --environments-from groups")
+    else:
+        if source.scenes is None or source.labels is None:
+            raise ValueError(
+                f"{source.name} does not say on which scene a sample stands: give data that are composed (demo, "
+                "composition), or --environments-from groups"
+            )
+        index = (source.scenes != source.labels).long()
+    hard = torch.nn.functional.one_hot(index, environments)
+    return CERTAIN * (2 * hard - 1).float()
+
+
+def read_environments(path: Path, source: Source, *, environments: int) -> Float[Tensor, "samples environments"]:
+    """Read the weights that an earlier run left in its samples.parquet, as logits.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds other samples, or another number of environments.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: give the samples.parquet of a finished run of dcml")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())[:100]}): train that run anew") from error
+    columns = [name for name in table.columns if name.startswith("environment_")]
+    if len(columns) != environments or len(table) != len(source):
+        raise ValueError(
+            f"{path} holds {len(columns)} environments of {len(table):,} samples, and {environments} of the "
+            f"{len(source):,} of {source.name} are needed: give the file of a run on the same data with as many"
+        )
+    return torch.tensor(table[columns].to_numpy(), dtype=torch.float32).log().clamp_min(-2 * CERTAIN)
