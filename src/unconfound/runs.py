@@ -24,7 +24,16 @@ from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
 
 # Options of the data that decide which samples are trained on, and not only how many.
-SPLIT = ("test_share", "data_seed", "held_out", "classic_split", "validation_share")
+SPLIT = (
+    "test_share",
+    "data_seed",
+    "held_out",
+    "classic_split",
+    "validation_share",
+    "unseen_classes",
+    "folds",
+    "fold",
+)
 
 
 def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:

@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,7 +34,9 @@ def decodings(monkeypatch):
     counted = []
     original = module.decode_image
     monkeypatch.setattr(
-        module, "decode_image", lambda path, *rest: (counted.append(path.name), original(path, *rest))[1]
+        module,
+        "decode_image",
+        lambda path, *rest, **named: (counted.append(path.name), original(path, *rest, **named))[1],
     )
     return counted
 
@@ -146,3 +149,19 @@ def test_a_cache_that_cannot_be_made_is_said(files, tmp_path):
     checked = _decode(files, tmp_path / "file" / "cache", keep=False)
     assert checked.images is None
     assert list(checked.skipped) == [2]
+
+
+def test_other_boxes_are_another_result(files, tmp_path, decodings):
+    whole = _decode(files, tmp_path / "cache")
+    count = len(decodings)
+    boxes = tuple((float(number), 0.0, 6.0, 6.0) for number in range(5))
+    cut = _decode(replace(files, boxes=boxes), tmp_path / "cache")
+    assert len(decodings) == 2 * count
+    assert not torch.equal(cut.images, whole.images)
+    _decode(replace(files, boxes=boxes), tmp_path / "cache")
+    assert len(decodings) == 2 * count
+    selected = replace(files, boxes=boxes).select([4, 1])
+    assert selected.images == ("4.png", "1.png")
+    assert [mask.name for mask in selected.masks] == ["4.png", "1.png"]
+    assert selected.boxes == (boxes[4], boxes[1])
+    assert np.array_equal(selected.decode(0)[0], cut.images[3])

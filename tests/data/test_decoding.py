@@ -207,3 +207,34 @@ def test_a_mask_of_other_proportions_is_refused(tmp_path):
     Image.new("L", (80, 48)).save(tmp_path / "a.png")
     with pytest.raises(UnreadableImageError, match="80 x 48 pixels does not fit its image of 48 x 80"):
         decode_mask(tmp_path / "a.png", 16, (80, 48))
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg"])
+def test_the_square_around_a_box_is_cut_out(tmp_path, extension):
+    ramp = np.tile(np.arange(240, dtype=np.uint8), (160, 1))
+    mask = ((ramp >= 60) & (ramp < 100)).astype(np.uint8) * 255
+    Image.fromarray(ramp).save(tmp_path / f"a.{extension}")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    # Left, top, width, height; left and right border of the square, which is moved into the image.
+    for box, first, last in (
+        ((60, 30, 40, 20), 60, 100),
+        ((60, 30, 20, 40), 50, 90),
+        ((-10, -10, 20, 40), 0, 40),
+        ((210, 140, 30, 40), 200, 240),
+        ((0, 0, 240, 160), 40, 200),
+    ):
+        pixels, shape = decode_image(tmp_path / f"a.{extension}", 20, 1, box=box)
+        assert shape == (160, 240)
+        step = (last - first) / 20
+        expected = first + step * (np.arange(20) + 0.5) - 0.5
+        assert np.abs(pixels[0] - expected).max() <= (2 if extension == "png" else 8)
+        cut = decode_mask(tmp_path / "mask.png", 20, shape, box=box)
+        assert np.array_equal(cut[0], np.tile((expected >= 59.5) & (expected < 99.5), (20, 1)))
+
+
+def test_a_small_box_of_a_large_photograph_keeps_its_detail(tmp_path):
+    noise = np.kron(np.random.default_rng(0).integers(0, 256, (64, 64)), np.ones((16, 16))).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg", quality=100, subsampling=0)
+    cut, _ = decode_image(tmp_path / "a.jpg", 64, 1, box=(512, 256, 128, 128))
+    exact = noise[256:384, 512:640].reshape(64, 2, 64, 2).mean((1, 3))
+    assert np.abs(cut[0] - exact)[1:-1, 1:-1].mean() < 12

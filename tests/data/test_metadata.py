@@ -153,3 +153,41 @@ def test_loose_images_need_a_label(tmp_path):
         _read(tmp_path / "loose", tmp_path / "no.csv")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         _read(tmp_path / "nowhere", path, label="side")
+
+
+def test_a_split_by_class_is_for_unseen_ones(tmp_path):
+    rows = [
+        (f"{number}.png", label, split)
+        for number, (label, split) in enumerate(
+            [("a", "train"), ("b", "train"), ("c", "val"), ("d", "val"), ("e", "test"), ("f", "test")]
+        )
+    ]
+    for number, (name, *_) in enumerate(rows):
+        picture(tmp_path / "birds" / name, 20 * number)
+    table = _table(tmp_path / "birds", rows, header="file,bird,split")
+    options = {"data": str(tmp_path / "birds"), "metadata": table, "label": "bird", "image_size": 8}
+    with pytest.raises(ValueError, match="birds has no class of its part 'test' in training"):
+        load(DataOptions(**options))
+    data = load(DataOptions(unseen_classes=True, **options))
+    for source, classes, pixels in (
+        (data.train, ("a", "b"), [0, 20]),
+        (data.validation, ("c", "d"), [40, 60]),
+        (data.tests["test"], ("e", "f"), [80, 100]),
+    ):
+        assert source.schema.classes == classes
+        assert source.labels.tolist() == [0, 1]
+        assert first_pixels(source) == pixels
+    folded = load(DataOptions(unseen_classes=True, folds=2, fold=0, **options))
+    assert (folded.train.schema.classes, folded.validation.schema.classes) == (("a", "b"), ("c", "d"))
+
+
+def test_class_folders_under_train_and_test_may_be_unseen_ones(tmp_path):
+    names = ["train/a/0.png", "train/b/1.png", "test/c/2.png", "test/d/3.png"]
+    for number, name in enumerate(names):
+        picture(tmp_path / "birds" / name, 20 * number)
+    table = _table(tmp_path / "birds", [(name,) for name in names], header="file")
+    options = {"data": str(tmp_path / "birds"), "metadata": table, "image_size": 8}
+    with pytest.raises(ValueError, match="test holds classes that train lacks: c, d; to be judged"):
+        load(DataOptions(**options))
+    data = load(DataOptions(unseen_classes=True, **options))
+    assert (data.train.schema.classes, data.tests["test"].schema.classes) == (("a", "b"), ("c", "d"))

@@ -96,6 +96,32 @@ def test_mnist_packed_or_not(tmp_path, name, folder, packed):
         assert data.train.schema.shape == (1, 28, 28)
 
 
+def test_letters_stand_upright_and_count_from_0(tmp_path):
+    raw = tmp_path / "EMNIST" / "raw"
+    images = np.random.default_rng(0).integers(0, 256, (52, 28, 28), dtype=np.uint8)
+    labels = np.tile(np.arange(1, 27, dtype=np.uint8), 2)
+    _idx(raw / "emnist-letters-test-images-idx3-ubyte", images, packed=True)
+    _idx(raw / "emnist-letters-test-labels-idx1-ubyte", labels, packed=False)
+    data = torchvision_set("emnist-letters", tmp_path)
+    assert data.train.notes == ("subset: the training letters are not there: 26 of 52 test letters are trained on",)
+    for source in (data.train, data.tests["test"]):
+        assert sorted(source.labels.tolist()) == list(range(26))
+        assert np.array_equal(source.labels, labels[source.positions] - 1)
+        assert "".join(source.schema.classes) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    (batch,) = data.train.batches([torch.arange(26)])
+    assert np.array_equal(batch.inputs[:, 0], images.transpose(0, 2, 1)[data.train.positions])
+    _idx(raw / "emnist-letters-train-images-idx3-ubyte", images[:26], packed=False)
+    with pytest.raises(FileNotFoundError, match=r"emnist-letters needs emnist-letters-train-labels-idx1-ubyte\.gz in"):
+        torchvision_set("emnist-letters", raw)
+    _idx(raw / "emnist-letters-train-labels-idx1-ubyte", labels[:26], packed=False)
+    data = torchvision_set("emnist-letters", raw)
+    assert (len(data.train), len(data.tests["test"])) == (26, 52)
+    assert np.array_equal(data.train.inputs[:, 0], images[:26].transpose(0, 2, 1))
+    _idx(raw / "emnist-letters-train-labels-idx1-ubyte", labels[:26] - 1, packed=False)
+    with pytest.raises(ValueError, match="train-labels-idx1-ubyte is damaged: labels must be 1 to 26"):
+        torchvision_set("emnist-letters", raw)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "no gzip", "other type", "short"])
 def test_damaged_idx_files_are_refused(tmp_path, damage):
     raw = tmp_path / "MNIST" / "raw"

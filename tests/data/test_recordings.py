@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
+from unconfound.data.load import DataOptions, load
 from unconfound.data.mel import log_mel
 from unconfound.data.recordings import has_recordings, recordings, spoken_digits
 from unconfound.data.waveforms import read_waveform
@@ -48,6 +49,18 @@ def test_train_and_test_folders(tmp_path):
     assert data.train.names == ["train/a/1.wav", "train/b/2.WAV"]
     assert {name: test.labels.tolist() for name, test in data.tests.items()} == {"test": [1], "val": [0]}
     assert "1 files are not recordings by their names: passed over" in data.train.notes
+
+
+def test_folders_of_other_classes_are_for_unseen_ones(tmp_path):
+    files = [f"train/{name}/{number}.wav" for name in "abcd" for number in range(2)]
+    _folder(tmp_path, *files, *(f"test/{name}/{number}.wav" for name in "ef" for number in range(2)))
+    with pytest.raises(ValueError, match=r"test holds classes that train lacks: e, f; .* say --unseen-classes"):
+        load(DataOptions(data=str(tmp_path)))
+    data = load(DataOptions(data=str(tmp_path), unseen_classes=True, folds=2, fold=1))
+    assert data.validation.schema.classes == ("a", "b")
+    assert data.validation.labels.tolist() == [0, 0, 1, 1]
+    assert data.tests["test"].schema.classes == ("e", "f")
+    assert list(_frames(data.tests["test"])) == [f"test/{name}/{number}.wav" for name in "ef" for number in range(2)]
 
 
 def test_loose_files_have_no_labels(tmp_path):

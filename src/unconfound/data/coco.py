@@ -83,7 +83,6 @@ def coco(root: Path | None, *, reading: Reading) -> Dataset:
         classes=classes,
         reading=reading,
         notes=[part.note for part in read.values()],
-        select=files.select,
     )
     train = sources["train"]
     if files.bytes_decoded() > reading.memory_gib * 2**30:

@@ -18,22 +18,21 @@ from a filled hole or from a wrong outline.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from numpy import ndarray
-from torch import Tensor
 
 from unconfound.data import foregrounds as cutouts
 from unconfound.data import photographs
+from unconfound.data.composites import as_dataset, swapped_sets, training_set
 from unconfound.data.foregrounds import Foregrounds
 from unconfound.data.group_counts import GroupedChoice, choose_groups, with_crossed_groups
 from unconfound.data.photographs import Scene
-from unconfound.data.source import Dataset, MemorySource, Schema
-from unconfound.data.swaps import foreground_only
+from unconfound.data.source import Dataset
+from unconfound.data.unseen_composer import unseen_composition
 
 
 def composition(
@@ -68,61 +67,10 @@ def composition(
     Raises:
         ValueError: a correlation outside [0, 1], fewer than two scenes, or a class without a scene.
     """
-    if not 0 <= correlation <= 1:
-        raise ValueError(f"correlation is {correlation}: choose a probability from 0 to 1")
-    if len(scenes) < 2 or len(classes) != len(scenes):
-        raise ValueError(
-            f"{len(classes)} classes and {len(scenes)} scenes: give two classes or more and as many scenes"
-        )
-    for part in (train, test):
-        if len(part) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= len(scenes):
-            raise ValueError(f"labels must run from 0 to {len(scenes) - 1}, one for each of the scenes")
-
-    # Each role draws from its own stream, so that none shifts another's choices.
-    streams = [np.random.default_rng([seed, role]) for role in range(4)]
-    own = [part.labels.numpy().astype(np.int64) for part in (train, test)]
-    standing = standing or (
-        _choose_scenes(own[0], len(scenes), correlation, streams[0]),
-        _choose_scenes(own[1], len(scenes), correlation, streams[1]),
-    )
-    size = train.images.shape[-1]
-
-    def drawn(which: Int64[ndarray, " crops"], split: str, rng: np.random.Generator) -> Tensor:
-        return photographs.crops(scenes, which, split=split, size=size, rng=rng)
-
-    training = _source(
-        f"{name}, train",
-        train,
-        drawn(standing[0], "train", streams[0]),
-        standing=standing[0],
-        classes=classes,
-        notes=notes,
-    )
-    background = drawn(standing[1], "test", streams[1])
-    random_scenes = streams[3].integers(len(scenes), size=len(test))
-    # The groups say what stands in each picture, so they differ between the test sets.
-    pictures = {
-        "original": (background, standing[1]),
-        "mixed-same": (drawn(own[1], "test", streams[2]), own[1]),
-        "mixed-rand": (drawn(random_scenes, "test", streams[3]), random_scenes),
-    }
-    tests = {
-        key: _source(f"{name}, {key}", test, pixels, standing=where, classes=classes)
-        for key, (pixels, where) in pictures.items()
-    }
-    foregrounds = foreground_only(tests["original"], name=f"{name}, only-foreground")
-    tests["only-foreground"] = replace(foregrounds, groups=None, scenes=None)
-    nothing = Foregrounds(test.images, torch.zeros_like(test.masks), test.labels)
-    tests["only-background"] = _source(
-        f"{name}, only-background", nothing, background, standing=standing[1], classes=classes
-    )
-    return Dataset(
-        train=training,
-        tests=dict(tests),
-        labelled=training,
-        train_foreground=foreground_only(training, name=f"{name}, train, only foreground"),
-        restore={"kind": "images", "image_size": size, "channels": 3},
-    )
+    common: dict[str, Any] = {"classes": classes, "correlation": correlation, "seed": seed}
+    trained, tested = standing or (None, None)
+    training = training_set(train, scenes, name=f"{name}, train", notes=notes, standing=trained, **common)
+    return as_dataset(training, swapped_sets(test, scenes, name=name, standing=tested, **common), name=name)
 
 
 def composition_from(
@@ -141,6 +89,9 @@ def composition_from(
     scenes: dict[str, Sequence[str]] | None = None,
     photographs_per_class: int = 1,
     group_counts: Sequence[int] | None = None,
+    unseen_classes: bool = False,
+    folds: int = 4,
+    fold: int | None = None,
 ) -> Dataset:
     """Stand the foregrounds of any labelled images on any folder of photographs: see `composition`.
 
@@ -160,14 +111,18 @@ def composition_from(
         photographs_per_class: how many are drawn for each class.
         group_counts: of two classes, how many training samples stand on which scene, instead of a correlation: see
             `unconfound.data.group_counts`, which also says what is tested on; `test_samples` is of no effect then.
+        unseen_classes: test on other classes and other scenes than are trained on: see
+            `unconfound.data.unseen_composer`, also for `folds` and `fold`. The foregrounds may have been divided so.
 
     Raises:
         FileNotFoundError: no such folder, or a photograph that is named is not in it.
-        ValueError: no test foregrounds, an unknown class, too few photographs, groups of other than two classes, or an
-            option out of its range.
+        ValueError: no test foregrounds, an unknown class, too few photographs, groups of other than two classes, too
+            few classes to divide, or an option out of its range.
     """
     if not 0 < share <= 1 or size < 2:
         raise ValueError(f"share is {share} and size {size}: choose a share above 0, at most 1, and 2 pixels or more")
+    if unseen_classes and group_counts is not None:
+        raise ValueError(f"group_counts {tuple(group_counts)} are of two classes: unseen classes need four or more")
     if "test" not in foregrounds.tests:
         raise ValueError(f"{foregrounds.train.name} has no test set: test foregrounds are needed")
     found, notes = photographs.read(Path(photographs_folder))
@@ -178,8 +133,9 @@ def composition_from(
             raise ValueError(f"there is no class {label!r}: choose from {', '.join(known)}")
     rng = np.random.default_rng([seed, 4])
     named = photographs.deal(sorted(found), kept, each=photographs_per_class, rng=rng) if scenes is None else scenes
+    labels = [known.index(label) for label in kept]
     cut_out = [
-        cutouts.of_classes(cutouts.read(source, threshold=threshold), [known.index(label) for label in kept])
+        cutouts.of_classes(cutouts.read(source, threshold=threshold), labels, all_there=not unseen_classes)
         for source in (foregrounds.labelled or foregrounds.train, foregrounds.tests["test"])
     ]
     choice: GroupedChoice | None = None
@@ -194,17 +150,18 @@ def composition_from(
         index = _turns(len(part), wanted, rng) if grouped is None else grouped
         placed = cutouts.place(cutouts.resize(part[index], max(1, round(share * size))), size=size, rng=rng)
         parts.append(cutouts.tint(placed, rng=rng) if colour and part.images.shape[1] == 1 else placed)
-    dataset = composition(
-        parts[0],
-        parts[1],
-        [photographs.cut(photographs.pick(found, named, label), stripes=2) for label in kept],
-        classes=kept,
-        correlation=correlation,
-        seed=seed,
-        name=f"{foregrounds.train.name} on {Path(photographs_folder).name}",
-        notes=notes if choice is None else [*notes, *choice.notes],
-        standing=None if choice is None else (choice.train_scenes, choice.test_scenes),
-    )
+    stood: dict[str, Any] = {
+        "scenes": [photographs.cut(photographs.pick(found, named, label), stripes=2) for label in kept],
+        "classes": kept,
+        "correlation": correlation,
+        "seed": seed,
+        "name": f"{foregrounds.train.name} on {Path(photographs_folder).name}",
+        "notes": notes if choice is None else [*notes, *choice.notes],
+    }
+    if unseen_classes:
+        return unseen_composition(parts[0], parts[1], folds=folds, fold=fold, **stood)
+    standing = None if choice is None else (choice.train_scenes, choice.test_scenes)
+    dataset = composition(parts[0], parts[1], standing=standing, **stood)
     return dataset if choice is None else with_crossed_groups(dataset, validation=choice.validation)
 
 
@@ -214,37 +171,3 @@ def _turns(count: int, wanted: int | None, rng: np.random.Generator) -> Int64[nd
     if wanted < 1:
         raise ValueError(f"{wanted} samples are asked for: choose 1 or more")
     return np.concatenate([rng.permutation(count) for _ in range(-(-wanted // count))])[:wanted]
-
-
-def _choose_scenes(
-    own: Int64[ndarray, " samples"], scenes: int, correlation: float, rng: np.random.Generator
-) -> Int64[ndarray, " samples"]:
-    """The own scene with probability `correlation`, else a uniformly random other one."""
-    stays = rng.random(len(own)) < correlation
-    step = rng.integers(1, scenes, size=len(own))
-    return np.where(stays, own, (own + step) % scenes)
-
-
-def _source(
-    name: str,
-    foregrounds: Foregrounds,
-    background: UInt8[Tensor, "samples 3 size size"],
-    *,
-    standing: Int64[ndarray, " samples"],
-    classes: Sequence[str],
-    notes: Sequence[str] = (),
-) -> MemorySource:
-    """One set of composites."""
-    size = background.shape[-1]
-    scenes = torch.from_numpy(standing)
-    matches = [f"{label}, {match} scene" for label in classes for match in ("own", "other")]
-    return MemorySource(
-        name=name,
-        schema=Schema("images", (3, size, size), tuple(classes), tuple(matches)),
-        inputs=torch.where(foregrounds.masks, foregrounds.images, background),
-        labels=foregrounds.labels,
-        groups=2 * foregrounds.labels + (scenes != foregrounds.labels),
-        scenes=scenes,
-        masks=foregrounds.masks,
-        notes=tuple(notes),
-    )

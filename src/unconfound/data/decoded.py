@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from unconfound.data.cache import Cache
 from unconfound.data.decoding import (
+    Box,
     UnreadableImageError,
     decode_image,
     decode_mask,
@@ -40,6 +41,7 @@ class ImageFiles:
         masks: a mask file for each image, or None.
         image_size: side of the decoded square in pixels.
         channels: 3 or 1.
+        boxes: what to cut out of each image, see `decoding.Box`; None: the central square.
     """
 
     root: Path
@@ -47,20 +49,31 @@ class ImageFiles:
     masks: tuple[Path, ...] | None
     image_size: int
     channels: int
+    boxes: tuple[Box, ...] | None = field(default=None, kw_only=True)
 
     def decode(self, position: int) -> tuple[np.ndarray, np.ndarray | None] | str:
         """Return image and mask at a position, or the reason why they cannot be had."""
         path = self.root / self.images[position]
+        box = None if self.boxes is None else self.boxes[position]
         try:
-            image, shape = decode_image(path, self.image_size, self.channels)
+            image, shape = decode_image(path, self.image_size, self.channels, box=box)
         except UnreadableImageError as error:
             return str(error)
         if self.masks is None:
             return image, None
         try:
-            return image, decode_mask(self.masks[position], self.image_size, shape)
+            return image, decode_mask(self.masks[position], self.image_size, shape, box=box)
         except UnreadableImageError as error:
             return f"its mask: {error}"
+
+    def select(self, positions: Sequence[int]) -> ImageFiles:
+        """Return the files at some positions."""
+        return replace(
+            self,
+            images=tuple(self.images[position] for position in positions),
+            masks=None if self.masks is None else tuple(self.masks[position] for position in positions),
+            boxes=None if self.boxes is None else tuple(self.boxes[position] for position in positions),
+        )
 
     def bytes_decoded(self) -> int:
         """Return how much memory all of them take once decoded."""
@@ -99,7 +112,8 @@ def decode_all(files: ImageFiles, *, keep: bool, cache: Cache, workers: int) -> 
         cache: where results are kept.
         workers: number of threads that decode.
     """
-    settings = json.dumps([_FORMAT, keep, files.masks is not None, files.image_size, files.channels])
+    cut_out = [] if files.boxes is None else [files.boxes]
+    settings = json.dumps([_FORMAT, keep, files.masks is not None, files.image_size, files.channels, *cut_out])
     state = _digest(settings, [str(files.root.resolve()), *_states(files)])
     key = cache.recall(state)
     if key is None:

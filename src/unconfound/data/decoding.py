@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from PIL import Image, ImageOps
 
 # Also about where Pillow itself refuses: a file that unpacks to more is a mistake or an attack.
 PIXEL_LIMIT = 178_000_000
+
+
+# Left, top, width and height in pixels of a whole image, the left and upper edge of which are 0.
+Box = tuple[float, float, float, float]
 
 
 class UnreadableImageError(ValueError):
@@ -42,9 +47,9 @@ def image_shape(path: Path) -> tuple[int, int]:
 
 
 def decode_image(
-    path: Path, image_size: int, channels: int
+    path: Path, image_size: int, channels: int, *, box: Box | None = None
 ) -> tuple[UInt8[np.ndarray, "channels size size"], tuple[int, int]]:
-    """Decode an image and fit its central square to `image_size` x `image_size` pixels.
+    """Decode an image and fit its central square, or that around a box, to `image_size` x `image_size` pixels.
 
     The Exif orientation is applied. Transparent parts show white. 16-bit values keep their upper 8 bits by rounding;
     float images must lie in [0, 1]; of several frames or pages the first counts. Resampling is bilinear with
@@ -54,6 +59,8 @@ def decode_image(
         path: any file that Pillow reads.
         image_size: side of the result in pixels.
         channels: 3 for colours, 1 for brightness.
+        box: in the upright image; cut out is the smallest square around its middle that holds it, no longer than the
+            image's shorter side and moved into the image where it would leave it. None: the central square.
 
     Returns:
         the pixels, and (height, width) of the whole image in the file.
@@ -65,17 +72,22 @@ def decode_image(
         with Image.open(path) as image:
             width, height = checked_size(image)
             # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the size asked for leaves room to antialias.
-            image.draft(None, (2 * image_size, 2 * image_size))
+            needed = 2 * image_size
+            if box is not None:
+                needed = math.ceil(needed * min(width, height) / square_around(box, (height, width))[2])
+            image.draft(None, (needed, needed))
             image.load()
             shape = (width, height) if _turned(image) else (height, width)
             upright = flattened(_oriented(image), "white").convert("RGB" if channels == 3 else "L")
-            pixels = np.asarray(central_square(upright, image_size, Image.Resampling.BILINEAR))
+            pixels = np.asarray(_square(upright, image_size, Image.Resampling.BILINEAR, box, shape))
     except Exception as error:
         raise unreadable(error) from error
     return np.ascontiguousarray(pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1)), shape
 
 
-def decode_mask(path: Path, image_size: int, image: tuple[int, int]) -> Bool[np.ndarray, "1 size size"]:
+def decode_mask(
+    path: Path, image_size: int, image: tuple[int, int], *, box: Box | None = None
+) -> Bool[np.ndarray, "1 size size"]:
     """Decode the mask of an image, cropped and resized as the image is, by nearest neighbours.
 
     The foreground is where the brightest channel is above 127 of 255 (above half of the range for 16-bit and float
@@ -85,6 +97,7 @@ def decode_mask(path: Path, image_size: int, image: tuple[int, int]) -> Bool[np.
         path: any file that Pillow reads.
         image_size: side of the result in pixels.
         image: (height, width) of the image it belongs to; the mask must have the same proportions.
+        box: in that image, as `decode_image` has it.
 
     Raises:
         UnreadableImageError: the file cannot be decoded, or its proportions are not those of the image.
@@ -94,7 +107,7 @@ def decode_mask(path: Path, image_size: int, image: tuple[int, int]) -> Bool[np.
             checked_size(mask)
             upright = flattened(_oriented(mask), "black").convert("RGB")
             _check_proportions((upright.height, upright.width), image)
-            pixels = np.asarray(central_square(upright, image_size, Image.Resampling.NEAREST))
+            pixels = np.asarray(_square(upright, image_size, Image.Resampling.NEAREST, box, image))
     except Exception as error:
         raise unreadable(error) from error
     return np.asarray(pixels.max(axis=2)[None] > 127)
@@ -136,6 +149,30 @@ def _eight_bits(values: np.ndarray, *, floating: bool) -> UInt8[np.ndarray, "hei
         kind = "float" if floating else "integer"
         raise ValueError(f"{kind} values from {low} to {high}, where 0 to {top} can be read")
     return np.round(values * (255 / top)).astype(np.uint8)
+
+
+def square_around(box: Box, shape: tuple[int, int]) -> tuple[float, float, float]:
+    """Return left, top and side of the square around a box, inside of an image of `shape` (height, width)."""
+    left, top, width, height = box
+    side = min(max(width, height), *shape)
+    return (
+        min(max(left + (width - side) / 2, 0), shape[1] - side),
+        min(max(top + (height - side) / 2, 0), shape[0] - side),
+        side,
+    )
+
+
+def _square(
+    image: Image.Image, size: int, resampling: Image.Resampling, box: Box | None, shape: tuple[int, int]
+) -> Image.Image:
+    """Cut out what `decode_image` says of an image that was of `shape` before it was made smaller, and resize it."""
+    if box is None:
+        return central_square(image, size, resampling)
+    left, top, side = square_around(box, shape)
+    across, down = image.width / shape[1], image.height / shape[0]
+    # Rounding must not reach beyond the image, by however little.
+    right, bottom = min((left + side) * across, image.width), min((top + side) * down, image.height)
+    return image.resize((size, size), resampling, box=(left * across, top * down, right, bottom))
 
 
 def central_square(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -10,6 +12,7 @@ from unconfound.data import photographs
 from unconfound.data.composer import composition
 from unconfound.data.foregrounds import Foregrounds
 from unconfound.data.source import Dataset
+from unconfound.data.unseen_composer import unseen_composition
 
 # The scene of each digit: photograph, left, top, right, bottom, in pixels. No two overlap.
 SCENES = (
@@ -34,6 +37,9 @@ def demo(
     train_digits: int = 597,
     repeats: int = 9,
     share: float = 0.75,
+    unseen_classes: bool = False,
+    folds: int = 4,
+    fold: int | None = None,
 ) -> Dataset:
     """Handwritten digits in random colours, each standing on the scene of its class with probability `correlation`.
 
@@ -49,6 +55,8 @@ def demo(
         train_digits: how many of the digits train; the others test.
         repeats: training images a digit.
         share: the height of a digit as a share of `size`, in (0, 1].
+        unseen_classes: train on the digits 0 to 4 with their scenes and test on 5 to 9 with theirs: see
+            `unconfound.data.unseen_composer`, also for `folds` and `fold`.
 
     Raises:
         ValueError: an option out of its range.
@@ -79,13 +87,15 @@ def demo(
         file.replace("\\", "/").rsplit("/", 1)[-1]: image
         for file, image in zip(images.filenames, images.images, strict=True)
     }
-    scenes = [photographs.cut([pixels[file][top:bottom, left:right]]) for file, left, top, right, bottom in SCENES]
-    return composition(
-        train,
-        test,
-        scenes,
-        classes=[str(digit) for digit in range(10)],
-        correlation=correlation,
-        seed=seed,
-        name="demo",
-    )
+    stood: dict[str, Any] = {
+        "scenes": [
+            photographs.cut([pixels[file][top:bottom, left:right]]) for file, left, top, right, bottom in SCENES
+        ],
+        "classes": [str(digit) for digit in range(10)],
+        "correlation": correlation,
+        "seed": seed,
+        "name": "demo",
+    }
+    if unseen_classes:
+        return unseen_composition(train, test, folds=folds, fold=fold, **stood)
+    return composition(train, test, **stood)

@@ -43,7 +43,12 @@ class Layout:
 
 
 def read_layout(
-    path: Path, *, without: Path | None = None, what: str = "image", extensions: Collection[str] = EXTENSIONS
+    path: Path,
+    *,
+    without: Path | None = None,
+    what: str = "image",
+    extensions: Collection[str] = EXTENSIONS,
+    unseen_classes: bool = False,
 ) -> Layout:
     """Find out how a folder of images, or of other files, is laid out.
 
@@ -56,11 +61,12 @@ def read_layout(
         without: a folder (of masks) that is no part of the data, should it lie inside.
         what: how errors call a file.
         extensions: of the files, in lower case.
+        unseen_classes: test files may be of classes that the training files lack.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it holds no such file, or loose ones beside folders of them, or test files of classes that the
-            training files lack.
+            training files lack (unless `unseen_classes`).
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no folder {path}")
@@ -92,7 +98,7 @@ def read_layout(
     train, *held_out = (_part(path, top, found, what) for top in [by_lower[_TRAIN], *tests])
     names = ["test", *(top.lower() for top in tests[1:])] if tests else []
     for part in held_out:
-        _check_classes(train, part, what)
+        _check_classes(train, part, what, unseen_classes=unseen_classes)
     if tests and tests[0].lower() != "test":
         notes.append(f"the folder {tests[0]} serves as the test set")
     return Layout(train, dict(zip(names, held_out, strict=True)), tuple(notes))
@@ -160,15 +166,16 @@ def _part(root: Path, folder: str, found: list[str], what: str) -> Part:
     return Part(folder, files, None if loose else tuple(steps[0] for steps in inside))
 
 
-def _check_classes(train: Part, test: Part, what: str) -> None:
+def _check_classes(train: Part, test: Part, what: str, *, unseen_classes: bool) -> None:
     if (train.classes is None) != (test.classes is None):
         loose, classes = (train, test) if train.classes is None else (test, train)
         raise ValueError(f"{loose.folder} holds loose {what}s, {classes.folder} class folders: use one form for both")
     unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
-    if unknown:
+    if unknown and not unseen_classes:
         raise ValueError(
             f"{test.folder} holds classes that {train.folder} lacks: {', '.join(unknown[:5])}"
-            f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}"
+            f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}; "
+            "to be judged on classes that were not trained on, say --unseen-classes"
         )
 
 

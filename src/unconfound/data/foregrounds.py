@@ -60,15 +60,15 @@ def read(source: Source, *, threshold: int = 32) -> Foregrounds:
     return Foregrounds(images, torch.cat(masks) if masks else images > threshold, source.labels)
 
 
-def of_classes(foregrounds: Foregrounds, kept: Sequence[int]) -> Foregrounds:
+def of_classes(foregrounds: Foregrounds, kept: Sequence[int], *, all_there: bool = True) -> Foregrounds:
     """Return the samples of some classes, whose labels become their places in `kept`.
 
     Raises:
-        ValueError: one of these classes has no samples.
+        ValueError: one of these classes has no samples, where they are to be `all_there`.
     """
-    new = torch.full((int(foregrounds.labels.max()) + 1,), -1)
+    new = torch.full((max(int(foregrounds.labels.max()), *kept) + 1,), -1)
     for place, label in enumerate(kept):
-        if label >= len(new) or not bool((foregrounds.labels == label).any()):
+        if all_there and not bool((foregrounds.labels == label).any()):
             raise ValueError(f"no foreground has the label {label}: leave its class out")
         new[label] = place
     labels = new[foregrounds.labels.long()]

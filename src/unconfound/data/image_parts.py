@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,6 @@ def read_parts(
     groups: Int[Tensor, " files"] | None = None,
     group_names: Sequence[str] = (),
     notes: Sequence[str] = (),
-    select: Callable[[Sequence[int]], ImageFiles] | None = None,
 ) -> dict[str, Source]:
     """Decode files, or find them in the cache, and give each part of them as a source, without those that are damaged.
 
@@ -96,7 +95,6 @@ def read_parts(
         groups: of all files, -1 where one has none.
         group_names: of the groups.
         notes: for the run's log.
-        select: returns the files at some positions, where it takes more than choosing `files.images`.
 
     Raises:
         ValueError: more files are damaged than may be skipped, or no mask shows any foreground.
@@ -118,9 +116,7 @@ def read_parts(
             f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {reading.memory_gib:g}: "
             f"they are decoded batch by batch by {reading.workers} processes"
         )
-        masks = None if files.masks is None or select else tuple(files.masks[position] for position in readable)
-        streamed = replace(files, images=names, masks=masks) if select is None else select(readable)
-        whole = StreamingSource(name, schema, streamed, reading.workers, known, grouped)
+        whole = StreamingSource(name, schema, files.select(readable), reading.workers, known, grouped)
     part_of = np.repeat(np.arange(len(parts)), list(parts.values()))[readable]
     return {
         part: Subset(

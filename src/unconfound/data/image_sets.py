@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from unconfound.data.cars196 import cars196
 from unconfound.data.celeba import celeba
 from unconfound.data.coco import coco
+from unconfound.data.cub import cub
 from unconfound.data.domains import domains
 from unconfound.data.image_parts import Reading
 from unconfound.data.imagenet9 import imagenet9
 from unconfound.data.imagenet100 import imagenet100
+from unconfound.data.omniglot import omniglot
+from unconfound.data.online_products import online_products
 from unconfound.data.options import DataOptions
 from unconfound.data.source import Dataset
 from unconfound.data.tiny_imagenet import tiny_imagenet
@@ -19,7 +23,9 @@ _READERS = {
     "imagenet9": imagenet9,
     "coco": coco,
     "waterbirds": waterbirds,
+    "stanford-online-products": online_products,
 }
+_BOXED = {"cub": cub, "cars196": cars196}
 
 
 def image_set(options: DataOptions) -> Dataset:
@@ -29,6 +35,10 @@ def image_set(options: DataOptions) -> Dataset:
         return celeba(root, label=options.label, group=options.group, reading=reading)
     if options.data == "domains":
         return domains(root, held_out=options.held_out, reading=reading)
+    if options.data in _BOXED:
+        return _BOXED[options.data](root, reading=reading, crop_boxes=options.crop_boxes)
+    if options.data == "omniglot":
+        return omniglot(root, image_size=options.image_size)
     return _READERS[options.data](root, reading=reading)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from unconfound.data.decoding import Box
 from unconfound.data.folders import find_masks
 from unconfound.data.image_parts import Reading, read_parts
 from unconfound.data.source import Dataset, Source
@@ -30,6 +31,7 @@ class ImageTable:
         parts: the number in `PARTS` of each.
         groups: -1 where one has none; None where nothing is known of groups.
         group_names: of the groups.
+        boxes: what to cut out of each, see `unconfound.data.decoding.Box`; None: the central square.
     """
 
     files: Sequence[str]
@@ -38,6 +40,7 @@ class ImageTable:
     parts: Int[Tensor, " files"]
     groups: Int[Tensor, " files"] | None = None
     group_names: Sequence[str] = ()
+    boxes: Sequence[Box] | None = None
 
 
 def read_image_table(
@@ -72,6 +75,8 @@ def read_image_table(
     order = table.parts.argsort(stable=True)
     names = tuple(table.files[position] for position in order.tolist())
     files, size_notes = reading.files(folder, names, masks=None if masks is None else find_masks(masks, names))
+    if table.boxes is not None:
+        files = replace(files, boxes=tuple(table.boxes[position] for position in order.tolist()))
     sources = read_parts(
         name,
         files,
@@ -113,6 +118,13 @@ def published_notes(table: ImageTable, published: Mapping[str, Sequence[int]]) -
             )
             notes.append(f"subset: {part} has {told}")
     return notes
+
+
+def counted_notes(counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
+    """Note what there is another number of than was published."""
+    return [
+        f"subset: {counts[what]:,} of {known:,} {what}" for what, known in published.items() if counts[what] != known
+    ]
 
 
 def _group_notes(train: Source) -> list[str]:

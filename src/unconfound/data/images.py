@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -32,6 +31,7 @@ def image_folder(
     memory_gib: float = 4.0,
     cache: Path | None = None,
     workers: int = 2,
+    unseen_classes: bool = False,
 ) -> Dataset:
     """Read a folder of images: class folders, loose images without labels, or either under train and test.
 
@@ -57,6 +57,7 @@ def image_folder(
         cache: folder of the cache; None: the environment variable UNCONFOUND_CACHE, else ~/.cache/unconfound. It is
             kept below UNCONFOUND_CACHE_GIB gibibytes (20).
         workers: number of threads that decode at first, and of processes that decode batches.
+        unseen_classes: test folders may hold classes that the training folder lacks; every part then names all.
 
     Raises:
         FileNotFoundError: the folder, the folder of masks or a mask is missing.
@@ -71,7 +72,7 @@ def image_folder(
         memory_gib=memory_gib,
         workers=workers,
     )
-    layout = read_layout(path, without=masks)
+    layout = read_layout(path, without=masks, unseen_classes=unseen_classes)
     parts = {"train": layout.train, **layout.tests}
     names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
@@ -121,12 +122,12 @@ def _source(
     names = tuple(files.images[position] for position in readable)
     if decoded.images is not None:
         return MemorySource(path.name, schema, decoded.images, labels, masks=decoded.masks, names=names)
-    masks = None if files.masks is None else tuple(files.masks[position] for position in readable)
-    return StreamingSource(path.name, schema, replace(files, images=names, masks=masks), workers, labels)
+    return StreamingSource(path.name, schema, files.select(readable), workers, labels)
 
 
 def _classes(layout: Layout) -> tuple[str, ...]:
-    return tuple(sorted(set(layout.train.classes or ())))
+    parts = (layout.train, *layout.tests.values())
+    return tuple(sorted({name for part in parts for name in part.classes or ()}))
 
 
 def _labels(layout: Layout, readable: list[int]) -> Tensor | None:

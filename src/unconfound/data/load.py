@@ -21,6 +21,7 @@ from unconfound.data.pixel_rows import as_rows
 from unconfound.data.source import Dataset
 from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
+from unconfound.data.unseen import check_shared_classes, with_unseen_classes
 from unconfound.data.validation import with_validation
 from unconfound.suggestions import nearest_name
 
@@ -40,19 +41,24 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
         ValueError: what is there cannot be learnt from; the message says why.
     """
     dataset = _read(options, restore or {})
+    if not _divisible(options, restore or {}):
+        check_shared_classes(dataset)
+    if options.unseen_classes and options.data not in ("demo", "composition"):
+        dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
     if options.rows or (restore or {}).get("kind") == "pixel-rows":
         dataset = as_rows(dataset)
     else:
         dataset = with_swaps(dataset, seed=options.data_seed)
+    drawing: dict[str, Any] = {"seed": options.data_seed, "by_class": options.unseen_classes}
     if options.train_samples is not None:
-        dataset = fewer_to_learn(dataset, options.train_samples, seed=options.data_seed)
+        dataset = fewer_to_learn(dataset, options.train_samples, **drawing)
     share, of_domains = options.validation_share, options.data == "domains"
-    if of_domains:
+    if of_domains and not options.unseen_classes:
         share = CLASSIC_SHARE if options.classic_split else share or DOMAINBED_SHARE
     if dataset.validation is None and share > 0:
         dataset = with_validation(dataset, share, seed=options.data_seed, by_group=of_domains)
     if options.test_samples is not None:
-        dataset = fewer_to_judge(dataset, options.test_samples, seed=options.data_seed)
+        dataset = fewer_to_judge(dataset, options.test_samples, **drawing)
     if options.adversarial_backgrounds:
         scenes = every_scene(dataset, backgrounds_per_class=options.adversarial_backgrounds, seed=options.data_seed)
         dataset = replace(dataset, adversarial=scenes)
@@ -63,6 +69,8 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name = options.data
     if name in NAMED and name not in ("demo", "composition", *IMAGE_FILES) and options.image_size is not None:
         raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
+    if options.crop_boxes and name not in ("cub", "cars196", "composition"):
+        raise ValueError(f"{name} has no boxes to crop to, as cub and cars196 have: leave --crop-boxes out")
     # Arrays may be oblong: they keep their size, and an encoder that minds says so.
     known = {
         key: restore[key]
@@ -81,7 +89,7 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name, root, seed = options.data, options.data_root, options.data_seed
     if name == "demo":
-        return demo(correlation=options.correlation, seed=seed, **_size(options))
+        return demo(correlation=options.correlation, seed=seed, **_size(options), **_division(options))
     if name == "composition":
         return _composition(options)
     if name in TU_SETS:
@@ -126,7 +134,13 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
     if is_tu_folder(path):
         return tu_folder(path, node_features=options.node_features, encoding=_encoding(restore, "graphs"))
     if has_recordings(path):
-        return recordings(path, max_length=options.max_length, encoding=_encoding(restore, "recordings"), **split)
+        return recordings(
+            path,
+            max_length=options.max_length,
+            encoding=_encoding(restore, "recordings"),
+            unseen_classes=_divisible(options, restore),
+            **split,
+        )
     if options.metadata is not None:
         from unconfound.data.image_sets import reading_of
         from unconfound.data.metadata import metadata_folder
@@ -138,6 +152,7 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
             group=options.group,
             masks=options.masks,
             reading=reading_of(options),
+            unseen_classes=_divisible(options, restore),
             **split,
         )
     return image_folder(
@@ -148,6 +163,7 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
         bad_share=options.bad_share,
         memory_gib=options.memory_gib,
         workers=options.workers,
+        unseen_classes=_divisible(options, restore),
         **split,
     )
 
@@ -211,8 +227,18 @@ def _composition(options: DataOptions) -> Dataset:
         group_counts=options.group_counts,
         train_samples=None if options.group_counts is None else options.train_samples,
         **_size(options),
+        **_division(options),
     )
 
 
 def _size(options: DataOptions) -> dict[str, Any]:
     return {} if options.image_size is None else {"size": options.image_size}
+
+
+def _divisible(options: DataOptions, restore: Mapping[str, Any]) -> bool:
+    """Say whether training and test may have other classes: they are to be divided so, or an encoder's data were."""
+    return options.unseen_classes or bool(restore.get("unseen_classes"))
+
+
+def _division(options: DataOptions) -> dict[str, Any]:
+    return {"unseen_classes": options.unseen_classes, "folds": options.folds, "fold": options.fold}

@@ -40,6 +40,7 @@ def metadata_folder(
     reading: Reading,
     test_share: float = 0.2,
     seed: int = 0,
+    unseen_classes: bool = False,
 ) -> Dataset:
     """Read the images of a folder that a table lists, with the groups label x attribute.
 
@@ -57,6 +58,7 @@ def metadata_folder(
         reading: how images are decoded.
         test_share: share of each class to test on where neither the table nor the folder says what to test on.
         seed: for that split.
+        unseen_classes: test folders may hold classes that the training folder lacks.
 
     Raises:
         FileNotFoundError: the folder, the table, the folder of masks or a mask is missing.
@@ -74,7 +76,7 @@ def metadata_folder(
         notes.append(f"{len(unlisted):,} images are not in {metadata.name}: passed over, the first is {unlisted[0]}")
     layout_parts = torch.zeros(len(names), dtype=torch.long)
     if label is None:
-        folders, layout_parts = _of_folders(path, masks, names)
+        folders, layout_parts = _of_folders(path, masks, names, unseen_classes=unseen_classes)
         column = next(name for name in ("class", "folder", "class folder") if name not in frame.columns)
         frame[column] = folders
         stated |= {"label": column, "classes": sorted(name for name in {*folders} if name is not None)}
@@ -115,9 +117,11 @@ def _names(frame: pd.DataFrame, metadata: Path) -> list[str]:
     return names
 
 
-def _of_folders(path: Path, masks: Path | None, names: list[str]) -> tuple[list[str | None], Int[Tensor, " files"]]:
+def _of_folders(
+    path: Path, masks: Path | None, names: list[str], *, unseen_classes: bool
+) -> tuple[list[str | None], Int[Tensor, " files"]]:
     """Return the class folder of each file, None where it is not there, and the part that the folders say."""
-    layout = read_layout(path, without=masks)
+    layout = read_layout(path, without=masks, unseen_classes=unseen_classes)
     if layout.train.classes is None:
         raise ValueError(f"{path} has no class folders: name the column of the classes (--label)")
     parts = {0: layout.train} | {2 if name == "test" else 1: part for name, part in layout.tests.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from unconfound.data.cifar import CifarBatch, read_cifar_batch, read_cifar_classes
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
+from unconfound.data.splits import train_test_indices
 from unconfound.data.subset import Subset
 from unconfound.suggestions import nearest_name
 
@@ -30,6 +31,8 @@ _FASHION = (
     "Bag",
     "Ankle boot",
 )
+_LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_IDX = ("images-idx3", "labels-idx1")
 _STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
@@ -40,13 +43,14 @@ def torchvision_set(name: str, root: Path | None, *, seed: int = 0) -> Dataset:
     also be subsets, in files of the same form whose names begin with `train_` and `test_`.
 
     Args:
-        name: "cifar10", "cifar100", "stl10", "mnist" or "fashion-mnist".
+        name: "cifar10", "cifar100", "stl10", "mnist", "fashion-mnist" or "emnist-letters".
         root: what torchvision calls the root: the folder that holds `cifar-10-batches-py`, `cifar-100-python`,
-            `stl10_binary`, `MNIST/raw` or `FashionMNIST/raw`; or that folder itself.
+            `stl10_binary`, `MNIST/raw`, `FashionMNIST/raw` or `EMNIST/raw`; or that folder itself.
         seed: of no effect, as the split is official; every source of data takes one.
 
     Returns:
         uint8 images. Of STL-10, `train` is the labelled and, where its file is there, the unlabelled part (labels -1).
+        Of EMNIST's letters without their training files, `train` is four fifths of the test files.
 
     Raises:
         FileNotFoundError: files are missing; the message lists them and says where they belong.
@@ -116,17 +120,41 @@ def _fashion_mnist(name: str, root: Path) -> Dataset:
 
 def _digits(name: str, root: Path, inside: str, classes: tuple[str, ...]) -> Dataset:
     folder = folder_inside(root, inside)
-    files = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-    packed = [file if (folder / file).is_file() else f"{file}.gz" for file in files]
-    need_files(name, folder, packed)
-    arrays = [_read_idx(folder / file) for file in packed]
-    sources = []
-    for source, images, labels in zip((name, f"{name} test"), arrays[::2], arrays[1::2], strict=True):
-        if images.ndim != 3 or labels.shape != images.shape[:1] or int(labels.max(initial=0)) >= len(classes):
-            raise ValueError(f"{folder} holds images of shape {images.shape} with labels of shape {labels.shape}")
-        schema = Schema("images", (1, *images.shape[1:]), classes)
-        sources.append(MemorySource(source, schema, torch.from_numpy(images[:, None]), torch.from_numpy(labels).long()))
-    return _dataset(*sources)
+    files = [_packed(folder, f"{part}-{kind}") for part in ("train", "t10k") for kind in _IDX]
+    need_files(name, folder, files)
+    return _dataset(_idx(name, folder, files[:2], classes), _idx(f"{name} test", folder, files[2:], classes))
+
+
+def _emnist_letters(name: str, root: Path) -> Dataset:
+    folder = folder_inside(root, "EMNIST/raw")
+    train, test = ([_packed(folder, f"emnist-letters-{part}-{kind}") for kind in _IDX] for part in ("train", "test"))
+    need_files(name, folder, test)
+    # The files number letters from 1, and the images in them lie on their sides.
+    tested = _idx(f"{name} test", folder, test, _LETTERS, first=1, turned=True)
+    if any((folder / file).is_file() for file in train):
+        need_files(name, folder, train)
+        return _dataset(_idx(name, folder, train, _LETTERS, first=1, turned=True), tested)
+    kept, drawn = train_test_indices(len(tested), tested.labels, 0.2, 0)
+    note = f"subset: the training letters are not there: {len(kept):,} of {len(tested):,} test letters are trained on"
+    return _dataset(Subset(tested, kept, name=name, notes=[note]), Subset(tested, drawn))
+
+
+def _packed(folder: Path, start: str) -> str:
+    return f"{start}-ubyte" if (folder / f"{start}-ubyte").is_file() else f"{start}-ubyte.gz"
+
+
+def _idx(
+    name: str, folder: Path, files: Sequence[str], classes: tuple[str, ...], *, first: int = 0, turned: bool = False
+) -> MemorySource:
+    """Read a file of images and that of their labels, which count from `first`."""
+    images, labels = (_read_idx(folder / file) for file in files)
+    if images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise ValueError(f"{folder} holds images of shape {images.shape} with labels of shape {labels.shape}")
+    if len(labels) and not (labels.min() >= first and labels.max() < first + len(classes)):
+        raise ValueError(f"{folder / files[1]} is damaged: labels must be {first} to {first + len(classes) - 1}")
+    images = np.ascontiguousarray(images.swapaxes(1, 2)) if turned else images
+    schema = Schema("images", (1, *images.shape[1:]), classes)
+    return MemorySource(name, schema, torch.from_numpy(images[:, None]), torch.from_numpy(labels).long() - first)
 
 
 def _read_idx(path: Path) -> UInt8[np.ndarray, ...]:
@@ -213,4 +241,5 @@ _READERS: dict[str, Callable[[str, Path], Dataset]] = {
     "stl10": _stl10,
     "mnist": _mnist,
     "fashion-mnist": _fashion_mnist,
+    "emnist-letters": _emnist_letters,
 }

@@ -6,15 +6,19 @@ TU_SETS = {
     for name in ("MUTAG", "PTC_MR", "IMDB-BINARY", "IMDB-MULTI", "REDDIT-BINARY", "PROTEINS", "NCI1")
 }
 # Named sets whose images are files, which are read in any size.
-IMAGE_FILES = ("tiny-imagenet", "imagenet100", "imagenet9", "coco", "waterbirds", "celeba", "domains")
+IMAGE_FILES = (
+    *("tiny-imagenet", "imagenet100", "imagenet9", "coco", "waterbirds", "celeba", "domains"),
+    *("cub", "cars196", "stanford-online-products", "omniglot"),
+)
 NAMED = {
     "demo": "handwritten digits on photographs, built in",
-    "composition": "any --foregrounds (mnist, fashion-mnist, ...) on any folder of --photographs",
+    "composition": "any --foregrounds (mnist, fashion-mnist, emnist-letters, ...) on any folder of --photographs",
     "cifar10": "CIFAR-10 under --data-root",
     "cifar100": "CIFAR-100 under --data-root",
     "stl10": "STL-10 under --data-root",
     "mnist": "MNIST under --data-root",
     "fashion-mnist": "Fashion-MNIST under --data-root",
+    "emnist-letters": "EMNIST's letters, 26 classes, under --data-root",
     "tiny-imagenet": "Tiny-ImageNet under --data-root",
     "imagenet100": "ImageNet-100 under --data-root",
     "imagenet9": "ImageNet-9 of the Backgrounds Challenge, all its variants, under --data-root",
@@ -22,6 +26,10 @@ NAMED = {
     "waterbirds": "Waterbirds under --data-root: land and water birds on land and water, four groups",
     "celeba": "CelebA under --data-root: blond hair (--label) with the groups of sex (--group)",
     "domains": "any folder of domains of class folders (PACS, VLCS, OfficeHome) as --data-root, but for one --held-out",
+    "cub": "CUB-200-2011 under --data-root: 200 species of birds, with masks where its segmentations are there",
+    "cars196": "Cars-196 (Stanford Cars) under --data-root: 196 models of cars",
+    "stanford-online-products": "Stanford Online Products under --data-root; with --unseen-classes",
+    "omniglot": "Omniglot under --data-root: characters of alphabets, from its zips; with --unseen-classes",
     "colored-mnist": "digits of MNIST under --data-root with colours that give them away: --colouring ten, irm, square",
     "adult": "table: Adult (census income) under --data-root",
     "letter": "table: Letter recognition under --data-root",

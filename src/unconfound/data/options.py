@@ -38,6 +38,8 @@ class DataOptions:
     """side of the images in pixels; by default that of the images, 224 at most"""
     channels: int = 3
     """3 reads images of a folder in colour, 1 in grey"""
+    crop_boxes: bool = False
+    """cub, cars196: cut out the square around the object's box, not the central one"""
     test_share: float = 0.2
     """share held out for the evaluation where the data bring no test split"""
     validation_share: float = 0.0
@@ -47,6 +49,14 @@ class DataOptions:
     """domains: the domain to test on; all others are trained on"""
     classic_split: bool = False
     """domains: set 30 % of each training domain aside for validation, as was usual before DomainBed"""
+    unseen_classes: bool = False
+    """train on some classes and test on others, by retrieval: on those of the test part where they are others than the
+    training part's, else on the second half of all"""
+    folds: int = 4
+    """unseen classes: blocks of the training classes for cross-validation"""
+    fold: int | None = None
+    """unseen classes: the block to validate on and not to train on, 0 (the last classes) to folds - 1 (the first ones);
+    without it all of them are trained on"""
     train_samples: int | None = None
     """learn from so many training samples at most, drawn by --data-seed"""
     test_samples: int | None = None
@@ -93,6 +103,7 @@ class DataOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        self._check_classes()
         if self.adversarial_backgrounds < 0:
             raise ValueError(f"adversarial_backgrounds must be at least 0, got {self.adversarial_backgrounds}")
         if self.photographs_per_class < 1:
@@ -103,3 +114,25 @@ class DataOptions:
             raise ValueError(f"max_length must be at least 1, got {self.max_length}")
         if self.image_size is not None and self.image_size < 8:
             raise ValueError(f"image_size must be at least 8 pixels, got {self.image_size}")
+
+    def _check_classes(self) -> None:
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2, got {self.folds}")
+        if self.unseen_classes and self.adversarial_backgrounds:
+            raise ValueError(
+                "adversarial_backgrounds judges answers of a classifier, which knows none of --unseen-classes: "
+                "leave one of them out"
+            )
+        if self.fold is None:
+            return
+        if not self.unseen_classes:
+            raise ValueError(
+                f"fold {self.fold} divides the classes of --unseen-classes: say that, too, or leave --fold out"
+            )
+        if not 0 <= self.fold < self.folds:
+            raise ValueError(f"fold must be 0 to {self.folds - 1}, one of {self.folds} folds, got {self.fold}")
+        if self.validation_share:
+            raise ValueError(
+                f"fold {self.fold} validates on classes, validation_share {self.validation_share} on samples: "
+                "leave one of them out"
+            )

@@ -54,10 +54,12 @@ class PixelRows(Source):
 
 def as_rows(dataset: Dataset) -> Dataset:
     """Read every source of a data set of images as rows."""
+    train = PixelRows(dataset.train)
+    labelled = train if dataset.labelled is dataset.train else dataset.labelled and PixelRows(dataset.labelled)
     return Dataset(
-        train=PixelRows(dataset.train),
+        train=train,
         tests={name: PixelRows(source) for name, source in dataset.tests.items()},
-        labelled=None if dataset.labelled is None else PixelRows(dataset.labelled),
+        labelled=labelled,
         restore=dataset.restore | {"kind": "pixel-rows"},
         validation=None if dataset.validation is None else PixelRows(dataset.validation),
     )

@@ -40,6 +40,7 @@ def recordings(
     seed: int = 0,
     max_length: int = 256,
     encoding: Mapping[str, Any] | None = None,
+    unseen_classes: bool = False,
 ) -> Dataset:
     """Read a folder of WAV files, laid out as `folders.read_layout` has it for images.
 
@@ -52,16 +53,18 @@ def recordings(
         seed: for that split.
         max_length: frames of a recording that are read, from its start; at least 1. A frame is 10 ms.
         encoding: the "encoding" of an earlier `Dataset.restore`: the frames are then made as those were.
+        unseen_classes: test folders may hold classes that the training folder lacks; every part then names all.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it holds no recording or an unclear mixture, a file is damaged or empty, or two sample rates differ.
     """
     check_test_share(test_share)
-    layout = read_layout(path, what="recording", extensions=WAV)
+    layout = read_layout(path, what="recording", extensions=WAV, unseen_classes=unseen_classes)
     parts = {"train": layout.train, **layout.tests}
     files = list(chain.from_iterable(part.files for part in parts.values()))
-    stored = dict(encoding) if encoding else {**FRAMES, "classes": sorted(set(layout.train.classes or ()))}
+    classes = sorted({name for part in parts.values() for name in part.classes or ()})
+    stored = dict(encoding) if encoding else {**FRAMES, "classes": classes}
     frames = read_frames([path / file for file in files], stored, max_length=max_length)
     notes = [*layout.notes, *frames.notes]
     labels = _labels(list(parts.values()), stored["classes"], notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -67,3 +68,12 @@ class Subset(Source):
         # A streaming base reads ahead, so several batches may have been asked for before the first arrives.
         for batch in self.base.batches(positions()):
             yield replace(batch, index=asked.pop(0), groups=batch.groups if self.grouped else None)
+
+
+def origin(source: Source) -> tuple[Source, Int[Tensor, " samples"]]:
+    """Return the source at the bottom of subsets of subsets, and the positions there."""
+    base, positions = source, torch.arange(len(source))
+    while isinstance(base, Subset):
+        positions = base.positions[positions]
+        base = base.base
+    return base, positions

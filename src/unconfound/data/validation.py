@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from torch import Tensor
 
 from unconfound.data.source import Dataset, Source
 from unconfound.data.splits import train_test_indices
-from unconfound.data.subset import Subset
+from unconfound.data.subset import Subset, origin
 
 
 def with_validation(dataset: Dataset, share: float, *, seed: int, by_group: bool = False) -> Dataset:
@@ -58,18 +58,9 @@ def with_validation(dataset: Dataset, share: float, *, seed: int, by_group: bool
 
 def _shared(source: Source, part: Source) -> Bool[Tensor, " samples"]:
     """Say which samples of a source are also in a part."""
-    (base, places), (other, taken) = _origin(source), _origin(part)
+    (base, places), (other, taken) = origin(source), origin(part)
     if base is not other:
         raise ValueError(
             f"{part.name} cannot be taken out of {source.name}, which holds other samples: leave validation_share out"
         )
     return torch.isin(places, taken)
-
-
-def _origin(source: Source) -> tuple[Source, Int[Tensor, " samples"]]:
-    """Return the source at the bottom of subsets of subsets, and the positions there."""
-    base, positions = source, torch.arange(len(source))
-    while isinstance(base, Subset):
-        positions = base.positions[positions]
-        base = base.base
-    return base, positions

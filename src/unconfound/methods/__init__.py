@@ -6,6 +6,7 @@ from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
 from unconfound.methods.byol import BYOL as BYOL
 from unconfound.methods.cim import CIM as CIM
 from unconfound.methods.dacl import DACL as DACL
+from unconfound.methods.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
 from unconfound.methods.gaussian import Gaussian as Gaussian
 from unconfound.methods.group_dro import GroupDRO as GroupDRO
@@ -17,6 +18,7 @@ from unconfound.methods.large_margin import LargeMargin as LargeMargin
 from unconfound.methods.method import Method as Method
 from unconfound.methods.method import Phase as Phase
 from unconfound.methods.method import Step as Step
+from unconfound.methods.metric import Metric as Metric
 from unconfound.methods.moco import MoCo as MoCo
 from unconfound.methods.random import Random as Random
 from unconfound.methods.relic import RELIC as RELIC
@@ -59,6 +61,8 @@ METHODS: dict[str, type[Method]] = {
     "irm": IRM,
     "jtt": JTT,
     "dfr": DFR,
+    "dcml": DCML,
+    "metric": Metric,
 }
 # Other names of a method with some of its options set.
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {

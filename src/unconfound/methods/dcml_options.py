@@ -94,9 +94,12 @@ class DCMLOptions(MetricViewOptions):
                 f"smallest_share must be at least 0 and below 1 / environments = {1 / self.environments:.3g}, "
                 f"got {self.smallest_share}"
             )
-        if self.solver == "frank-wolfe" and self.normalization != "samples":
+        if self.solver == "frank-wolfe" and (
+            self.normalization != "samples" or self.smallest_share or self.entropy_weight
+        ):
             raise ValueError(
-                "frank-wolfe climbs only where losses are divided by all samples: give --normalization samples"
+                "frank-wolfe climbs only where losses are divided by all samples, which rewards no tiny environments: "
+                "give --normalization samples, and neither --smallest-share nor --entropy-weight"
             )
 
     @property

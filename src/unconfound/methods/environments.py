@@ -53,7 +53,7 @@ def sample_vectors(
     for rows in _order(source).split(_PASS):
         batch = next(iter(source.batches([rows])))
         labels = labels_of(batch, method="dcml").to(device)
-        maps = encoder.maps(batch.inputs.to(device))  # type: ignore[arg-type, union-attr]
+        maps = encoder.maps(batch.inputs.to(device))  # type: ignore[arg-type]
         found = torch.stack(
             [
                 torch.cat(_vectors(encoder, loss, maps, labels, environment, per_class=per_class), 1)
@@ -90,8 +90,8 @@ def _vectors(
 
 def fits_per_class(source: Source, encoder: Encoder, *, environments: int) -> bool:
     """Say whether vectors with a multiplier for each class fit into memory."""
-    width = len(source.schema.classes) + encoder.network.features  # type: ignore[operator]
-    return len(source) * environments * width * 4 <= LARGEST_BYTES  # type: ignore[operator]
+    width = len(source.schema.classes) + int(encoder.network.features)  # type: ignore[arg-type]
+    return len(source) * environments * width * 4 <= LARGEST_BYTES
 
 
 def _order(source: Source) -> Int[Tensor, " samples"]:

@@ -113,6 +113,10 @@ class JTT(Method):
         scalars |= named("error_share", self.classes, self.error_shares)
         return Step(cross_entropy(logits, labels).mean(), scalars, torch.atleast_2d(embeddings.detach().float()))
 
+    def of_samples(self) -> dict[str, Tensor]:
+        """Return which samples the first model got wrong: groups that are inferred, not known."""
+        return {"inferred_error": self.errors.cpu()} if len(self.errors) else {}
+
     def linear_classifier(self) -> nn.Linear:
         """Return the second model's classifier."""
         return self.classifier

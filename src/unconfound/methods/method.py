@@ -70,6 +70,8 @@ class Method(nn.Module, ABC):
     Attributes:
         encoder: what the user keeps.
         needs_groups: it learns from the groups of the samples, of which others know nothing: results say so.
+        instances_per_class: batches hold so many samples of each of batch_size / instances_per_class classes, which
+            are drawn anew for each batch; None: samples come as they are shuffled, or as `sampling_weights` says.
     """
 
     Options: ClassVar[type[Any]]
@@ -78,6 +80,7 @@ class Method(nn.Module, ABC):
 
     encoder: Encoder
     needs_groups: bool = False
+    instances_per_class: int | None = None
 
     @abstractmethod
     def __init__(self, encoder: Encoder, schema: Schema, options: Any = None) -> None:
@@ -135,6 +138,10 @@ class Method(nn.Module, ABC):
             In plain words what was learnt, for the run's log.
         """
         return None
+
+    def of_samples(self) -> dict[str, Tensor]:
+        """Return what was learnt of each training sample, [samples] by name: it is kept with the run, as a table."""
+        return {}
 
     def linear_classifier(self) -> nn.Linear | None:
         """Return the map from embeddings to logits of the classes, where one is learnt: it is kept with the encoder."""
