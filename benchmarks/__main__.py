@@ -1,7 +1,7 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
 python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim]
-    [dcml] [environments]
+    [metric] [dcml] [environments]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ALL = (
     "icl_msr",
     "ssim",
     "cim",
+    "metric",
     "dcml",
     "environments",
 )

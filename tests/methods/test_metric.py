@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -159,6 +160,12 @@ def test_two_processes_are_as_one(tmp_path):
     alone = _share()
     for shared in run(_share, tmp_path):
         torch.testing.assert_close(shared, alone)
+
+
+def test_the_page_names_every_loss_with_its_settings():
+    content = (Path(__file__).parents[2] / "docs/metric.md").read_text()
+    for name in NAMES:
+        assert content.count(f"| `{name}` |") == 2
 
 
 def test_state_goes_on_where_it_was():

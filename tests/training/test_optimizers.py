@@ -60,7 +60,7 @@ def test_vectors_without_gradient_signal_keep_their_values_and_matrices_shrink(n
     torch.testing.assert_close(model.weight.detach(), before * factor)
 
 
-@pytest.mark.parametrize(("name", "rate"), [("adamw", 1e-3), ("sgd", 0.05), ("lars", 0.3)])
+@pytest.mark.parametrize(("name", "rate"), [("adamw", 1e-3), ("sgd", 0.05), ("lars", 0.3), ("rmsprop", 1e-4)])
 def test_the_rate_is_the_stated_one_whatever_the_batch_and_the_processes(name, rate, monkeypatch):
     parameters = (nn.Parameter(torch.ones(2, 2)),)
     for batch_size, processes in ((8, "1"), (4096, "8")):

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from unconfound.methods import Phase
 from unconfound.training.lars import LARS
@@ -40,6 +40,8 @@ def build_optimizer(phase: Phase, options: TrainingOptions, *, device: str = "cp
             return AdamW(groups, fused=True if device == "cpu" else None)
         case "sgd":
             return SGD(groups, momentum=0.9)
+        case "rmsprop":
+            return RMSprop(groups, momentum=0.9)
         case "lars":
             return LARS(groups, lr=rate)
 
