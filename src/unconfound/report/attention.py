@@ -1,0 +1,185 @@
+"""Where an encoder with attention looks: its spatial gates over images, and how much of them lies on the foreground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from unconfound.data import Source
+from unconfound.evaluation import intervals
+from unconfound.evaluation.embed import at_rest
+from unconfound.evaluation.figures import Figure
+from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
+from unconfound.report.plots import lit
+
+SHOWN = 8  # images
+JUDGED = 256  # images over which the foreground's share is measured, at most
+SPAN = 0.2  # between dark and fully lit, at least: what differs less shall not look as if it did
+HARDLY = 0.05  # a gate that spans less of (0, 1) within an image hardly tells one place from another
+
+
+@dataclass(frozen=True)
+class Gated:
+    """An image, and the image lit by each gate: that of the mean weights, then those of the environments.
+
+    Args:
+        sample: the image.
+        gates: data URIs.
+        lowest, highest: of each gate on this image.
+    """
+
+    sample: Sample
+    gates: tuple[str, ...]
+    lowest: tuple[float, ...]
+    highest: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class AttentionPart:
+    """What the page shows of the attention of one encoder.
+
+    Args:
+        sentences: what there is to see, or why there is nothing.
+        titles: of the gates.
+        shown: a few images, not picked by eye.
+        lowest, highest: the gates that are drawn dark and fully lit.
+        shares: of each gate, how much of it lies on the foreground; empty where foregrounds are not known.
+        differences: these minus the foreground's area.
+        area: the foreground's share of the images.
+    """
+
+    sentences: tuple[str, ...]
+    titles: tuple[str, ...] = ()
+    shown: tuple[Gated, ...] = ()
+    lowest: float = 0.0
+    highest: float = 1.0
+    shares: tuple[Figure, ...] = ()
+    differences: tuple[Figure, ...] = ()
+    area: Figure | None = None
+
+
+def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_size: int = 512) -> AttentionPart | None:
+    """Look at the spatial gates of an encoder.
+
+    Args:
+        encoder: `Encoder` or any module with `attention` and `maps`; it is left as it is.
+        source: what the encoder is judged on.
+        device: where the encoder runs.
+        batch_size: images at a time.
+
+    Returns:
+        None without attention, and for what is no image.
+    """
+    if getattr(encoder, "attention", None) is None or source.schema.modality != "images":
+        return None
+    chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
+    looked = first_of_classes(source.labels, len(source), limit=SHOWN)
+    images, gates, masks = _gates(encoder, source, looked, device=device, batch_size=batch_size)
+    if gates[0].numel() == gates.shape[1]:
+        return AttentionPart(
+            ("The feature map has a single place, so that the spatial gate dims the image as a whole.",)
+        )
+    lowest, highest = _scale(gates)
+    titles = ("mean weights", *(f"environment {number}" for number in range(len(gates) - 1)))
+    shown = tuple(
+        Gated(
+            sample,
+            tuple(_lit(image, gate, lowest, highest) for gate in own),
+            tuple(own.amin((1, 2)).tolist()),
+            tuple(own.amax((1, 2)).tolist()),
+        )
+        for sample, image, own in zip(samples(source, looked), images, gates.transpose(0, 1), strict=True)
+    )
+    _, gates, masks = _gates(encoder, source, chosen, device=device, batch_size=batch_size)
+    span = float((gates[0].amax((1, 2)) - gates[0].amin((1, 2))).mean())
+    sentences = [_spans(span, len(chosen))]
+    if masks is None or not bool(masks.any()):
+        return AttentionPart(tuple(sentences), titles, shown, lowest, highest)
+    known = masks.flatten(1).any(1)
+    shares, area = foreground_shares(gates[:, known], masks[known])
+    differences = tuple(intervals.mean_difference(own, area) for own in shares)
+    figures = tuple(intervals.mean(own) for own in shares)
+    sentences.append(_against_foreground(figures[0], differences[0], intervals.mean(area)))
+    return AttentionPart(tuple(sentences), titles, shown, lowest, highest, figures, differences, intervals.mean(area))
+
+
+def foreground_shares(
+    gates: Float[Tensor, "gates images rows columns"], masks: Float[Tensor, "images 1 height width"]
+) -> tuple[Float[Tensor, "gates images"], Float[Tensor, " images"]]:
+    """Return the share of each gate that lies on the foreground, and the foreground's area, which a flat gate has.
+
+    Args:
+        gates: above 0; a place counts as much as it is let through, spread evenly over its part of the image.
+        masks: 1 on the foreground.
+    """
+    covered = adaptive_avg_pool2d(masks.double(), (gates.shape[2], gates.shape[3])).squeeze(1)
+    opened = gates.double().clamp_min(1e-30)
+    shares = (opened * covered).sum((2, 3)) / opened.sum((2, 3))
+    return shares, covered.mean((1, 2))
+
+
+def _gates(
+    encoder: Any, source: Source, index: Int[Tensor, " images"], *, device: str, batch_size: int
+) -> tuple[list[Tensor], Float[Tensor, "gates images rows columns"], Tensor | None]:
+    """Return images, their gates (mean weights first; of one environment these alone) and masks, on the CPU."""
+    images: list[Tensor] = []
+    found, masks = [], []
+    with at_rest(encoder, torch.device(device)), torch.inference_mode():
+        attention = encoder.attention
+        for batch in source.batches(index.split(batch_size)):
+            assert isinstance(batch.inputs, Tensor)
+            maps = encoder.maps(batch.inputs.to(device))
+            spatial = [attention.gates(maps, attention.mean_weights())[0]]
+            if attention.environments > 1:
+                spatial.append(attention.gates(maps)[0])
+            found.append(torch.cat(spatial).squeeze(2).float().cpu())
+            images.extend(batch.inputs)
+            masks.append(batch.masks)
+    known = [mask for mask in masks if mask is not None]
+    return images, torch.cat(found, 1), torch.cat(known) if len(known) == len(masks) else None
+
+
+def _scale(gates: Float[Tensor, "gates images rows columns"]) -> tuple[float, float]:
+    """Return which gates are drawn dark and fully lit: the lowest and highest, but not too near each other."""
+    lowest, highest = float(gates.min()), float(gates.max())
+    if (missing := SPAN - (highest - lowest)) > 0:
+        lowest = min(max(0.0, lowest - missing / 2), 1 - SPAN)
+        highest = lowest + SPAN
+    return lowest, highest
+
+
+def _lit(
+    image: UInt8[Tensor, "channels height width"] | Float[Tensor, "channels height width"],
+    gate: Float[Tensor, "rows columns"],
+    lowest: float,
+    highest: float,
+) -> str:
+    """Draw an image greyed, and lit where the gate is open."""
+    share: np.ndarray = ((gate - lowest) / (highest - lowest)).numpy()
+    pixels = lit(rgb_pixels(image).numpy(), share, 1.0)
+    return data_uri(torch.from_numpy(pixels).permute(2, 0, 1))
+
+
+def _spans(span: float, images: int) -> str:
+    verdict = "it hardly tells one place from another" if span < HARDLY else "it tells places apart"
+    return (
+        f"From the least to the most open place of an image, the spatial gate of the mean weights, by which embeddings "
+        f"are made, goes over {span:.2f} of its range from 0 to 1 (mean over {images:,} images): {verdict}."
+    )
+
+
+def _against_foreground(share: Figure, more: Figure, area: Figure) -> str:
+    flat = "than of a gate that is the same everywhere"
+    verdict = f"no more and no less {flat} could be shown"
+    if more.low > 0 or more.high < 0:
+        verdict = f"{100 * abs(more.value):.1f} points {'more' if more.value > 0 else 'less'} {flat}"
+    return (
+        f"On the foreground, which covers {100 * area.value:.1f} % of these images, lie {100 * share.value:.1f} % of "
+        f"it: {verdict}."
+    )

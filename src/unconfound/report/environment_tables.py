@@ -1,0 +1,107 @@
+"""Tables: what DCML's environments have in common with what is known of the samples, and what its gates look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from unconfound.evaluation.agreement import Agreement
+from unconfound.report.attention import AttentionPart
+from unconfound.report.divisions import Division
+from unconfound.report.environments import EnvironmentsPart
+from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
+
+SHOWN_PARTS = 24
+
+
+def relations(part: EnvironmentsPart) -> Table | None:
+    """How far the environments and other divisions of the samples agree."""
+    if not part.relations:
+        return None
+    rows = []
+    for each in part.relations:
+        cells = [Cell(f"{each.rand.samples:,}"), Cell(f"{len(each.division.names):,}")]
+        cells += [_number(each.rand.value, 3), _range(each.rand, 3), _number(each.rand.most, 3)]
+        if each.area is None:
+            cells += [Cell(UNKNOWN), Cell(UNKNOWN)]
+        else:
+            leaning = f"{each.division.names[1]}: environment {each.leaning}"
+            cells += [replace(_number(each.area.value, 2), interval=leaning), _range(each.area, 2)]
+        rows.append(Row(each.division.title, tuple(cells)))
+    caption = (
+        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 where both divide "
+        "them alike, about 0 where they have nothing in common; “at most” is what parts of these sizes allow. AUC, of "
+        "divisions in two: how well the weight in the environment tells one part from the other; 0.5 is chance. "
+        "“Shuffled”: between which 95 % of the values lie where environments are dealt out anew at random."
+    )
+    columns = ("samples", "parts", "adjusted Rand index", "shuffled", "at most", "AUC", "shuffled")
+    return Table(caption, "Environments and", columns, tuple(rows))
+
+
+def counts(part: EnvironmentsPart) -> list[Table]:
+    """How many samples of each class, scene, group, ... are in each environment."""
+    if part.held is None:
+        return []
+    return [_counts(each.division, part) for each in part.relations]
+
+
+def attention(part: AttentionPart) -> Table | None:
+    """How much of the spatial gates lies on the foreground."""
+    if part.area is None:
+        return None
+    rows = [
+        Row("mean weights" if place == 0 else f"environment {place - 1}", (figure_cell(share), figure_cell(more)))
+        for place, (share, more) in enumerate(zip(part.shares, part.differences, strict=True))
+    ]
+    rows.append(Row("the foreground's area", (figure_cell(part.area), Cell(UNKNOWN))))
+    caption = (
+        f"Share of the spatial gate that lies on the foreground, in percent: mean over {part.area.samples:,} images. A "
+        "gate that is the same everywhere has the foreground's area. The difference is paired by image."
+    )
+    return Table(caption, "Gate of", ("on the foreground", "above its area (points)"), tuple(rows))
+
+
+def _counts(division: Division, part: EnvironmentsPart) -> Table:
+    assert part.held is not None
+    environments = len(part.sheets)
+    known = division.of >= 0
+    flat = division.of[known] * environments + part.held[known]
+    table = flat.bincount(minlength=len(division.names) * environments).view(-1, environments)
+    totals = table.sum(1, keepdim=True)
+    shares = table / totals.clamp_min(1)
+    # Those that environments divide least like all samples are what one looks for.
+    apart = (shares - table.sum(0) / table.sum()).abs().amax(1)
+    shown = (
+        apart.argsort(descending=True, stable=True)[:SHOWN_PARTS]
+        if len(table) > SHOWN_PARTS
+        else torch.arange(len(table))
+    )
+    rows = tuple(
+        Row(
+            division.names[row],
+            (
+                *(
+                    Cell(f"{count:,}", f"{100 * share:.0f} %")
+                    for count, share in zip(table[row].tolist(), shares[row].tolist(), strict=True)
+                ),
+                Cell(f"{int(totals[row]):,}"),
+            ),
+        )
+        for row in shown.tolist()
+    )
+    caption = f"Training samples by {division.title}: how many have most of their weight in which environment."
+    if len(table) > SHOWN_PARTS:
+        caption += f" {SHOWN_PARTS} of {len(table)}, those first that are divided least like all samples."
+    return Table(
+        caption, division.title, (*(f"environment {number}" for number in range(environments)), "in all"), rows
+    )
+
+
+def _number(value: float, digits: int) -> Cell:
+    # A zero has no sign.
+    return Cell(f"{round(value, digits) + 0.0:.{digits}f}")
+
+
+def _range(agreement: Agreement, digits: int) -> Cell:
+    return Cell(f"{_number(agreement.low, digits).text} to {_number(agreement.high, digits).text}")
