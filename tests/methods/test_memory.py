@@ -12,8 +12,7 @@ from unconfound.methods.memory import LabelledMemory
 @given(length=st.integers(1, 9), sizes=st.lists(st.integers(1, 9), max_size=6))
 def test_it_holds_the_last_rows_with_their_labels(length, sizes):
     memory, pushed = LabelledMemory(length, 2), []
-    for size in sizes:
-        size = min(size, length)
+    for size in (min(size, length) for size in sizes):
         values = torch.arange(len(pushed), len(pushed) + size)
         places = memory.push(values[:, None].repeat(1, 2).float(), values % 5)
         assert torch.equal(memory.rows[places, 0].long(), values)

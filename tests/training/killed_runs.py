@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from training.toy import convnet, dataset_of, image_source, options
 from training.toy_methods import Queue, TwoPhase, TwoPhaseOptions
-from unconfound.methods import DACL, SimCLR, Supervised
+from unconfound.methods import DACL, DCML, SimCLR, Supervised
 from unconfound.methods.dacl import DACLOptions
+from unconfound.methods.dcml_options import DCMLOptions
 from unconfound.training import checkpoint, fit, run_folder
 
 SOURCE = image_source(32)
@@ -22,6 +24,8 @@ KINDS = {
     "supervised": (Supervised, None, {"optimizer": "sgd", "accumulate": 2}),
     "two phases, average": (TwoPhase, TwoPhaseOptions(), {"ema_decay": 0.8, "optimizer": "lars"}),
     "queue": (Queue, None, {"gradient_clip": 0.5}),
+    "dcml": (DCML, DCMLOptions(relearn_every=2), {}),
+    "supervised, best kept": (Supervised, None, {"select_every": 1, "learning_rate": 0.3, "optimizer": "sgd"}),
 }
 
 
@@ -32,7 +36,8 @@ def run(name: str, out: Path, *, kill: str = "", step: int = 0, seed: int = 0) -
         _arm(kill, step)
     kind, given, changes = KINDS[name]
     method = kind(convnet(SOURCE, seed=seed), SOURCE.schema, given)
-    fit(method, dataset_of(SOURCE), out=out, training=options(**TRAINING | changes), resume=True)
+    data = replace(dataset_of(SOURCE), validation=SOURCE)
+    fit(method, data, out=out, training=options(**TRAINING | changes), resume=True)
 
 
 def _arm(kill: str, step: int) -> None:

@@ -162,6 +162,7 @@ class Interrupted(Method):
     def __init__(self, host, at, number=signal.SIGTERM):
         nn.Module.__init__(self)
         self.host, self.encoder, self.at, self.number, self.calls = host, host.encoder, at, number, 0
+        self.instances_per_class = host.instances_per_class
 
     def phases(self):
         return self.host.phases()
@@ -180,6 +181,9 @@ class Interrupted(Method):
 
     def linear_classifier(self):
         return self.host.linear_classifier()
+
+    def of_samples(self):
+        return self.host.of_samples()
 
     def forward(self, batch, phase="train"):
         self.calls += 1

@@ -144,15 +144,14 @@ class DCML(Method):
         options = self.options
         if self.environments == 1 or (epoch % options.relearn_every and len(self.environment_logits) == len(source)):
             return
-        device = self.encoder.mean.device
         if options.environments_file is not None:
             if not len(self.environment_logits):
                 read = read_environments(Path(options.environments_file), source, environments=self.environments)
-                self.environment_logits = read.to(device)
+                self.environment_logits = read.to(self.environment_logits)
             return
         if options.environments_from != "learnt":
             logits = given_environments(options.environments_from, source, environments=self.environments)
-            self.environment_logits = logits.to(device)
+            self.environment_logits = logits.to(self.environment_logits)
             return
         per_class = options.per_class and fits_per_class(source, self.encoder, environments=self.environments)
         vectors = sample_vectors(self.encoder, self.loss, source, per_class=per_class)
@@ -169,7 +168,7 @@ class DCML(Method):
             entropy_weight=options.entropy_weight,
             generator=generator,
         )
-        self.environment_logits = logits.to(device)
+        self.environment_logits = logits.to(self.environment_logits)
         self.environment_objective.copy_(objectives[-1])
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
@@ -178,8 +177,9 @@ class DCML(Method):
         assert encoder.projection is not None
         images = cast(Tensor, batch.inputs)
         maps = encoder.maps(images if self.views is None else self.views(images, count=1))
-        labels, weights = labels_of(batch, method="dcml"), gather(self._weights(batch.index))
-        embeddings = [encoder.projection(rows) for rows in encoder.attention(maps)]
+        labels, weights = gather(labels_of(batch, method="dcml")), gather(self._weights(batch.index))
+        projected = [encoder.projection(rows) for rows in encoder.attention(maps)]
+        embeddings = [gather(rows) for rows in projected]
         found = [
             risk_and_slope(self.loss, rows, labels, own, per_class=options.per_class)
             for rows, own in zip(embeddings, weights.unbind(1), strict=True)
@@ -193,7 +193,7 @@ class DCML(Method):
             "penalty": self._over_environments(penalty * shares.square()),
             "attention": self._attention(),
             "consistency": self._consistency(maps, embeddings, labels, weights),
-            "extra": self._extra(maps, labels),
+            "extra": self._extra(maps, labels_of(batch, method="dcml")),
         }
         factors = (1.0, options.irm_weight, options.attention_weight, options.consistency_weight, 1.0)
         loss = torch.stack([factor * term for factor, term in zip(factors, terms.values(), strict=True)]).sum()
@@ -202,7 +202,7 @@ class DCML(Method):
         told["penalty_share"] = options.irm_weight * told["penalty"] / told["risk"].clamp_min(1e-12)
         told["objective"] = self.environment_objective.clone()
         told |= {f"environment_{number}": share for number, share in enumerate(self._sizes())}
-        return Step(loss, told, torch.atleast_2d(embeddings[0].detach().float()))
+        return Step(loss, told, torch.atleast_2d(projected[0].detach().float()))
 
     def of_samples(self) -> dict[str, Tensor]:
         """Return each training sample's weight in each environment."""
@@ -247,10 +247,9 @@ class DCML(Method):
     ) -> Float[Tensor, ""]:
         if self.options.consistency_weight == 0:
             return maps.new_zeros((), dtype=torch.float32)
-        labels = gather(labels)
         if self.options.form == "code":
             pairs = zip(embeddings, weights.unbind(1), strict=True)
-            penalties = [mean_class_penalty(gather(rows), labels, own) for rows, own in pairs]
+            penalties = [mean_class_penalty(rows, labels, own) for rows, own in pairs]
             return self._over_environments(torch.stack(penalties))
         assert self.encoder.attention is not None
         spatial, channel = self.encoder.attention.gates(maps)

@@ -19,7 +19,7 @@ def risk_and_slope(
     loss: MetricLoss,
     embeddings: Float[Tensor, "batch features"],
     labels: Int[Tensor, " batch"],
-    weights: Float[Tensor, " samples"],
+    weights: Float[Tensor, " batch"],
     *,
     per_class: bool,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " multipliers"]]:
@@ -27,8 +27,8 @@ def risk_and_slope(
 
     Args:
         loss: has elements.
-        embeddings, labels: of this process.
-        weights: of the samples of all processes; at least 0, with a sum above 0.
+        embeddings, labels: of the batch of all processes.
+        weights: of its samples; at least 0, with a sum above 0.
         per_class: multiply the logits of each class by a number of its own; without effect on losses of pairs, which
             know no classes.
 
@@ -36,7 +36,7 @@ def risk_and_slope(
         The loss, and one derivative or one a class.
     """
     if loss.has_logits:
-        logits, labels = loss.logits(embeddings, labels)
+        logits = loss.logits(embeddings, labels)
         weights = weights.to(logits.dtype)
         risk = (weights * cross_entropy(logits, labels)).sum() / weights.sum()
         return risk, torch.atleast_1d(softmax_scale_gradient(logits, labels, weights, per_class=per_class))
@@ -55,10 +55,10 @@ def sample_slopes(
 ) -> Float[Tensor, "batch multipliers"]:
     """Return that derivative of each sample's loss, or of the mean over its elements: 0 where it is none's anchor.
 
-    Arguments are those of `risk_and_slope`, in one process.
+    Arguments are those of `risk_and_slope`.
     """
     if loss.has_logits:
-        slopes = softmax_sample_scale_gradients(loss.logits(embeddings, labels)[0], labels, per_class=per_class)
+        slopes = softmax_sample_scale_gradients(loss.logits(embeddings, labels), labels, per_class=per_class)
         return slopes if per_class else slopes[:, None]
     _, anchors = loss.elements(embeddings, labels)
     slopes = scale_gradient(lambda scale: loss.elements(embeddings, labels, scale=scale)[0], _one(embeddings))

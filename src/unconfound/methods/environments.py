@@ -42,8 +42,10 @@ def sample_vectors(
         source: labelled images.
         per_class: a multiplier for each class.
 
+    Every process computes all of it.
+
     Returns:
-        On the encoder's device, in float32.
+        On the encoder's device, in float32 or better.
     """
     assert encoder.attention is not None
     assert encoder.projection is not None
@@ -62,8 +64,9 @@ def sample_vectors(
             1,
         )
         if vectors is None:
-            vectors = found.new_empty(len(source), *found.shape[1:], dtype=torch.float32)
-        vectors[rows.to(device)] = found.float()
+            dtype = torch.promote_types(found.dtype, torch.float32)
+            vectors = found.new_empty(len(source), *found.shape[1:], dtype=dtype)
+        vectors[rows.to(device)] = found.to(vectors.dtype)
     encoder.train(training)
     assert vectors is not None
     return vectors
@@ -81,7 +84,7 @@ def _vectors(
     with torch.enable_grad():
         leaf = pooled.detach().requires_grad_()
         embeddings = encoder.projection(leaf)
-        losses = cross_entropy(loss.logits(embeddings, labels)[0], labels)
+        losses = cross_entropy(loss.logits(embeddings, labels), labels)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
     spatial, channel = (gate.squeeze(0) for gate in encoder.attention.gates(maps, own))
     by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)

@@ -169,11 +169,11 @@ class MetricLoss(nn.Module):
         or raised by it, so that their mean is the loss all the same. None where there is nothing to learn from.
 
         Args:
-            embeddings, labels: of this process.
+            embeddings, labels: of the batch of all processes; unlike `forward`, this gathers nothing.
             scale: multiplies what is compared: logits, with the margin inside; distances or similarities of pairs.
 
         Returns:
-            [elements] and [elements]: the positions of their anchors in the batch of all processes, rank by rank.
+            [elements] and [elements]: the positions of their anchors in the batch.
 
         Raises:
             ValueError: the loss belongs to a batch as a whole, or its implementation is not ours.
@@ -184,7 +184,7 @@ class MetricLoss(nn.Module):
                 f"the loss {self.name} has no elements that could be weighed: use our implementation of one of "
                 f"{', '.join(known)}"
             )
-        rows, labels = _wide(gather(embeddings)), gather(labels)
+        rows = _wide(embeddings)
         with torch.autocast(rows.device.type, enabled=False):
             if self.name in _SOFTMAX:
                 logits = self._logits(rows, labels)
@@ -199,20 +199,20 @@ class MetricLoss(nn.Module):
 
     def logits(
         self, embeddings: Float[Tensor, "batch features"], labels: Int[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, "samples classes"], Int[Tensor, " samples"]]:
-        """Return the scores of the samples of all processes, whose cross-entropy is the loss, and their labels.
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the scores of samples, whose cross-entropy is the loss.
 
         Args:
-            embeddings, labels: of this process.
+            embeddings, labels: as `elements`.
 
         Raises:
             ValueError: the loss is no such one.
         """
         if not self.has_logits:
             raise ValueError(f"the loss {self.name} has no logits: use our {', '.join(_SOFTMAX)}")
-        rows, labels = _wide(gather(embeddings)), gather(labels)
+        rows = _wide(embeddings)
         with torch.autocast(rows.device.type, enabled=False):
-            return self._logits(rows, labels), labels
+            return self._logits(rows, labels)
 
     def _logits(self, rows: Tensor, labels: Tensor) -> Tensor:
         # What is learnt is in the settings for how it starts, and for the regularizer.
