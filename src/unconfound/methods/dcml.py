@@ -31,6 +31,7 @@ from unconfound.methods.labelled import check_classes, check_groups, labels_of
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric_losses import build_metric_loss
 from unconfound.methods.metric_settings import tuned
+from unconfound.methods.saved_sizes import size_as_saved
 from unconfound.views import image_views
 
 # An environment with less than this share of its even part of the samples is as good as none.
@@ -106,7 +107,7 @@ class DCML(Method):
                 module.requires_grad_(False)
         self.register_buffer("environment_logits", torch.zeros(0, self.environments))
         self.register_buffer("environment_objective", torch.zeros(()))
-        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
+        size_as_saved(self, "environment_logits")
 
     def train(self, mode: bool = True) -> DCML:
         """Leave the network's BatchNorm as it is, where that is asked for."""
@@ -120,7 +121,7 @@ class DCML(Method):
         return [module for module in self.encoder.network.modules() if isinstance(module, nn.BatchNorm2d)]
 
     def phases(self) -> tuple[Phase, ...]:
-        """Move all at once, proxies and gates with learning rates of their own; proxies without weight decay."""
+        """Move all at once, proxies and gates with learning rates of their own."""
         options = self.options
         assert self.encoder.attention is not None
         losses = [self.loss] if self.extra_loss is self.loss else [self.loss, self.extra_loss]
@@ -269,10 +270,3 @@ class DCML(Method):
             embeddings = self.encoder.projection(self.extra_attention(maps).squeeze(0))
         loss: Tensor = self.extra_loss(embeddings, labels)
         return loss
-
-
-def _make_room(dcml: DCML, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Size the environments as those that are about to be loaded: how many samples there are, no constructor knows."""
-    saved = state.get(f"{prefix}environment_logits")
-    if saved is not None and saved.shape != dcml.environment_logits.shape:
-        dcml.environment_logits = dcml.environment_logits.new_zeros(saved.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of, named, over_samples
 from unconfound.methods.method import Method, Phase, Step
+from unconfound.methods.saved_sizes import size_as_saved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class JTT(Method):
         self.register_buffer("errors", torch.zeros(0, dtype=torch.bool))
         # Of each class, 0 for one without samples.
         self.register_buffer("error_shares", torch.zeros(len(schema.classes)))
-        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
+        size_as_saved(self, "errors")
 
     def phases(self) -> tuple[Phase, ...]:
         """First the one model, then the other."""
@@ -138,10 +139,3 @@ def _right_and_wrong(batch: Batch, logits: Tensor) -> Tensor:
     labels = labels_of(batch, method="jtt")
     wrong = logits.argmax(1) != labels
     return torch.stack([labels, wrong.long(), torch.ones_like(labels)], 1)
-
-
-def _make_room(jtt: JTT, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Size the errors as those that are about to be loaded: how many samples there are, no constructor knows."""
-    saved = state.get(f"{prefix}errors")
-    if saved is not None and saved.shape != jtt.errors.shape:
-        jtt.errors = jtt.errors.new_zeros(saved.shape)
