@@ -1,6 +1,6 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
-python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim]
+python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim] [search]
     [metric] [dcml] [environments]
 """
 

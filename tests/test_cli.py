@@ -361,6 +361,7 @@ def test_a_full_disk(folder: Path, tmp_path: Path, mistake: Mistake, monkeypatch
     [
         ({"held_out": "photo"}, {"held_out": "sketch"}, "--held-out sketch is another split than the run's (photo)"),
         ({"validation_share": 0.2}, {"train_samples": 9}, "--train-samples 9 is another split than the run's (None)"),
+        ({"unseen_classes": True, "fold": 0}, {"fold": 1}, "--fold 1 is another split than the run's (0)"),
         ({}, {"train_samples": 9}, ""),
     ],
 )

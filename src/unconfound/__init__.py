@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from unconfound.methods import SimCLR as SimCLR
     from unconfound.methods import Supervised as Supervised
     from unconfound.report.audit import audit as audit
+    from unconfound.retrieval.index import index as index
+    from unconfound.retrieval.opened import open_index as open_index
+    from unconfound.retrieval.search import search as search
     from unconfound.training import TrainingOptions as TrainingOptions
     from unconfound.training import fit as fit
 
@@ -33,8 +36,11 @@ _HOMES = {
     "embed": "evaluation.embed",
     "evaluate": "evaluation.evaluate",
     "fit": "training",
+    "index": "retrieval.index",
     "load": "data.load",
     "load_encoder": "encoders",
+    "open_index": "retrieval.opened",
+    "search": "retrieval.search",
 }
 __all__ = [
     "DACL",
@@ -49,8 +55,11 @@ __all__ = [
     "embed",
     "evaluate",
     "fit",
+    "index",
     "load",
     "load_encoder",
+    "open_index",
+    "search",
 ]
 
 

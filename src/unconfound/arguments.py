@@ -70,7 +70,7 @@ class CompareArguments:
     """row that the others are compared with; by default that of the comparison, else the first"""
     metric: tuple[str, ...] = ()
     """what tables show, on every test set; by default classifier, linear_probe, svm, background_gap, worst_group and
-    others, as there are"""
+    others, as there are; of classes that were not trained on precision_at_1, r_precision and map_at_r"""
     out: Path = Path("runs/compare")
     """folder of the tables, report.html and a run folder ROW/seed-SEED a cell, below a folder SETTING with --over"""
     resume: bool = False
@@ -80,8 +80,8 @@ class CompareArguments:
     over: tuple[str, ...] = ()
     """settings to run all rows in, as KEY=VALUE,VALUE of a data option; by default those of the comparison"""
     select: str | None = None
-    """how a row's candidates are chosen from: validation, "validation worst group" or oracle; by default as the
-    comparison says, else validation"""
+    """how a row's candidates are chosen from: validation, "validation worst group", "validation MAP@R" (of classes that
+    are not trained on) or oracle; by default as the comparison says, else validation"""
     jobs: int = 1
     """runs side by side, each in a process with an equal share of the CPU cores"""
 

@@ -22,9 +22,9 @@ from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison import jobs as comparison_jobs
 from unconfound.comparison.jobs import check_jobs, side_by_side
-from unconfound.comparison.lock import FolderLock
 from unconfound.comparison.plan import Task, completed, tasks_of
 from unconfound.files import atomic
+from unconfound.lock import FolderLock
 from unconfound.methods import METHODS
 from unconfound.recipes.comparisons import rows_of
 from unconfound.training import Fitted

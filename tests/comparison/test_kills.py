@@ -15,7 +15,7 @@ import pytest
 
 from comparison import runs as comparison_runs
 from comparison.runs import write_table
-from unconfound.comparison.lock import FolderLock
+from unconfound.lock import FolderLock
 
 
 @pytest.fixture(scope="module")

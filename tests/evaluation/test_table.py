@@ -101,3 +101,31 @@ def test_a_trained_classifier_has_the_row_before_its_probe_and_validation_is_no_
 def test_nothing_to_show_is_an_empty_table(evaluations: list[Evaluation]) -> None:
     assert "encoder" in markdown_table(evaluations)
     assert "encoder" in printed(evaluations)
+
+
+def test_unseen_classes_are_shown_by_retrieval() -> None:
+    half = Figure(0.5, 0.4, 0.6, 400)
+    found = {"precision_at_1": FULL, "r_precision": half, "map_at_r": half}
+    evaluation = Evaluation("dcml", {"test": found})
+    assert markdown_table([evaluation]).splitlines()[0] == "| encoder | P@1 % | RP % | MAP@R % |"
+    text = printed([evaluation])
+    assert "Retrieval in %, ± 95 % interval, of classes that were not trained on." in " ".join(text.split())
+    assert "Accuracy" not in text
+    swapped = Evaluation(
+        "dcml",
+        dict.fromkeys((*TESTS, "validation"), found),
+        background={"background_gap_map_at_r": half, "map_at_r_crossed": half},
+    )
+    text = printed([swapped])
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    row = next(line for line in text.splitlines() if line.startswith("dcml"))
+    assert row.split() == ["dcml", "100.0", *["50.0"] * 8]
+    assert "Gap: mixed-same minus mixed-rand. Crossed: queries from original" in " ".join(text.split())
+
+
+def test_a_seen_validation_part_stands_beside_an_unseen_test_set() -> None:
+    found = {"precision_at_1": FULL, "r_precision": FULL, "map_at_r": FULL}
+    evaluation = Evaluation("a", {"test": found, "validation": {"linear_probe": FULL, "knn": FULL}})
+    header = markdown_table([evaluation]).splitlines()[0]
+    assert header == "| encoder | validation (not a test) % | test P@1 % | test RP % | test MAP@R % |"

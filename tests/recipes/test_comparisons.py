@@ -80,7 +80,7 @@ def test_built_in_comparisons_are_whole(name: str, tmp_path: Path) -> None:
     asked = completed(rows_of(name, methods=KNOWN), CompareArguments())
     tasks = tasks_of(asked, tmp_path, [])
     trained = sum(len(asked.candidates.get(row, (None,))) for row in asked.recipes)
-    assert len(tasks) == len(settings_of(asked.over)) * trained * len(asked.seeds)
+    assert len(tasks) == len(settings_of(asked.over, tasks[0].row.data)) * trained * len(asked.seeds)
     # That of the observation compares data, which is said.
     assert bool(differing_data(tasks)) == (name == "compare/icl-msr-observation")
 

@@ -141,3 +141,44 @@ def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):
     assert '<table class="texts">' in section
     assert "is it so?" in section
     Page(page)
+
+
+def test_classes_that_were_not_trained_on_are_audited_by_retrieval(tmp_path, morphing, capsys):
+    data, make = morphing
+    others = tuple(f"other {label}" for label in range(4))
+    named = {
+        name: replace(source, schema=replace(source.schema, classes=others))
+        for name, source in (data.tests | {"validation": data.validation}).items()
+    }
+    data = replace(data, validation=named.pop("validation"), tests=named)
+    (evaluation,) = audit({"cim": load_encoder(make("cim"))}, data, out=tmp_path, runs={"cim": tmp_path / "cim"})
+    assert set(evaluation.tests["original"]) == {"precision_at_1", "r_precision", "map_at_r"}
+    assert {"background_gap_map_at_r", "map_at_r_crossed"} <= evaluation.background.keys()
+    assert "264 samples of original, mixed-same" in " ".join(capsys.readouterr().err.split())
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    parts = re.findall(r'<section id="(\w+)"', page)
+    assert parts == ["results", "gap", "samples", "neighbours", "maps", "morphs", "run"]
+    assert len(re.findall(r'id="results-table-\d"', page)) == 1
+    assert "Retrieval in percent, of classes that were not trained on" in page
+    assert "Bars: percentage points of MAP@R." in page
+    assert "linear probe" not in page
+    assert "other 3" in page
+    Page(page)
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_of_classes_that_were_not_trained_on_neighbours_are_shown(tmp_path, picture_data, swaps):
+    data = picture_data(classes=8, swaps=swaps)
+    names = tuple(f"trained {label}" for label in range(8))
+    data.train.schema = replace(data.train.schema, classes=names)
+    data = Dataset(data.train, data.tests, labelled=data.train)
+    audit({"mean": lambda images: images.float().mean(2).flatten(1)}, data, out=tmp_path, device="cpu")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="neighbours"') :].partition("</section>")[0]
+    assert len(re.findall(r'alt="query: class \d, sample \d+"', section)) == 6
+    hits, misses = section.count("same class:</span>"), section.count("other class:</span>")
+    assert hits + misses == 6 * 5
+    assert f"{hits} of 30 neighbours are of their query's class" in " ".join(section.split())
+    assert hits > 0
+    assert "trained" not in section
+    assert "Retrieval in percent, of classes that were not trained on" in page

@@ -5,13 +5,20 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from unconfound.data import Dataset
+from unconfound.encoders import build_encoder
+from unconfound.methods import DCML
+from unconfound.methods.dcml_options import DCMLOptions
 from unconfound.report import write_report
+from unconfound.report.attention import attention_part
+from unconfound.report.environments import look_at_environments
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(
@@ -94,7 +101,10 @@ def page(data, tmp_path, entry) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, False), (1280, True)], ids=["phone-light", "desk-dark"])
+SIZES = pytest.mark.parametrize(("width", "dark"), [(360, False), (1280, True)], ids=["phone-light", "desk-dark"])
+
+
+@SIZES
 def test_the_page_fits_and_loads_nothing(page, tmp_path, width, dark):
     measured = measure(page, tmp_path, width=width, dark=dark)
     assert measured["excess"] <= 0
@@ -106,6 +116,26 @@ def test_the_page_fits_and_loads_nothing(page, tmp_path, width, dark):
     assert measured["smallest"] >= 11
     assert measured["smallestDrawn"] >= 10
     assert (measured["background"] == "rgb(21, 23, 26)") == dark
+
+
+@SIZES
+def test_environments_and_attention_fit(picture_data, tmp_path, entry, width, dark):
+    data = picture_data(classes=12)
+    torch.manual_seed(0)
+    encoder = build_encoder("convnet", data.train.schema, width=4, depth=2)
+    method = DCML(encoder, data.train.schema, DCMLOptions(environments=3, features=5, augment=False)).eval()
+    method.environment_logits = torch.randn(len(data.train), 3)
+    shown = replace(
+        entry("a", data),
+        environments=look_at_environments(method, data.train),
+        attention=attention_part(encoder, data.tests["original"]),
+    )
+    path = write_report(tmp_path / "report.html", [shown], data, title="t", command="c")
+    measured = measure(path.read_text(encoding="utf-8"), tmp_path, width=width, dark=dark)
+    assert measured["excess"] <= 0
+    assert measured["broken"] == 0
+    assert measured["unreached"] == 0
+    assert measured["smallest"] >= 11
 
 
 def test_the_measurement_notices_what_is_too_wide_or_broken(tmp_path):

@@ -16,7 +16,7 @@ from scipy import stats
 
 from report.test_page import Page
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison import BACKGROUND, Cell, Comparison, Measure
+from unconfound.report.comparison import Cell, Comparison
 from unconfound.report.comparison_page import interval_plot, sentences, write_comparison
 from unconfound.report.comparison_tables import (
     cells_frame,
@@ -26,6 +26,7 @@ from unconfound.report.comparison_tables import (
     terminal_table,
     write_tables,
 )
+from unconfound.report.measures import BACKGROUND, Measure
 
 PROBE = Measure("test", "linear_probe")
 
@@ -247,3 +248,25 @@ def test_classifiers_come_first_masks_last_and_validation_after_all_tests():
         "worst group of the classifier, validation (for choosing, not a test) (%)",
     ]
     assert len(cells_frame(comparison)) == 3 * len(own) + 3 + 3
+
+
+def test_of_unseen_classes_retrieval_is_shown_by_default():
+    half = Figure(0.5, 0.4, 0.6, 400)
+    found = {"precision_at_1": half, "r_precision": half, "map_at_r": half}
+    evaluation = Evaluation(
+        "dcml, seed 0",
+        {"test": found, "seen": found | {"linear_probe": half}, "validation": found},
+        background={"background_gap_map_at_r": half, "map_at_r_crossed": half},
+    )
+    comparison = Comparison((Cell("dcml", 0, "dcml/seed-0", "done", evaluation),), "dcml")
+    assert [measure.title for measure in comparison.measures()] == [
+        "linear probe, seen (%)",
+        "precision at 1, test (%)",
+        "R-precision, test (%)",
+        "MAP@R, test (%)",
+        "gap of MAP@R, mixed-same minus mixed-rand (points)",
+        "MAP@R, original searching mixed-rand (%)",
+        "precision at 1, validation (for choosing, not a test) (%)",
+        "R-precision, validation (for choosing, not a test) (%)",
+        "MAP@R, validation (for choosing, not a test) (%)",
+    ]

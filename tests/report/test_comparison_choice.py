@@ -7,10 +7,11 @@ from rich.console import Console
 
 from report.test_page import Page
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison import Cell, Measure
+from unconfound.report.comparison import Cell
 from unconfound.report.comparison_choice import RULES, choose, chosen_comparison
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import cells_frame, markdown, summary_frame, terminal_table
+from unconfound.report.measures import Measure
 
 PROBE = Measure("test", "linear_probe")
 
@@ -29,12 +30,47 @@ def cell(candidate, seed, test, *, row="cim", setting="", **validation):
 
 def test_each_rule_looks_at_its_own_figure_and_nothing_else():
     cells = [
-        cell("weight 1", 0, 0.5, linear_probe=0.6, classifier=0.9, worst_group=0.9, worst_group_classifier=0.1),
-        cell("weight 2", 0, 0.4, linear_probe=0.9, classifier=0.7, worst_group=0.1, worst_group_classifier=0.3),
-        cell("weight 3", 0, 0.9, linear_probe=0.7, classifier=0.8, worst_group=0.2, worst_group_classifier=0.2),
+        cell(
+            "weight 1",
+            0,
+            0.5,
+            linear_probe=0.6,
+            classifier=0.9,
+            worst_group=0.9,
+            worst_group_classifier=0.1,
+            map_at_r=0.1,
+        ),
+        cell(
+            "weight 2",
+            0,
+            0.4,
+            linear_probe=0.9,
+            classifier=0.7,
+            worst_group=0.1,
+            worst_group_classifier=0.3,
+            map_at_r=0.2,
+        ),
+        cell(
+            "weight 3",
+            0,
+            0.9,
+            linear_probe=0.7,
+            classifier=0.8,
+            worst_group=0.2,
+            worst_group_classifier=0.2,
+            map_at_r=0.3,
+        ),
+        cell(
+            "weight 4", 0, 0.1, linear_probe=0.1, classifier=0.1, worst_group=0, worst_group_classifier=0, map_at_r=0.4
+        ),
     ]
     found = {rule: choose(cells, rule)[0].candidate for rule in RULES}
-    assert found == {"validation": "weight 1", "validation worst group": "weight 2", "oracle": "weight 3"}
+    assert found == {
+        "validation": "weight 1",
+        "validation worst group": "weight 2",
+        "validation MAP@R": "weight 4",
+        "oracle": "weight 3",
+    }
 
 
 def test_a_probe_judges_where_not_all_candidates_have_a_classifier():
@@ -81,8 +117,11 @@ def test_nothing_to_choose_by_is_said(rule, expected):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
-    figures = {"linear_probe": 0.6, "worst_group": 0.5}
-    cells = [cell("", seed, 0.5 + seed / 100, row="erm", linear_probe=0.5, worst_group=0.4) for seed in range(3)]
+    figures = {"linear_probe": 0.6, "worst_group": 0.5, "map_at_r": 0.4}
+    cells = [
+        cell("", seed, 0.5 + seed / 100, row="erm", linear_probe=0.5, worst_group=0.4, map_at_r=0.3)
+        for seed in range(3)
+    ]
     for seed, test in enumerate((0.7, 0.8, 0.6)):
         cells += [cell("weight 0.1", seed, test, **figures)]
         better = {key: value + (0.1 if seed == 1 else -0.1) for key, value in figures.items()}
@@ -97,6 +136,7 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
     told = {
         "validation": "cim, chosen by validation accuracy",
         "validation worst group": "cim*, chosen with group labels",
+        "validation MAP@R": "cim, chosen by validation MAP@R",
         "oracle": "cim, chosen on the test set (oracle)",
     }[rule]
     listed = f"chosen by {RULES[rule].figure}, of 2 candidates: cim: weight 0.1 (seed 0, 2); weight 1.0 (seed 1)"

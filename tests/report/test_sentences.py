@@ -140,3 +140,23 @@ def test_where_all_have_a_trained_classifier_sentences_are_about_these():
     assert "the accuracy of the trained classifier falls by 30.0 points" in say(gap)[0]
     plain = Evaluation("a", {"original": {"classifier": figure(0.7), "linear_probe": figure(0.9)}})
     assert "the trained classifier is right on 70.0 %" in say(plain)[0]
+
+
+def retrieved(name, value, gap=None, *, chance=0.5):
+    tests = {"original": {"precision_at_1": figure(value), "map_at_r": figure(value)}}
+    if gap is None:
+        return Evaluation(name, tests)
+    tests["mixed-same"] = {"precision_at_1": figure(chance), "map_at_r": figure(value)}
+    return Evaluation(name, tests, background={"background_gap_map_at_r": figure(gap)})
+
+
+def test_of_unseen_classes_retrieval_is_told():
+    measured, meaning = say(retrieved("a", 0.3), retrieved("b", 0.4))
+    assert measured == (
+        "On the test set original, whose classes were not trained on, MAP@R is 40.0 % [38.0, 42.0] for “b” and "
+        "30.0 % [28.0, 32.0] for “a”."
+    )
+    assert meaning.startswith("So “b” is ahead; how much each leans on surroundings was not measured")
+    measured, meaning = say(retrieved("a", 0.3, 0.1), retrieved("b", 0.4, 0.0, chance=0.11))
+    assert "MAP@R falls by 10.0 points [8.0, 12.0] for “a” and by 0.0 points [-2.0, 2.0] for “b”." in measured
+    assert meaning == ("So “a” leans on the background; “b” is no better than chance, so its gap says nothing.")

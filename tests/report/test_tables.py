@@ -132,3 +132,19 @@ def test_masks_are_a_table_of_their_own():
     assert [cell.text for cell in table.rows[0].cells] == ["90.0", "20.0", "70.0"]
     assert "mean over 100 images" in table.caption
     assert tables.morphs([encoder("plain", {})]) is None
+
+
+def test_unseen_classes_have_a_table_of_retrieval():
+    found = {"precision_at_1": figure(0.5), "r_precision": figure(0.4), "map_at_r": figure(0.3)}
+    gaps = {"background_gap_map_at_r": figure(0.1), "map_at_r_crossed": figure(0.2)}
+    dcml = Entry(Evaluation("dcml", {"test": found}, background=gaps), {})
+    (table,) = tables.results([dcml], tests=["test"])
+    columns = ("test, precision at 1", "test, R-precision", "test, MAP@R", "gap, MAP@R (points)", "crossed, MAP@R")
+    assert table.columns == columns
+    assert [cell.text for cell in table.rows[0].cells] == ["50.0", "40.0", "30.0", "10.0", "20.0"]
+    assert "not trained on" in table.caption
+    assert "queries from original" in table.caption
+    mixed = Entry(Evaluation("b", {"test": found, "validation": {"linear_probe": figure(0.9)}}), {})
+    first, second = tables.results([mixed], tests=["test", "validation"])
+    assert first.columns == columns[:3]
+    assert second.columns == ("validation (for choosing, not a test)",)

@@ -234,7 +234,9 @@ def test_a_tiny_run_on_rows_learns(tmp_path):
     assert float(rows[-1]["accuracy"]) > 0.95
 
 
-@pytest.mark.parametrize("extra", [{"learning_rate": 0.5}, {"optimizer": "sgd"}, {"optimizer": "lars"}])
+@pytest.mark.parametrize(
+    "extra", [{"learning_rate": 0.5}, {"optimizer": "sgd"}, {"optimizer": "lars"}, {"optimizer": "rmsprop"}]
+)
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_optimizers_and_precisions_run(extra, precision, tmp_path):
     training = options(epochs=1, precision=precision, **extra)
@@ -285,6 +287,10 @@ def test_batches_divide_among_processes():
     assert _batch_size(options(batch_size=None), 3000, 3) == (255, "batch size 255, to divide among 3 processes")
     assert _batch_size(options(batch_size=None), 3000, 2) == (256, "")
     assert _batch_size(options(batch_size=24), 47, 2) == (24, "")
+    note = "batch size 40, 4 samples of each of 10 classes"
+    assert _batch_size(options(batch_size=None), 3000, 2, balanced=(10, 4)) == (40, note)
+    assert _batch_size(options(batch_size=None), 3000, 2, balanced=(100, 4)) == (256, "")
+    assert _batch_size(options(batch_size=None), 3000, 2, balanced=(7, 3))[0] == 18
     with pytest.raises(ValueError, match="batch_size 15 does not divide among 2 processes: give a multiple"):
         _batch_size(options(batch_size=15), 47, 2)
     with pytest.raises(ValueError, match="1 training samples are too few for accumulate 1 on 2 process"):

@@ -83,7 +83,7 @@ def test_the_loop_is_gradient_descent_with_momentum_along_the_schedule():
     torch.testing.assert_close(_flat(method), _flat(model), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars", "rmsprop"])
 def test_accumulating_batches_equals_one_larger_batch(optimizer):
     changes = {"optimizer": optimizer, "epochs": 3, "learning_rate": 0.05}
     whole, parts = Logits(), Logits()

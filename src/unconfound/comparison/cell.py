@@ -18,6 +18,7 @@ from unconfound.data.load import DataOptions, load
 from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import write_evaluations
+from unconfound.evaluation.unseen import unseen
 from unconfound.report.comparison import Cell
 from unconfound.runs import fit_run
 from unconfound.training.hardware import choose_device
@@ -39,6 +40,17 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
         raise ValueError(
             f"candidates of {task.cell.row} are chosen on a validation part, which the data do not have: add "
             "--validation-share 0.2"
+        )
+    if (
+        task.rule is not None
+        and task.needs_validation
+        and validation is not None
+        and "map_at_r" not in task.rule.metrics
+        and unseen(validation, datasets[options].train.schema)
+    ):
+        raise ValueError(
+            f"candidates of {task.cell.row} are chosen by {task.rule.figure}, but the classes of the validation part "
+            'are not trained on: add --select "validation MAP@R"'
         )
     if task.rule is not None and task.rule.groups and validation is not None and validation.groups is None:
         raise ValueError(

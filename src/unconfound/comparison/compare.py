@@ -11,8 +11,8 @@ from typing import Any
 
 from unconfound.arguments import CompareArguments
 from unconfound.comparison.cell import command, dataset_of, run_cell
+from unconfound.comparison.folds import Folds
 from unconfound.comparison.jobs import check_jobs, side_by_side
-from unconfound.comparison.lock import FolderLock
 from unconfound.comparison.plan import (
     Task,
     check_folder,
@@ -25,6 +25,7 @@ from unconfound.comparison.plan import (
 )
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
+from unconfound.lock import FolderLock
 from unconfound.methods import ALIASES, METHODS
 from unconfound.recipes import Recipe
 from unconfound.recipes.comparisons import Rows, rows_of
@@ -59,13 +60,15 @@ def compare(
         seeds: by default those of the comparison, else 0, 1 and 2.
         baseline: the row that others are compared with; by default that of the comparison, else the first row.
         metrics: what tables show; by default the trained classifier, the linear probe, SVM, the cost of a swapped
-            background, the worst group and the means of masks, whichever there are. comparison.csv holds every figure.
+            background, the worst group and the means of masks, whichever there are; retrieval of classes that were not
+            trained on. comparison.csv holds every figure.
         out: the folder; a cell's run folder is out/ROW/seed-SEED, below a folder SETTING where there are settings.
         resume: keep the cells that are done, go on with the one that was stopped, and try failed ones again.
         overwrite: remove the runs of an earlier comparison in `out` first.
         over: data option -> values: all rows are run in each of these settings.
         candidates: row -> options of the method or the training of each of its candidates.
-        select: how one of these is chosen, per setting and seed: "validation", "validation worst group" or "oracle".
+        select: how one of these is chosen, per setting and seed: "validation", "validation worst group", "validation
+            MAP@R" or "oracle".
         jobs: runs side by side, each in a process with an equal share of the CPU cores.
         **options: options of `fit` for every row, as in epochs=3 or data="table.csv".
 
@@ -123,6 +126,7 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
         if len(waiting) < len(tasks):
             console.print(f"{len(tasks) - len(waiting)} of {len(tasks)} cells are done already")
         log = out / "log.txt"
+        folds = Folds(out, asked, tasks, datasets, log=log)
         try:
             if arguments.jobs == 1:
                 running = _one_by_one(tasks, waiting, datasets, log=log)
@@ -132,11 +136,11 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
             with closing(running):
                 for place, cell in running:
                     cells[place] = cell
-                    _write(out, cells, asked, tasks)
+                    _write(out, cells, asked, tasks, folds=folds)
         except KeyboardInterrupt:
             console.print("go on with the same command and --resume")
             raise
-        comparison = _write(out, cells, asked, tasks, page=True)
+        comparison = _write(out, cells, asked, tasks, folds=folds, page=True)
     if not comparison.finished:
         done = sum(cell.status == "done" for cell in cells)
         console.print(f"{done} of {len(cells)} cells are done; the tables so far are in {out}")
@@ -160,10 +164,12 @@ def _one_by_one(
             return
 
 
-def _write(out: Path, cells: Sequence[Cell], asked: Rows, tasks: Sequence[Task], *, page: bool = False) -> Comparison:
+def _write(
+    out: Path, cells: Sequence[Cell], asked: Rows, tasks: Sequence[Task], *, folds: Folds, page: bool = False
+) -> Comparison:
     """Write the tables, so that a run that is killed leaves what it has; at the end the page, too."""
-    comparison = chosen_comparison(
-        cells, str(asked.baseline), asked.metrics, differing_data(tasks), rule=str(asked.select)
+    comparison = folds.judged(
+        chosen_comparison(cells, str(asked.baseline), asked.metrics, differing_data(tasks), rule=str(asked.select))
     )
     around = environment()
     gpus = ", ".join(around["gpus"])

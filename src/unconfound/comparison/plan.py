@@ -17,8 +17,9 @@ from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
 from unconfound.files import write_text
 from unconfound.recipes.comparisons import Rows
-from unconfound.report.comparison import TITLES, Cell
+from unconfound.report.comparison import Cell
 from unconfound.report.comparison_choice import DEFAULT, RULES, Rule
+from unconfound.report.measures import TITLES
 from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
 from unconfound.training.hardware import choose_device
@@ -26,8 +27,11 @@ from unconfound.training.run_folder import HALF_WRITTEN, MARKERS, RunFolder
 
 SEEDS = (0, 1, 2)
 MARKER = "comparison.toml"
+# What the encoders of all folds of a row and seed reach together.
+CONCATENATED = "concatenated-seed-{}.json"
+FOLD_TABLES = ("folds.csv", "folds-summary.csv", "folds.md")
 # Options that decide which samples are judged.
-JUDGED = ("data", "data_seed", "test_share", "test_samples", "label", "correlation", "held_out")
+JUDGED = ("data", "data_seed", "test_share", "test_samples", "label", "correlation", "held_out", "unseen_classes")
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
             raise ValueError(f"row {row}: {error}") from error
         choose_device(rows[row][1].training.device)
     tasks = []
-    for setting in settings_of(asked.over):
+    for setting in settings_of(asked.over, next(iter(rows.values()))[1].data):
         for row, (method, base, candidates) in rows.items():
             for candidate in candidates:
                 given = candidate.arguments
@@ -173,6 +177,8 @@ def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]
         for run in [*arguments.out.glob("*/seed-*"), *arguments.out.glob("*/*/seed-*")]:
             if all((run / marker).is_file() for marker in MARKERS):
                 shutil.rmtree(run)
+        for file in [*arguments.out.rglob(CONCATENATED.format("*")), *(arguments.out / name for name in FOLD_TABLES)]:
+            file.unlink(missing_ok=True)
     for left in arguments.out.rglob(HALF_WRITTEN):
         shutil.rmtree(left)
     document = {

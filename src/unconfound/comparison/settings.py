@@ -12,6 +12,7 @@ from unconfound.arguments import parse
 from unconfound.data.load import DataOptions
 from unconfound.recipes import Recipe
 from unconfound.suggestions import nearest_name
+from unconfound.training.fitting import plain
 
 # What a folder's name had better not hold.
 UNSAFE = re.compile(r"[^\w+\-.,= ]+")
@@ -30,11 +31,12 @@ class Setting:
     values: dict[str, Any]
 
 
-def settings_of(over: Mapping[str, Sequence[Any]]) -> list[Setting]:
+def settings_of(over: Mapping[str, Sequence[Any]], base: DataOptions | None = None) -> list[Setting]:
     """Make every combination of values; one setting without a name where there are none.
 
     Args:
         over: data option -> values, as TOML has them or in words, which are read as the option's flag would be.
+        base: what rows say of the data beside that: whether a value is allowed may depend on it.
 
     Raises:
         ValueError: an option is unknown or has no values, a value is not allowed, or two settings have the same name.
@@ -53,7 +55,7 @@ def settings_of(over: Mapping[str, Sequence[Any]]) -> list[Setting]:
             key: _switched(value) if isinstance(defaults[key], bool) else value
             for key, value in zip(over, combination, strict=True)
         }
-        recipe = Recipe("over", "", {"data": asked})
+        recipe = Recipe("over", "", {"data": plain(base) | asked})
         parsed = parse(DataOptions, [], command="compare", recipe=recipe, sections=("data",))
         read = {key: getattr(parsed, key) for key in over}
         settings.append(Setting(named(read), read))

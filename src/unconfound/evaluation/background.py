@@ -34,18 +34,28 @@ def background_gap(
     Raises:
         ValueError: the two do not hold the same samples with the same labels in the same order.
     """
+    labels = check_same_samples(same, rand, names=("mixed-same", "mixed-rand"))
+    known = labels >= 0
+    return paired_difference((same_predictions == labels)[known], (rand_predictions == labels)[known])
+
+
+def check_same_samples(first: Embeddings, second: Embeddings, *, names: tuple[str, str]) -> Int[Tensor, " samples"]:
+    """Return the labels of two sets that show the same samples on different backgrounds.
+
+    Raises:
+        ValueError: the two do not hold the same samples with the same labels in the same order.
+    """
     if (
-        same.labels is None
-        or rand.labels is None
-        or not torch.equal(same.index, rand.index)
-        or not torch.equal(same.labels, rand.labels)
+        first.labels is None
+        or second.labels is None
+        or not torch.equal(first.index, second.index)
+        or not torch.equal(first.labels, second.labels)
     ):
         raise ValueError(
-            f"the {len(same)} samples of mixed-same and the {len(rand)} of mixed-rand must be the same labelled "
+            f"the {len(first)} samples of {names[0]} and the {len(second)} of {names[1]} must be the same labelled "
             "foregrounds in the same order; compose both from one list of foregrounds"
         )
-    known = same.labels >= 0
-    return paired_difference((same_predictions == same.labels)[known], (rand_predictions == rand.labels)[known])
+    return first.labels
 
 
 def train_test_cells(probes: Mapping[str, LinearProbe], tests: Mapping[str, Embeddings]) -> dict[str, Figure]:

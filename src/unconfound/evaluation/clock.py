@@ -25,9 +25,9 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside, in seconds."""
+        """Time what happens inside, in seconds; a stage of the same name is added to."""
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
         if self.progress is not None and self.task is not None:
             self.progress.advance(self.task)

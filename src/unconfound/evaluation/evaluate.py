@@ -21,6 +21,7 @@ from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primar
 from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
 from unconfound.evaluation.morphs import morph_figures
 from unconfound.evaluation.probe import LinearProbe, fit_probe
+from unconfound.evaluation.unseen import judge_unseen, unseen
 
 SAW_ALL = "the trained classifier is not judged: it has seen the labels of all samples of a cross-validation"
 
@@ -61,7 +62,8 @@ def evaluate(
     Every source is embedded once. The probe and the neighbours come from the labelled training samples. Whatever the
     data do not allow (background without known foregrounds, groups without groups) is left out. Data without a test set
     are judged by cross-validation over the labelled samples: see `crossed_evaluation`. The data's validation part is
-    judged like a test set, under the name "validation".
+    judged like a test set, under the name "validation". A set whose classes (`Schema.classes`) are not those of the
+    labelled training samples is judged by retrieval alone: see `judge_unseen`.
 
     Args:
         encoder: any module or function that turns a batch of the data's inputs into [batch, features].
@@ -81,7 +83,7 @@ def evaluate(
 
     Returns:
         The figures, and the embeddings by source: "train", and with test sets these and "train-foreground", and
-        "validation", if known.
+        "validation", if known. Training samples are not embedded where all sets are of classes that they do not have.
 
     Raises:
         ValueError: no labels in training or in a test set, fewer than two training classes, more neighbours than
@@ -121,31 +123,37 @@ def judge(
     progress: Progress | None = None,
 ) -> Judged:
     """Do what `evaluate` does, and keep what the judges say of each sample. Arguments and errors are the same."""
-    sources = _sources(dataset)
-    schema = sources["train"].schema
-    adversarial = dataset.adversarial
+    labelled, sources = _sources(dataset)
+    schema = labelled.schema
+    judged = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]
+    strange = [each for each in judged if unseen(sources[each], schema)]
+    seen = [each for each in judged if each not in strange]
+    # Which backgrounds fool a judge can be asked of one alone that knows the classes.
+    adversarial = {} if set(strange) & dataset.tests.keys() else dataset.adversarial
     passing: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision}
 
     def embedded(source: Source) -> Embeddings:
         return embed(encoder, source, progress=progress, **passing)
 
-    clock = Clock(name, progress, stages=4 + (not dataset.tests) + bool(adversarial))
+    stages = 1 + 3 * bool(seen) + bool(strange) if dataset.tests else 5
+    clock = Clock(name, progress, stages=stages + bool(adversarial))
+    timed = clock if dataset.tests else Clock(name, None, stages=0)
     with clock.stage("embed"):
         embeddings = {key: embedded(source) for key, source in sources.items()}
-    unfit = "" if classifier is None else unfit_classifier(classifier, classes=len(schema.classes))
-    own = None if unfit else classifier
-    train, _ = embeddings["train"].labelled()
-    known = {each: embeddings[each].labelled()[0] for each in (*dataset.tests, VALIDATION) if each in embeddings}
-    sets, probes = JudgedSets(tests={}), {}
-    if known:
-        timed = clock if dataset.tests else Clock(name, None, stages=0)
+    known = {each: embeddings[each].labelled()[0] for each in judged}
+    asked = classifier if "train" in sources else None
+    unfit = "" if asked is None else unfit_classifier(asked, classes=len(schema.classes))
+    own = None if unfit else asked
+    sets, probes = JudgedSets(tests={}), dict[str, LinearProbe]()
+    if seen:
+        train, _ = embeddings["train"].labelled()
         with timed.stage("probe"):
             probes["full"] = fit_probe(train, seed=seed)
             if "train-foreground" in embeddings:
                 probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=seed)
         sets = judge_sets(
             train,
-            known,
+            {each: known[each] for each in seen},
             probe=probes["full"],
             classifier=own,
             classes=schema.classes,
@@ -153,6 +161,8 @@ def judge(
             neighbours=neighbours,
             clock=timed,
         )
+    if strange:
+        sets = sets.beside(judge_unseen({each: known[each] for each in strange}, clock=timed))
     if not dataset.tests:
         evaluation = crossed_evaluation(
             embeddings["train"],
@@ -166,7 +176,7 @@ def judge(
         )
         unfit = unfit or (SAW_ALL if classifier is not None else "")
     else:
-        background = background_gaps(known, sets.answers)
+        background = background_gaps(known, sets.answers) | sets.background
         if adversarial:
             judges: dict[str, Callable[[Embeddings], Tensor]] = {"adversarial_share": probes["full"].predict}
             if own is not None:
@@ -179,11 +189,11 @@ def judge(
             background=background,
             cells=_cells(known, probes),
             settings={
-                "neighbours": neighbours,
+                **({"neighbours": neighbours} if probes else {}),
                 "seed": seed,
-                "features": train.features.shape[1],
-                "probe_strength": {shown: probe.strength for shown, probe in probes.items()},
-                "train_samples": len(train),
+                "features": known[judged[0]].features.shape[1],
+                **({"probe_strength": {shown: each.strength for shown, each in probes.items()}} if probes else {}),
+                **({"train_samples": len(embeddings["train"].labelled()[0])} if "train" in embeddings else {}),
                 "test_samples": {test: len(known[test]) for test in dataset.tests},
                 **({"validation_samples": len(known[VALIDATION])} if VALIDATION in known else {}),
                 "seconds": clock.seconds,
@@ -202,7 +212,8 @@ def judge(
     return Judged(evaluation, embeddings, sets.answers if dataset.tests else {})
 
 
-def _sources(dataset: Dataset) -> dict[str, Source]:
+def _sources(dataset: Dataset) -> tuple[Source, dict[str, Source]]:
+    """Return the labelled training samples, and what is to be embedded: these only where a set is of their classes."""
     if dataset.labelled is None:
         raise ValueError(f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them")
     validation = {} if dataset.validation is None else {VALIDATION: dataset.validation}
@@ -212,10 +223,12 @@ def _sources(dataset: Dataset) -> dict[str, Source]:
         if source.labels is None or not bool((source.labels >= 0).any()):
             what = "validation part" if test in validation else f"test set {test}"
             raise ValueError(f"the {what} has no labels, which evaluation needs; `embed` works without them")
-    sources = {"train": dataset.labelled}
-    if dataset.train_foreground is not None and dataset.tests:
+    schema, sources = dataset.labelled.schema, dict[str, Source]()
+    if not dataset.tests or not all(unseen(source, schema) for source in (dataset.tests | validation).values()):
+        sources["train"] = dataset.labelled
+    if dataset.train_foreground is not None and any(not unseen(source, schema) for source in dataset.tests.values()):
         sources["train-foreground"] = dataset.train_foreground
-    return sources | dataset.tests | validation
+    return dataset.labelled, sources | dataset.tests | validation
 
 
 def _cells(known: Mapping[str, Embeddings], probes: Mapping[str, LinearProbe]) -> dict[str, Figure]:

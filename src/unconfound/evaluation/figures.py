@@ -12,6 +12,7 @@ from typing import Any
 from unconfound.files import write_text
 
 VALIDATION = "validation"  # judged beside the test sets, and no test set: candidates are chosen by it
+RETRIEVAL = ("precision_at_1", "r_precision", "map_at_r")
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,14 @@ class Evaluation:
         tests: test set -> metric -> figure. Metrics: classifier (the one trained with the encoder, where there is one),
             linear_probe, knn, precision_at_1, r_precision, map_at_r, and, where there are groups, worst_group,
             average_group, reweighted_average of the probe, and the same of the classifier as worst_group_classifier,
-            .... The set "validation" is for choosing between candidates, and no test.
+            .... The set "validation" is for choosing between candidates, and no test. A set of classes that were not
+            trained on has the three retrieval figures alone.
         groups: test set -> group -> accuracy of the linear probe. A group without samples is left out.
         background: background_gap (mixed-same minus mixed-rand, linear probe, paired by sample) and the same for
             kNN and the classifier as background_gap_knn and background_gap_classifier; adversarial_share and
-            adversarial_share_classifier, the share of foregrounds that no background fools. Empty where foregrounds are
-            not known.
+            adversarial_share_classifier, the share of foregrounds that no background fools. Of classes that were not
+            trained on: background_gap_precision_at_1, background_gap_map_at_r, precision_at_1_crossed and
+            map_at_r_crossed, as `retrieval_on_backgrounds` gives them. Empty where foregrounds are not known.
         cells: "trained on/tested on", each full or foreground -> accuracy of the linear probe.
         settings: what was chosen or given: neighbours, regularisation of the probe, sample counts, seconds.
         notes: what a reader must know, in plain words (a class without test samples, ...).
@@ -94,6 +97,12 @@ class Evaluation:
 def set_title(test: str) -> str:
     """Return how tables call a set of samples: by its name, and what it is not where it is no test set."""
     return f"{test} (for choosing, not a test)" if test == VALIDATION else test
+
+
+def retrieved_only(evaluations: Sequence[Evaluation], tests: Iterable[str]) -> list[str]:
+    """Return the sets that have retrieval figures and no accuracy: their classes were not trained on."""
+    figures = {test: {metric for each in evaluations for metric in each.tests.get(test, {})} for test in tests}
+    return [test for test, known in figures.items() if known and known <= set(RETRIEVAL)]
 
 
 def primary_of(tests: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Int
@@ -33,6 +33,7 @@ class JudgedSets:
         groups: set -> group -> accuracy of the linear probe.
         classifier_groups: the same of the classifier.
         answers: judge ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples.
+        background: what is known of reliance on background without these answers.
         notes: what the figures do not show.
     """
 
@@ -40,7 +41,17 @@ class JudgedSets:
     groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
     classifier_groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
     answers: dict[str, dict[str, Answers]] = field(default_factory=dict)
+    background: dict[str, Figure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def beside(self, others: JudgedSets) -> JudgedSets:
+        """Add sets of which there are no answers."""
+        return replace(
+            self,
+            tests=self.tests | others.tests,
+            background=self.background | others.background,
+            notes=(*self.notes, *others.notes),
+        )
 
 
 def judge_sets(
@@ -102,8 +113,6 @@ def judge_sets(
 
 def background_gaps(sets: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Answers]]) -> dict[str, Figure]:
     """Give background_gap of the linear probe, and those of the other judges; empty without swapped backgrounds."""
-    if not {"mixed-same", "mixed-rand"} <= sets.keys():
-        return {}
     return {
         f"background_gap{SUFFIX[judge]}": background_gap(
             sets["mixed-same"],
@@ -112,6 +121,7 @@ def background_gaps(sets: Mapping[str, Embeddings], answers: Mapping[str, Mappin
             rand_predictions=given["mixed-rand"].predictions,
         )
         for judge, given in answers.items()
+        if {"mixed-same", "mixed-rand"} <= given.keys()
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import mean, share
-from unconfound.functional.retrieval import retrieval_per_query
+from unconfound.functional.retrieval import RetrievalScores, retrieval_per_query
 
 
 def retrieval_figures(embeddings: Embeddings, *, tile: int = 1024) -> dict[str, Figure]:
@@ -18,7 +18,11 @@ def retrieval_figures(embeddings: Embeddings, *, tile: int = 1024) -> dict[str, 
         ValueError: no sample is labelled, or no two samples share a class.
     """
     known, labels = embeddings.labelled()
-    scores = retrieval_per_query(known.features, labels, tile=tile)
+    return summed_up(retrieval_per_query(known.features, labels, tile=tile))
+
+
+def summed_up(scores: RetrievalScores) -> dict[str, Figure]:
+    """Give the means over queries, with the intervals that `retrieval_figures` describes."""
     return {
         "precision_at_1": share(scores.precision_at_1 > 0.5),
         "r_precision": mean(scores.r_precision),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure
+from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, retrieved_only
 
 JUDGES = {"classifier": "classifier", "linear_probe": "linear probe"}
+RETRIEVED = {"precision_at_1": "P@1", "r_precision": "RP", "map_at_r": "MAP@R"}
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,11 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
 
     An encoder with a classifier of its own has two rows: that of the classifier, then that of the linear probe. Numbers
     are percent, over the larger side of their 95 % interval; the gap is in percentage points. A figure that the data do
-    not allow is a dash. SVM, kNN, P@1 and the worst group are those of the first test set.
+    not allow is a dash. SVM, kNN, P@1 and the worst group are those of the first test set. Of sets of unseen classes
+    there are retrieval figures instead: all where there are at most two sets, else MAP@R, and P@1 of the first one.
     """
     table = Table(
-        title=f"Accuracy in %, ± 95 % interval.{_explained(evaluations)}",
+        title=_title(evaluations),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -84,9 +86,29 @@ def _columns(evaluations: Sequence[Evaluation]) -> list[_Column]:
     columns = [_Column((*_lines(test), "%"), _accuracy(test)) for test in tests]
     columns.append(_Column(("gap", "points"), lambda each, judge: each.background.get(_by("background_gap", judge))))
     first = tests[0] if tests else ""
+    unseen = retrieved_only(evaluations, tests)
+    for test in unseen:
+        named = _lines(test) if len(tests) > 1 else []
+        # All three of every set do not fit.
+        left_out = (
+            () if len(tests) <= 2 else ("r_precision",) if test == unseen[0] else ("precision_at_1", "r_precision")
+        )
+        columns += [
+            _Column((*named, title, "%"), _of_probe(test, metric))
+            for metric, title in RETRIEVED.items()
+            if metric not in left_out
+        ]
+    columns += [
+        _Column(header, _of_background(metric))
+        for header, metric in (
+            (("gap,", "MAP@R", "points"), "background_gap_map_at_r"),
+            (("crossed", "MAP@R", "%"), "map_at_r_crossed"),
+        )
+    ]
     columns += [
         _Column((*title, "%"), _of_probe(first, metric))
         for title, metric in ((("SVM",), "svm"), (("kNN",), "knn"), (("P@1",), "precision_at_1"))
+        if first not in unseen
     ]
     columns.append(
         _Column(("worst", "group", "%"), lambda each, judge: each.tests.get(first, {}).get(_by("worst_group", judge)))
@@ -104,6 +126,10 @@ def _of_probe(test: str, metric: str) -> Callable[[Evaluation, str], Figure | No
     return lambda evaluation, judge: None if judge == "classifier" else evaluation.tests.get(test, {}).get(metric)
 
 
+def _of_background(metric: str) -> Callable[[Evaluation, str], Figure | None]:
+    return lambda evaluation, judge: None if judge == "classifier" else evaluation.background.get(metric)
+
+
 def _by(metric: str, judge: str) -> str:
     return f"{metric}_classifier" if judge == "classifier" else metric
 
@@ -116,15 +142,23 @@ def _lines(test: str) -> list[str]:
     return [f"{word}-" for word in words[:-1]] + words[-1:]
 
 
-def _explained(evaluations: Sequence[Evaluation]) -> str:
+def _title(evaluations: Sequence[Evaluation]) -> str:
     tests = {test for evaluation in evaluations for test in evaluation.tests}
-    judge = "linear probe"
-    if any("classifier" in figures for evaluation in evaluations for figures in evaluation.tests.values()):
-        judge = "the encoder's own classifier, and a linear probe"
-    told = f" {'Cross-validation' if tests == {'cross-validation'} else 'Test sets'}: {judge}."
-    if any("background_gap" in evaluation.background for evaluation in evaluations):
-        told += " Gap: mixed-same minus mixed-rand."
-    return told + (" Validation: for choosing, not a test." if VALIDATION in tests else "")
+    unseen = retrieved_only(evaluations, sorted(tests))
+    told = []
+    if len(unseen) < len(tests) or not tests:
+        judge = "linear probe"
+        if any("classifier" in figures for evaluation in evaluations for figures in evaluation.tests.values()):
+            judge = "the encoder's own classifier, and a linear probe"
+        told = ["Accuracy in %, ± 95 % interval."]
+        told.append(f"{'Cross-validation' if tests == {'cross-validation'} else 'Test sets'}: {judge}.")
+    if unseen:
+        told.append("Retrieval in %, ± 95 % interval, of classes that were not trained on.")
+    if any({"background_gap", "background_gap_map_at_r"} & each.background.keys() for each in evaluations):
+        told.append("Gap: mixed-same minus mixed-rand.")
+    if any("map_at_r_crossed" in evaluation.background for evaluation in evaluations):
+        told.append("Crossed: queries from original, answers from mixed-rand.")
+    return " ".join(told) + (" Validation: for choosing, not a test." if VALIDATION in tests else "")
 
 
 def _two_lines(figure: Figure | None) -> str:

@@ -4,7 +4,7 @@ All compare rows of unit length: embeddings are normalised inside, in float32 (f
 half-precision input and under autocast. NaN or infinity gives NaN. A batch without any positive pair has the loss 0
 where only positives are told apart (`triplet_margin`, `margin_loss`, `supervised_nt_xent`), and that of its negatives
 elsewhere; a sample that is alone in its class is a negative of the others. Differentiable any number of times,
-forwards, and under `torch.func`.
+also forwards.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every loss here is a weighted sum of the entries of one matrix, the weights being constants to the gradient. So a loss
 over all pairs, or over all triplets, takes O(batch^2) memory and no list of indices, and can be spread over its anchors
-again. All is plain torch: differentiable any number of times, forwards, and under `torch.func`.
+again. All is plain torch: differentiable any number of times, also forwards.
 """
 
 from __future__ import annotations
@@ -95,14 +95,15 @@ def contrastive_terms(
         positive_margin, margin: up to where positives, and from where on negatives are left alone.
         similarity: the scores are similarities, so that signs turn.
     """
-    sign = -1.0 if similarity else 1.0
-    values = torch.where(positive, sign * (scores - positive_margin), sign * (margin - scores))
+    turn = -1.0 if similarity else 1.0
+    signs, margins = torch.full_like(scores, -turn), torch.full_like(scores, turn * margin)
+    signs.masked_fill_(positive, turn)
+    margins.masked_fill_(positive, -turn * positive_margin)
+    values = torch.addcmul(margins, scores, signs)
     # Terms below 0 get the weight 0, which is as good as cutting them off.
-    active = values.detach() > 0
-    pulled, pushed = positive & active, negative & active
-    weights = values.new_zeros(values.shape, requires_grad=False)
-    for kind in (pulled, pushed):
-        weights.masked_fill_(kind, 1 / kind.sum().clamp_min(1))
+    active, weights = values.detach() > 0, torch.zeros_like(scores)
+    for kind in (positive & active, negative & active):
+        weights.masked_fill_(kind, kind.sum().clamp_min(1).to(scores.dtype).reciprocal())
     return Terms(values, weights)
 
 

@@ -3,8 +3,8 @@
 All compare rows of unit length: embeddings and proxies are normalised inside, in float32 (float64 stays float64), also
 for half-precision input and under autocast. A row of zeros has the similarity 0 to everything. NaN or infinity gives
 NaN. The cross-entropy of these logits and the labels is the loss of the paper that is named. Scales and margins lie
-inside: a number that multiplies the logits multiplies the margin, too. Differentiable any number of times, forwards,
-and under `torch.func`.
+inside: a number that multiplies the logits multiplies the margin, too. Differentiable any number of times, also
+forwards.
 """
 
 from __future__ import annotations

@@ -15,4 +15,4 @@ def size_as_saved(module: nn.Module, name: str) -> None:
         if saved is not None and saved.shape != own.shape:
             setattr(owner, name, own.new_zeros(saved.shape))
 
-    module.register_load_state_dict_pre_hook(make_room)  # type: ignore[no-untyped-call]
+    module.register_load_state_dict_pre_hook(make_room)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.progress import Progress
@@ -16,12 +17,16 @@ from unconfound.data import Dataset, Schema
 from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
+from unconfound.evaluation.unseen import unseen
+from unconfound.report.attention import attention_part
 from unconfound.report.entry import Entry
+from unconfound.report.environments import environments_part
 from unconfound.report.hardest import hardest_part
 from unconfound.report.judged import judged_sources
 from unconfound.report.morphs import morph_part
 from unconfound.report.page import write_report
 from unconfound.report.strata import strata_part
+from unconfound.report.tables import MEASURES
 from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
@@ -62,8 +67,10 @@ def audit(
     """
     device = choose_device(device)
     sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
-    samples = len(dataset.train) + sum(map(len, sources.values()))
-    parts = f"of {_list(['train', *sources])}" if dataset.tests else "by cross-validation"
+    if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
+        sources = {"train": dataset.train} | sources
+    samples = sum(map(len, sources.values()))
+    parts = f"of {_list(list(sources))}" if dataset.tests else "by cross-validation"
     entries: list[Entry] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name, encoder in encoders.items():
@@ -95,6 +102,8 @@ def audit(
                     strata=strata_part(
                         run, shown[primary], prefix=f"strata-{len(entries)}", device=device, batch_size=batch_size
                     ),
+                    environments=environments_part(run, dataset, device=device, batch_size=batch_size),
+                    attention=attention_part(encoder, shown[primary], device=device, batch_size=batch_size),
                     hardest=hardest_part(judged, dataset, test=primary),
                     morphs=morph_part(encoder, shown[primary], device=device),
                     facts=_facts(run),
@@ -160,6 +169,7 @@ def _facts(run: Path | None) -> dict[str, str]:
         "weights": f"{told['weights']:,}" if "weights" in told else None,
         "training samples": f"{told['data']['samples']:,} of {told['data']['name']}" if "data" in told else None,
         "epochs": training.get("epochs") if told.get("trained") else "none",
+        "encoder kept": _kept(told.get("kept")),
         "batch size": told.get("batch_size"),
         "optimizer": training.get("optimizer") if told.get("trained") else None,
         "seed": training.get("seed"),
@@ -167,6 +177,13 @@ def _facts(run: Path | None) -> dict[str, str]:
         "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
     }
     return {key: str(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _kept(kept: Mapping[str, Any] | None) -> str | None:
+    """Say which epoch's encoder it is, where it was chosen."""
+    if not kept:
+        return None
+    return f"that of epoch {kept['epoch']}, by {MEASURES[kept['by']]} on the validation part"
 
 
 def _taken(schema: Schema) -> str:

@@ -7,68 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, set_title
+from unconfound.evaluation.figures import RETRIEVAL, VALIDATION, Evaluation, Figure, retrieved_only
 from unconfound.evaluation.paired import mean_interval, paired_interval
-
-TITLES = {
-    "classifier": "trained classifier",
-    "linear_probe": "linear probe",
-    "adam_probe": "100 steps of Adam",
-    "svm": "SVM",
-    "knn": "kNN",
-    "precision_at_1": "precision at 1",
-    "r_precision": "R-precision",
-    "map_at_r": "MAP@R",
-    "worst_group_classifier": "worst group of the classifier",
-    "worst_group": "worst group",
-    "average_group_classifier": "average over samples, of the classifier",
-    "average_group": "average over samples",
-    "reweighted_average_classifier": "groups weighted as in training, of the classifier",
-    "reweighted_average": "groups weighted as in training",
-    "background_gap_classifier": "gap of the classifier, mixed-same minus mixed-rand",
-    "background_gap": "gap, mixed-same minus mixed-rand",
-    "background_gap_knn": "gap of kNN, mixed-same minus mixed-rand",
-    "adversarial_share_classifier": "foregrounds that no background fools, by the classifier",
-    "adversarial_share": "foregrounds that no background fools",
-    "mask_foreground": "mean of the mask on the foreground",
-    "mask_background": "mean of the mask on the background",
-    "mask_difference": "mean of the mask, foreground minus background",
-}
-# They stand where other measures name their test set.
-BACKGROUND, MORPH = "background", "morph"
-SHOWN = (
-    "classifier",
-    "linear_probe",
-    "svm",
-    "background_gap_classifier",
-    "background_gap",
-    "adversarial_share_classifier",
-    "adversarial_share",
-    "worst_group_classifier",
-    "worst_group",
-    "mask_foreground",
-    "mask_background",
-)
-DIFFERENCES = ("background_gap_classifier", "background_gap", "background_gap_knn", "mask_difference")
-
-
-class Measure(NamedTuple):
-    """A metric on a test set."""
-
-    test: str
-    metric: str
-
-    @property
-    def unit(self) -> str:
-        """What a printed value is in."""
-        return "points" if self.metric in DIFFERENCES else "%"
-
-    @property
-    def title(self) -> str:
-        """The measure in words, with its unit."""
-        words = TITLES.get(self.metric, self.metric)
-        where = "" if self.test in (BACKGROUND, MORPH) else f", {set_title(self.test)}"
-        return f"{words}{where} ({self.unit})"
+from unconfound.report.measures import BACKGROUND, MORPH, SHOWN, Measure
 
 
 @dataclass(frozen=True)
@@ -148,6 +89,22 @@ class Line:
         return "above" if self.difference > 0 else "below"
 
 
+class FoldTable(NamedTuple):
+    """What the encoders of all folds reach.
+
+    Args:
+        setting: what the setting is called but for its fold; empty where folds are all that settings differ in.
+        kind: "separated" (means over folds), or "each" or "once" (their embeddings side by side).
+        title: in words, with the test set.
+        columns: measures of that test set, with a line a row.
+    """
+
+    setting: str
+    kind: str
+    title: str
+    columns: tuple[tuple[Measure, tuple[Line, ...]], ...]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Rows x seeds.
@@ -157,12 +114,14 @@ class Comparison:
             candidates those that were chosen.
         baseline: the row that the others are compared with.
         metrics: those to show, on every test set; by default the trained classifier, the linear probe and SVM on every
-            test set, the cost of a swapped background, the worst group on the first test set, and the means of masks.
-            What is measured on the part for choosing comes last.
+            test set, retrieval on those whose classes were not trained on, the cost of a swapped background, the worst
+            group on the first test set, and the means of masks. What is measured on the part for choosing comes last.
         note: what a reader must know beside what the figures tell.
         tried: the cells of all candidates of all rows, chosen or not; by default the cells.
         labels: row -> how tables call it, where they say by which rule it was chosen.
         choices: what was chosen, in words.
+        folds: of a comparison over `fold`, what all folds reach together.
+        fold_notes: what of that is missing, and why.
     """
 
     cells: tuple[Cell, ...]
@@ -172,6 +131,8 @@ class Comparison:
     tried: tuple[Cell, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
+    folds: tuple[FoldTable, ...] = ()
+    fold_notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -211,6 +172,9 @@ class Comparison:
         shown.sort(key=lambda measure: measure.test == VALIDATION)
         if self.metrics:
             return shown
+        # Beside an accuracy it would be one table too many.
+        unseen = retrieved_only([c.evaluation for c in self.cells if c.evaluation], {each.test for each in known})
+        shown = [measure for measure in shown if measure.metric not in RETRIEVAL or measure.test in unseen]
         for metric in ("worst_group_classifier", "worst_group"):
             rest = [measure for measure in shown if measure.metric == metric][1:]
             shown = [measure for measure in shown if measure not in rest]

@@ -15,13 +15,13 @@ class Rule:
 
     Args:
         metrics: of which the first counts that all candidates of a row have: what their own classifiers reach, or a
-            linear probe where a row trains no classifier.
+            linear probe where a row trains no classifier; or retrieval, where classes were not trained on.
         test: the test set is looked at instead of the validation part.
         figure: what is looked at, in words.
         told: behind the row's name in tables.
     """
 
-    metrics: tuple[str, str]
+    metrics: tuple[str, ...]
     test: bool
     figure: str
     told: str
@@ -37,6 +37,7 @@ RULES = {
     "validation worst group": Rule(
         ("worst_group_classifier", "worst_group"), False, "the worst group in validation", "*, chosen with group labels"
     ),
+    "validation MAP@R": Rule(("map_at_r",), False, "validation MAP@R", ", chosen by validation MAP@R"),
     "oracle": Rule(
         ("classifier", "linear_probe"), True, "accuracy on the test set", ", chosen on the test set (oracle)"
     ),

@@ -12,8 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from unconfound.files import write_text
 from unconfound.report.comparison import Comparison, Line
-from unconfound.report.comparison_settings import parts
-from unconfound.report.comparison_tables import LEGEND, address, difference_text, mean_text, remarks, seconds_text
+from unconfound.report.comparison_folds import fold_page
+from unconfound.report.comparison_settings import Part, parts
+from unconfound.report.comparison_tables import LEGEND, address, remarks, seconds_text
+from unconfound.report.comparison_texts import difference_text, mean_text
 from unconfound.report.templates import template
 
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
@@ -54,7 +56,11 @@ def write_comparison(
         title=f"{', '.join(others)} against {comparison.baseline}" if others else comparison.baseline,
         comparison=comparison,
         legend=LEGEND,
-        meaning=sentences(tables[0], tables[0].lines, comparison.baseline, labels=comparison.labels) if tables else [],
+        meaning=[
+            each
+            for part in _headline(comparison, tables)
+            for each in sentences(part, part.lines, comparison.baseline, labels=comparison.labels)
+        ],
         measures=[
             {
                 "title": part.title,
@@ -76,6 +82,7 @@ def write_comparison(
             }
             for part in tables
         ],
+        folds=fold_page(comparison),
         averaged=len(comparison.settings) > 1,
         remarks=remarks(comparison),
         same=same,
@@ -157,6 +164,15 @@ def interval_plot(
     return Markup('<svg class="plot intervals" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, height, f"{title}: {listed}", Markup("").join(drawn)
     )
+
+
+def _headline(comparison: Comparison, tables: Sequence[Part]) -> list[Part]:
+    """Return the table that sentences are about: the first, or of folds the last measure of all folds' means."""
+    if not comparison.folds:
+        return list(tables[:1])
+    table = comparison.folds[0]
+    measure, lines = table.columns[-1]
+    return [Part(table.title.partition(":")[0], measure, list(lines))]
 
 
 def _settings(

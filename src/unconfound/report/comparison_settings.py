@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure
-from unconfound.report.comparison import BACKGROUND, MORPH, Cell, Comparison, Line, Measure
+from unconfound.report.comparison import Cell, Comparison, Line
+from unconfound.report.measures import BACKGROUND, MORPH, Measure
 
 AVERAGE = "average over settings"
 
@@ -47,7 +48,7 @@ def averaged(comparison: Comparison) -> Comparison:
         groups.setdefault((cell.row, cell.seed), []).append(cell)
     whole = len(comparison.settings)
     cells = [
-        _average(cells)
+        average_cell(cells)
         for cells in groups.values()
         if len(cells) == whole and all(cell.status == "done" for cell in cells)
     ]
@@ -63,7 +64,7 @@ def _sections(comparison: Comparison) -> list[tuple[str, Comparison]]:
     return [(AVERAGE, averaged(comparison)), *each] if len(settings) > 1 else each
 
 
-def _average(cells: Sequence[Cell]) -> Cell:
+def average_cell(cells: Sequence[Cell]) -> Cell:
     """One cell that holds the means of cells; it has no run folder."""
     shared = [measure for measure in cells[0].figures if all(measure in cell.figures for cell in cells)]
     tests: dict[str, dict[str, Figure]] = {}

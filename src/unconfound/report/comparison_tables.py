@@ -13,13 +13,18 @@ from rich.text import Text
 
 from unconfound.files import write_text
 from unconfound.report.comparison import Cell, Comparison, Line
+from unconfound.report.comparison_folds import fold_frames, fold_markdown, fold_terminal
 from unconfound.report.comparison_settings import parts
+from unconfound.report.comparison_texts import difference_text, escaped, mean_text, starred
 
 LEGEND = "Mean over seeds ± 95 % t interval. A difference is paired by seed; above and below: its interval excludes 0."
 
 
 def write_tables(out: Path, comparison: Comparison, *, command: str, hardware: str) -> None:
     """Write comparison.csv (a line a cell and figure), summary.csv (a line a row and measure) and comparison.md.
+
+    Over folds, what all of them reach together is in comparison.md too, and in folds.csv (a line a seed and figure),
+    folds-summary.csv (a line a row and measure) and folds.md.
 
     Args:
         out: the folder.
@@ -30,6 +35,11 @@ def write_tables(out: Path, comparison: Comparison, *, command: str, hardware: s
     write_text(out / "comparison.csv", cells_frame(comparison).to_csv(index=False))
     write_text(out / "summary.csv", summary_frame(comparison).to_csv(index=False))
     write_text(out / "comparison.md", markdown(comparison, command=command, hardware=hardware))
+    if comparison.folds:
+        each, summed = fold_frames(comparison)
+        write_text(out / "folds.csv", each.to_csv(index=False))
+        write_text(out / "folds-summary.csv", summed.to_csv(index=False))
+        write_text(out / "folds.md", "\n\n".join([LEGEND, *fold_markdown(comparison)]) + "\n")
 
 
 def cells_frame(comparison: Comparison) -> pd.DataFrame:
@@ -91,28 +101,28 @@ def summary_frame(comparison: Comparison) -> pd.DataFrame:
 
 def markdown(comparison: Comparison, *, command: str, hardware: str) -> str:
     """A table a measure, whose last column links each run folder, relative to the comparison's."""
-    paragraphs = [LEGEND]
+    paragraphs = [LEGEND, *fold_markdown(comparison)]
     for part in parts(comparison):
         lines = [
-            f"**{_escaped(part.title)}**\n",
+            f"**{escaped(part.title)}**\n",
             f"| row | mean | minus {comparison.baseline} (points) | training (s) | seeds |",
             "| --- | ---: | ---: | ---: | --- |",
         ]
         for line in part.lines:
             links = " ".join(f"[{cell.seed}]({address(cell)})" if cell.run else str(cell.seed) for cell in line.cells)
             told = f"{mean_text(line)} | {difference_text(line, comparison.baseline)} | {seconds_text(line)}"
-            lines.append(f"| {_starred(comparison.label(line.row))} | {told} | {links} |")
+            lines.append(f"| {starred(comparison.label(line.row))} | {told} | {links} |")
         paragraphs.append("\n".join(lines))
     notes = remarks(comparison)
     if notes:
-        paragraphs.append("\n".join(f"- {_escaped(note)}" for note in notes))
+        paragraphs.append("\n".join(f"- {escaped(note)}" for note in notes))
     paragraphs.append(f"`{command}`, on {hardware}.")
     return "\n\n".join(paragraphs) + "\n"
 
 
 def terminal_table(comparison: Comparison) -> Group:
     """A table a measure, one below the other, within 100 columns."""
-    tables: list[Table | Text] = []
+    tables: list[Table | Text] = [each for table in fold_terminal(comparison) for each in (table, Text())]
     for part in parts(comparison):
         table = Table(
             title=Text(part.title),
@@ -133,20 +143,6 @@ def terminal_table(comparison: Comparison) -> Group:
     return Group(*tables, *(Text(note) for note in [LEGEND, *remarks(comparison)]))
 
 
-def mean_text(line: Line) -> str:
-    """A mean in percent or points, with its interval where there is one."""
-    return f"{100 * line.mean:.1f}{_half(line.half)}"
-
-
-def difference_text(line: Line, baseline: str) -> str:
-    """A difference in points, its interval and on which side of 0 that lies."""
-    if line.row == baseline:
-        return "baseline"
-    if line.difference is None:
-        return "-"
-    return f"{100 * line.difference:+.1f}{_half(line.difference_half)}{line.verdict and f', {line.verdict}'}"
-
-
 def seconds_text(line: Line) -> str:
     """Mean seconds of a training; a dash where none is known."""
     known = [cell.seconds for cell in line.cells if cell.seconds is not None]
@@ -165,7 +161,7 @@ def remarks(comparison: Comparison) -> list[str]:
     shown = {part.measure.metric for part in tables}
     absent = [metric for metric in comparison.metrics if metric not in shown]
     waiting = [cell.title for cell in comparison.runs if cell.status == "waiting"]
-    notes = ([comparison.note] if comparison.note else []) + list(comparison.choices)
+    notes = ([comparison.note] if comparison.note else []) + [*comparison.choices, *comparison.fold_notes]
     if alone:
         notes.append(f"one seed gives no interval: {', '.join(alone)}")
     if len(uneven) > 1:
@@ -181,15 +177,3 @@ def remarks(comparison: Comparison) -> list[str]:
 def address(cell: Cell) -> str:
     """The run folder as a relative link; empty for an average, which has none."""
     return quote(f"{cell.run}/") if cell.run else ""
-
-
-def _half(half: float | None) -> str:
-    return "" if half is None else f" ± {100 * half:.1f}"
-
-
-def _starred(words: str) -> str:
-    return words.replace("*", "\\*")
-
-
-def _escaped(words: str) -> str:
-    return words.replace("|", "\\|").replace("<", "&lt;")

@@ -10,6 +10,8 @@ import pandas as pd
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation
+from unconfound.report.attention import AttentionPart
+from unconfound.report.environments import EnvironmentsPart
 from unconfound.report.hardest import HardestPart
 from unconfound.report.morphs import MorphPart
 from unconfound.report.strata import StrataPart
@@ -25,6 +27,8 @@ class Entry:
         curves: the run's `metrics.csv`: columns epoch, step, phase, loss, learning_rate and any other scalars.
         run: the run folder.
         strata: of ICL-MSR, or None.
+        environments: of DCML, or None.
+        attention: where its gates are open, or None.
         hardest: what it gets wrong in its worst group, or None.
         morphs: what its morpher makes of images, or None.
         facts: what was run, in words: encoder, parameters, epochs, batch size, seed, wall time, ...
@@ -35,6 +39,8 @@ class Entry:
     curves: pd.DataFrame | None = None
     run: Path | None = None
     strata: StrataPart | None = None
+    environments: EnvironmentsPart | None = None
+    attention: AttentionPart | None = None
     hardest: HardestPart | None = None
     morphs: MorphPart | None = None
     facts: Mapping[str, str] = field(default_factory=dict)

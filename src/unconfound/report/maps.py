@@ -56,7 +56,7 @@ def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
         ]
         attributes = [name.partition(", ")[2] for name in names]
         split = all(attribute or not name for name, attribute in zip(names, attributes, strict=True))
-        found.append(_colouring(_kind(attributes), attributes) if split else _colouring("group", names))
+        found.append(_colouring(attribute_kind(attributes), attributes) if split else _colouring("group", names))
     return [colouring for colouring in found if colouring.names]
 
 
@@ -87,7 +87,7 @@ def maps(
     return drawn, f"{projection.method}, {len(rows)} of {len(embeddings)} samples"
 
 
-def _kind(attributes: Sequence[str]) -> str:
+def attribute_kind(attributes: Sequence[str]) -> str:
     """What the attributes are of: "scene" of "own scene" and "other scene", "sex" of "sex=Female" and "sex=Male"."""
     named = {attribute for attribute in attributes if attribute}
     if len(named) < 2:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from unconfound.data import Dataset, Source
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of
 from unconfound.files import write_text
-from unconfound.report import tables
+from unconfound.report import environment_tables, tables
 from unconfound.report.entry import Entry
 from unconfound.report.groups import SHOWN as SHOWN_BARS
 from unconfound.report.groups import GroupColumn, group_columns, group_plot, ranked_groups
@@ -41,6 +41,7 @@ SWAPS = {
 LOOKED_AT = 6  # samples in the pictures
 # Not drawn: where the run stood and how it went along are no results.
 NO_CURVE = ("epoch", "step", "phase", "learning_rate", "samples_per_second", "seconds")
+FIRST = ("loss", "map_at_r", "precision_at_1")
 CURVES = 4
 
 
@@ -90,6 +91,7 @@ def write_report(
         repeats=entries[0].evaluation.settings.get("repeats", 1),
         modality=dataset.train.schema.modality,
         channels=dataset.train.schema.shape[0],
+        classes=len(judged[primary].schema.classes),
         several=len(entries) > 1,
         **_figures(entries, dataset, judged, primary),
         **_pictures(entries, dataset, judged, primary),
@@ -101,7 +103,7 @@ def write_report(
 def _figures(entries: Sequence[Entry], dataset: Dataset, judged: Mapping[str, Source], primary: str) -> dict[str, Any]:
     evaluations = [entry.evaluation for entry in entries]
     tests = [name for name in (*judged, VALIDATION) if any(name in each.tests for each in evaluations)]
-    classes = len(dataset.train.schema.classes)
+    classes = len(judged[primary].schema.classes)
     columns = {name: found for name in tests if (found := group_columns(entries, test=name))}
     grouped = [(name, tables.groups(found, test=name)) for name, found in columns.items()]
     return {
@@ -121,18 +123,30 @@ def _figures(entries: Sequence[Entry], dataset: Dataset, judged: Mapping[str, So
         "settings": tables.settings(evaluations),
         "curves": _curves(entries),
         "strata": [(e.name, e.strata, tables.strata(e.strata)) for e in entries if e.strata is not None],
+        "environments": [
+            (e.name, e.environments, environment_tables.relations(part), environment_tables.counts(part))
+            for e in entries
+            if (part := e.environments) is not None
+        ],
+        "attention": [
+            (e.name, e.attention, environment_tables.attention(e.attention)) for e in entries if e.attention is not None
+        ],
         "notes": [(each.name, each.notes) for each in evaluations if each.notes],
     }
 
 
 def _gaps(evaluations: Sequence[Evaluation]) -> list[tuple[str, Markup]]:
-    """Draw the gaps of classifiers, where there are any, and those of linear probes, with the judge of each drawing."""
+    """Draw the gaps of classifiers, linear probes and retrieval, where there are any, with what each drawing shows."""
     drawn = []
-    for key, judge in (("background_gap_classifier", CLASSIFIER), ("background_gap", PROBE)):
+    for key, measure, judge in (
+        ("background_gap_classifier", "accuracy", f"accuracy of the {CLASSIFIER}"),
+        ("background_gap", "accuracy", f"accuracy of the {PROBE}"),
+        ("background_gap_map_at_r", "MAP@R", "MAP@R"),
+    ):
         gapped = [each for each in evaluations if key in each.background]
         if gapped:
-            plot = gap_plot([e.name for e in gapped], [e.background[key] for e in gapped], prefix=key.replace("_", "-"))
-            drawn.append((judge, plot))
+            names, gaps = [each.name for each in gapped], [each.background[key] for each in gapped]
+            drawn.append((judge, gap_plot(names, gaps, prefix=key.replace("_", "-"), measure=measure)))
     return drawn
 
 
@@ -154,8 +168,11 @@ def _curves(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Markup]
             continue
         finite = entry.curves.replace([np.inf, -np.inf], np.nan)
         numeric = [str(name) for name in finite.select_dtypes("number")]
-        # The loss first, the rest in the order in which the method logs them.
-        columns = sorted((name for name in numeric if name not in NO_CURVE), key=lambda name: name != "loss")
+        # The loss first, then what encoders were chosen by, the rest in the order in which the method logs them.
+        columns = sorted(
+            (name for name in numeric if name not in NO_CURVE),
+            key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST),
+        )
         columns = [name for name in columns if finite[name].notna().any()][:CURVES]
         panels = [
             (column.replace("_", " "), curve_plot(finite, column, prefix=f"curve-{number}-{place}"))

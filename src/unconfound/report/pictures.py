@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
 from unconfound.data.pixel_rows import PixelRows
@@ -172,6 +173,23 @@ def data_uri(
         picture.save(written, "JPEG", quality=85, subsampling=0)
         kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def rgb_pixels(
+    image: UInt8[Tensor, "channels height width"] | Float[Tensor, "channels height width"], *, side: int = 64
+) -> UInt8[Tensor, "height width 3"]:
+    """Return an image as it is drawn: of two channels the first, of more than three the first three.
+
+    Args:
+        image: uint8, or float in [0, 1].
+        side: the longer side is at most this many pixels.
+    """
+    values = image / 255.0 if image.dtype == torch.uint8 else image
+    colours = values[:3] if len(values) >= 3 else values[:1].expand(3, -1, -1)
+    if (longest := max(colours.shape[1:])) > side:
+        sides = [max(1, round(length * side / longest)) for length in colours.shape[1:]]
+        colours = interpolate(colours[None], sides, mode="bilinear", antialias=True)[0]
+    return (colours.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
 
 
 def feature_names(dataset: Dataset) -> tuple[str, ...]:

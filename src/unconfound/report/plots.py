@@ -52,13 +52,14 @@ LONGEST_NAME = 26
 WARM = (255, 169, 40)  # on greyed pixels, which are dark on light and dark pages alike
 
 
-def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap") -> Markup:
-    """Draw a bar an encoder: how many points of accuracy a swapped background costs, with its interval.
+def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap", measure: str = "accuracy") -> Markup:
+    """Draw a bar an encoder: how many points of accuracy, say, a swapped background costs, with its interval.
 
     Args:
         names: of the encoders.
         gaps: shares in [-1, 1].
         prefix: of the identifiers in the drawing; unique on the page.
+        measure: what is lost.
     """
     with _canvas(height=58 * len(names) + 56) as canvas:
         axes = canvas.add_subplot()
@@ -83,7 +84,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=LINE, linewidth=0.8, zorder=0)
         axes.tick_params(length=0)
-        axes.set_xlabel("points of accuracy lost")
+        axes.set_xlabel(f"points of {measure} lost")
         listed = "; ".join(f"{name} {gap} points" for name, gap in zip(names, gaps, strict=True))
         return _svg(canvas, prefix=prefix, label=f"Bar chart of the gap mixed-same minus mixed-rand: {listed}")
 
@@ -155,7 +156,7 @@ def strata_plot(
             axes.text(left / 2 - 3, top + side / 2, str(number + 1), ha="center", va="center", weight="bold")
             for place, (image, shares, lean) in enumerate(zip(*row, strict=True)):
                 start = left + place * (2 * side + 1 + gap)
-                for right, pixels in ((0, image.numpy()), (side + 1, _lit(image.numpy(), shares, highest))):
+                for right, pixels in ((0, image.numpy()), (side + 1, lit(image.numpy(), shares, highest))):
                     extent = (start + right, start + right + side, top + side, top)
                     axes.imshow(pixels, extent=extent, interpolation="none", aspect="auto")
                 axes.text(start, top + side + 9, f"{lean:.2f}", va="center", size=12, color=MUTED)
@@ -166,7 +167,7 @@ def strata_plot(
         return _svg(canvas, prefix=prefix, label=label)
 
 
-def _lit(
+def lit(
     image: UInt8[np.ndarray, "height width 3"], importance: Float[np.ndarray, "rows columns"], highest: float
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Grey and darken an image, and lay a warm colour over what is important."""

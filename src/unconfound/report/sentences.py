@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.evaluation.figures import Evaluation, Figure, retrieved_only
 from unconfound.report.judged import CLASSIFIER, PROBE, judgement
 
 NAMED = 4  # more encoders than this in one sentence are a list nobody reads
@@ -13,36 +13,48 @@ NAMED = 4  # more encoders than this in one sentence are a list nobody reads
 
 @dataclass(frozen=True)
 class Judge:
-    """Which figures sentences are about: those of trained classifiers, or of linear probes.
+    """Which figures sentences are about: those of trained classifiers, of linear probes, or of retrieval.
 
     Args:
         name: in words.
         accuracy, worst, gap: names of figures.
+        measure: what `accuracy` is, in words.
+        chance: name of the figure that is one over the number of classes by chance.
     """
 
     name: str
     accuracy: str
     worst: str
     gap: str
+    measure: str
+    chance: str
 
     def groups(self, evaluation: Evaluation, test: str) -> Mapping[str, Figure]:
         """Accuracies by group on a test set."""
         return (evaluation.classifier_groups if self is OWN else evaluation.groups).get(test, {})
 
 
-OWN = Judge(CLASSIFIER, "classifier", "worst_group_classifier", "background_gap_classifier")
-FITTED = Judge(PROBE, "linear_probe", "worst_group", "background_gap")
+OWN = Judge(
+    CLASSIFIER,
+    "classifier",
+    "worst_group_classifier",
+    "background_gap_classifier",
+    f"the accuracy of the {CLASSIFIER}",
+    "classifier",
+)
+FITTED = Judge(PROBE, "linear_probe", "worst_group", "background_gap", f"the accuracy of the {PROBE}", "linear_probe")
+FOUND = Judge("retrieval", "map_at_r", "", "background_gap_map_at_r", "MAP@R", "precision_at_1")
 
 
 def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, images: bool = True) -> tuple[str, str]:
     """Say what was measured, and what it means.
 
     Where every encoder has a classifier that was trained with it, sentences are about these classifiers; else they are
-    about the linear probes, which can be compared.
+    about the linear probes, which can be compared. Of classes that were not trained on they are about retrieval.
 
     Args:
         evaluations: of one data set; at least one.
-        classes: how many classes there are, for the accuracy of chance.
+        classes: how many classes the primary test set has, for the accuracy of chance.
         primary: the test set like the training data, or "cross-validation".
         images: the samples have backgrounds, which could have been swapped.
 
@@ -50,7 +62,7 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
         Two sentences. A difference whose interval holds 0 is not called one.
     """
     owned = all("classifier" in each.tests.get(primary, {}) for each in evaluations)
-    judge = OWN if owned else FITTED
+    judge = FOUND if retrieved_only(evaluations, [primary]) else OWN if owned else FITTED
     measured = [each for each in evaluations if judge.gap in each.background]
     if measured:
         return _loss(measured, judge), _reliance(measured, classes, judge)
@@ -82,8 +94,8 @@ def _loss(evaluations: Sequence[Evaluation], judge: Judge) -> str:
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
     return (
-        "When test images stand on random backgrounds instead of backgrounds of their own class, the accuracy of the "
-        f"{judge.name} {_listed(clauses)}{between}."
+        "When test images stand on random backgrounds instead of backgrounds of their own class, "
+        f"{judge.measure} {_listed(clauses)}{between}."
     )
 
 
@@ -114,7 +126,7 @@ def _reliance(evaluations: Sequence[Evaluation], classes: int, judge: Judge) -> 
 
 
 def _at_chance(evaluation: Evaluation, classes: int, judge: Judge) -> bool:
-    accuracy = evaluation.tests.get("mixed-same", {}).get(judge.accuracy)
+    accuracy = evaluation.tests.get("mixed-same", {}).get(judge.chance)
     return accuracy is not None and classes > 0 and accuracy.low <= 1 / classes
 
 
@@ -170,6 +182,10 @@ def _accuracy(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> 
         return f"No linear probe was judged {judgement(primary)}."
     ranked = sorted(probed, key=lambda each: -each.tests[primary][judge.accuracy].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
+    if judge is FOUND:
+        clauses = [f"{percent(each.tests[primary][judge.accuracy])} for “{each.name}”" for each in shown]
+        where = f"{_where(evaluations, primary)}, whose classes were not trained on"
+        return f"{_begin(where)}, {judge.measure} is {_listed(clauses)}{between}."
     clauses = [f"{percent(each.tests[primary][judge.accuracy])} on “{each.name}”" for each in shown]
     who = f"the {judge.name}" if judge is OWN else f"a {judge.name}"
     return f"{_begin(_where(evaluations, primary))}, {who} is right on {_listed(clauses)}{between}."
@@ -177,6 +193,8 @@ def _accuracy(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> 
 
 def _ahead(evaluations: Sequence[Evaluation], primary: str, judge: Judge, *, images: bool) -> str:
     unnamed = "neither foregrounds nor groups" if images else "no groups"
+    if judge is FOUND:
+        unnamed = "no foregrounds" if images else "no surroundings"
     reliance = f"how much it leans on surroundings was not measured, as these data name {unnamed}"
     probed = [each for each in evaluations if judge.accuracy in each.tests.get(primary, {})]
     if len(probed) < 2:

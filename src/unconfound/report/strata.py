@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from markupsafe import Markup
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from unconfound.data import Source
 from unconfound.encoders import read_card
 from unconfound.evaluation import intervals
 from unconfound.evaluation.figures import Figure
 from unconfound.functional.interventional import strata_cosine
+from unconfound.report.pictures import rgb_pixels
 from unconfound.report.plots import strata_plot
 from unconfound.training.saved_method import load_method
 
@@ -27,7 +27,6 @@ SAMPLES = 256  # from which the shown ones are chosen
 SHOWN = 6  # images a stratum
 PATCHES = 8  # a side: what is taken out of an image is an eighth of its height by an eighth of its width
 SHUFFLES = 5
-SIDE = 64  # pixels of a drawn image, at most
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
         control = _control(values, without, strata, masks[shown])
         sentences.append(_against_foreground(figures, control, area))
     drawing = strata_plot(
-        [[_small(images[shown[place]]) for place in row] for row in places.tolist()],
+        [[rgb_pixels(images[shown[place]]) for place in row] for row in places.tolist()],
         [[importance[place, number].numpy() for place in row] for number, row in enumerate(places.tolist())],
         lean.T.gather(1, most).tolist(),
         prefix=prefix,
@@ -230,15 +229,6 @@ def _stretches(length: int) -> list[slice]:
     """Cut a side into patches as equal as whole pixels allow."""
     edges = torch.linspace(0, length, min(PATCHES, length) + 1).round().int().tolist()
     return [slice(start, end) for start, end in pairwise(edges)]
-
-
-def _small(image: Float[Tensor, "channels height width"]) -> UInt8[Tensor, "height width 3"]:
-    """Return an image as it is drawn: of two channels the first, of more than three the first three."""
-    colours = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
-    if (longest := max(colours.shape[1:])) > SIDE:
-        sides = [max(1, round(side * SIDE / longest)) for side in colours.shape[1:]]
-        colours = interpolate(colours[None], sides, mode="bilinear", antialias=True)[0]
-    return (colours.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
 
 
 def _alike(cosine: float, count: int) -> str:

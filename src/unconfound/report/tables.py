@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from unconfound.evaluation.figures import Evaluation, Figure, set_title
+from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
 from unconfound.report.entry import Entry
 from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
 from unconfound.report.groups import GroupColumn, ranked_groups
@@ -36,6 +36,12 @@ BACKGROUND_CLASSIFIER = {
     "background_gap_classifier": "gap (points)",
     "adversarial_share_classifier": "not fooled by any background",
 }
+BACKGROUND_RETRIEVAL = {
+    "background_gap_precision_at_1": "gap, precision at 1 (points)",
+    "background_gap_map_at_r": "gap, MAP@R (points)",
+    "precision_at_1_crossed": "crossed, precision at 1",
+    "map_at_r_crossed": "crossed, MAP@R",
+}
 CELLS = {
     "full/full": "full, full",
     "full/foreground": "full, foreground",
@@ -46,14 +52,23 @@ SHOWN_GROUPS = 24
 
 
 def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> list[Table]:
-    """Methods against test sets: accuracy of the trained classifier where any has one, then of the linear probe."""
+    """Methods against test sets.
+
+    Accuracy of the trained classifier where any has one, then of the linear probe; of sets whose classes were not
+    trained on, retrieval.
+    """
+    unseen = retrieved_only([entry.evaluation for entry in entries], tests)
+    tables = [_results(entries, unseen, RETRIEVAL, BACKGROUND_RETRIEVAL, "")] if unseen else []
+    tests = [test for test in tests if test not in unseen]
+    if unseen and not tests:
+        return tables
     judges = [metric for metric in ("linear_probe", "svm") if _measured(entries, tests, metric)] or ["linear_probe"]
     judging = "a linear probe and of an SVM" if "svm" in judges else "a linear probe"
-    tables = [_results(entries, tests, judges, BACKGROUND, judging)]
+    tables.append(_results(entries, tests, judges, BACKGROUND, judging))
     owners = [entry for entry in entries if _measured([entry], tests, "classifier")]
     if owners:
         judging = "the classifier that was trained with the encoder"
-        tables.insert(0, _results(owners, tests, ["classifier"], BACKGROUND_CLASSIFIER, judging))
+        tables.insert(-1, _results(owners, tests, ["classifier"], BACKGROUND_CLASSIFIER, judging))
     return tables
 
 
@@ -72,17 +87,21 @@ def _results(
         cells += [figure_cell(entry.evaluation.background.get(key)) for key in lost]
         rows.append(Row(entry.name, tuple(cells)))
     caption = f"Accuracy in percent of {judging}, with 95 % confidence intervals."
+    if not judging:
+        caption = "Retrieval in percent, of classes that were not trained on, with 95 % confidence intervals."
     if any("gap" in key for key in lost):
         caption += " Gap: mixed-same minus mixed-rand, in percentage points; near 0 is what you want."
     if any("adversarial" in key for key in lost):
         caption += " Not fooled: foregrounds that are right on every background of another class."
+    if any("crossed" in key for key in lost):
+        caption += " Crossed: queries from original, whose answers are sought in mixed-rand."
     # One test set is named by the heading.
     named = [
         MEASURES[metric]
         if test == CROSS_VALIDATION
         else set_title(test)
-        if metric != "svm"
-        else f"{test}, {MEASURES[metric]}"
+        if metric not in ("svm", *RETRIEVAL)
+        else f"{set_title(test)}, {MEASURES[metric]}"
         for test, metric in columns
     ]
     return Table(caption, "Encoder", (*named, *(beside[key] for key in lost)), tuple(rows))

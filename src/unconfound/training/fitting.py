@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from unconfound.training.loop import Listener, train
 from unconfound.training.options import TrainingOptions
 from unconfound.training.progress import console
 from unconfound.training.run_folder import Metrics, RunFolder
+from unconfound.training.samples import write_samples
+from unconfound.training.selection import Kept, check_selection
 from unconfound.training.stop import StopRequest
 
 
@@ -54,8 +57,9 @@ def fit(
 
     Args:
         method: freshly made, or to be continued.
-        dataset: `train` is learnt from, its labelled part where the method needs labels; `validation` by methods that
-            learn something once the encoder stands.
+        dataset: `train` is learnt from, its labelled part where the method needs labels; `validation` is what an
+            encoder is chosen by (`TrainingOptions.select_every`), and used by methods that learn something once the
+            encoder stands.
         out: the run folder.
         training: how.
         config: what config.toml says beside the training options; the command line gives everything needed to re-run.
@@ -63,16 +67,17 @@ def fit(
         overwrite: remove an earlier run in `out`.
 
     Raises:
-        ValueError: a stated batch larger than the data, data without the labels that the method needs, a folder that
-            holds something else, or a damaged checkpoint.
+        ValueError: a stated batch larger than the data, data without the labels that the method needs or the validation
+            part that an encoder is chosen by, a folder that holds something else, or a damaged checkpoint.
         NotFiniteError: the loss became NaN or infinite.
     """
     training = training or TrainingOptions()
     name = next((key for key, kind in METHODS.items() if kind is type(method)), type(method).__name__)
     source = _training_source(method, dataset, name)
+    check_selection(training, dataset.validation, data=source.name)
     folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
     fabric = make_fabric(training, phases=len(method.phases()))
-    batch_size, note = _batch_size(training, len(source), fabric.world_size)
+    batch_size, note = _batch_size(training, len(source), fabric.world_size, balanced=_balanced(method, source))
     # Data that were handed over in Python have no words by which a command could read them again.
     config = config or {"method": name, "options": plain(getattr(method, "options", None))}
     if fabric.is_global_zero:
@@ -96,6 +101,12 @@ def fit(
         f"training {name}: {describe(method.encoder)}; {len(source):,} samples of {source.name}, "
         f"batches of {batch_size}, on {_hardware(fabric)}, seed {training.seed}"
     )
+    chosen: list[Kept] = []
+
+    def keep(kept: Kept) -> None:
+        chosen.append(kept)
+        say(str(kept))
+
     started = time.monotonic()
     with StopRequest() as stop:
         finished = train(
@@ -104,7 +115,7 @@ def fit(
             training,
             fabric=fabric,
             batch_size=batch_size,
-            listener=_listener(folder, name, position, say=say, stop=stop, silent=not fabric.is_global_zero),
+            listener=_listener(folder, name, position, say=say, stop=stop, kept=keep, silent=not fabric.is_global_zero),
             position=position,
             state=state,
             validation=dataset.validation,
@@ -131,9 +142,12 @@ def fit(
             "weights": sum(parameter.numel() for parameter in method.encoder.parameters()),
             "data": {"name": source.name, "samples": len(source)},
             "seconds": round(seconds, 1),
+            **({"kept": asdict(chosen[0])} if chosen else {}),
         }
         if classifier is not None:
             save_classifier(folder.path, classifier)
+        if learnt := method.of_samples():
+            write_samples(folder.path / "samples.parquet", source, learnt)
         save_encoder(
             folder.path, method.encoder, schema=source.schema, restore=dict(dataset.restore), provenance=provenance
         )
@@ -165,7 +179,16 @@ def _training_source(method: Method, dataset: Dataset, name: str) -> Source:
     return source
 
 
-def _batch_size(training: TrainingOptions, samples: int, processes: int) -> tuple[int, str]:
+def _balanced(method: Method, source: Source) -> tuple[int, int] | None:
+    """Return of how many classes batches can be, and of how many samples of each; None where they are not balanced."""
+    if method.instances_per_class is None or source.labels is None:
+        return None
+    return len(source.labels.unique()), method.instances_per_class
+
+
+def _batch_size(
+    training: TrainingOptions, samples: int, processes: int, *, balanced: tuple[int, int] | None = None
+) -> tuple[int, str]:
     """Return the samples a batch and, where the default had to adapt, a line that says so."""
     stated = training.batch_size
     if stated is not None:
@@ -177,20 +200,24 @@ def _batch_size(training: TrainingOptions, samples: int, processes: int) -> tupl
         if stated % processes:
             raise ValueError(f"batch_size {stated} does not divide among {processes} processes: give a multiple")
         return stated, ""
-    fitting = min(256, samples // training.accumulate) // processes * processes
+    classes, instances = balanced or (samples, 1)
+    step = math.lcm(processes, instances)
+    fitting = min(256, samples // training.accumulate, classes * instances) // step * step
     if fitting < 1:
         raise ValueError(
             f"{samples} training samples are too few for accumulate {training.accumulate} on {processes} process(es)"
         )
     if fitting == 256:
         return fitting, ""
+    if instances > 1:
+        return fitting, f"batch size {fitting}, {instances} samples of each of {fitting // instances} classes"
     few = samples // training.accumulate < 256
     why = f"as there are only {samples} training samples" if few else f"to divide among {processes} processes"
     return fitting, f"batch size {fitting}, {why}"
 
 
 def _listener(
-    folder: RunFolder, name: str, position: Position | None, *, say: Any, stop: StopRequest, silent: bool
+    folder: RunFolder, name: str, position: Position | None, *, say: Any, stop: StopRequest, kept: Any, silent: bool
 ) -> Listener:
     if silent:
         return Listener(lambda *_: None, lambda _: None, lambda _: None, lambda: stop.requested)
@@ -209,6 +236,7 @@ def _listener(
         alarm=alarm,
         stop=lambda: stop.requested,
         note=say,
+        kept=kept,
     )
 
 

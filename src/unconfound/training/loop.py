@@ -17,9 +17,10 @@ from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding
 from unconfound.training.checkpoint import Position
 from unconfound.training.optimizers import schedule, set_learning_rate
 from unconfound.training.options import TrainingOptions
-from unconfound.training.order import epoch_order, seed_update
+from unconfound.training.order import pass_order, seed_update
 from unconfound.training.progress import TrainingProgress
 from unconfound.training.running import RunningMeans
+from unconfound.training.selection import Kept, Selection
 from unconfound.training.state import TrainingState
 
 
@@ -33,6 +34,7 @@ class Listener:
         alarm: takes an alarm in plain words.
         stop: is asked after every update whether to end here.
         note: takes what was learnt after training, in plain words.
+        kept: takes which epoch's encoder was chosen.
     """
 
     save: Callable[[Position, dict[str, Any]], None]
@@ -40,6 +42,7 @@ class Listener:
     alarm: Callable[[str], None]
     stop: Callable[[], bool]
     note: Callable[[str], None] = lambda line: None
+    kept: Callable[[Kept], None] = lambda kept: None
 
 
 def train(
@@ -66,7 +69,7 @@ def train(
         batch_size: samples a batch, over all processes; the last, incomplete batches of a pass are left out.
         listener: where checkpoints, metrics and alarms go.
         position, state: of a checkpoint, to go on from.
-        validation: for what a method learns once its encoder stands, or None.
+        validation: what the encoder is chosen by, and for what a method learns once its encoder stands, or None.
         name: for the progress bar.
         show_progress: False shows none.
 
@@ -74,7 +77,8 @@ def train(
         False where a stop was asked for before the end.
 
     Raises:
-        ValueError: a phase would never run, or not to its end, or samples cannot be drawn as the method asks.
+        ValueError: a phase would never run, or not to its end, samples cannot be drawn as the method asks, or an
+            encoder is to be chosen without a validation part that allows it.
         NotFiniteError: the loss became NaN or infinite.
     """
     at = position or Position()
@@ -84,9 +88,9 @@ def train(
     _check_reached(phases, epochs)
     moving = TrainingState.prepare(method, options, fabric)
     running = RunningMeans(fabric.device)
+    selection = Selection(moving, validation, options, passes=passes, fabric=fabric, batch_size=batch_size)
     if state is not None:
-        moving.load(state)
-        running.load(state["running"])
+        _load(state, moving, running, selection)
     updates = len(source) // (batch_size * options.accumulate)
     saved = time.monotonic()
     progress = TrainingProgress(
@@ -104,13 +108,14 @@ def train(
                 method.before_epoch(at.epoch, source)
                 method.train()
             for number in range(at.data_pass, len(passes[at.epoch])):
-                order = epoch_order(
-                    len(source),
+                order = pass_order(
+                    method,
+                    source,
                     batch_size,
+                    phase=passes[at.epoch][number][0].name,
                     seed=options.seed,
                     epoch=at.epoch,
                     data_pass=number,
-                    weights=method.sampling_weights(source, passes[at.epoch][number][0].name),
                 )
                 order = order[at.update * options.accumulate : updates * options.accumulate]
                 # Every process learns from its own rows of each batch.
@@ -144,15 +149,16 @@ def train(
                         _raise_if_not_finite(running, moving, at, options, fabric)
                     if log:
                         _log(running, at, listener, progress, method.alarm())
+                    selection.look(at, updates=updates, row=listener.row)
                     if due:
-                        listener.save(at, moving.content() | {"running": running.content()})
+                        listener.save(at, _content(moving, running, selection))
                         saved = time.monotonic()
                     if stop:
                         return False
                 at = replace(at, data_pass=number + 1, update=0)
             at = replace(at, epoch=at.epoch + 1, data_pass=0, update=0)
-    listener.save(at, moving.content() | {"running": running.content()})
-    moving.use_average()
+    listener.save(at, _content(moving, running, selection))
+    selection.settle(listener.kept)
     seed_update(options.seed, at)
     if learnt := method.after_training(source, validation):
         listener.note(learnt)
@@ -188,6 +194,16 @@ def update(
     moving.method.after_update()
     if moving.average is not None and phase.name in moving.moves_encoder:
         moving.average.update_parameters(moving.method.encoder)
+
+
+def _content(moving: TrainingState, running: RunningMeans, selection: Selection) -> dict[str, Any]:
+    return moving.content() | {"running": running.content(), "selection": selection.content()}
+
+
+def _load(state: dict[str, Any], moving: TrainingState, running: RunningMeans, selection: Selection) -> None:
+    moving.load(state)
+    running.load(state["running"])
+    selection.load(state.get("selection", {}))
 
 
 def _check_reached(phases: Sequence[Phase], epochs: int) -> None:

@@ -18,7 +18,8 @@ def load_method(run: Path | str) -> Method:
     """Rebuild the method of a finished run as its last checkpoint left it: in evaluation mode, on the CPU.
 
     Nothing is unpickled. Where a moving average of the encoder was asked for, the run's encoder is that average, the
-    method's the one from which its last update went. No random numbers are used up.
+    method's the one from which its last update went. Where the best encoder was kept (`select_every`), the method is
+    the one that was kept with it. No random numbers are used up.
 
     Raises:
         FileNotFoundError: the folder holds no run, no encoder or no checkpoint.
@@ -42,7 +43,7 @@ def load_method(run: Path | str) -> Method:
             raise ValueError(f"{name} of {folder.path} cannot be rebuilt ({_line(error)})") from error
     _, state = load_checkpoint(folder.checkpoint, method=name)
     try:
-        method.load_state_dict(state["method"])
+        method.load_state_dict(state.get("selection", {}).get("method", state["method"]))
     except (RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{name} of {folder.path} cannot be rebuilt: its checkpoint does not fit its options ({_line(error)})"
