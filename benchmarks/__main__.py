@@ -1,7 +1,7 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
-python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim] [search]
-    [metric] [dcml] [environments]
+python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim]
+    [metric] [dcml] [environments] [search]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ ALL = (
     "metric",
     "dcml",
     "environments",
+    "search",
 )
 OUT = Path("runs/benchmarks.md")
 

@@ -14,12 +14,13 @@ import unconfound
 ROOT = Path(unconfound.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What each room may import of ours beside itself. `data`, `files`, `extras` and `suggestions` serve all.
-GROUND = {"data", "files", "extras", "suggestions"}
+# What each room may import of ours beside itself. `data`, `files`, `lock`, `extras` and `suggestions` serve all.
+GROUND = {"data", "files", "lock", "extras", "suggestions"}
 ROOMS = {
     "functional": set(),
     "data": GROUND,
     "files": GROUND,
+    "lock": GROUND,
     "extras": GROUND,
     "suggestions": GROUND,
     "views": GROUND | {"functional"},
@@ -27,7 +28,8 @@ ROOMS = {
     "methods": GROUND | {"functional", "views", "encoders"},
     "training": GROUND | {"functional", "encoders", "methods"},
     "evaluation": GROUND | {"functional", "encoders"},
-    "report": GROUND | {"functional", "encoders", "evaluation", "training"},
+    "retrieval": GROUND | {"functional", "encoders", "evaluation"},
+    "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training"},
     "recipes": GROUND,
 }
 OPTIONAL = (

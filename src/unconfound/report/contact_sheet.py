@@ -1,0 +1,161 @@
+"""A sheet of queries and what a search found for them, to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from unconfound.data.decoding import UnreadableImageError, decode_image, image_shape, large_images_allowed
+from unconfound.data.folders import EXTENSIONS
+from unconfound.encoders.saved import Card
+from unconfound.files import write_text
+from unconfound.report.neighbours import Neighbour, Query
+from unconfound.report.pictures import SIDE, UNLABELLED, Sample, data_uri, samples
+from unconfound.report.templates import template
+from unconfound.retrieval import Answers, Index
+from unconfound.retrieval.names import shown_name
+from unconfound.retrieval.reading import Part, read_parts
+
+# More would make a page of many megabytes, which nobody reads to its end.
+QUERIES = 50
+NEIGHBOURS = 20
+
+
+@dataclass(frozen=True)
+class Found(Neighbour):
+    """A neighbour with its distance, between embeddings of length 1."""
+
+    distance: float
+
+
+def answers_files(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """Return the names of the two files of a search, and refuse to replace them unasked.
+
+    Raises:
+        ValueError: one of them is there already.
+    """
+    table, sheet = folder / "neighbours.parquet", folder / "neighbours.html"
+    for path in (table, sheet):
+        if path.exists() and not overwrite:
+            raise ValueError(f"{path} is there already: choose another --out, or give --overwrite")
+    return table, sheet
+
+
+def write_contact_sheet(path: Path, answers: Answers, *, command: str) -> Path:
+    """Write one self-contained HTML page of queries, their neighbours, and which of these are hits.
+
+    Pictures of items are read where the items were when they were indexed. Of items that are there no longer the page
+    has the names.
+
+    Args:
+        path: the file, by custom `neighbours.html`. It is there whole or not at all.
+        answers: of a search. The first 50 queries and 20 neighbours of each are shown.
+        command: what a reader types to get this page again.
+
+    Returns:
+        `path`.
+    """
+    shown = answers.positions[:QUERIES, :NEIGHBOURS]
+    looks = _looks(answers.index, sorted({int(position) for position in shown.ravel() if position >= 0}))
+    hits = answers.hits()
+    queries = [
+        Query(
+            query,
+            tuple(
+                Found(
+                    looks[int(position)],
+                    None if hits[row, rank] < 0 else bool(hits[row, rank]),
+                    float(answers.similarities[row, rank]),
+                    float(answers.distances[row, rank]),
+                )
+                for rank, position in enumerate(shown[row])
+                if position >= 0
+            ),
+        )
+        for row, query in enumerate(_query_samples(answers))
+    ]
+    missing = sum(not (look.picture or look.drawing or look.values) for look in looks.values())
+    page = template("contact_sheet.html.jinja").render(
+        queries=queries,
+        answers=answers,
+        index=answers.index,
+        judged=answers.judged(),
+        columns=next((list(look.values)[:4] for look in looks.values() if look.values), []),
+        texts=answers.index.card.schema.modality == "text",
+        missing=missing,
+        fewer_neighbours=answers.positions.shape[1] > NEIGHBOURS,
+        command=command,
+    )
+    write_text(path, page)
+    return path
+
+
+def _query_samples(answers: Answers) -> list[Sample]:
+    """Return the queries that are shown; of embeddings there is nothing to see but their names."""
+    columns = _columns(answers.index.card)
+    seen = []
+    for asked in answers.asked:
+        wanted = asked.positions[: max(0, QUERIES - len(seen))]
+        if len(wanted):
+            seen += samples(asked.source, wanted, names=columns)
+    seen = seen or [Sample(UNLABELLED, name) for name in answers.names[:QUERIES]]
+    return [
+        replace(sample, name=shown_name(name), label=label or UNLABELLED)
+        for sample, name, label in zip(seen, answers.names[:QUERIES], answers.labels[:QUERIES], strict=True)
+    ]
+
+
+def _looks(index: Index, positions: Sequence[int]) -> dict[int, Sample]:
+    """Return what items look like, by their positions in the index."""
+    looks: dict[int, Sample] = {}
+    read: dict[int, list[Part]] = {}
+    for position, item in zip(positions, index.items.take(positions).to_pylist(), strict=True):
+        name, label = item["name"], item["label"] or UNLABELLED
+        picture = _picture(Path(name)) if Path(name).suffix.lower() in EXTENSIONS else ""
+        look = Sample(label, shown_name(name), picture=picture)
+        if not picture:
+            if item["origin"] not in read:
+                read[item["origin"]] = _read_origin(index, item["origin"])
+            look = _look_of_part(read[item["origin"]], item, look, _columns(index.card))
+        looks[position] = look
+    return looks
+
+
+def _picture(file: Path) -> str:
+    try:
+        with large_images_allowed():
+            return data_uri(torch.from_numpy(decode_image(file, min(SIDE, *image_shape(file)), 3)[0]))
+    except UnreadableImageError:
+        return ""
+
+
+def _read_origin(index: Index, number: int) -> list[Part]:
+    """Read the data that items come from once more; nothing where they are no longer there, or not the same."""
+    origin = index.manifest.origins[number]
+    try:
+        root = None if origin.data_root is None else Path(origin.data_root)
+        return read_parts(origin.data, index.card, data_root=root)
+    except (ValueError, OSError):
+        return []
+
+
+def _look_of_part(parts: Sequence[Part], item: dict[str, object], unseen: Sample, columns: Sequence[str]) -> Sample:
+    place = item["position"]
+    for part in parts:
+        if part.split == item["split"] and isinstance(place, int) and place < len(part.names):
+            if part.names[place] != item["name"]:
+                continue
+            (look,) = samples(part.source, torch.tensor([place]), names=columns)
+            return replace(look, name=unseen.name, label=unseen.label)
+    return unseen
+
+
+def _columns(card: Card) -> tuple[str, ...]:
+    """Name the features of a row, where the encoder takes rows."""
+    known, width = card.restore.get("columns"), card.schema.shape[0]
+    if isinstance(known, list) and len(known) == width:
+        return tuple(str(name) for name in known)
+    return tuple(f"column {place + 1}" for place in range(width))

@@ -1,0 +1,48 @@
+"""Exhaustive search by faiss, for those who have it and where it is the faster one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from unconfound.extras import require
+from unconfound.retrieval.best import Best
+
+# Rows asked for beyond those wanted: among them are those that only rounding has put behind the last.
+_SPARE = 16
+
+
+def faiss_search(
+    queries: Float32[np.ndarray, "queries features"],
+    shards: Sequence[Float32[np.ndarray, "_ features"]],
+    *,
+    neighbours: int,
+) -> tuple[Float32[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"]]:
+    """Find the nearest rows of each query by faiss's exhaustive search of inner products, shard by shard.
+
+    Nothing is copied: a flat index would hold all rows in memory. Similarities are computed anew as `exact_search`
+    does, and equally similar rows come in the order of their positions; where more than 16 rows are within the rounding
+    of float32 of the last neighbour, others of them may be chosen.
+
+    Args:
+        queries: of length 1 (or 0).
+        shards: the rows to search, of length 1 (or 0), maybe memory-mapped.
+        neighbours: at most the number of all rows.
+
+    Returns:
+        The similarities in descending order and the positions of the rows, counted over all shards.
+
+    Raises:
+        ImportError: faiss is not installed.
+    """
+    faiss = require("faiss", extra="search")
+    best, start = Best(queries, neighbours), 0
+    for shard in shards:
+        wanted = min(neighbours + _SPARE, len(shard))
+        _, found = faiss.knn(queries, shard, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+        asked = np.repeat(np.arange(len(queries)), wanted)
+        best.offer(shard, asked, found.ravel(), start=start)
+        start += len(shard)
+    return best.similarities, best.positions

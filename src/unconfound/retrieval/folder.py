@@ -1,0 +1,107 @@
+"""The folder of an index: one writer at a time, and nothing left of what a kill interrupted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unconfound.files import atomic
+from unconfound.lock import FolderLock
+from unconfound.retrieval.fingerprint import FILES, encoder_fingerprint
+from unconfound.retrieval.manifest import NAME, read_manifest
+
+_OURS = re.compile(r"embeddings-[\d-]+\.npy|items-[\d-]+\.parquet|encoder-[0-9a-f]{16}|\..+\.(partial|old)")
+
+
+def check_folder(folder: Path, *, change: bool, overwrite: bool) -> None:
+    """Refuse a folder that does not fit the request, before anything is read or changed.
+
+    Args:
+        folder: of the index.
+        change: the index that is there is to be changed.
+        overwrite: an index that is there is to be replaced.
+
+    Raises:
+        FileNotFoundError: there is no index to change.
+        ValueError: there is an index, or something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: --out takes a folder")
+    there = (folder / NAME).is_file()
+    if change and not there:
+        raise FileNotFoundError(f"{folder} holds no index to change: leave --add and --remove out to make one")
+    if there and not (change or overwrite):
+        raise ValueError(f"{folder} holds an index: give --add to add to it, or --overwrite to replace it")
+    if folder.exists() and not there:
+        others = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
+        if others:
+            raise ValueError(f"{folder} holds files but no index, {others[0]} for example: choose another --out")
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the index for one writer, and remove, before and after, what belongs to no finished index.
+
+    Raises:
+        ValueError: another process is writing.
+    """
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder) as lock:
+        lock.acquire()
+        clean(folder)
+        try:
+            yield
+        finally:
+            clean(folder)
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def clean(folder: Path) -> None:
+    """Remove the files of earlier or unfinished generations, by the names that only an index gives its files."""
+    try:
+        manifest = read_manifest(folder)
+        kept = {manifest.encoder, *(file.name for file in manifest.files())}
+    except FileNotFoundError:
+        kept = set()
+    except ValueError:
+        return  # damaged: what it needs is not known
+    for path in folder.iterdir():
+        if path.name not in kept and _OURS.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def copy_encoder(run: Path, folder: Path) -> tuple[str, str]:
+    """Copy the encoder of a run into an index, so that the index needs the run no longer.
+
+    Returns:
+        The name of the encoder's folder in the index, and its fingerprint.
+    """
+    fingerprint = encoder_fingerprint(run)
+    target = folder / f"encoder-{fingerprint[:16]}"
+    if not _holds(target, fingerprint):
+        target.mkdir(exist_ok=True)
+        for file in FILES:
+            with atomic(target / file) as temporary:
+                shutil.copyfile(run / file, temporary)
+    return target.name, fingerprint
+
+
+def next_generation(folder: Path) -> int:
+    """Return a number that no file of the folder has in its name."""
+    found = [re.match(r"(?:embeddings|items)-(\d+)", path.name) for path in folder.iterdir()]
+    return 1 + max((int(each[1]) for each in found if each), default=0)
+
+
+def _holds(folder: Path, fingerprint: str) -> bool:
+    try:
+        return encoder_fingerprint(folder) == fingerprint
+    except (FileNotFoundError, ValueError):
+        return False

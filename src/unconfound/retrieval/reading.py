@@ -1,0 +1,90 @@
+"""Data to index or to ask with, read as the encoder's own were, and what their samples are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unconfound.data import Dataset, Source
+from unconfound.data.load import DataOptions, load
+from unconfound.encoders.saved import Card
+from unconfound.retrieval.names import full_name
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A split of some data.
+
+    Args:
+        split: "train" where the data have one only.
+        source: its samples.
+        names: of each sample.
+        labels: the name of each sample's class, None where it has none.
+    """
+
+    split: str
+    source: Source
+    names: Sequence[str]
+    labels: Sequence[str | None]
+
+
+def read_parts(data: str, card: Card, *, data_root: Path | None = None) -> list[Part]:
+    """Read all splits of some data as the data of an encoder were read.
+
+    Args:
+        data: what `DataOptions.data` may be.
+        card: of the encoder.
+        data_root: where the files of named data lie.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: the data cannot be read, or are of another kind or shape than the encoder takes.
+    """
+    dataset = load(DataOptions(data=data, data_root=data_root, test_share=0.0), restore=card.restore)
+    splits = _splits(dataset)
+    for source in splits.values():
+        check_fits(source, card, what=data)
+    return [
+        Part(split, source, _names(data, split, source, several=len(splits) > 1), label_names(source))
+        for split, source in splits.items()
+    ]
+
+
+def check_fits(source: Source, card: Card, *, what: str) -> None:
+    """Refuse samples of another kind than an encoder takes.
+
+    Raises:
+        ValueError: another modality or number of channels, columns or features.
+    """
+    schema = source.schema
+    if schema.modality != card.schema.modality or schema.shape[0] != card.schema.shape[0]:
+        raise ValueError(
+            f"{what} holds {schema.modality} of shape {schema.shape}, the encoder takes {card.schema.modality} of "
+            f"shape {card.schema.shape}"
+        )
+
+
+def label_names(source: Source) -> list[str | None]:
+    """Return the name of each sample's class, None where it has none."""
+    if source.labels is None:
+        return [None] * len(source)
+    classes = source.schema.classes
+    return [classes[label] if 0 <= label < len(classes) else None for label in source.labels.tolist()]
+
+
+def _splits(dataset: Dataset) -> dict[str, Source]:
+    found: dict[str, Source] = {"train": dataset.train}
+    if dataset.validation is not None:
+        found["validation"] = dataset.validation
+    return found | dataset.tests
+
+
+def _names(data: str, split: str, source: Source, *, several: bool) -> list[str]:
+    """Name files by their paths, all else by its data, its split (of several) and its position in there."""
+    stem = full_name(data)
+    if source.names is not None and len(source) and os.path.isfile(os.path.join(stem, source.names[0])):
+        return [os.path.join(stem, name) for name in source.names]
+    prefix = f"{stem}:{split}:" if several else f"{stem}:"
+    return [f"{prefix}{position}" for position in range(len(source))]
