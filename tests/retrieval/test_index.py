@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.retrieval.conftest import SIZE, draw_images, save_run
@@ -63,21 +63,23 @@ def test_an_index_is_plain_files_and_needs_the_run_no_longer(run: Path, images: 
 def test_large_data_are_cut_into_shards_and_small_updates_joined(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rewrite, "SHARD_BYTES", 4 * 16 * 4)  # four rows of 16 features
+    monkeypatch.setattr(rewrite, "SHARD_BYTES", 4 * 16 * 8)  # eight rows of 16 features
     out = tmp_path / "index"
-    assert [len(shard) for shard in index(run, images, out=out).shards] == [4, 4, 2]
+    assert [len(shard) for shard in index(run, images, out=out).shards] == [8, 2]
     whole = contents(out)
     for number in range(5, 8):
         more = draw_images(tmp_path / f"more {number}", classes=("circle",), each=1, seed=number)
         index(run, more, out=out, add=True)
-    assert [shard.rows for shard in open_index(out).manifest.shards] == [4, 4, 2, 3]
+    # Less than half full, the last shard took the first two of them in.
+    assert [shard.rows for shard in open_index(out).manifest.shards] == [8, 4, 1]
     index(out=out, remove=[str(tmp_path / f"more {number}") for number in (5, 6, 7)])
     assert contents(out) == whole
-    untouched = open_index(out).manifest.shards[1]
-    index(out=out, remove=[str(images / "circle/0.png"), str(images / "circle/1.png"), str(images / "circle/2.png")])
-    after = open_index(out).manifest.shards
-    assert untouched in after
-    assert sum(shard.rows for shard in after) == 7
+    untouched = open_index(out).manifest.shards[0]
+    index(out=out, remove=[str(images / "square/4.png")])
+    assert [shard.rows for shard in open_index(out).manifest.shards] == [8, 1]
+    assert open_index(out).manifest.shards[0] == untouched
+    index(out=out, remove=[str(images / f"circle/{number}.png") for number in range(5)])
+    assert [shard.rows for shard in open_index(out).manifest.shards] == [4]
 
 
 def test_adding_replaces_by_name(run: Path, images: Path, tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_items_are_removed_by_name_folder_or_table(
     told: list[str] = []
     index(run, images, out=out, add=True, remove=["circle"], tell=told.append)
     assert len(contents(out)) == 10
-    assert told[-1] == "10 items added, 0 replaced, 0 removed" or told[-1] == "6 items added, 4 replaced, 0 removed"
+    assert told[-1] == "6 items added, 4 replaced, 0 removed"
     with pytest.raises(ValueError, match=r"holds no item 'circle/9.png': did you mean 'circle/\d.png'\?"):
         index(out=out, remove=["circle/0.png", "circle/9.png"])
     assert len(contents(out)) == 10
@@ -125,19 +127,25 @@ def test_the_last_item_may_go_and_an_empty_index_is_not_searched(run: Path, imag
     assert len(index(run, images, out=out, add=True)) == 10
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=8)
 @given(
-    steps=st.lists(st.tuples(st.booleans(), st.sets(st.sampled_from("abcdef"), min_size=1)), min_size=1, max_size=6),
+    steps=st.lists(
+        st.tuples(st.booleans(), st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3)), min_size=1, max_size=5
+    ),
     capacity=st.integers(1, 4),
 )
 def test_any_sequence_of_updates_gives_what_a_new_index_would_hold(
-    run: Path, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, set[str]]], capacity: int
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, set[str]]], capacity: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rewrite, "SHARD_BYTES", 4 * 16 * capacity)
         room = tmp_path_factory.mktemp("updates")
-        table = {name: draw_images(room / name, classes=(name,), each=2, seed=ord(name)) / name for name in "abcdef"}
-        start = draw_images(room / "start", classes=("start",), each=1) / "start"
+        run = save_run(room / "run", schema=Schema("tables", (3,)), restore={"kind": "rows", "features": 3})
+        table = {name: room / f"{name}.npy" for name in "abcdef"}
+        for number, path in enumerate(table.values()):
+            np.save(path, np.random.default_rng(number).standard_normal((1 + number % 3, 3)))
+        start = room / "start.npy"
+        np.save(start, np.eye(3)[:1])
         out, held = room / "index", [start]
         index(run, start, out=out)
         for adding, names in steps:
@@ -170,7 +178,9 @@ def test_a_damaged_file_is_named(run: Path, images: Path, tmp_path: Path, what: 
         path.write_bytes(written[: len(written) // 2])
     else:
         path.write_bytes(written[:-9] + bytes(255 - byte for byte in written[-9:]))
-    with pytest.raises((ValueError, FileNotFoundError), match=path.name if "encoder" not in what else "encoder-") as told:
+    with pytest.raises(
+        (ValueError, FileNotFoundError), match=path.name if "encoder" not in what else "encoder-"
+    ) as told:
         search(out, images / "circle/0.png")
     assert "\n" not in str(told.value)
     assert len(index(run, images, out=out, overwrite=True)) == 10
@@ -251,7 +261,9 @@ def test_a_folder_of_something_else_is_left_alone(run: Path, images: Path, tmp_p
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter.tex").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(ValueError, match=r"holds files but no index, chapter.tex for example: choose another --out"):
+        with pytest.raises(
+            ValueError, match=r"holds files but no index, chapter.tex for example: choose another --out"
+        ):
             index(run, images, out=tmp_path / "thesis", overwrite=overwrite)
     with pytest.raises(ValueError, match="is a file: --out takes a folder"):
         index(run, images, out=tmp_path / "thesis/chapter.tex")
@@ -264,7 +276,7 @@ def test_a_folder_of_something_else_is_left_alone(run: Path, images: Path, tmp_p
 
 def test_data_that_do_not_fit(run: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "grey.npz", images=np.zeros((4, 1, SIZE, SIZE), np.uint8))
-    with pytest.raises(ValueError, match="grey.npz holds images of shape .*the encoder takes images of shape"):
+    with pytest.raises(ValueError, match=r"grey\.npz holds images of shape .*the encoder takes images of shape"):
         index(run, tmp_path / "grey.npz", out=tmp_path / "index")
     assert not (tmp_path / "index").exists()
 
@@ -307,7 +319,9 @@ def test_arrays_with_splits_are_named_by_split_and_position(run: Path, tmp_path:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, 3, SIZE, SIZE), dtype=np.uint8)
     path = tmp_path / "images.npz"
-    np.savez(path, images=images[:4], labels=np.array([0, 1, 0, 1]), test_images=images[4:], test_labels=np.array([0, 1]))
+    np.savez(
+        path, images=images[:4], labels=np.array([0, 1, 0, 1]), test_images=images[4:], test_labels=np.array([0, 1])
+    )
     made = index(run, path, out=tmp_path / "index")
     assert made.names == [f"{path}:{name}" for name in ("train:0", "train:1", "train:2", "train:3", "test:0", "test:1")]
     frame = search(made, f"{path}:test:1", neighbours=9).frame()
