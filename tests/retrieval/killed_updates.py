@@ -1,4 +1,6 @@
-"""Kill updates of an index at every step, each in a process of its own: python -m tests.retrieval.killed_updates FOLDER.
+"""Kill updates of an index at every step, each in a process of its own.
+
+python -m tests.retrieval.killed_updates FOLDER
 
 A child process is forked for each step, which is cheap; the parent uses one thread, so that forking is safe. Prints one
 line a killed update: its name, the step, the number of items that the index holds then, and the files that the next
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from unconfound import index, open_index
+from unconfound import files, index, open_index
 from unconfound.data.load import load  # noqa: F401  (imported before the first fork)
 
 Update = Callable[[Path], object]
@@ -24,6 +26,7 @@ Update = Callable[[Path], object]
 
 def main(room: Path) -> None:
     torch.set_num_threads(1)
+    files._sync = lambda path: None  # for power cuts; a kill loses nothing that was written
     run, first, second = room / "run", room / "first.npy", room / "second.npy"
     updates: dict[str, Update] = {
         "make": lambda out: index(run, first, out=out),
@@ -43,8 +46,8 @@ def main(room: Path) -> None:
             # What was interrupted is done again: of the same index, or of the one that the kill left.
             updates["overwrite"](out)
             opened = open_index(out)
-            files = sorted(path.name.partition("-")[0] for path in out.iterdir())
-            print(name, step, held, len(opened), *files)
+            left = sorted(path.name.partition("-")[0] for path in out.iterdir())
+            print(name, step, held, len(opened), *left)
             shutil.rmtree(out)
             step += 1
 
