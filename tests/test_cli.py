@@ -75,7 +75,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert all(f"  {name}" in out for name in ("demo", "fit", "evaluate", "embed", "export", "list"))
+    assert all(f"  {name}" in out for name in ("demo", "fit", "evaluate", "embed", "index", "search", "export", "list"))
 
 
 def test_list_names_methods_encoders_data_and_recipes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,6 +42,7 @@ from unconfound.encoders import EncoderOptions
 from unconfound.methods import METHODS
 from unconfound.recipes import list_recipes
 from unconfound.recipes.comparisons import list_comparisons
+from unconfound.search_arguments import IndexArguments, SearchArguments
 from unconfound.training import Fitted, TrainingOptions
 
 ROOT = Path(__file__).parents[1]
@@ -177,6 +178,8 @@ def check_make_targets(block: Block, where: str) -> None:
         EvaluateArguments,
         ExportArguments,
         FitArguments,
+        IndexArguments,
+        SearchArguments,
         TrainingOptions,
         *(method.Options for method in METHODS.values()),
     ],

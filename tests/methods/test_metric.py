@@ -184,9 +184,13 @@ def test_batches_that_do_not_fit_the_classes_are_told_in_one_line(tmp_path):
         fit(
             learner,
             Dataset(train=data, tests={"test": data}, labelled=data),
-            training=TrainingOptions(epochs=1, device="cpu"),
+            training=TrainingOptions(epochs=1, device="cpu", batch_size=64),
             out=tmp_path / "run",
         )
+    # The default fits.
+    data = Dataset(train=data, tests={"test": data}, labelled=data)
+    fit(learner, data, training=TrainingOptions(epochs=1, device="cpu"), out=tmp_path / "default")
+    assert "batch size 32, 4 samples of each of 8 classes" in (tmp_path / "default" / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(

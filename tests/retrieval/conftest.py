@@ -1,4 +1,4 @@
-"""A small encoder in a run folder, and images of three shapes for it."""
+"""A small encoder in a run folder, and images for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PIL import Image
 
 from unconfound.data import Schema
 from unconfound.encoders import build_encoder, save_encoder
-from unconfound.retrieval.shards import ITEMS  # noqa: F401
 
 SIZE = 16
 
@@ -30,7 +29,8 @@ def save_run(folder: Path, *, seed: int = 0, schema: Schema | None = None, resto
     torch.manual_seed(seed)
     schema = schema or Schema("images", (3, SIZE, SIZE), ("circle", "square"))
     folder.mkdir(parents=True)
-    encoder = build_encoder("convnet" if schema.modality == "images" else "mlp", schema, width=8, depth=2)
+    name = {"images": "convnet", "tables": "mlp", "text": "gru"}[schema.modality]
+    encoder = build_encoder(name, schema, width=8, depth=2 if name != "gru" else None)
     save_encoder(
         folder,
         encoder,

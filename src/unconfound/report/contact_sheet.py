@@ -96,7 +96,7 @@ def write_contact_sheet(path: Path, answers: Answers, *, command: str) -> Path:
 def _query_samples(answers: Answers) -> list[Sample]:
     """Return the queries that are shown; of embeddings there is nothing to see but their names."""
     columns = _columns(answers.index.card)
-    seen = []
+    seen: list[Sample] = []
     for asked in answers.asked:
         wanted = asked.positions[: max(0, QUERIES - len(seen))]
         if len(wanted):

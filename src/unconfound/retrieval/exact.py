@@ -48,6 +48,10 @@ def exact_search(
         The similarities in descending order and the positions of the rows, counted over all shards. Equally similar
         rows come in the order of their positions.
     """
+    if len(queries) == 1:
+        # torch multiplies a matrix by two columns faster than by one.
+        similarities, positions = exact_search(queries.repeat(2, axis=0), shards, neighbours=neighbours)
+        return similarities[:1], positions[:1]
     best = Best(queries, neighbours)
     look = _FirstLook(best, torch.from_numpy(queries))
     starts = np.cumsum([0, *(len(shard) for shard in shards)])
@@ -93,7 +97,7 @@ class _FirstLook:
         """Return the pairs that pass, as positions in `rows` and in `queries`."""
         groups = -(-len(rows) // self.group)
         scores = self._memory(queries.dtype)[: groups * self.group * len(queries)].view(-1, len(queries))
-        _multiply(rows, queries, out=scores[: len(rows)])
+        torch.mm(rows, queries.T, out=scores[: len(rows)])
         scores[len(rows) :] = -torch.inf
         off = _rounding(queries)
         threshold = torch.from_numpy(self.best.similarities[chunk, -1]) - off
@@ -118,15 +122,6 @@ class _FirstLook:
         if held is None or held.dtype != dtype:
             held = self.held.scores = torch.empty((self.tile + self.group) * self.chunk, dtype=dtype)
         return held
-
-
-def _multiply(rows: Tensor, queries: Tensor, *, out: Tensor) -> None:
-    """Write the inner product of each row and query into `out` [rows, queries]."""
-    if len(queries) == 1 and queries.dtype == torch.float32:
-        # numpy's product of a matrix and a vector is up to three times as fast as torch's.
-        np.dot(rows.numpy(), queries[0].numpy(), out=out.view(-1).numpy())
-    else:
-        torch.mm(rows, queries.T, out=out)
 
 
 def _maxima(grouped: Tensor, *, above_zero: bool) -> Tensor:

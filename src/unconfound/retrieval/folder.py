@@ -13,7 +13,9 @@ from unconfound.lock import FolderLock
 from unconfound.retrieval.fingerprint import FILES, encoder_fingerprint
 from unconfound.retrieval.manifest import NAME, read_manifest
 
-_OURS = re.compile(r"embeddings-[\d-]+\.npy|items-[\d-]+\.parquet|encoder-[0-9a-f]{16}|\..+\.(partial|old)")
+_FILES = r"embeddings-[\d-]+\.npy|items-[\d-]+\.parquet|encoder-[0-9a-f]{16}"
+# The second part are files that were being written (see `files.atomic`).
+_OURS = re.compile(rf"{_FILES}|\.({_FILES}|{re.escape(NAME)})\..+\.partial")
 
 
 def check_folder(folder: Path, *, change: bool, overwrite: bool) -> None:
