@@ -14,8 +14,8 @@ from training import distributed_runs
 from training.distributed_runs import RUNS
 from training.toy import metrics
 
-# Weights are in float64. Where a loss is taken in float32 (supervised), its rounding shows, and where cosines are scaled
-# by 100 (dcml), that of float64 does.
+# Weights are in float64. Where a loss is taken in float32 (supervised), its rounding shows; where cosines are scaled by
+# 100 (dcml), that of float64 does.
 TOLERANCE = {"supervised, one update": 1e-7, "supervised, augmented": 1e-6, "dcml": 1e-9}
 
 
