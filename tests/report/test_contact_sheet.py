@@ -49,7 +49,7 @@ def test_hits_misses_names_and_figures_are_told(answers: Answers, tmp_path: Path
     assert "<b>odd" not in page
     assert "unconfound search &lt;index&gt;" in page
     for similarity, distance in zip(frame["similarity"], frame["distance"], strict=True):
-        assert f"sim. {similarity:.4f}, dist. {distance:.3f}" in page
+        assert f"<small>sim. {similarity:.4f}</small><small>dist. {distance:.3f}</small>" in page
     first = frame.groupby("query", sort=False)["hit"].first().sum()
     assert re.search(rf"{first} of 4 queries of a known class", page)
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")

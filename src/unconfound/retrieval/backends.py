@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Int
 
-from unconfound.retrieval.exact import exact_search, multiplies_bfloat16
+from unconfound.retrieval.exact import exact_search
 from unconfound.retrieval.faiss_search import faiss_search
+from unconfound.retrieval.first_look import multiplies_bfloat16
 
 # From here on faiss is the faster one, where there is no bfloat16.
 _QUERIES, _ROWS = 1000, 10_000

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unconfound.functional.search import largest, spread
 from unconfound.retrieval.best import Best
+from unconfound.retrieval.first_look import Centred, Look, Whole, centre_of, multiplies_bfloat16
 
 # Similarities held at a time by each thread: as many as fit into a cache.
 _TILE_ELEMENTS = 2**20
@@ -20,8 +21,8 @@ _TILE_ROWS, _MOST_TILE_ROWS = 2**12, 2**16
 _QUERIES = 256
 # Rows of which only the largest similarity is looked at first.
 _GROUP = 32
-# With fewer queries than this, rounding the rows to bfloat16 takes longer than it spares.
-_QUERIES_TO_ROUND_FOR = 64
+# With fewer queries than this, what is computed for each tile takes longer than it spares.
+_MANY_QUERIES = 64
 # Where a larger share of the rows than this passes the first look in bfloat16, float32 is faster.
 _SHARE = 1 / 256
 
@@ -52,62 +53,78 @@ def exact_search(
         # torch multiplies a matrix by two columns faster than by one.
         similarities, positions = exact_search(queries.repeat(2, axis=0), shards, neighbours=neighbours)
         return similarities[:1], positions[:1]
-    best = Best(queries, neighbours)
-    look = _FirstLook(best, torch.from_numpy(queries))
+    best, asked = Best(queries, neighbours), torch.from_numpy(queries)
+    looks: list[Look] = [Whole(asked)]
+    if len(queries) >= _MANY_QUERIES:
+        centre = centre_of([torch.from_numpy(shard) for shard in shards])
+        types = [torch.bfloat16] * multiplies_bfloat16() + [torch.float32]
+        looks = [Centred(asked, centre, dtype) for dtype in types]
+    search = _TileSearch(best, looks)
     starts = np.cumsum([0, *(len(shard) for shard in shards)])
     tiles = [
-        (shard[first : first + look.tile], int(start) + first)
+        (shard[first : first + search.tile], int(start) + first)
         for shard, start in zip(shards, starts, strict=False)
-        for first in range(0, len(shard), look.tile)
+        for first in range(0, len(shard), search.tile)
     ]
-    spread(look, tiles, device=torch.device("cpu"), tile=_TILE_ROWS)
+    spread(search, tiles, device=torch.device("cpu"), tile=_TILE_ROWS)
     return best.similarities, best.positions
 
 
-class _FirstLook:
-    """Finds the rows of a tile that may be among the nearest of a query, and offers them to `best`."""
+class _TileSearch:
+    """Finds the rows of a tile that may be among the nearest of a query, and offers them to `best`.
 
-    def __init__(self, best: Best, queries: Tensor) -> None:
-        self.best, self.queries = best, queries
-        self.neighbours = best.similarities.shape[1]
-        self.chunk = min(len(queries), _QUERIES)
+    Args:
+        best: of all queries.
+        looks: the quickest first; the last one is for rows that the others cannot tell apart.
+    """
+
+    def __init__(self, best: Best, looks: list[Look]) -> None:
+        self.best, self.looks = best, looks
+        queries, self.neighbours = best.similarities.shape
+        self.chunks = [slice(first, first + _QUERIES) for first in range(0, queries, _QUERIES)]
+        self.chunk = min(queries, _QUERIES)
         self.tile = min(_MOST_TILE_ROWS, max(_TILE_ROWS, _TILE_ELEMENTS // self.chunk))
         self.group = _GROUP if self.chunk >= _GROUP else 1
-        self.rounded = queries.bfloat16() if len(queries) >= _QUERIES_TO_ROUND_FOR and multiplies_bfloat16() else None
         self.held = local()
 
     def __call__(self, tile: tuple[NDArray[np.float32], int]) -> None:
-        rows, queries = torch.from_numpy(tile[0]), self.rounded
-        rounded = None if queries is None else rows.bfloat16()
+        rows, start = torch.from_numpy(tile[0]), tile[1]
+        look = self.looks[0]
+        matrix, off = look.of(rows)
         found, asked = [], []
-        for first in range(0, len(self.queries), self.chunk):
-            chunk = slice(first, first + self.chunk)
-            passing = None
-            if queries is not None and rounded is not None:
-                passing = self._passing(queries[chunk], rounded, chunk)
-                if len(passing[0]) > max(8 * self.neighbours, _SHARE * len(rows)) * self.chunk:
-                    # Rows so alike that the first look cannot tell them apart are so in other tiles, too.
-                    passing = rounded = self.rounded = None
-            passed, by = passing or self._passing(self.queries[chunk], rows, chunk)
-            found.append(passed)
-            asked.append(first + by)
-        self.best.offer(tile[0], torch.cat(asked).numpy(), torch.cat(found).numpy(), start=tile[1])
+        for chunk in self.chunks:
+            passing = self._passing(look, matrix, off[chunk], chunk)
+            if look is not self.looks[-1] and len(passing[0]) > self._few(len(rows)):
+                # Rows so alike are so in other tiles, too.
+                self.looks = self.looks[-1:]
+                look = self.looks[0]
+                matrix, off = look.of(rows)
+                passing = self._passing(look, matrix, off[chunk], chunk)
+            found.append(passing[0])
+            asked.append(chunk.start + passing[1])
+        self.best.offer(tile[0], torch.cat(asked).numpy(), torch.cat(found).numpy(), start=start)
 
-    def _passing(self, queries: Tensor, rows: Tensor, chunk: slice) -> tuple[Tensor, Tensor]:
-        """Return the pairs that pass, as positions in `rows` and in `queries`."""
+    def _few(self, rows: int) -> float:
+        return max(8 * self.neighbours, _SHARE * rows) * self.chunk
+
+    def _passing(self, look: Look, rows: Tensor, off: Tensor, chunk: slice) -> tuple[Tensor, Tensor]:
+        """Return the pairs that pass, as positions in `rows` and in the chunk of queries."""
+        queries = look.queries[chunk]
         groups = -(-len(rows) // self.group)
         scores = self._memory(queries.dtype)[: groups * self.group * len(queries)].view(-1, len(queries))
         torch.mm(rows, queries.T, out=scores[: len(rows)])
         scores[len(rows) :] = -torch.inf
-        off = _rounding(queries)
-        threshold = torch.from_numpy(self.best.similarities[chunk, -1]) - off
+        # In float64: what is left of near-equal numbers is small.
+        threshold = (torch.from_numpy(self.best.similarities[chunk, -1]).double() - look.shift[chunk]).float() - off
         if threshold.isinf().any() and len(rows) >= self.neighbours:
             # This tile alone has enough rows that are as near as its last one.
             last = largest(scores[: len(rows)].float().T.contiguous(), self.neighbours)[0][:, -1]
             threshold = threshold.maximum(last - 2 * off)
         if self.group == 1:
-            found, asked = (scores >= threshold).nonzero(as_tuple=True)
-            return found, asked
+            # Comparing with one number is several times faster than with one a column.
+            found, asked = (scores >= threshold.min()).nonzero(as_tuple=True)
+            passes = scores[found, asked] >= threshold[asked]
+            return found[passes], asked[passes]
         grouped = scores.view(groups, self.group, len(queries))
         maxima = _maxima(grouped, above_zero=bool((threshold > 0).all()))
         group, asked = (maxima >= threshold).nonzero(as_tuple=True)
@@ -133,18 +150,3 @@ def _maxima(grouped: Tensor, *, above_zero: bool) -> Tensor:
     if not above_zero or grouped.dtype != torch.bfloat16:
         return grouped.amax(1)
     return grouped.view(torch.int16).amax(1).view(torch.bfloat16)
-
-
-def _rounding(queries: Tensor) -> float:
-    """Return by how much an inner product of rows of length 1, computed in this precision, may be off.
-
-    Rounding changes either factor by at most the share u, and so the product by 2u + u^2 (Cauchy-Schwarz); the sum of
-    float32 products by at most 2^-24 an addition; and a result in bfloat16 is rounded once more.
-    """
-    unit = 2.0**-8 if queries.dtype == torch.bfloat16 else 0.0
-    return 1.01 * (3 * unit + unit**2 + (queries.shape[1] + 4) * 2.0**-24)
-
-
-def multiplies_bfloat16() -> bool:
-    """Say whether this processor has instructions for products of bfloat16 matrices."""
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
