@@ -83,7 +83,7 @@ class CompareArguments:
     """how a row's candidates are chosen from: validation, "validation worst group", "validation MAP@R" (of classes that
     are not trained on) or oracle; by default as the comparison says, else validation"""
     jobs: int = 1
-    """runs side by side, each in a process with an equal share of the CPU cores"""
+    """runs side by side, each in a process with an equal share of the CPU cores; a GPU they share"""
 
     def __post_init__(self) -> None:
         if self.jobs < 1:

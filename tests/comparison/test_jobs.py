@@ -21,7 +21,7 @@ from comparison.runs import words, write_table
 from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison import jobs as comparison_jobs
-from unconfound.comparison.jobs import check_jobs, side_by_side
+from unconfound.comparison.jobs import side_by_side
 from unconfound.comparison.plan import Task, completed, tasks_of
 from unconfound.files import atomic
 from unconfound.lock import FolderLock
@@ -123,14 +123,6 @@ def test_a_full_disk_ends_all(pretend: list[Pretended], tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         run(tasks(tmp_path, "a=random", "full=random", "b=random"))
     assert all(each.ended.is_set() for each in pretend)
-
-
-def test_jobs_share_cores_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = tasks(tmp_path, "random")
-    monkeypatch.setattr(comparison_jobs, "choose_device", lambda device: "cuda")
-    check_jobs(1, given)
-    with pytest.raises(ValueError, match="--jobs 2 shares out CPU cores, but runs are on cuda: add --device cpu"):
-        check_jobs(2, given)
 
 
 def test_a_second_comparison_does_not_remove_what_the_first_is_writing(

@@ -1,5 +1,10 @@
+import struct
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unconfound.data.load import DataOptions, load
 
@@ -30,3 +35,26 @@ def test_fewer_test_samples_are_the_same_of_every_test_set():
     for name, source in fewer.tests.items():
         assert torch.equal(source.positions, original.positions), name
         assert torch.equal(source.labels, whole.tests[name].labels[original.positions])
+
+
+def test_digits_on_photographs_of_another_size(tmp_path):
+    """It was refused: the digits' own size was taken for that of the composition."""
+    folder, photographs = tmp_path / "MNIST/raw", tmp_path / "photographs"
+    folder.mkdir(parents=True)
+    photographs.mkdir()
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 40), ("t10k", 20)):
+        digits = rng.integers(64, 256, (count, 28, 28), dtype=np.uint8)
+        for kind, values in (("images-idx3", digits), ("labels-idx1", np.arange(count, dtype=np.uint8) % 10)):
+            head = b"\0\0\x08" + struct.pack(f">B{values.ndim}I", values.ndim, *values.shape)
+            (folder / f"{part}-{kind}-ubyte").write_bytes(head + values.tobytes())
+    for number in range(10):
+        Image.fromarray(rng.integers(0, 256, (120, 200, 3), dtype=np.uint8)).save(photographs / f"{number}.png")
+    asked = DataOptions(data="composition", foregrounds="mnist", photographs=photographs, data_root=tmp_path)
+    assert load(asked).train.schema.shape == (3, 32, 32)
+    large = load(replace(asked, image_size=64))
+    assert large.train.schema.shape == (3, 64, 64)
+    # Four fifths of a side, with as much of each digit as before.
+    assert int(large.train.masks.sum((1, 2, 3)).max()) == 51**2
+    with pytest.raises(ValueError, match="mnist has images of its own size: leave --image-size 64 out"):
+        load(replace(asked, data="mnist", image_size=64))

@@ -12,7 +12,7 @@ from typing import Any
 from unconfound.arguments import CompareArguments
 from unconfound.comparison.cell import command, dataset_of, run_cell
 from unconfound.comparison.folds import Folds
-from unconfound.comparison.jobs import check_jobs, side_by_side
+from unconfound.comparison.jobs import side_by_side
 from unconfound.comparison.plan import (
     Task,
     check_folder,
@@ -69,7 +69,7 @@ def compare(
         candidates: row -> options of the method or the training of each of its candidates.
         select: how one of these is chosen, per setting and seed: "validation", "validation worst group", "validation
             MAP@R" or "oracle".
-        jobs: runs side by side, each in a process with an equal share of the CPU cores.
+        jobs: runs side by side, each in a process with an equal share of the CPU cores; a GPU they share.
         **options: options of `fit` for every row, as in epochs=3 or data="table.csv".
 
     Returns:
@@ -110,7 +110,6 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
         raise ValueError("compare runs in one process: start it without torchrun")
     asked, out = completed(rows, arguments), arguments.out
     tasks = tasks_of(asked, out, flags)
-    check_jobs(arguments.jobs, tasks)
     check_folder(arguments, tasks)
     with FolderLock(out) as lock:
         lock.acquire()

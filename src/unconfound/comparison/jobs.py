@@ -1,4 +1,4 @@
-"""Cells of a comparison side by side, each in a process of its own with a share of the CPU cores."""
+"""Cells of a comparison side by side, each in a process of its own with a share of the CPU cores; a GPU they share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 
 from unconfound.comparison.plan import Task
 from unconfound.report.comparison import Cell
-from unconfound.training.hardware import choose_device
 from unconfound.training.progress import console
 from unconfound.training.stop import StopRequest
 
@@ -43,17 +42,6 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
-
-
-def check_jobs(jobs: int, tasks: Sequence[Task]) -> None:
-    """Refuse several jobs for runs that do not share CPU cores.
-
-    Raises:
-        ValueError: a run is on another device.
-    """
-    devices = {choose_device(task.arguments.training.device) for task in tasks} - {"cpu"}
-    if jobs > 1 and devices:
-        raise ValueError(f"--jobs {jobs} shares out CPU cores, but runs are on {devices.pop()}: add --device cpu")
 
 
 def side_by_side(

@@ -67,7 +67,7 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name = options.data
-    if name in NAMED and name not in ("demo", "composition", *IMAGE_FILES) and options.image_size is not None:
+    if options.image_size is not None and _has_own_size(name) and name not in ("demo", "composition"):
         raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
     if options.crop_boxes and name not in ("cub", "cars196", "composition"):
         raise ValueError(f"{name} has no boxes to crop to, as cub and cars196 have: leave --crop-boxes out")
@@ -215,7 +215,8 @@ def _composition(options: DataOptions) -> Dataset:
         raise ValueError(
             "composition needs --foregrounds (mnist, fashion-mnist or a path) and --photographs (a folder of them)"
         )
-    foregrounds = _read(replace(options, data=options.foregrounds, foregrounds=None), {})
+    size = None if _has_own_size(options.foregrounds) else options.image_size
+    foregrounds = _read(replace(options, data=options.foregrounds, foregrounds=None, image_size=size), {})
     return composition_from(
         foregrounds,
         options.photographs,
@@ -229,6 +230,10 @@ def _composition(options: DataOptions) -> Dataset:
         **_size(options),
         **_division(options),
     )
+
+
+def _has_own_size(name: str) -> bool:
+    return name in NAMED and name not in IMAGE_FILES
 
 
 def _size(options: DataOptions) -> dict[str, Any]:
