@@ -66,22 +66,28 @@ class Attention(nn.Module):
             maps: feature maps of the size that this was made for.
             weights: those of all environments by default; or `mean_weights()`.
         """
-        spatial, channel, _ = self._gates(maps, weights)
-        return spatial.unflatten(2, maps.shape[2:]).unsqueeze(2), channel[..., None, None]
+        return self.gates_and_means(maps, weights)[:2]
 
     def forward(
         self, maps: Float[Tensor, "batch channels height width"], weights: Mapping[str, Tensor] | None = None
     ) -> Float[Tensor, "environments batch channels"]:
         """Return the gated maps' means over places. Arguments are those of `gates`."""
-        _, channel, pooled = self._gates(maps, weights)
-        return channel * pooled
+        return self.gates_and_means(maps, weights)[2]
 
-    def _gates(self, maps: Tensor, weights: Mapping[str, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+    def gates_and_means(
+        self, maps: Float[Tensor, "batch channels height width"], weights: Mapping[str, Tensor] | None = None
+    ) -> tuple[
+        Float[Tensor, "environments batch 1 height width"],
+        Float[Tensor, "environments batch channels 1 1"],
+        Float[Tensor, "environments batch channels"],
+    ]:
+        """Return the gates and the gated maps' means over places. Arguments are those of `gates`."""
         weights = dict(self.weights.items()) if weights is None else weights
         rows = maps.flatten(2)
         spatial = _gate(rows.mean(1).expand(len(weights["spatial_in"]), -1, -1), weights, "spatial")
         pooled = torch.einsum("bcp,ebp->ebc", rows, spatial) / rows.shape[2]
-        return spatial, _gate(pooled, weights, "channel"), pooled
+        channel = _gate(pooled, weights, "channel")
+        return spatial.unflatten(2, maps.shape[2:]).unsqueeze(2), channel[..., None, None], channel * pooled
 
 
 def _gate(rows: Tensor, weights: Mapping[str, Tensor], kind: str) -> Float[Tensor, "environments batch width"]:

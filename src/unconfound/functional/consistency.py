@@ -67,8 +67,8 @@ def pairwise_class_penalty(
     with torch.autocast(embeddings.device.type, enabled=False):
         means, classes, sizes = _class_means(rows, labels)
         apart = (rows - means[classes]).square().sum(1)
-        of_class = apart.new_zeros(len(sizes)).index_add(0, classes, apart)
-        return weighted_mean(sizes[classes] * apart + of_class[classes], weights)
+        of_class = torch.zeros_like(apart).index_add(0, classes, apart)
+        return weighted_mean(sizes * apart + of_class[classes], weights)
 
 
 def attention_variance(weights: Sequence[Float[Tensor, "environments ..."]]) -> Float[Tensor, ""]:
@@ -86,13 +86,16 @@ def attention_variance(weights: Sequence[Float[Tensor, "environments ..."]]) -> 
         ValueError: there is none, or one is empty.
     """
     with torch.autocast(_check_matrices(weights).type, enabled=False):
-        variances = []
-        for each in weights:
-            matrices = _wide(each).flatten(1)
-            sizes = matrices.abs().sum(1)
-            sizes = torch.where(sizes == 0, torch.finfo(sizes.dtype).tiny, sizes)
-            variances.append(((matrices - matrices.mean(0)) / sizes[:, None]).square().sum(1))
-        return torch.stack([variance.mean() for variance in variances]).mean()
+        # All matrices side by side, so that few operations see all of them.
+        rows = [_wide(each).flatten(1) for each in weights]
+        lengths = [each.shape[1] for each in rows]
+        together = torch.cat(rows, 1)
+        sizes = torch.stack([each.sum(1) for each in together.abs().split(lengths, 1)], 1)
+        sizes = torch.where(sizes == 0, torch.finfo(sizes.dtype).tiny, sizes)
+        apart = (together - together.mean(0)) / torch.cat(
+            [size[:, None].expand(-1, length) for size, length in zip(sizes.unbind(1), lengths, strict=True)], 1
+        )
+        return apart.square().sum() / sizes.numel()
 
 
 def attention_distance(weights: Sequence[Float[Tensor, "environments ..."]]) -> Float[Tensor, ""]:
@@ -128,10 +131,12 @@ def _rows(embeddings: Tensor, labels: Tensor) -> Tensor:
 
 def _class_means(
     rows: Tensor, labels: Tensor
-) -> tuple[Float[Tensor, "classes features"], Int[Tensor, " batch"], Int[Tensor, " classes"]]:
-    """The mean of each class in the batch, which class each row is of, and how many rows each has."""
-    _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-    sums = rows.new_zeros(len(sizes), rows.shape[1]).index_add(0, classes, rows)
+) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"], Int[Tensor, " batch"]]:
+    """The mean of each class at the place of its first row; that place for each row, and how many are of its class."""
+    # A class goes by its first row in the batch. `torch.unique` would name classes too, but waits for the device.
+    same = labels[:, None] == labels
+    classes, sizes = same.int().argmax(1), same.sum(1)
+    sums = torch.zeros_like(rows).index_add(0, classes, rows)
     return sums / sizes[:, None], classes, sizes
 
 

@@ -259,7 +259,7 @@ def _check(embeddings: Tensor, proxies: Tensor, labels: Tensor, *, scale: float,
         raise ValueError(
             f"embeddings and proxies must have as many columns, got {embeddings.shape[1]} and {proxies.shape[1]}"
         )
-    if labels.max() >= len(proxies):
+    if labels.device.type == "cpu" and labels.max() >= len(proxies):
         raise ValueError(f"labels must be below the number of proxies, {len(proxies)}, got {labels.max().item()}")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale must be a finite number above 0, got {scale}")

@@ -63,7 +63,8 @@ def check_classes(scores: Tensor, labels: Tensor, *, name: str = "logits", least
 
     Raises:
         TypeError: scores are not floating-point, or labels not integers.
-        ValueError: shapes do not fit, there are no rows or too few classes, or a label is out of range.
+        ValueError: shapes do not fit, there are no rows or too few classes, or (found on the CPU alone) a label is out
+            of range.
     """
     if not scores.is_floating_point():
         raise TypeError(f"{name} must be floating-point, got {scores.dtype}: convert with .float()")
@@ -78,6 +79,9 @@ def check_classes(scores: Tensor, labels: Tensor, *, name: str = "logits", least
         raise ValueError(
             f"{name} must hold at least one row and {least} class{'es' * (least > 1)}, got shape {tuple(scores.shape)}"
         )
+    if labels.device.type != "cpu":
+        # The device's own check does it: reading the values here would wait for them.
+        return
     lowest, highest = (int(each) for each in labels.aminmax())
     if lowest < 0 or highest >= scores.shape[1]:
         raise ValueError(

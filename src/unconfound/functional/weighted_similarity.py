@@ -6,6 +6,7 @@ on at a time: what they need stays in the cache, and memory does not grow with t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -168,7 +169,7 @@ def _product(
     averages: Float[Tensor, "scales partners planes"], pyramid: Pyramid
 ) -> tuple[Float[Tensor, "partners planes"], Float[Tensor, "scales partners planes"]]:
     """Return the product of the scales' powers, and its derivatives with respect to `averages`."""
-    weights = averages.new_tensor(pyramid.weights)[:, None, None]
+    weights = _numbers(pyramid.weights, averages.dtype, averages.device)[:, None, None]
     if pyramid.negative == "shift":
         bases, inner = ((1 + averages) / 2).clamp_min(0), torch.full_like(averages, 0.5)
     else:
@@ -253,10 +254,16 @@ def _blur_backwards(maps: Float[Tensor, "maps planes height width"], pyramid: Py
     return maps
 
 
+@lru_cache(maxsize=64)
+def _numbers(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Brought to the device once: a copy waits for all that it has still to do, and the next step for the copy.
+    return torch.tensor(values, dtype=dtype, device=device)
+
+
 def _convolve(maps: Tensor, window: tuple[float, ...], *, padding: int) -> Tensor:
     # One group a plane: such convolutions are computed in float32 even where TF32 is allowed, which is too coarse.
     planes = maps.flatten(0, 1)[None]
-    taps = maps.new_tensor(window).expand(planes.shape[1], 1, 1, -1)
+    taps = _numbers(window, maps.dtype, maps.device).expand(planes.shape[1], 1, 1, -1)
     planes = F.conv2d(planes, taps, padding=(0, padding), groups=planes.shape[1])
     planes = F.conv2d(planes, taps.transpose(2, 3), padding=(padding, 0), groups=planes.shape[1])
     blurred: Tensor = planes[0].unflatten(0, maps.shape[:2])

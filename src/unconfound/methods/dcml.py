@@ -19,7 +19,7 @@ from unconfound.functional.consistency import (
 )
 from unconfound.functional.distributed import gather
 from unconfound.functional.invariance import learn_environments
-from unconfound.methods.dcml_losses import risk_and_slope
+from unconfound.methods.dcml_losses import risks_and_slopes
 from unconfound.methods.dcml_options import DCMLOptions
 from unconfound.methods.environments import (
     fits_per_class,
@@ -179,21 +179,19 @@ class DCML(Method):
         images = cast(Tensor, batch.inputs)
         maps = encoder.maps(images if self.views is None else self.views(images, count=1))
         labels, weights = gather(labels_of(batch, method="dcml")), gather(self._weights(batch.index))
-        projected = [encoder.projection(rows) for rows in encoder.attention(maps)]
+        spatial, channel, means = encoder.attention.gates_and_means(maps)
+        projected = [encoder.projection(rows) for rows in means]
         embeddings = [gather(rows) for rows in projected]
-        found = [
-            risk_and_slope(self.loss, rows, labels, own, per_class=options.per_class)
-            for rows, own in zip(embeddings, weights.unbind(1), strict=True)
-        ]
+        risks, slopes = risks_and_slopes(
+            self.loss, torch.stack(embeddings), labels, weights, per_class=options.per_class
+        )
         # EIIL's sums over all samples, where asked for, are means times the share of the samples.
         shares = weights.mean(0) if options.normalization == "samples" else torch.ones_like(weights[0])
-        risk = torch.stack([risk for risk, _ in found])
-        penalty = torch.stack([slope.square().sum() for _, slope in found])
         terms = {
-            "risk": self._over_environments(risk * shares),
-            "penalty": self._over_environments(penalty * shares.square()),
+            "risk": self._over_environments(risks * shares),
+            "penalty": self._over_environments(slopes.square().sum(1) * shares.square()),
             "attention": self._attention(),
-            "consistency": self._consistency(maps, embeddings, labels, weights),
+            "consistency": self._consistency(maps, (spatial, channel), embeddings, labels, weights),
             "extra": self._extra(maps, labels_of(batch, method="dcml")),
         }
         factors = (1.0, options.irm_weight, options.attention_weight, options.consistency_weight, 1.0)
@@ -223,7 +221,8 @@ class DCML(Method):
     def _weights(self, index: Int[Tensor, " batch"]) -> Float[Tensor, "batch environments"]:
         if self.environments == 1:
             return torch.ones(len(index), 1, device=index.device)
-        if int(index.max()) >= len(self.environment_logits):
+        # Elsewhere the device's own check does it: reading the values here would wait for them.
+        if index.device.type == "cpu" and int(index.max()) >= len(self.environment_logits):
             raise ValueError(
                 f"dcml knows the environments of {len(self.environment_logits):,} samples, and was given the sample "
                 f"{int(index.max()):,}: train and resume with the same data, and call before_epoch first"
@@ -244,7 +243,12 @@ class DCML(Method):
         return attention_variance(weights) if self.options.form == "code" else attention_distance(weights)
 
     def _consistency(
-        self, maps: Tensor, embeddings: list[Tensor], labels: Tensor, weights: Tensor
+        self,
+        maps: Tensor,
+        gates: tuple[Tensor, Tensor],
+        embeddings: list[Tensor],
+        labels: Tensor,
+        weights: Tensor,
     ) -> Float[Tensor, ""]:
         if self.options.consistency_weight == 0:
             return maps.new_zeros((), dtype=torch.float32)
@@ -252,11 +256,9 @@ class DCML(Method):
             pairs = zip(embeddings, weights.unbind(1), strict=True)
             penalties = [mean_class_penalty(rows, labels, own) for rows, own in pairs]
             return self._over_environments(torch.stack(penalties))
-        assert self.encoder.attention is not None
-        spatial, channel = self.encoder.attention.gates(maps)
         penalties = [
             pairwise_class_penalty(gather((maps * places * channels).flatten(1)), labels, own)
-            for places, channels, own in zip(spatial, channel, weights.unbind(1), strict=True)
+            for places, channels, own in zip(*gates, weights.unbind(1), strict=True)
         ]
         return self._over_environments(torch.stack(penalties))
 

@@ -11,43 +11,55 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.functional.invariance import scale_gradient, softmax_sample_scale_gradients, softmax_scale_gradient
+from unconfound.functional.weighted_mean import weighted_mean
 from unconfound.methods.labelled import cross_entropy
 from unconfound.methods.metric_losses import MetricLoss
 
 
-def risk_and_slope(
+def risks_and_slopes(
     loss: MetricLoss,
-    embeddings: Float[Tensor, "batch features"],
+    embeddings: Float[Tensor, "environments batch features"],
     labels: Int[Tensor, " batch"],
-    weights: Float[Tensor, " batch"],
+    weights: Float[Tensor, "batch environments"],
     *,
     per_class: bool,
-) -> tuple[Float[Tensor, ""], Float[Tensor, " multipliers"]]:
-    """Return the weighted mean of a loss, and its derivative by what multiplies the scores.
+) -> tuple[Float[Tensor, " environments"], Float[Tensor, "environments multipliers"]]:
+    """Return the weighted mean of a loss in each environment, and its derivative by what multiplies the scores.
 
     Args:
         loss: has elements.
-        embeddings, labels: of the batch of all processes.
-        weights: of its samples; at least 0, with a sum above 0.
+        embeddings: of the batch of all processes, by the gates of each environment.
+        labels: likewise.
+        weights: of its samples; at least 0, with sums above 0.
         per_class: multiply the logits of each class by a number of its own; without effect on losses of pairs, which
             know no classes.
 
     Returns:
-        The loss, and one derivative or one a class.
+        The losses, and of each one derivative or one a class.
     """
-    if loss.has_logits:
-        logits = loss.logits(embeddings, labels)
-        weights = weights.to(logits.dtype)
-        risk = (weights * cross_entropy(logits, labels)).sum() / weights.sum()
-        return risk, torch.atleast_1d(softmax_scale_gradient(logits, labels, weights, per_class=per_class))
+    if not loss.has_logits:
+        each = zip(embeddings, weights.unbind(1), strict=True)
+        found = [_risk_and_slope(loss, rows, labels, own) for rows, own in each]
+        return torch.stack([risk for risk, _ in found]), torch.stack([slope for _, slope in found])[:, None]
+    # All environments in one pass: an embedding has weight in that of its gates alone.
+    count = len(embeddings)
+    everyone = labels.repeat(count)
+    logits = loss.logits(embeddings.flatten(0, 1), everyone)
+    own = (torch.eye(count, device=weights.device)[:, None] * weights.T[..., None]).flatten(0, 1).to(logits.dtype)
+    slopes = softmax_scale_gradient(logits, everyone, own, per_class=per_class)
+    return weighted_mean(cross_entropy(logits, everyone), own), slopes.reshape(count, -1)
 
+
+def _risk_and_slope(
+    loss: MetricLoss, embeddings: Tensor, labels: Tensor, weights: Tensor
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     def weighted(scale: Tensor) -> Tensor:
         losses, anchors = loss.elements(embeddings, labels, scale=scale)
         own = weights[anchors].to(losses.dtype)
         return (own * losses).sum() / own.sum().clamp_min(torch.finfo(losses.dtype).tiny)
 
     one = _one(embeddings)
-    return weighted(one), torch.atleast_1d(scale_gradient(weighted, one))
+    return weighted(one), scale_gradient(weighted, one)
 
 
 def sample_slopes(
@@ -55,7 +67,7 @@ def sample_slopes(
 ) -> Float[Tensor, "batch multipliers"]:
     """Return that derivative of each sample's loss, or of the mean over its elements: 0 where it is none's anchor.
 
-    Arguments are those of `risk_and_slope`.
+    Arguments are those of `risks_and_slopes`, for one environment.
     """
     if loss.has_logits:
         slopes = softmax_sample_scale_gradients(loss.logits(embeddings, labels), labels, per_class=per_class)

@@ -76,7 +76,7 @@ def _vectors(
     encoder: Any, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
 ) -> list[Tensor]:
     own = {name: weight[environment : environment + 1] for name, weight in encoder.attention.weights.items()}
-    pooled = encoder.attention(maps, own).squeeze(0)
+    spatial, channel, pooled = (each.squeeze(0) for each in encoder.attention.gates_and_means(maps, own))
     if not loss.has_logits:
         return [sample_slopes(loss, encoder.projection(pooled), labels, per_class=per_class)]
     # In evaluation mode a sample's loss is a function of its own embedding alone: one backward pass of the head, which
@@ -86,7 +86,6 @@ def _vectors(
         embeddings = encoder.projection(leaf)
         losses = cross_entropy(loss.logits(embeddings, labels), labels)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-    spatial, channel = (gate.squeeze(0) for gate in encoder.attention.gates(maps, own))
     by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)
     return [sample_slopes(loss, embeddings.detach(), labels, per_class=per_class), by_channel, by_place]
 
