@@ -360,6 +360,11 @@ def test_a_full_disk(folder: Path, tmp_path: Path, mistake: Mistake, monkeypatch
     ("trained", "asked", "message"),
     [
         ({"held_out": "photo"}, {"held_out": "sketch"}, "--held-out sketch is another split than the run's (photo)"),
+        (
+            {"data": "domains", "validation_domain": "photo"},
+            {"validation_domain": None},
+            "--validation-domain None is another split than the run's (photo)",
+        ),
         ({"validation_share": 0.2}, {"train_samples": 9}, "--train-samples 9 is another split than the run's (None)"),
         ({"unseen_classes": True, "fold": 0}, {"fold": 1}, "--fold 1 is another split than the run's (0)"),
         ({}, {"train_samples": 9}, ""),
@@ -369,7 +374,7 @@ def test_samples_that_were_trained_on_are_not_judged_on(
     trained: dict[str, object], asked: dict[str, Any], message: str
 ) -> None:
     recipe = Recipe("run", "supervised", {"data": {"data": "demo", **trained}})
-    given = EvaluateArguments(runs=(), data=DataOptions(data="demo", **({**trained, **asked})))
+    given = EvaluateArguments(runs=(), data=DataOptions(**({"data": "demo", **trained, **asked})))
     with pytest.raises(ValueError, match=re.escape(message)) if message else nullcontext():
         check_split(given, recipe, stated=True)
 

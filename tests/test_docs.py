@@ -98,6 +98,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save(folder / f"path/to/masks/{name}/{number}.png", shape.astype(np.uint8) * 255)
             if number < 4:
                 save(folder / f"path/to/new/{name}{number}.png", image)
+            if number < 6:
+                for domain in ("cartoon", "photo", "sketch"):
+                    save(folder / f"path/to/domains/{domain}/{name}/{number}.png", image)
     for number in range(10):
         save(folder / f"path/to/photographs/{number}.png", rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
     rows = 120

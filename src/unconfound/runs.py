@@ -28,6 +28,7 @@ SPLIT = (
     "test_share",
     "data_seed",
     "held_out",
+    "validation_domain",
     "classic_split",
     "validation_share",
     "unseen_classes",

@@ -36,11 +36,16 @@ def words(table: Path, out: Path, *rows: str) -> list[str]:
 def run(table: Path, out: Path, *, kill: str = "", call: int = 0, jobs: int = 1) -> None:
     """Start or go on with a comparison; kill the process at the n-th call of a function, where `kill` names one."""
     torch.set_num_threads(1)
+    go_on([*words(table, out, "random", "supervised"), "--resume", "--jobs", str(jobs)], kill=kill, call=call)
+
+
+def go_on(arguments: list[str], *, kill: str = "", call: int = 0) -> None:
+    """Do what a command says; kill the process at the n-th call of a function, where `kill` names one."""
     if kill:
         owners = {"add": run_folder.Metrics, "save_encoder": fitting, "write_tables": unconfound.comparison.compare}
         owner: Any = owners.get(kill, unconfound.comparison.cell)
         setattr(owner, kill, _dying(getattr(owner, kill), call))
-    assert main([*words(table, out, "random", "supervised"), "--resume", "--jobs", str(jobs)]) == 0
+    assert main(arguments) == 0
 
 
 def _dying(function: Any, call: int) -> Any:

@@ -40,19 +40,6 @@ def copied(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "compare"))
 
 
-@pytest.fixture
-def mistake(capsys: pytest.CaptureFixture[str]) -> Mistake:
-    """Run a command that must fail with one line."""
-
-    def run(arguments: list[str], expected: str) -> None:
-        assert main(arguments) == 2
-        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unconfound: error: ")]
-        assert len(lines) == 1
-        assert expected in lines[0]
-
-    return run
-
-
 def figures(out: Path) -> pd.DataFrame:
     return pd.read_csv(out / "comparison.csv").drop(columns=["training_seconds", "judging_seconds"])
 

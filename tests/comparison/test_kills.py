@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +28,6 @@ def finished(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "compare"
     comparison_runs.run(table, out)
     return out
-
-
-@pytest.fixture(scope="module")
-def context() -> Iterator[Any]:
-    context = multiprocessing.get_context("forkserver")
-    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        context.set_forkserver_preload(["comparison.runs"])
-        process = context.Process(target=os.getpid)
-        process.start()
-        process.join()
-    return context
 
 
 def test_kills_leave_no_trace(context: Any, table: Path, finished: Path, tmp_path: Path) -> None:

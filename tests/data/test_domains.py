@@ -1,7 +1,7 @@
 import pytest
 
 from data.pictures import first_pixels, picture
-from unconfound.data.domains import PUBLISHED, domains
+from unconfound.data.domains import PUBLISHED, domains, training_domains
 from unconfound.data.image_parts import Reading
 from unconfound.data.load import DataOptions, load
 
@@ -52,6 +52,74 @@ def test_a_share_of_each_class_of_each_training_domain_is_set_aside(root, option
     assert not set(data.validation.names) & set(data.train.names)
     assert len(data.train) == 3 * (15 - sum(held))
     assert len(data.tests["test"]) == 15
+
+
+@pytest.mark.parametrize("memory", [4.0, 0.0])
+def test_a_validation_domain_is_the_validation_part_whole(root, memory):
+    options = {"data": "domains", "data_root": root, "held_out": "sketch", "memory_gib": memory, "workers": 0}
+    data = load(DataOptions(**options, validation_domain="Art Painting"))
+    # The domains that are left are numbered anew.
+    assert data.train.schema.groups == ("cartoon", "photo")
+    assert data.train.groups.bincount().tolist() == [15, 15]
+    assert [name.split("/")[0] for name in data.train.names] == ["cartoon"] * 15 + ["photo"] * 15
+    assert data.labelled is data.train
+    assert first_pixels(data.validation) == [*range(5), *range(20, 30)]
+    assert data.validation.labels.tolist() == [0] * 5 + [1] * 10
+    assert data.validation.groups is None
+    assert (data.validation.name, data.train.name) == ("PACS art_painting", "PACS without sketch and art_painting")
+    assert "15 samples, the domain art_painting, are set aside for validation" in data.train.notes
+    # The test set is what it is without one.
+    assert first_pixels(data.tests["test"]) == first_pixels(load(DataOptions(**options)).tests["test"])
+    some = load(DataOptions(**options, validation_domain="photo", train_samples=10))
+    assert (len(some.train), len(some.validation)) == (10, 15)
+    assert "photo" not in {name.split("/")[0] for name in some.train.names}
+
+
+def test_an_image_that_is_damaged_moves_no_other_into_another_part(root):
+    (root / "cartoon" / "dog" / "0.png").write_bytes(b"no image")
+    data = load(
+        DataOptions(
+            data="domains", data_root=root, held_out="photo", validation_domain="sketch", image_size=8, bad_share=0.1
+        )
+    )
+    parts = {"train": data.train, "validation": data.validation, "test": data.tests["test"]}
+    found = {part: {name.split("/")[0] for name in source.names} for part, source in parts.items()}
+    assert found == {"train": {"art_painting", "cartoon"}, "validation": {"sketch"}, "test": {"photo"}}
+    assert [len(source) for source in parts.values()] == [29, 15, 15]
+    assert data.train.groups.bincount().tolist() == [15, 14]
+
+
+def test_training_domains_are_listed_without_reading_an_image(root):
+    for file in root.rglob("*.png"):
+        file.write_bytes(b"no image")
+    assert training_domains(root, held_out="Photo") == ["art_painting", "cartoon", "sketch"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"validation_domain": "foto"}, "there is no domain 'foto': did you mean 'photo'"),
+        (
+            {"validation_domain": "Sketch"},
+            "--validation-domain Sketch is the domain that is held out to test on: choose it from art_painting, cart",
+        ),
+        ({"validation_domain": "photo", "validation_share": 0.2}, "validation_share divides samples of each domain"),
+        ({"validation_domain": "photo", "classic_split": True}, "classic_split divides samples of each domain: leave"),
+        ({"validation_domain": "photo", "unseen_classes": True}, "unseen_classes divides classes: leave one of them"),
+        ({"validation_domain": "photo", "data": "demo"}, "photo is one of --data domains, not of demo: leave --valid"),
+    ],
+)
+def test_a_validation_domain_that_cannot_be_is_refused(root, options, expected):
+    with pytest.raises(ValueError, match=expected) as raised:
+        load(DataOptions(**{"data": "domains", "data_root": root, "held_out": "sketch", **options}))
+    assert "\n" not in str(raised.value)
+
+
+def test_two_domains_leave_none_to_train_on(tmp_path):
+    for name in ("photo", "sketch"):
+        picture(tmp_path / "two" / name / "dog" / "1.png", 0)
+    with pytest.raises(ValueError, match="holds sketch to test on and photo to validate on, and no domain to train"):
+        domains(tmp_path / "two", held_out="sketch", validation_domain="photo", reading=Reading())
 
 
 def test_names_are_found_in_any_spelling_and_others_get_the_nearest(root):

@@ -1,6 +1,7 @@
 """Candidates: the rule that chooses sees what it says it sees, and every table says which it was."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -26,6 +27,20 @@ def cell(candidate, seed, test, *, row="cim", setting="", **validation):
         tests["validation"] = {metric: figure(value) for metric, value in validation.items()}
     run = "/".join(filter(None, (setting, ", ".join(filter(None, (row, candidate))), f"seed-{seed}")))
     return Cell(row, seed, run, "done", Evaluation(run, tests), setting=setting, candidate=candidate)
+
+
+def without(cell, **accuracies):
+    """The runs that judge a candidate: domain -> accuracy on it."""
+    return [
+        Cell(
+            *(cell.row, cell.seed, cell.run.replace("/seed", f"/without {domain}/seed"), "done"),
+            Evaluation(cell.run, {"validation": {"linear_probe": figure(value)}}),
+            setting=cell.setting,
+            candidate=cell.candidate,
+            left_out=domain,
+        )
+        for domain, value in accuracies.items()
+    ]
 
 
 def test_each_rule_looks_at_its_own_figure_and_nothing_else():
@@ -64,11 +79,15 @@ def test_each_rule_looks_at_its_own_figure_and_nothing_else():
             "weight 4", 0, 0.1, linear_probe=0.1, classifier=0.1, worst_group=0, worst_group_classifier=0, map_at_r=0.4
         ),
     ]
+    # The mean counts, not the best domain, nor what the run that stands for the row reaches.
+    for place, photo, sketch in ((0, 1.0, 0.1), (1, 0.8, 0.5), (2, 0.2, 0.9), (3, 0.3, 0.3)):
+        cells += without(cells[place], photo=photo, sketch=sketch)
     found = {rule: choose(cells, rule)[0].candidate for rule in RULES}
     assert found == {
         "validation": "weight 1",
         "validation worst group": "weight 2",
         "validation MAP@R": "weight 4",
+        "leave-one-domain-out": "weight 2",
         "oracle": "weight 3",
     }
 
@@ -99,9 +118,44 @@ def test_a_choice_waits_for_all_candidates_and_passes_failures_over():
     assert (none.status, none.error) == ("failed", "diverged")
 
 
+def test_leaving_domains_out_waits_for_all_runs_and_passes_over_whose_run_failed():
+    first, second = cell("a", 0, 0.5), cell("b", 0, 0.5)
+    runs = [*without(first, photo=0.9, sketch=0.9), *without(second, photo=0.1, sketch=0.2)]
+    rule = "leave-one-domain-out"
+    assert choose([first, second, *runs], rule) == (first,)
+    waiting = replace(runs[0], status="waiting", evaluation=None)
+    assert [each.status for each in choose([first, second, waiting, *runs[1:]], rule)] == ["waiting"]
+    failed = replace(runs[0], status="failed", evaluation=None, error="diverged")
+    assert choose([first, second, failed, *runs[1:]], rule) == (second,)
+    neither = [replace(each, status="failed", evaluation=None, error="diverged") for each in runs]
+    (none,) = choose([first, second, *neither], rule)
+    assert (none.status, none.run) == ("failed", "")
+    assert none.error == "each candidate failed without one of the domains, the first with: diverged"
+    gone = replace(second, status="failed", evaluation=None, error="diverged")
+    assert choose([gone, first, *runs], rule) == (first,)
+    # Of equal means the first counts.
+    assert choose([second, first, *without(second, photo=0.9, sketch=0.9), *runs[:2]], rule) == (second,)
+
+
+def test_runs_that_judge_a_candidate_are_lines_of_the_csv_and_no_rows_or_seeds():
+    cells = [cell("", 0, 0.5, row="erm"), cell("a", 0, 0.6), cell("b", 0, 0.7)]
+    tried = [*cells, *without(cells[1], photo=0.9, sketch=0.9), *without(cells[2], photo=0.1, sketch=0.2)]
+    comparison = chosen_comparison(tried, "erm", (), "", rule="leave-one-domain-out")
+    assert [(line.row, line.mean, len(line.cells)) for line in comparison.lines(PROBE)] == [
+        *(("erm", 0.5, 1), ("cim", 0.6, 1))
+    ]
+    assert [each.test for each in comparison.measures()] == ["test"]
+    frame = cells_frame(comparison)
+    assert list(frame["left_out"]) == ["", "", "", "photo", "sketch", "photo", "sketch"]
+    assert list(frame["chosen"]) == [True, True, False, False, False, False, False]
+    assert list(frame[frame["left_out"] != ""].groupby("candidate")["value"].mean()) == pytest.approx([0.9, 0.15])
+    assert tried[3].title == "cim, a, without photo, seed 0"
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
+        ("leave-one-domain-out", "no candidate of cim has an accuracy on each training domain left out"),
         ("validation", "the data need a validation part (--validation-share 0.2)"),
         ("validation worst group", "the data need groups and a validation part (--validation-share 0.2)"),
     ],
@@ -126,6 +180,8 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
         cells += [cell("weight 0.1", seed, test, **figures)]
         better = {key: value + (0.1 if seed == 1 else -0.1) for key, value in figures.items()}
         cells += [cell("weight 1.0", seed, test + (0.1 if seed == 1 else -0.1), **better)]
+        if rule == "leave-one-domain-out":
+            cells += without(cells[-2], photo=0.6) + without(cells[-1], photo=0.7 if seed == 1 else 0.5)
     comparison = chosen_comparison(cells, "erm", ("linear_probe",), "", rule=rule)
     erm, cim = comparison.lines(PROBE)
     assert [each.run for each in cim.cells] == [
@@ -137,6 +193,7 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
         "validation": "cim, chosen by validation accuracy",
         "validation worst group": "cim*, chosen with group labels",
         "validation MAP@R": "cim, chosen by validation MAP@R",
+        "leave-one-domain-out": "cim, chosen by leaving one training domain out",
         "oracle": "cim, chosen on the test set (oracle)",
     }[rule]
     listed = f"chosen by {RULES[rule].figure}, of 2 candidates: cim: weight 0.1 (seed 0, 2); weight 1.0 (seed 1)"
@@ -152,7 +209,7 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
     assert all(word in console.file.getvalue() for word in told.split())
     assert list(summary_frame(comparison)["label"].unique()) == ["erm", told]
     frame = cells_frame(comparison).drop_duplicates("run")
-    assert len(frame) == 9
+    assert len(frame) == (15 if rule == "leave-one-domain-out" else 9)
     assert list(frame[frame["chosen"] & (frame["row"] == "cim")]["candidate"]) == [
         *("weight 0.1", "weight 1.0", "weight 0.1")
     ]

@@ -17,7 +17,7 @@ from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.evaluate import evaluate
-from unconfound.evaluation.figures import write_evaluations
+from unconfound.evaluation.figures import VALIDATION, write_evaluations
 from unconfound.evaluation.unseen import unseen
 from unconfound.report.comparison import Cell
 from unconfound.runs import fit_run
@@ -27,7 +27,7 @@ from unconfound.training.run_folder import environment
 
 
 def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
-    """Read a cell's data, if they are not in memory.
+    """Read a cell's data, if they are not in memory; those of a run that leaves a training domain out have no tests.
 
     Raises:
         ValueError, FileNotFoundError: they cannot be read, or lack what a candidate is chosen by.
@@ -57,7 +57,15 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
             f"candidates of {task.cell.row} are chosen by {task.rule.figure}, but that has no groups: give data that "
             "have some, or --select validation"
         )
-    return datasets[options]
+    # Whoever chooses by the domain left out is not to see the one that is held out.
+    return replace(datasets[options], tests={}) if task.cell.left_out else datasets[options]
+
+
+def judged_by(task: Task, dataset: Dataset) -> Dataset:
+    """Return what a cell is judged on: the domain left out alone where there is one."""
+    if not task.cell.left_out or dataset.validation is None:
+        return dataset
+    return replace(dataset, tests={VALIDATION: dataset.validation}, validation=None)
 
 
 def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> Cell:
@@ -77,7 +85,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             evaluation, _ = evaluate(
                 encoder,
-                dataset,
+                judged_by(task, dataset),
                 name=task.title,
                 classifier=load_classifier(run),
                 device=choose_device(task.arguments.training.device),

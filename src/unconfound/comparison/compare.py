@@ -68,7 +68,7 @@ def compare(
         over: data option -> values: all rows are run in each of these settings.
         candidates: row -> options of the method or the training of each of its candidates.
         select: how one of these is chosen, per setting and seed: "validation", "validation worst group", "validation
-            MAP@R" or "oracle".
+            MAP@R", "leave-one-domain-out" or "oracle".
         jobs: runs side by side, each in a process with an equal share of the CPU cores; a GPU they share.
         **options: options of `fit` for every row, as in epochs=3 or data="table.csv".
 
@@ -116,7 +116,7 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
         cells = [done_cell(task, arguments) or task.cell for task in tasks]
         waiting = [place for place, cell in enumerate(cells) if cell.status == "waiting"]
         datasets: dict[DataOptions, Dataset] = {}
-        if len({task.arguments.data for task in tasks}) == 1 and waiting:
+        if len({task.arguments.data for task in tasks if not task.cell.left_out}) == 1 and waiting:
             # Said before anything is written: without these data no cell can be.
             dataset_of(next((task for task in tasks if task.needs_validation), tasks[0]), datasets)
         out.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import tomli_w
 
 from unconfound.arguments import CompareArguments, FitArguments
 from unconfound.comparison.candidates import candidates_of
+from unconfound.comparison.left_out import without_each_domain
 from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
@@ -55,7 +57,7 @@ class Task:
     @property
     def needs_validation(self) -> bool:
         """Whether the data must have a validation part, to choose by."""
-        return self.rule is not None and not self.rule.test
+        return self.rule is not None and not self.rule.test and not self.rule.leaves_out
 
     @property
     def config(self) -> dict[str, Any]:
@@ -108,7 +110,9 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
 
     Raises:
         ValueError: a row has an unknown method or key, or does not take one of the flags; a setting or candidate is
-            malformed; or two cells would share a folder.
+            malformed; the data have no domains to leave out, where candidates are chosen by that; or two cells would
+            share a folder.
+        FileNotFoundError: these domains are not there.
     """
     for flag, instead in (("--seed", "--seeds 0 1 2"), ("--recipe", "the recipe as a row")):
         if any(word == flag or word.startswith(f"{flag}=") for word in flags):
@@ -124,22 +128,33 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
     tasks = []
     for setting in settings_of(asked.over, next(iter(rows.values()))[1].data):
         for row, (method, base, candidates) in rows.items():
-            for candidate in candidates:
-                given = candidate.arguments
-                rule = RULES[asked.select or DEFAULT] if candidate.name else None
-                for seed in asked.seeds:
-                    folders = (setting.name, ", ".join(filter(None, (row, candidate.name))), f"seed-{seed}")
-                    run = "/".join(filter(None, folders))
-                    held = replace(
-                        given,
-                        out=out / run,
-                        resume=True,
-                        overwrite=False,
-                        data=replace(given.data, **setting.values),
-                        training=replace(given.training, seed=seed),
-                    )
-                    cell = Cell(row, seed, run, setting=setting.name, candidate=candidate.name)
-                    tasks.append(Task(cell, method, held, base, rule))
+            rule = RULES[asked.select or DEFAULT] if candidates[0].name else None
+            data = replace(base.data, **setting.values)
+            # Of the run that stands for the row, and of those that judge a candidate without one of the domains.
+            parts = {"": data}
+            if rule is not None and rule.leaves_out:
+                try:
+                    parts |= without_each_domain(data)
+                except ValueError as error:
+                    raise ValueError(f"row {row}: {error}") from error
+            for candidate, seed, left_out in product(candidates, asked.seeds, parts):
+                folders = (
+                    setting.name,
+                    ", ".join(filter(None, (row, candidate.name))),
+                    left_out and f"without {left_out}",
+                    f"seed-{seed}",
+                )
+                run = "/".join(filter(None, folders))
+                held = replace(
+                    candidate.arguments,
+                    out=out / run,
+                    resume=True,
+                    overwrite=False,
+                    data=parts[left_out],
+                    training=replace(candidate.arguments.training, seed=seed),
+                )
+                cell = Cell(row, seed, run, setting=setting.name, candidate=candidate.name, left_out=left_out)
+                tasks.append(Task(cell, method, held, base, rule))
     runs = [task.cell.run for task in tasks]
     for run in dict.fromkeys(runs):
         if runs.count(run) > 1:
@@ -173,8 +188,8 @@ def check_folder(arguments: CompareArguments, tasks: Sequence[Task]) -> None:
 def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]) -> None:
     """Write comparison.toml, which does all of it again; remove earlier runs where that was asked for."""
     if arguments.overwrite:
-        # Without and with settings.
-        for run in [*arguments.out.glob("*/seed-*"), *arguments.out.glob("*/*/seed-*")]:
+        # Without and with settings, and with a domain left out.
+        for run in [run for depth in ("*", "*/*", "*/*/*") for run in arguments.out.glob(f"{depth}/seed-*")]:
             if all((run / marker).is_file() for marker in MARKERS):
                 shutil.rmtree(run)
         for file in [*arguments.out.rglob(CONCATENATED.format("*")), *(arguments.out / name for name in FOLD_TABLES)]:

@@ -5,9 +5,12 @@ The layouts of PACS, VLCS and OfficeHome, and of any folder of domain folders of
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from unconfound.data.folders import EXTENSIONS, find_files
 from unconfound.data.image_parts import Reading, read_parts
@@ -27,23 +30,79 @@ PUBLISHED = {
 _SPLITS = {"train", "test", "val", "valid", "validation", "crossval", "full"}
 
 
-def domains(root: Path | None, *, held_out: str | None, reading: Reading) -> Dataset:
+def domains(
+    root: Path | None, *, held_out: str | None, reading: Reading, validation_domain: str | None = None
+) -> Dataset:
     """Read a folder of domain folders of class folders: all domains but one to train on, that one to test on.
 
     The groups are the training domains, so a validation part (`unconfound.data.load.load`) has figures for each; the
-    test set, whose domain is none of them, has no groups. All domains are decoded together, once for all choices of
-    `held_out`.
+    test set, whose domain is none of them, has no groups, and neither has a validation domain. All domains are decoded
+    together, once for all choices of `held_out` and `validation_domain`.
 
     Args:
         root: the folder that holds the domains' folders, as `PACS/photo/dog/*.jpg`.
         held_out: the domain to test on; capitals, spaces and underscores do not matter.
         reading: how images are decoded.
+        validation_domain: one more domain that is not trained on: it is the validation part, whole.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: no or an unknown domain is held out, there are fewer than two, images lie loose, a domain lacks
-            classes that another has, or too many images are damaged.
+        ValueError: no or an unknown domain is held out, the validation domain is unknown or that one, none is left to
+            train on, images lie loose, a domain lacks classes that another has, or too many images are damaged.
     """
+    files, steps = _listed(root)
+    assert root is not None
+    classes = _checked_classes(root, {(path[0], path[1]) for path in steps})
+    names = sorted({path[0] for path in steps})
+    tested = _named(held_out, names)
+    learnt, validated = [name for name in names if name != tested], None
+    if validation_domain is not None:
+        validated = _validated(root, validation_domain, tested, learnt)
+        learnt.remove(validated)
+    listed, notes = reading.files(root, files)
+    source = read_parts(
+        root.name,
+        listed,
+        {"train": len(files)},
+        labels=torch.tensor([classes.index(path[1]) for path in steps]),
+        classes=classes,
+        groups=torch.tensor([learnt.index(path[0]) if path[0] in learnt else -1 for path in steps]),
+        group_names=learnt,
+        reading=reading,
+        notes=[*notes, *_published_notes(root.name, [path[0] for path in steps])],
+    )["train"]
+    assert source.names is not None
+    # Not by the files that were found: some may be damaged.
+    kept = [name.split("/")[0] for name in source.names]
+    told, validation = [*source.notes], None
+    if validated is not None:
+        validation = Subset(source, _positions(kept, [validated]), name=f"{root.name} {validated}", grouped=False)
+        told.append(f"{len(validation):,} samples, the domain {validated}, are set aside for validation")
+    without = f"{root.name} without {tested}{f' and {validated}' if validated else ''}"
+    learning = Subset(source, _positions(kept, learnt), name=without, notes=told)
+    return Dataset(
+        train=learning,
+        tests={"test": Subset(source, _positions(kept, [tested]), name=f"{root.name} {tested}", grouped=False)},
+        labelled=learning,
+        restore={"kind": "images", "image_size": listed.image_size, "channels": listed.channels},
+        validation=validation,
+    )
+
+
+def training_domains(root: Path | None, *, held_out: str | None) -> list[str]:
+    """List the domains of a folder but the one to test on, sorted, without reading an image.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: no or an unknown domain is held out, or images lie loose.
+    """
+    names = sorted({path[0] for path in _listed(root)[1]})
+    tested = _named(held_out, names)
+    return [name for name in names if name != tested]
+
+
+def _listed(root: Path | None) -> tuple[list[str], list[list[str]]]:
+    """Return the image files of a folder of domains, and the steps of their paths: domain, class and what follows."""
     if root is None:
         raise ValueError("domains are read from files: say which folder holds the domains' folders (--data-root)")
     if not root.is_dir():
@@ -53,31 +112,11 @@ def domains(root: Path | None, *, held_out: str | None, reading: Reading) -> Dat
     loose = next((file for file, path in zip(files, steps, strict=True) if len(path) < 3), None)
     if loose is not None:
         raise ValueError(f"{root} holds the image {loose}: images belong into DOMAIN/CLASS/")
-    classes = _checked_classes(root, {(path[0], path[1]) for path in steps})
-    names = sorted({path[0] for path in steps})
-    tested = _named(held_out, names)
-    learnt = [name for name in names if name != tested]
-    listed, notes = reading.files(root, files)
-    source = read_parts(
-        root.name,
-        listed,
-        {"train": len(files)},
-        labels=torch.tensor([classes.index(path[1]) for path in steps]),
-        classes=classes,
-        groups=torch.tensor([learnt.index(path[0]) if path[0] != tested else -1 for path in steps]),
-        group_names=learnt,
-        reading=reading,
-        notes=[*notes, *_published_notes(root.name, [path[0] for path in steps])],
-    )["train"]
-    assert source.groups is not None
-    train, test = ((source.groups >= 0) == known for known in (True, False))
-    learning = Subset(source, train.nonzero().squeeze(1), name=f"{root.name} without {tested}", notes=source.notes)
-    return Dataset(
-        train=learning,
-        tests={"test": Subset(source, test.nonzero().squeeze(1), name=f"{root.name} {tested}", grouped=False)},
-        labelled=learning,
-        restore={"kind": "images", "image_size": listed.image_size, "channels": listed.channels},
-    )
+    return files, steps
+
+
+def _positions(of_samples: Sequence[str], kept: Container[str]) -> Int[Tensor, " kept"]:
+    return torch.tensor([place for place, name in enumerate(of_samples) if name in kept], dtype=torch.long)
 
 
 def _checked_classes(root: Path, pairs: set[tuple[str, str]]) -> list[str]:
@@ -103,9 +142,28 @@ def _checked_classes(root: Path, pairs: set[tuple[str, str]]) -> list[str]:
 def _named(held_out: str | None, names: list[str]) -> str:
     if held_out is None:
         raise ValueError(f"domains need one to test on: choose --held-out from {', '.join(names)}")
-    found = {_plain(name): name for name in names}.get(_plain(held_out))
+    return _spelt(held_out, names)
+
+
+def _validated(root: Path, asked: str, tested: str, others: list[str]) -> str:
+    found = _spelt(asked, [tested, *others])
+    if found == tested:
+        raise ValueError(
+            f"--validation-domain {asked} is the domain that is held out to test on: choose it from {', '.join(others)}"
+        )
+    if len(others) < 2:
+        raise ValueError(
+            f"{root} holds {tested} to test on and {found} to validate on, and no domain to train on: leave "
+            "--validation-domain out, or add domains"
+        )
+    return found
+
+
+def _spelt(asked: str, names: list[str]) -> str:
+    """Return a name as the folder has it."""
+    found = asked if asked in names else {_plain(name): name for name in names}.get(_plain(asked))
     if found is None:
-        raise ValueError(f"there is no domain {held_out!r}: {nearest_name(held_out, names)}")
+        raise ValueError(f"there is no domain {asked!r}: {nearest_name(asked, names)}")
     return found
 
 

@@ -34,7 +34,7 @@ def image_set(options: DataOptions) -> Dataset:
     if options.data == "celeba":
         return celeba(root, label=options.label, group=options.group, reading=reading)
     if options.data == "domains":
-        return domains(root, held_out=options.held_out, reading=reading)
+        return domains(root, held_out=options.held_out, validation_domain=options.validation_domain, reading=reading)
     if options.data in _BOXED:
         return _BOXED[options.data](root, reading=reading, crop_boxes=options.crop_boxes)
     if options.data == "omniglot":

@@ -47,6 +47,8 @@ class DataOptions:
     where there is one; of domains 0 means 0.2, the share of DomainBed"""
     held_out: str | None = None
     """domains: the domain to test on; all others are trained on"""
+    validation_domain: str | None = None
+    """domains: one more that is not trained on; it is the validation part, whole, in place of a share of each"""
     classic_split: bool = False
     """domains: set 30 % of each training domain aside for validation, as was usual before DomainBed"""
     unseen_classes: bool = False
@@ -104,6 +106,7 @@ class DataOptions:
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self._check_classes()
+        self._check_domains()
         if self.adversarial_backgrounds < 0:
             raise ValueError(f"adversarial_backgrounds must be at least 0, got {self.adversarial_backgrounds}")
         if self.photographs_per_class < 1:
@@ -114,6 +117,22 @@ class DataOptions:
             raise ValueError(f"max_length must be at least 1, got {self.max_length}")
         if self.image_size is not None and self.image_size < 8:
             raise ValueError(f"image_size must be at least 8 pixels, got {self.image_size}")
+
+    def _check_domains(self) -> None:
+        if self.validation_domain is None:
+            return
+        if self.data != "domains":
+            raise ValueError(
+                f"validation_domain {self.validation_domain} is one of --data domains, not of {self.data}: leave "
+                "--validation-domain out, or say --validation-domain None where a run brings it"
+            )
+        for name in ("validation_share", "classic_split", "unseen_classes"):
+            if getattr(self, name):
+                divided = "classes" if name == "unseen_classes" else "samples of each domain"
+                raise ValueError(
+                    f"validation_domain {self.validation_domain} sets a whole domain aside, {name} divides {divided}: "
+                    "leave one of them out"
+                )
 
     def _check_classes(self) -> None:
         if self.folds < 2:

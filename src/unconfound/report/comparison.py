@@ -16,6 +16,8 @@ from unconfound.report.measures import BACKGROUND, MORPH, SHOWN, Measure
 class Cell:
     """One run: a row with one seed, in one setting and of one candidate where there are several.
 
+    A candidate may also have runs that only judge it: each leaves one training domain out.
+
     Args:
         row: its name.
         seed: of weights, order and views.
@@ -26,6 +28,8 @@ class Cell:
         error: why it failed, in one line.
         setting: of the data, in words; empty where the comparison has one only.
         candidate: what the row was trained with, in words; empty where it has no candidates.
+        left_out: the training domain that it was trained without and is judged on, to choose between candidates; empty
+            for a run that may stand for its row.
     """
 
     row: str
@@ -37,11 +41,13 @@ class Cell:
     error: str = ""
     setting: str = ""
     candidate: str = ""
+    left_out: str = ""
 
     @property
     def title(self) -> str:
         """How logs and its evaluation.json call it."""
-        return ", ".join(filter(None, (self.setting, self.row, self.candidate, f"seed {self.seed}")))
+        without = f"without {self.left_out}" if self.left_out else ""
+        return ", ".join(filter(None, (self.setting, self.row, self.candidate, without, f"seed {self.seed}")))
 
     @cached_property
     def figures(self) -> Mapping[Measure, Figure]:
@@ -117,7 +123,8 @@ class Comparison:
             test set, retrieval on those whose classes were not trained on, the cost of a swapped background, the worst
             group on the first test set, and the means of masks. What is measured on the part for choosing comes last.
         note: what a reader must know beside what the figures tell.
-        tried: the cells of all candidates of all rows, chosen or not; by default the cells.
+        tried: the cells of all candidates of all rows, chosen or not, and those that only judge a candidate; by default
+            the cells.
         labels: row -> how tables call it, where they say by which rule it was chosen.
         choices: what was chosen, in words.
         folds: of a comparison over `fold`, what all folds reach together.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from unconfound.evaluation.figures import VALIDATION, Evaluation
 from unconfound.report.comparison import Cell, Comparison
@@ -19,12 +20,15 @@ class Rule:
         test: the test set is looked at instead of the validation part.
         figure: what is looked at, in words.
         told: behind the row's name in tables.
+        leaves_out: a candidate is judged by the mean over runs of its own, each of which leaves one training domain out
+            and is judged on that; the run that stands for the row, trained on all of them, has no say in it.
     """
 
     metrics: tuple[str, ...]
     test: bool
     figure: str
     told: str
+    leaves_out: bool = False
 
     @property
     def groups(self) -> bool:
@@ -38,6 +42,13 @@ RULES = {
         ("worst_group_classifier", "worst_group"), False, "the worst group in validation", "*, chosen with group labels"
     ),
     "validation MAP@R": Rule(("map_at_r",), False, "validation MAP@R", ", chosen by validation MAP@R"),
+    "leave-one-domain-out": Rule(
+        ("classifier", "linear_probe"),
+        False,
+        "mean accuracy on each training domain left out",
+        ", chosen by leaving one training domain out",
+        leaves_out=True,
+    ),
     "oracle": Rule(
         ("classifier", "linear_probe"), True, "accuracy on the test set", ", chosen on the test set (oracle)"
     ),
@@ -48,11 +59,13 @@ DEFAULT = "validation"
 def choose(tried: Iterable[Cell], rule: str) -> tuple[Cell, ...]:
     """Leave one cell of each setting, row and seed: that of the candidate whose figure is highest.
 
-    Of equal figures the first candidate's counts. Candidates that failed are passed over.
+    Of equal figures the first candidate's counts. Candidates that failed, in one of the runs that judge them, too, are
+    passed over.
 
     Args:
         tried: the cells of all candidates; those of rows without candidates are returned as they are.
-        rule: one of `RULES`. "oracle" looks at the first test set.
+        rule: one of `RULES`. "oracle" looks at the first test set, and "leave-one-domain-out" (Gulrajani and Lopez-Paz,
+            "In Search of Lost Domain Generalization", ICLR 2021, section 3) at the cells with `left_out` alone.
 
     Returns:
         In the order of the first candidates. A cell is "waiting" until all of its candidates were tried, and "failed"
@@ -70,7 +83,7 @@ def chosen_comparison(
     """Make a comparison of the chosen cells, which says of each row how it was chosen.
 
     Args:
-        tried: the cells of all candidates of all rows.
+        tried: the cells of all candidates of all rows, and those that judge them.
         baseline, metrics, note: of the comparison.
         rule: one of `RULES`.
     """
@@ -108,6 +121,8 @@ def _missing(rule: Rule, row: str) -> str:
     """Say that there is nothing to choose by, and what to do."""
     if rule.test:
         return f"no candidate of {row} has an accuracy on a test set: the data need a labelled one"
+    if rule.leaves_out:
+        return f"no candidate of {row} has an accuracy on each training domain left out: choose another --select"
     groups = "groups and " if rule.groups else ""
     return (
         f"no candidate of {row} has a figure of {rule.figure}: the data need {groups}a validation part "
@@ -116,21 +131,38 @@ def _missing(rule: Rule, row: str) -> str:
 
 
 def _chosen(cells: Sequence[Cell], rule: Rule) -> Cell:
-    first = cells[0]
+    standing = [cell for cell in cells if not cell.left_out]
+    first = standing[0]
     if any(cell.status == "waiting" for cell in cells):
         return Cell(first.row, first.seed, "", setting=first.setting)
-    done = [cell for cell in cells if cell.evaluation is not None]
+    done = [cell for cell in standing if cell.evaluation is not None]
     if not done:
         return first
-    values = [_values(cell.evaluation, rule) for cell in done if cell.evaluation is not None]
+    judges = [[each for each in cells if each.left_out and each.candidate == cell.candidate] for cell in done]
+    if not rule.leaves_out:
+        judges = [[cell] for cell in done]
+    judged = [
+        (cell, _values([each.evaluation for each in runs if each.evaluation is not None], rule))
+        for cell, runs in zip(done, judges, strict=True)
+        if all(each.evaluation is not None for each in runs)
+    ]
     for metric in rule.metrics:
-        if all(metric in each for each in values):
-            highest = max(each[metric] for each in values)
-            return next(cell for cell, each in zip(done, values, strict=True) if each[metric] == highest)
-    return Cell(first.row, first.seed, "", "failed", error=_missing(rule, first.row), setting=first.setting)
+        if judged and all(metric in values for _, values in judged):
+            highest = max(values[metric] for _, values in judged)
+            return next(cell for cell, values in judged if values[metric] == highest)
+    failed = next((each.error for runs in judges for each in runs if each.status == "failed"), "")
+    error = f"each candidate failed without one of the domains, the first with: {failed}" if failed else ""
+    return Cell(first.row, first.seed, "", "failed", error=error or _missing(rule, first.row), setting=first.setting)
 
 
-def _values(evaluation: Evaluation, rule: Rule) -> dict[str, float]:
-    tests = [test for test in evaluation.tests if (test == VALIDATION) != rule.test]
-    figures = evaluation.tests[tests[0]] if tests else {}
-    return {metric: figures[metric].value for metric in rule.metrics if metric in figures}
+def _values(evaluations: Sequence[Evaluation], rule: Rule) -> dict[str, float]:
+    """Return the means of what a rule looks at, where all evaluations have it."""
+    looked_at = []
+    for evaluation in evaluations:
+        tests = [test for test in evaluation.tests if (test == VALIDATION) != rule.test]
+        looked_at.append(evaluation.tests[tests[0]] if tests else {})
+    return {
+        metric: fsum(figures[metric].value for figures in looked_at) / len(looked_at)
+        for metric in rule.metrics
+        if looked_at and all(metric in figures for figures in looked_at)
+    }

@@ -45,9 +45,11 @@ def write_tables(out: Path, comparison: Comparison, *, command: str, hardware: s
 def cells_frame(comparison: Comparison) -> pd.DataFrame:
     """Every figure of every cell, with the 95 % interval of its own test samples; shares in [0, 1] or differences.
 
-    A cell has a setting where there are several, and a candidate where a row has some, chosen or not.
+    A cell has a setting where there are several, and a candidate where a row has some, chosen or not. Where candidates
+    are judged by leaving one domain out, `left_out` is that domain, and empty of runs on all training domains.
     """
     rows = []
+    inner = any(cell.left_out for cell in comparison.tried)
     chosen = {cell.run for cell in comparison.cells}
     for cell in comparison.runs:
         told = {
@@ -63,6 +65,7 @@ def cells_frame(comparison: Comparison) -> pd.DataFrame:
                     **({"setting": cell.setting} if comparison.settings else {}),
                     "row": cell.row,
                     **({"candidate": cell.candidate, "chosen": cell.run in chosen} if comparison.tried else {}),
+                    **({"left_out": cell.left_out} if inner else {}),
                     "seed": cell.seed,
                     "test": measure and measure.test,
                     "metric": measure and measure.metric,
