@@ -96,6 +96,7 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         mean=mean,
         deviation=deviation,
         pretrained=chosen.pretrained,
+        weights=chosen.weights,
         width=chosen.width,
         depth=chosen.depth,
         pooling=chosen.pooling,

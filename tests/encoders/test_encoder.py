@@ -141,7 +141,7 @@ def test_other_channels_and_columns_are_refused():
         ("zzzzzz", "images", {}, "unknown encoder 'zzzzzz': use convnet, resnet18, resnet34, resnet50 or the name of"),
         ("mlp", "images", {}, "encoder 'mlp' does not take images: use convnet, "),
         ("resnet18", "tables", {}, "encoder 'resnet18' does not take tables: use mlp"),
-        ("convnet", "images", {"pretrained": True}, "no published weights for 'convnet': leave --pretrained out"),
+        ("convnet", "images", {"pretrained": True}, "no published weights for 'convnet': leave --pretrained and"),
         ("mlp", "tables", {"pretrained": True}, "no published weights for 'mlp'"),
         ("resnet18", "images", {"pretrained": True}, "pretrained resnet18 takes 3-channel images of more than 96 pix"),
         ("resnet18", "images", {"width": 4}, "are options of convnet, mlp, gin, transformer, gru, not"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -16,6 +17,7 @@ from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.gin import GIN
 from unconfound.encoders.gru import GRU
 from unconfound.encoders.mlp import MLP
+from unconfound.encoders.published_weights import load_published_weights
 from unconfound.encoders.resnet import ResNet, stem_for
 from unconfound.encoders.transformer import Transformer
 from unconfound.extras import require
@@ -40,6 +42,7 @@ def build_encoder(
     mean: Float[Tensor, " channels"] | None = None,
     deviation: Float[Tensor, " channels"] | None = None,
     pretrained: bool = False,
+    weights: Path | None = None,
     width: int | None = None,
     depth: int | None = None,
     pooling: Pooling | None = None,
@@ -56,20 +59,24 @@ def build_encoder(
         mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. Published weights bring
             their own.
         pretrained: start from published weights (ResNet and timm).
+        weights: start from those of this .safetensors file, which names them as timm or torchvision do.
         width, depth: of all but ResNets and timm's models; their own defaults where None.
         pooling: of a convnet, see there.
         morpher, attention, projection: arguments of `Encoder.add_morpher`, `add_attention` and `add_projection`;
             without them none is added.
 
     Raises:
-        ValueError: an unknown name, or one that does not fit the modality or the shape.
+        ValueError: an unknown name, or one that does not fit the modality or the shape; or weights of another network.
+        FileNotFoundError: there is no such file of weights.
     """
+    if pretrained and weights is not None:
+        raise ValueError(f"--pretrained and --weights {weights} are two ways to start: leave one of them out")
     if name == "auto":
         name = "resnet18" if schema.modality == "images" else OWN_ENCODERS[schema.modality][0]
     sizes = {key: value for key, value in (("width", width), ("depth", depth)) if value is not None}
     if any(size < 1 for size in sizes.values()):
         raise ValueError(f"width and depth of an encoder must be at least 1, got {sizes}")
-    _check_fit(name, schema, pretrained=pretrained, pooling=pooling, sizes=sizes)
+    _check_fit(name, schema, pretrained=pretrained or weights is not None, pooling=pooling, sizes=sizes)
     channels = schema.shape[0]
     architecture = {
         "name": name,
@@ -80,7 +87,12 @@ def build_encoder(
     if pooling is not None:
         architecture["pooling"] = pooling
     network, published = _network(name, schema, pretrained=pretrained, pooling=pooling, sizes=sizes)
-    if published is not None:
+    if weights is not None:
+        if isinstance(network, ResNet):
+            load_published_weights(network.network, weights, classifier=("fc",))
+        else:
+            load_published_weights(network, weights, classifier=_classifiers(network))
+    if published is not None and (pretrained or weights is not None) and channels == 3:
         mean, deviation = published
     if schema.modality == "images":
         network.to(memory_format=torch.channels_last)
@@ -113,7 +125,7 @@ def describe(encoder: Encoder) -> str:
 def _network(
     name: str, schema: Schema, *, pretrained: bool, pooling: Pooling | None, sizes: dict[str, int]
 ) -> tuple[nn.Module, tuple[Tensor, Tensor] | None]:
-    """Return a network, and mean and deviation of the images that its published weights, if any, were trained on."""
+    """Return a network, and mean and deviation of the images that its published weights are for, if there are any."""
     channels = schema.shape[0]
     if name == "convnet":
         height, width = schema.shape[1:]
@@ -127,9 +139,8 @@ def _network(
         return kind(channels, tokens=schema.modality == "text", **sizes), None
     if name in OWN_ENCODERS["images"]:
         network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained)
-        return network, (torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)) if pretrained else None
-    other, published = _timm(name, schema, pretrained=pretrained)
-    return other, published if pretrained and channels == 3 else None
+        return network, (torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION))
+    return _timm(name, schema, pretrained=pretrained)
 
 
 def _check_fit(name: str, schema: Schema, *, pretrained: bool, pooling: Pooling | None, sizes: dict[str, int]) -> None:
@@ -139,7 +150,7 @@ def _check_fit(name: str, schema: Schema, *, pretrained: bool, pooling: Pooling 
     if schema.modality == "images" and name in SIZED and name not in own:
         raise ValueError(f"encoder {name!r} does not take images: use {', '.join(own)} or any timm model")
     if pretrained and name in SIZED:
-        raise ValueError(f"there are no published weights for {name!r}: leave --pretrained out")
+        raise ValueError(f"there are no published weights for {name!r}: leave --pretrained and --weights out")
     if sizes and name not in SIZED:
         raise ValueError(f"width and depth are options of {', '.join(SIZED)}, not of {name!r}")
     if pooling is not None and name != "convnet":
@@ -177,3 +188,9 @@ def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tu
     network.train()
     published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))
+
+
+def _classifiers(network: nn.Module) -> tuple[str, ...]:
+    """Name the layers of a timm model's classifier, which the encoder leaves out."""
+    named: str | tuple[str, ...] = network.pretrained_cfg.get("classifier") or ()  # type: ignore[operator,union-attr]
+    return (named,) if isinstance(named, str) else tuple(named)

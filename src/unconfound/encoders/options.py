@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from unconfound.encoders.convnet import Pooling
 
@@ -16,6 +17,8 @@ class EncoderOptions:
     or gru for text and series; auto is resnet18, mlp, gin, transformer"""
     pretrained: bool = False
     """start from published ImageNet weights (resnet and timm; downloads them where they are not cached)"""
+    weights: Path | None = None
+    """start from the weights in this .safetensors file, named as timm or torchvision name them (resnet and timm)"""
     width: int | None = None
     """channels of a convnet's first layer (32); width of all layers of mlp (256), gin (512), transformer, gru (128)"""
     depth: int | None = None
