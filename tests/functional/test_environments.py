@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from unconfound.functional import environment_objective as chunked
+from unconfound.functional import environment_passes as passes
 from unconfound.functional.environment_shares import entropy_slopes, raise_shares
 from unconfound.functional.invariance import (
     cosine_embedding_gradient,
@@ -305,6 +306,33 @@ def test_batches_repeat_the_released_procedure():
     assert torch.equal(logits[[4, 6]], start[[4, 6]])
     lone, _ = learn_environments(vectors, batches=batches[:1], generator=_seeded(6))
     assert not torch.equal(lone[5], logits[5])
+
+
+@normalizations
+@settings(deadline=None, max_examples=20)
+@given(seeds, st.integers(1, 13), st.integers(1, 3), st.integers(1, 6), st.booleans(), st.sampled_from([0.0, 0.7]))
+def test_all_batches_of_a_pass_at_once_are_one_after_the_other(  # noqa: PLR0917
+    normalization, seed, samples, environments, batch_size, shared, entropy_weight
+):
+    vectors, _ = _drawn(seed, samples, environments, shared=shared)
+    options = {"environments": environments, "normalization": normalization, "entropy_weight": entropy_weight}
+    at_once = learn_environments(vectors, batch_size=batch_size, passes=3, generator=_seeded(seed), **options)
+    generator = _seeded(seed)
+    torch.randn(samples, environments, generator=generator)
+    batches = [rows for _ in range(3) for rows in torch.randperm(samples, generator=generator).split(batch_size)]
+    expected = learn_environments(vectors, batches=batches, generator=_seeded(seed), **options)
+    for found, wanted in zip(at_once, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-8)
+
+
+def test_passes_do_not_depend_on_how_much_is_held_at_a_time(monkeypatch):
+    vectors, _ = _drawn(3, 23)
+    whole = learn_environments(vectors, batch_size=4, passes=2, generator=_seeded(0))
+    monkeypatch.setattr(passes, "_CHUNK", 40)
+    for found, wanted in zip(
+        learn_environments(vectors, batch_size=4, passes=2, generator=_seeded(0)), whole, strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +26,7 @@ from unconfound.functional.environment_objective import (
     slopes_of,
     through_softmax,
 )
+from unconfound.functional.environment_passes import ascend_by_passes
 from unconfound.functional.environment_shares import entropy_slopes, raise_shares
 
 __all__ = ["environment_gradient", "environment_objective", "learn_environments"]
@@ -116,9 +117,29 @@ def learn_environments(
     logits = raise_shares(logits, smallest_share=smallest_share)
 
     bonus = entropy_weight * _mean_square(vectors) if entropy_weight else 0.0
+    ascent: dict[str, Any] = {"learning_rate": learning_rate, "normalization": normalization, "bonus": bonus}
+    if batch_size is not None and batches is None and not smallest_share:
+        orders = (_order(len(vectors), generator) for _ in range(passes))
+        logits, history = ascend_by_passes(vectors, logits, orders, batch_size=batch_size, **ascent)
+    else:
+        looks = _looks(len(vectors), steps, batch_size, passes, generator) if batches is None else batches
+        logits, history = _ascend(vectors, logits, looks, smallest_share=smallest_share, **ascent)
+    return logits, torch.cat([history, environment_objective(vectors, logits, normalization=normalization)[None]])
+
+
+def _ascend(
+    vectors: Tensor,
+    logits: Tensor,
+    looks: Iterable[Tensor | None],
+    *,
+    learning_rate: float,
+    normalization: Normalization,
+    bonus: float,
+    smallest_share: float,
+) -> tuple[Tensor, Tensor]:
+    """Make one step after the other on the samples that each looks at, None being all."""
     adam = torch.optim.Adam([logits], lr=learning_rate, maximize=True)
     history = []
-    looks = _looks(len(vectors), steps, batch_size, passes, generator) if batches is None else batches
     for rows in (given if given is None else given.to(logits.device) for given in looks):
         seen, own = (vectors, logits) if rows is None else (vectors[rows], logits[rows])
         shares = shares_of(seen, own)
@@ -130,7 +151,7 @@ def learn_environments(
             logits.copy_(raise_shares(logits, smallest_share=smallest_share))
         history.append(objective)
     logits.grad = None
-    return logits, torch.stack([*history, environment_objective(vectors, logits, normalization=normalization)])
+    return logits, torch.stack(history)
 
 
 def _looks(
@@ -140,9 +161,12 @@ def _looks(
     if batch_size is None:
         yield from (None for _ in range(steps))
         return
-    device = None if generator is None else generator.device
     for _ in range(passes):
-        yield from torch.randperm(samples, generator=generator, device=device).split(batch_size)
+        yield from _order(samples, generator).split(batch_size)
+
+
+def _order(samples: int, generator: torch.Generator | None) -> Int[Tensor, " samples"]:
+    return torch.randperm(samples, generator=generator, device=None if generator is None else generator.device)
 
 
 def _frank_wolfe(vectors: Tensor, logits: Tensor, steps: int) -> tuple[Tensor, Tensor]:
@@ -168,6 +192,9 @@ def _mean_square(vectors: Tensor) -> float:
 
 def _check_finite(vectors: Tensor) -> None:
     for rows in chunks(vectors):
+        # Quicker than a look at each number. Only a sum that is not finite, maybe of large numbers, asks for one.
+        if vectors[rows].sum().isfinite():
+            continue
         fine = vectors[rows].isfinite().flatten(1).all(1)
         if not fine.all():
             raise ValueError(
