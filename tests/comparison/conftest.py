@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh_processes import forkserver
 
 from unconfound.cli import main
 
@@ -16,15 +14,7 @@ from unconfound.cli import main
 @pytest.fixture(scope="package")
 def context() -> Any:
     """Processes that have imported the library already."""
-    context = multiprocessing.get_context("forkserver")
-    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        context.set_forkserver_preload(["comparison.runs"])
-        process = context.Process(target=os.getpid)
-        process.start()
-        process.join()
-    return context
+    return forkserver("comparison.runs")
 
 
 @pytest.fixture

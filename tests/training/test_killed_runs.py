@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 import torch
+from fresh_processes import forkserver
 
 from training import killed_runs
 from training.killed_runs import KINDS
@@ -20,16 +18,7 @@ from unconfound.encoders import load_encoder
 
 @pytest.fixture(scope="module")
 def context():
-    context = multiprocessing.get_context("forkserver")
-    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        context.set_forkserver_preload(["training.killed_runs"])
-        # The server starts with the first process.
-        process = context.Process(target=os.getpid)
-        process.start()
-        process.join()
-    return context
+    return forkserver("training.killed_runs")
 
 
 @pytest.fixture(scope="module")
