@@ -10,7 +10,7 @@ from report.test_page import Page
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report.comparison import Cell
 from unconfound.report.comparison_choice import RULES, choose, chosen_comparison
-from unconfound.report.comparison_page import write_comparison
+from unconfound.report.comparison_page import interval_plot, write_comparison
 from unconfound.report.comparison_tables import cells_frame, markdown, summary_frame, terminal_table
 from unconfound.report.measures import Measure
 
@@ -213,3 +213,13 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
     assert list(frame[frame["chosen"] & (frame["row"] == "cim")]["candidate"]) == [
         *("weight 0.1", "weight 1.0", "weight 0.1")
     ]
+
+
+def test_a_long_name_leaves_room_for_its_figure_in_the_drawing():
+    cells = [cell("", seed, 0.5, row="erm") for seed in (0, 1)]
+    lines = chosen_comparison(cells, "erm", (), "", rule="validation").lines(PROBE)
+    told = "erm, chosen by leaving one training domain out"
+    drawing = str(interval_plot(lines, "erm", title="probe", labels={"erm": told}))
+    assert ">erm, chosen by leaving one traini…<" in drawing
+    # Who cannot see it hears all of it.
+    assert f"probe: {told} 50.0" in drawing

@@ -18,6 +18,7 @@ from unconfound.report.comparison_tables import LEGEND, address, remarks, second
 from unconfound.report.comparison_texts import difference_text, mean_text
 from unconfound.report.templates import template
 
+LONGEST_NAME = 34  # of a row in the drawing, in letters: its figure stands in the same line
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
 
 
@@ -150,13 +151,15 @@ def interval_plot(
             )
     for number, line in enumerate(lines):
         middle, half = 100 * line.mean, 100 * (line.half or 0.0)
+        name = labels.get(line.row, line.row)
+        shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         drawn.append(
             Markup(
                 '<text class="name" x="0" y="{0}">{1}</text><text class="value" x="{2}" y="{0}">{3}</text>'
                 '<line class="reach" x1="{4:.1f}" x2="{5:.1f}" y1="{6}" y2="{6}"></line>'
                 '<circle cx="{7:.1f}" cy="{6}" r="5"></circle>'
             ).format(
-                *(LANE * number + 17, labels.get(line.row, line.row), WIDTH, mean_text(line)),
+                *(LANE * number + 17, shown, WIDTH, mean_text(line)),
                 *(across(middle - half), across(middle + half), LANE * number + 32, across(middle)),
             )
         )
