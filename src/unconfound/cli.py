@@ -8,10 +8,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from unconfound.cli_search import index, search
+from unconfound.terminal import print_table
 
 # Everything heavy is imported by the command that needs it: a usage text must not wait for torch.
 
@@ -120,7 +119,7 @@ def compare(arguments: list[str]) -> None:
         return
     from unconfound.report.comparison_tables import terminal_table
 
-    _console().print(terminal_table(comparison))
+    print_table(terminal_table(comparison))
     print(f"Tables: {given.out / 'comparison.md'}, comparison.csv and summary.csv\nReport: {given.out / 'report.html'}")
     if comparison.failed:
         print(f"{len(comparison.failed)} of {len(comparison.runs)} cells failed: --resume tries them again")
@@ -174,63 +173,6 @@ def embed(arguments: list[str]) -> None:
     samples = embed_run(given)
     reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
     print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")
-
-
-def index(arguments: list[str]) -> None:
-    """Make or change an index of embeddings."""
-    from unconfound.arguments import parse
-    from unconfound.retrieval import index as change_index
-    from unconfound.search_arguments import IndexArguments
-    from unconfound.training.hardware import choose_device, choose_precision
-    from unconfound.training.progress import console
-
-    given: IndexArguments = parse(IndexArguments, arguments, command="index")
-    device = choose_device(given.device)
-    changed = change_index(
-        given.run,
-        given.data,
-        out=given.out,
-        add=given.add,
-        remove=given.remove,
-        overwrite=given.overwrite,
-        data_root=given.data_root,
-        batch_size=given.batch_size,
-        device=device,
-        precision=choose_precision(given.precision, device),
-        tell=console.print,
-    )
-    print(f"{len(changed):,} items are in {given.out}\nNext: unconfound search {given.out} QUERY --out neighbours")
-
-
-def search(arguments: list[str]) -> None:
-    """Find the nearest items of an index."""
-    from unconfound.arguments import parse
-    from unconfound.report.contact_sheet import answers_files, write_contact_sheet
-    from unconfound.retrieval import search as find
-    from unconfound.retrieval.table import answers_table
-    from unconfound.search_arguments import SearchArguments
-    from unconfound.training.hardware import choose_device, choose_precision
-
-    given: SearchArguments = parse(SearchArguments, arguments, command="search")
-    device = choose_device(given.device)
-    files = None if given.out is None else answers_files(given.out, overwrite=given.overwrite)
-    answers = find(
-        given.index,
-        given.queries,
-        neighbours=given.neighbours,
-        backend=given.backend,
-        data_root=given.data_root,
-        batch_size=given.batch_size,
-        device=device,
-        precision=choose_precision(given.precision, device),
-    )
-    _console().print(answers_table(answers))
-    if files is None:
-        print("Next: the same with --out FOLDER, for neighbours.parquet and a sheet of pictures")
-        return
-    answers.save(files[0])
-    write_contact_sheet(files[1], answers, command=shlex.join(["unconfound", "search", *arguments]))
-    print(f"Neighbours: {files[0]}\nNext: open {files[1]}")
 
 
 def export(arguments: list[str]) -> None:
@@ -300,16 +242,8 @@ def _method_and_recipe(arguments: list[str]) -> tuple[str | None, str | None, li
 def _print_evaluations(evaluations: Sequence[object], out: Path) -> None:
     from unconfound.evaluation.table import evaluation_table
 
-    _console().print(evaluation_table(evaluations))  # type: ignore[arg-type]
+    print_table(evaluation_table(evaluations))  # type: ignore[arg-type]
     print(f"Figures: {out / 'evaluation.json'}\nReport:  {out / 'report.html'}")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console()
-    # Piped into a file there is no width to fit: 100 columns hold the tables.
-    return Console(width=None if console.is_terminal else 100)
 
 
 def _print_usage() -> None:

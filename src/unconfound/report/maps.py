@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from unconfound.data import Source
 from unconfound.evaluation.embed import Embeddings
+from unconfound.report.map_plot import map_plot
 from unconfound.report.pictures import class_name
-from unconfound.report.plots import map_plot
 from unconfound.report.projection import project
 
 COLOURS = 10  # as many as the page has, and as an eye can tell apart

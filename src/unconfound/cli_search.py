@@ -1,0 +1,64 @@
+"""The commands that keep embeddings and find the nearest."""
+
+from __future__ import annotations
+
+import shlex
+
+from unconfound.terminal import print_table
+
+
+def index(arguments: list[str]) -> None:
+    """Make or change an index of embeddings."""
+    from unconfound.arguments import parse
+    from unconfound.retrieval import index as change_index
+    from unconfound.search_arguments import IndexArguments
+    from unconfound.training.hardware import choose_device, choose_precision
+    from unconfound.training.progress import console
+
+    given: IndexArguments = parse(IndexArguments, arguments, command="index")
+    device = choose_device(given.device)
+    changed = change_index(
+        given.run,
+        given.data,
+        out=given.out,
+        add=given.add,
+        remove=given.remove,
+        overwrite=given.overwrite,
+        data_root=given.data_root,
+        batch_size=given.batch_size,
+        device=device,
+        precision=choose_precision(given.precision, device),
+        tell=console.print,
+    )
+    print(f"{len(changed):,} items are in {given.out}\nNext: unconfound search {given.out} QUERY --out neighbours")
+
+
+def search(arguments: list[str]) -> None:
+    """Find the nearest items of an index."""
+    from unconfound.arguments import parse
+    from unconfound.report.contact_sheet import answers_files, write_contact_sheet
+    from unconfound.retrieval import search as find
+    from unconfound.retrieval.table import answers_table
+    from unconfound.search_arguments import SearchArguments
+    from unconfound.training.hardware import choose_device, choose_precision
+
+    given: SearchArguments = parse(SearchArguments, arguments, command="search")
+    device = choose_device(given.device)
+    files = None if given.out is None else answers_files(given.out, overwrite=given.overwrite)
+    answers = find(
+        given.index,
+        given.queries,
+        neighbours=given.neighbours,
+        backend=given.backend,
+        data_root=given.data_root,
+        batch_size=given.batch_size,
+        device=device,
+        precision=choose_precision(given.precision, device),
+    )
+    print_table(answers_table(answers))
+    if files is None:
+        print("Next: the same with --out FOLDER, for neighbours.parquet and a sheet of pictures")
+        return
+    answers.save(files[0])
+    write_contact_sheet(files[1], answers, command=shlex.join(["unconfound", "search", *arguments]))
+    print(f"Neighbours: {files[0]}\nNext: open {files[1]}")
