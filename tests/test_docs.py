@@ -88,10 +88,15 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages take to be there: folders of images, masks and photographs, arrays, tables, two finished runs."""
     folder = tmp_path_factory.mktemp("documentation")
     rng = np.random.default_rng(0)
-    shapes = {"circle": np.hypot(*(np.mgrid[:32, :32] - 15.5)) < 10, "square": np.zeros((32, 32), bool)}
-    shapes["square"][8:24, 8:24] = True
+    down, right = np.abs(np.mgrid[:32, :32] - 15.5)
+    shapes = {
+        "circle": np.hypot(down, right) < 10,
+        "cross": np.minimum(down, right) < 3,
+        "diamond": down + right < 12,
+        "square": np.maximum(down, right) < 8,
+    }
     for name, shape in shapes.items():
-        for number in range(20):
+        for number in range(10):
             image = rng.integers(0, 128, (32, 32, 3), dtype=np.uint8)
             image[shape] = rng.integers(128, 256, 3, dtype=np.uint8)
             save(folder / f"path/to/folder/{name}/{number}.png", image)

@@ -55,6 +55,8 @@ def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | 
         recipe = Recipe(alias, method, sections | {"options": preset | sections.get("options", {})})
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*METHODS, *ALIASES])}")
+    if METHODS[method].judged_on_unseen_classes:
+        recipe = (recipe or Recipe(method, method, {})).with_default("data", "unseen_classes", True)
     options = METHODS[method].Options
     if recipe is not None:
         for section, kind in (

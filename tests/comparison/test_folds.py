@@ -197,3 +197,15 @@ def test_a_fold_without_unseen_classes_is_a_mistake(table: Path, tmp_path: Path,
     given = [word for word in words(table, tmp_path / "out", "--over", "fold=0,1") if word != "--unseen-classes"]
     assert main(given) == 2
     assert "fold 0 divides the classes of --unseen-classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "unseen"), [((), True), (("--no-unseen-classes",), False)])
+def test_all_rows_are_judged_like_one_that_learns_a_similarity(
+    table: Path, tmp_path: Path, flags: tuple[str, ...], unseen: bool
+) -> None:
+    small = ["--width", "8", "--epochs", "1", "--batch-size", "32", "--seeds", "0", "--device", "cpu", *flags]
+    data = ["--data", str(table), "--label", "kind"]
+    assert main(["compare", "random", "metric", *data, *small, "--out", str(tmp_path / "out")]) == 0
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv")
+    assert set(summary["row"]) == {"random", "metric"}
+    assert (set(summary["metric"]) == set(FIGURES)) == unseen

@@ -337,7 +337,7 @@ def test_each_setting_leaves_out_its_own_domains(file: Path, root: Path, tmp_pat
             "domains need one to test on: choose --held-out from art painting, cartoon",
         ),
         (('"art painting"', '"photo"\nvalidation_domain = "sketch"'), "leave --validation-domain sketch out, or give"),
-        (('"art painting"', '"photo"\nunseen_classes = true'), 'leave --unseen-classes out, or give --select "validat'),
+        (('"art painting"', '"photo"\nunseen_classes = true'), 'give --no-unseen-classes, or --select "validation'),
         (("leave-one-domain-out", "leave-one-out"), "cannot choose by 'leave-one-out': did you mean 'leave-one-domain"),
         (("sets", "few"), "needs three domains or more, one to test on, one to leave out and one to train on: "),
         (("sets", "nowhere"), "there is none; nothing is downloaded"),

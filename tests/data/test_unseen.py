@@ -245,6 +245,7 @@ def test_masks_swap_backgrounds_of_the_test_classes_only(tmp_path):
         assert source.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert data.tests["mixed-rand"].inputs[:, 0, -1].min() >= 80
     assert len(data.train_foreground) == len(data.train) == 6
+    assert not any("were drawn for the test" in note for note in data.train.notes)
 
 
 def test_fewer_samples_keep_the_proportions_of_the_classes():
@@ -298,6 +299,7 @@ def test_texts_and_graphs_are_divided_too(tmp_path):
     data = load(DataOptions(data=str(tmp_path / "texts.csv"), text="said", label="kind", unseen_classes=True))
     assert (data.train.schema.classes, data.tests["test"].schema.classes) == (("w", "x"), ("y", "z"))
     assert [text[0] for text in data.tests["test"].texts] == ["y", "z"] * 3
+    assert not any("were drawn for the test" in note for note in data.train.notes)
     graphs = GraphSource(
         "graphs",
         Schema("graphs", (1,), tuple("abcd")),

@@ -1,6 +1,7 @@
 import pytest
 
-from unconfound.recipes import list_recipes, read_recipe
+from unconfound.methods import METHODS
+from unconfound.recipes import Recipe, list_recipes, read_recipe
 from unconfound.runs import fit_arguments
 
 
@@ -9,3 +10,14 @@ def test_a_built_in_recipe_is_understood_and_is_of_the_method_it_is_filed_under(
     method, given = fit_arguments([], method=None, recipe=read_recipe(name))
     assert name.partition("/")[0].removesuffix("+") in (method, "simclr+dacl")
     assert given.data.data in name or given.data.rows or name.endswith("/demo")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_learns_a_similarity_is_judged_on_unseen_classes_unless_told_otherwise(method):
+    def unseen(*flags, recipe=None):
+        return fit_arguments(list(flags), method=method, recipe=recipe)[1].data.unseen_classes
+
+    assert unseen() == (method in ("dcml", "metric"))
+    assert unseen("--unseen-classes")
+    assert not unseen("--no-unseen-classes")
+    assert not unseen(recipe=Recipe("mine", method, {"data": {"unseen_classes": False}}))

@@ -38,8 +38,8 @@ def without_each_domain(options: DataOptions) -> dict[str, DataOptions]:
         )
     if options.unseen_classes:
         raise ValueError(
-            "leave-one-domain-out is by accuracy, which classes that are not trained on do not have: leave "
-            '--unseen-classes out, or give --select "validation MAP@R"'
+            "leave-one-domain-out is by accuracy, which classes that are not trained on do not have: give "
+            '--no-unseen-classes, or --select "validation MAP@R"'
         )
     names = training_domains(options.data_root, held_out=options.held_out)
     if len(names) < 2:

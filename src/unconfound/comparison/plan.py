@@ -18,6 +18,7 @@ from unconfound.comparison.settings import over_words, refuse_flags, settings_of
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
 from unconfound.files import write_text
+from unconfound.methods import METHODS
 from unconfound.recipes.comparisons import Rows
 from unconfound.report.comparison import Cell
 from unconfound.report.comparison_choice import DEFAULT, RULES, Rule
@@ -96,8 +97,12 @@ def completed(asked: Rows, arguments: CompareArguments) -> Rows:
     for row in asked.candidates:
         if row not in asked.recipes:
             raise ValueError(f"candidates of {row!r}, which is no row: {nearest_name(row, asked.recipes)}")
-    over = over_words(arguments.over) or asked.over
-    return replace(asked, seeds=seeds, baseline=baseline, metrics=metrics, over=over, select=select)
+    recipes, over = asked.recipes, over_words(arguments.over) or asked.over
+    methods = [METHODS[recipe.method] for recipe in recipes.values() if recipe.method in METHODS]
+    if any(method.judged_on_unseen_classes for method in methods):
+        # What one row is judged on, all are.
+        recipes = {row: recipe.with_default("data", "unseen_classes", True) for row, recipe in recipes.items()}
+    return replace(asked, recipes=recipes, seeds=seeds, baseline=baseline, metrics=metrics, over=over, select=select)
 
 
 def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:

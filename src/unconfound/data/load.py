@@ -40,10 +40,12 @@ def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> D
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
-    dataset = _read(options, restore or {})
+    divided = options.unseen_classes and options.data not in ("demo", "composition")
+    # What is divided by class needs no samples drawn for a test.
+    dataset = _read(replace(options, test_share=0.0) if divided else options, restore or {})
     if not _divisible(options, restore or {}):
         check_shared_classes(dataset)
-    if options.unseen_classes and options.data not in ("demo", "composition"):
+    if divided:
         dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
     if options.rows or (restore or {}).get("kind") == "pixel-rows":
         dataset = as_rows(dataset)

@@ -53,7 +53,7 @@ class DataOptions:
     """domains: set 30 % of each training domain aside for validation, as was usual before DomainBed"""
     unseen_classes: bool = False
     """train on some classes and test on others, by retrieval: on those of the test part where they are others than the
-    training part's, else on the second half of all"""
+    training part's, else on the second half of all; the default of metric and dcml"""
     folds: int = 4
     """unseen classes: blocks of the training classes for cross-validation"""
     fold: int | None = None
@@ -129,9 +129,10 @@ class DataOptions:
         for name in ("validation_share", "classic_split", "unseen_classes"):
             if getattr(self, name):
                 divided = "classes" if name == "unseen_classes" else "samples of each domain"
+                instead = "give --no-unseen-classes" if name == "unseen_classes" else "leave one of them out"
                 raise ValueError(
                     f"validation_domain {self.validation_domain} sets a whole domain aside, {name} divides {divided}: "
-                    "leave one of them out"
+                    f"{instead}"
                 )
 
     def _check_classes(self) -> None:
@@ -140,7 +141,7 @@ class DataOptions:
         if self.unseen_classes and self.adversarial_backgrounds:
             raise ValueError(
                 "adversarial_backgrounds judges answers of a classifier, which knows none of --unseen-classes: "
-                "leave one of them out"
+                "leave it out, or give --no-unseen-classes"
             )
         if self.fold is None:
             return

@@ -117,7 +117,7 @@ def pool_and_test(trained: set[int], tested: set[int], *, name: str) -> tuple[li
     if min(len(pool), len(test)) < 2:
         raise ValueError(
             f"{name} has {len(every)} classes, {len(pool)} to train on and {len(test)} to test on: unseen classes need "
-            "two or more of each"
+            "two or more of each; --no-unseen-classes tests on the classes that are trained on"
         )
     return pool, test
 

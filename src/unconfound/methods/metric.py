@@ -77,6 +77,7 @@ class Metric(Method):
 
     Options = MetricOptions
     needs_labels: ClassVar[bool] = True
+    judged_on_unseen_classes: ClassVar[bool] = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: MetricOptions | None = None) -> None:
         super().__init__(encoder, schema)

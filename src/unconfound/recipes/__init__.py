@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ class Recipe:
                 else:
                     flags += [f"--{flag}", *(str(item) for item in (value if isinstance(value, list) else [value]))]
         return flags
+
+    def with_default(self, section: str, key: str, value: Any) -> Recipe:
+        """Return the recipe with a value where it says nothing of a key."""
+        return replace(self, sections=self.sections | {section: {key: value} | self.sections.get(section, {})})
 
 
 def list_recipes() -> dict[str, str]:
