@@ -105,7 +105,10 @@ def test_training_domains_are_listed_without_reading_an_image(root):
         ),
         ({"validation_domain": "photo", "validation_share": 0.2}, "validation_share divides samples of each domain"),
         ({"validation_domain": "photo", "classic_split": True}, "classic_split divides samples of each domain: leave"),
-        ({"validation_domain": "photo", "unseen_classes": True}, "unseen_classes divides classes: give --no-unseen-classes"),
+        (
+            {"validation_domain": "photo", "unseen_classes": True},
+            "unseen_classes divides classes: give --no-unseen-classes",
+        ),
         ({"validation_domain": "photo", "data": "demo"}, "photo is one of --data domains, not of demo: leave --valid"),
     ],
 )

@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pytest
 
 from tests.report.test_plots import parsed
 from unconfound.report.map_plot import map_plot
@@ -21,8 +22,17 @@ def test_every_point_is_a_dot_inside_the_map_and_rare_sets_lie_on_top():
     assert parsed(map_plot(points, members, label="l", named=False))[1] == []
 
 
-def test_names_on_a_map_do_not_cover_each_other():
-    points = np.full((10, 2), 0.5)
-    root, _ = parsed(map_plot(points, [(str(i), i, np.array([i])) for i in range(10)], label="l", named=True))
-    lines = sorted(float(each.attrib["y"]) for each in root.iter() if each.tag.endswith("text"))
-    assert np.diff(lines).min() >= 14 - 1e-6
+@pytest.mark.parametrize("name", ["", "class ", "a name of its own, long "])
+def test_names_on_a_map_do_not_cover_each_other(name):
+    points = np.random.default_rng(0).uniform(0.3, 0.7, (8, 2))
+    points[0] = [1, 0.5]
+    members = [(f"{number}{name}", number, np.array([number])) for number in range(8)]
+    root, texts = parsed(map_plot(points, members, label="l", named=True))
+    places = [(float(each.attrib["x"]), float(each.attrib["y"])) for each in root.iter() if each.tag.endswith("text")]
+    boxes = [(x - 9 * len(text) / 2, x + 9 * len(text) / 2, y) for text, (x, y) in zip(texts, places, strict=True)]
+    assert len(boxes) == 8
+    for number, (left, right, y) in enumerate(boxes):
+        assert left >= -0.1
+        assert right <= 360.1
+        for other_left, other_right, other_y in boxes[:number]:
+            assert left >= other_right - 0.1 or right <= other_left + 0.1 or abs(y - other_y) >= 13.9

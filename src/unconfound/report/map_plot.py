@@ -10,6 +10,10 @@ from markupsafe import Markup
 
 from unconfound.report.plots import WIDTH
 
+# Names are written in 13 pixels: a line of them, and the widest that a character is on average.
+LINE, CHARACTER = 14, 9
+LONGEST_NAME = 14
+
 
 def map_plot(
     points: Float[np.ndarray, "points 2"],
@@ -31,7 +35,7 @@ def map_plot(
     placed = pad + points * (size - 2 * pad)
     placed[:, 1] += (height - pad - placed[:, 1].max()) / 2
     dots, names = [], []
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []
     # Large sets first, so that small ones are not hidden under them.
     for name, colour, rows in sorted(members, key=lambda member: (member[1] >= 0, -len(member[2]))):
         # A line without length and with a round cap is a dot: one path a set keeps thousands of points small.
@@ -40,29 +44,24 @@ def map_plot(
             Markup('<path class="dots colour-{}" d="{}"></path>').format("rest" if colour < 0 else colour, path)
         )
         if named and colour >= 0:
+            short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
             x, y = np.median(placed[rows], axis=0).tolist()
-            x, y = _free_place(x, y, taken, width=size, height=height)
-            names.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, _short(name)))
+            x, y = _free_place(x, y, CHARACTER * len(short) / 2, taken, width=size, height=height)
+            names.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, short))
     return Markup('<svg class="map" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         size, height, label, Markup("").join(dots + names)
     )
 
 
 def _free_place(
-    x: float, y: float, taken: list[tuple[float, float]], *, width: int, height: int
+    x: float, y: float, half: float, taken: list[tuple[float, float, float]], *, width: int, height: int
 ) -> tuple[float, float]:
-    """Move a name down by lines until it covers no earlier one, and note where it is."""
-    line, edge = 14, 20
-    x, y = min(max(x, edge), width - edge), min(max(y + 4, line), height - 4)
-    lines = int(height // line)
-    for step in range(lines):
-        lower = line + (y - line + step * line) % (height - line)
-        if all(abs(x - other) > edge or abs(lower - place) >= line for other, place in taken):
+    """Move a name of half a width down by lines until it covers no earlier one, and note where it is."""
+    x, y = min(max(x, half), width - half), min(max(y + 4, LINE), height - 4)
+    for step in range(height // LINE):
+        lower = LINE + (y - LINE + step * LINE) % (height - LINE)
+        if all(abs(x - other) >= half + its or abs(lower - place) >= LINE for other, place, its in taken):
             y = lower
             break
-    taken.append((x, y))
+    taken.append((x, y, half))
     return x, y
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 14 else f"{name[:13]}…"
