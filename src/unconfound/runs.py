@@ -12,6 +12,7 @@ from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions, build_encoder, load_classifier, load_encoder, read_card
+from unconfound.encoders.options import SIZES
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
 from unconfound.methods import ALIASES, METHODS
@@ -55,6 +56,8 @@ def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | 
         recipe = Recipe(alias, method, sections | {"options": preset | sections.get("options", {})})
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*METHODS, *ALIASES])}")
+    if recipe is not None:
+        recipe = _for_encoder(recipe, arguments)
     if METHODS[method].judged_on_unseen_classes:
         recipe = (recipe or Recipe(method, method, {})).with_default("data", "unseen_classes", True)
     options = METHODS[method].Options
@@ -68,6 +71,16 @@ def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | 
             check_keys(recipe, section, kind)
     parsed: FitArguments[Any] = parse(FitArguments[options], arguments, command=f"fit {method}", recipe=recipe)  # type: ignore[valid-type]
     return method, parsed
+
+
+def _for_encoder(recipe: Recipe, arguments: list[str]) -> Recipe:
+    """Leave out the sizes of the recipe's encoder where the arguments name another one."""
+    words, own = iter(arguments), recipe.sections.get("encoder", {}).get("encoder")
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag == "--encoder" and (value if equals else next(words, "")) != own:
+            return recipe.without("encoder", SIZES)
+    return recipe
 
 
 def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | None = None) -> Fitted:

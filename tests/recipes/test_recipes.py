@@ -21,3 +21,22 @@ def test_what_learns_a_similarity_is_judged_on_unseen_classes_unless_told_otherw
     assert unseen("--unseen-classes")
     assert not unseen("--no-unseen-classes")
     assert not unseen(recipe=Recipe("mine", method, {"data": {"unseen_classes": False}}))
+
+
+@pytest.mark.parametrize(
+    ("flags", "width"),
+    [
+        ([], 16),
+        (["--encoder", "convnet"], 16),
+        (["--encoder", "resnet18"], None),
+        (["--encoder=mlp"], None),
+        (["--encoder", "mlp", "--width", "8"], 8),
+        (["--width", "8"], 8),
+    ],
+)
+def test_what_a_recipe_says_of_its_encoder_holds_for_no_other(flags, width):
+    recipe = Recipe("mine", "simclr", {"encoder": {"encoder": "convnet", "width": 16, "pretrained": True}})
+    given = fit_arguments([*flags, "--epochs", "3"], method=None, recipe=recipe)[1]
+    assert given.encoder.width == width
+    assert given.encoder.pretrained
+    assert given.training.epochs == 3

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from unconfound.encoders.convnet import Pooling
 
+# Options that are of one encoder, and mean something else for the next, or nothing.
+SIZES = ("width", "depth", "pooling")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderOptions:

@@ -58,6 +58,11 @@ class Recipe:
                     flags += [f"--{flag}", *(str(item) for item in (value if isinstance(value, list) else [value]))]
         return flags
 
+    def without(self, section: str, keys: Collection[str]) -> Recipe:
+        """Return the recipe without what it says of some keys."""
+        kept = {key: value for key, value in self.sections.get(section, {}).items() if key not in keys}
+        return replace(self, sections=self.sections | {section: kept})
+
     def with_default(self, section: str, key: str, value: Any) -> Recipe:
         """Return the recipe with a value where it says nothing of a key."""
         return replace(self, sections=self.sections | {section: {key: value} | self.sections.get(section, {})})
