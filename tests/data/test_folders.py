@@ -16,7 +16,7 @@ def test_class_folders_at_any_depth_and_in_any_case(tmp_path):
     assert layout.train.files == ("cat/3.TiF", "dog/1.PNG", "dog/old/2.jpeg")
     assert layout.train.classes == ("cat", "dog", "dog")
     assert layout.tests == {}
-    assert any("1 files are not images" in note for note in layout.notes)
+    assert any("not images by their names, passed over: 1" in note for note in layout.notes)
 
 
 def test_loose_images_have_no_classes(tmp_path):

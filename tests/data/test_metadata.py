@@ -106,7 +106,7 @@ def test_masks_are_read_in_memory_and_streamed(folder):
 
 def test_files_that_only_one_side_knows(folder):
     data = _read(folder, _table(folder, ROWS[1:]), label="bird")
-    assert "1 images are not in metadata.csv: passed over, the first is a/1.png" in data.train.notes
+    assert "images not in metadata.csv, passed over: 1, the first is a/1.png" in data.train.notes
     path = _table(folder, [*ROWS, ("a/8.png", "land", "land", "test")])
     with pytest.raises(ValueError, match=r"1 of 8 images \(12\.50%\) cannot be read: a/8\.png \(No such file"):
         _read(folder, path, label="bird")

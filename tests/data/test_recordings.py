@@ -48,7 +48,7 @@ def test_train_and_test_folders(tmp_path):
     data = recordings(tmp_path)
     assert data.train.names == ["train/a/1.wav", "train/b/2.WAV"]
     assert {name: test.labels.tolist() for name, test in data.tests.items()} == {"test": [1], "val": [0]}
-    assert "1 files are not recordings by their names: passed over" in data.train.notes
+    assert "files that are not recordings by their names, passed over: 1" in data.train.notes
 
 
 def test_folders_of_other_classes_are_for_unseen_ones(tmp_path):

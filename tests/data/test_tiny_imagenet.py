@@ -71,7 +71,7 @@ def test_images_that_are_not_listed_are_passed_over_and_listed_ones_that_are_mis
     (root / "val" / "images" / "val_3.JPEG").rename(root / "val" / "images" / "extra.JPEG")
     data = tiny_imagenet(root, reading=Reading(bad_share=0.1))
     assert len(data.tests["test"]) == 5
-    assert "1 images of val/images are not in val/val_annotations.txt: passed over" in data.train.notes
+    assert "images of val/images that are not in val/val_annotations.txt, passed over: 1" in data.train.notes
     assert any("1 of 18 images (5.56%) cannot be read: val/images/val_3.JPEG" in note for note in data.train.notes)
     with pytest.raises(ValueError, match=r"1 of 18 images .*bad_share allows 1\.00%"):
         tiny_imagenet(root, reading=Reading())

@@ -78,7 +78,7 @@ def read_layout(
             f"{path} holds no {what}, neither directly nor in its folders; "
             f"read are {', '.join(sorted(extension[1:] for extension in extensions))}"
         )
-    notes = [f"{others:,} files are not {what}s by their names: passed over"] if others else []
+    notes = [f"files that are not {what}s by their names, passed over: {others:,}"] if others else []
     tops = sorted({file.split("/")[0] for file in found if "/" in file})
     by_lower = {top.lower(): top for top in tops}
     tests = [by_lower[test] for test in _TESTS if test in by_lower]

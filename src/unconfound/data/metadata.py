@@ -73,7 +73,7 @@ def metadata_folder(
     there, _ = find_files(path, EXTENSIONS, without=masks)
     unlisted = sorted(set(there) - set(names))
     if unlisted:
-        notes.append(f"{len(unlisted):,} images are not in {metadata.name}: passed over, the first is {unlisted[0]}")
+        notes.append(f"images not in {metadata.name}, passed over: {len(unlisted):,}, the first is {unlisted[0]}")
     layout_parts = torch.zeros(len(names), dtype=torch.long)
     if label is None:
         folders, layout_parts = _of_folders(path, masks, names, unseen_classes=unseen_classes)

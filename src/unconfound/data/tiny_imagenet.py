@@ -56,7 +56,7 @@ def tiny_imagenet(root: Path | None, *, reading: Reading) -> Dataset:
         if count != _PUBLISHED[part]
     ]
     if unlisted := there - set(listed):
-        notes.append(f"{len(unlisted):,} images of val/images are not in {_VALIDATION}: passed over")
+        notes.append(f"images of val/images that are not in {_VALIDATION}, passed over: {len(unlisted):,}")
     sources = read_parts(
         "tiny-imagenet",
         files,
