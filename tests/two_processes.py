@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import traceback
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from fresh_processes import forkserver
 
 
 def run(function: Callable[..., Any], tmp_path: Path, *args: Any) -> list[Any]:
@@ -25,8 +26,9 @@ def run(function: Callable[..., Any], tmp_path: Path, *args: Any) -> list[Any]:
     Raises:
         AssertionError: a process failed; with its traceback.
     """
-    context = mp.get_context("spawn")
-    processes = [context.Process(target=_rank, args=(rank, function, tmp_path, args)) for rank in range(2)]
+    context = forkserver("two_processes")
+    given = (function, tmp_path, args, dict(os.environ))
+    processes = [context.Process(target=_rank, args=(rank, *given)) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -37,8 +39,13 @@ def run(function: Callable[..., Any], tmp_path: Path, *args: Any) -> list[Any]:
     return [pickle.loads((tmp_path / f"result-{rank}.pickle").read_bytes()) for rank in range(2)]
 
 
-def _rank(rank: int, function: Callable[..., Any], tmp_path: Path, args: tuple[Any, ...]) -> None:
+def _rank(
+    rank: int, function: Callable[..., Any], tmp_path: Path, args: tuple[Any, ...], environment: dict[str, str]
+) -> None:
     torch.set_num_threads(1)
+    # The server has the environment of the test that started it.
+    os.environ.clear()
+    os.environ.update(environment)
     try:
         dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=rank, world_size=2)
         (tmp_path / f"result-{rank}.pickle").write_bytes(pickle.dumps(function(*args)))

@@ -57,7 +57,7 @@ def _everything():
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """Both processes' results; starting them takes seconds, so once for all tests."""
+    """Both processes' results, once for all tests."""
     return run(_everything, tmp_path_factory.mktemp("ranks"))
 
 

@@ -11,18 +11,10 @@ from typing import Any
 
 from unconfound.arguments import CompareArguments
 from unconfound.comparison.cell import command, dataset_of, run_cell
+from unconfound.comparison.folder import check_folder, done_cell, start_folder
 from unconfound.comparison.folds import Folds
 from unconfound.comparison.jobs import side_by_side
-from unconfound.comparison.plan import (
-    Task,
-    check_folder,
-    completed,
-    differing_data,
-    done_cell,
-    shown_configs,
-    start_folder,
-    tasks_of,
-)
+from unconfound.comparison.plan import Task, completed, differing_data, shown_configs, tasks_of
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.lock import FolderLock

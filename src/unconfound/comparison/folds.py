@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.comparison.cell import dataset_of
-from unconfound.comparison.plan import CONCATENATED, Task
+from unconfound.comparison.folder import CONCATENATED
+from unconfound.comparison.plan import Task
 from unconfound.comparison.settings import named
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions

@@ -1,23 +1,17 @@
-"""What a comparison will do: its cells, and whether its folder may be used for them."""
+"""What a comparison will do: its cells."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from unconfound.arguments import CompareArguments, FitArguments
 from unconfound.comparison.candidates import candidates_of
 from unconfound.comparison.left_out import without_each_domain
 from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
-from unconfound.encoders import read_card
-from unconfound.evaluation.figures import read_evaluation
-from unconfound.files import write_text
 from unconfound.methods import METHODS
 from unconfound.recipes.comparisons import Rows
 from unconfound.report.comparison import Cell
@@ -26,13 +20,8 @@ from unconfound.report.measures import TITLES
 from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
 from unconfound.training.hardware import choose_device
-from unconfound.training.run_folder import HALF_WRITTEN, MARKERS, RunFolder
 
 SEEDS = (0, 1, 2)
-MARKER = "comparison.toml"
-# What the encoders of all folds of a row and seed reach together.
-CONCATENATED = "concatenated-seed-{}.json"
-FOLD_TABLES = ("folds.csv", "folds-summary.csv", "folds.md")
 # Options that decide which samples are judged.
 JUDGED = ("data", "data_seed", "test_share", "test_samples", "label", "correlation", "held_out", "unseen_classes")
 
@@ -167,51 +156,6 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
     return tasks
 
 
-def check_folder(arguments: CompareArguments, tasks: Sequence[Task]) -> None:
-    """Refuse a folder that holds something else, before anything is read or changed.
-
-    Raises:
-        ValueError: it holds no comparison, or one that may be neither resumed nor removed, or a run with other options.
-    """
-    out = arguments.out
-    if arguments.resume and arguments.overwrite:
-        raise ValueError("--resume goes on with a comparison and --overwrite removes it: give one of them")
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: --out takes a folder")
-    if out.exists() and set(out.iterdir()) - set(out.glob(HALF_WRITTEN)):
-        if not (out / MARKER).is_file():
-            raise ValueError(f"{out} holds files but no comparison: choose another --out")
-        if not (arguments.resume or arguments.overwrite):
-            raise ValueError(f"{out} holds another comparison: choose another --out, or give --resume or --overwrite")
-    for task in tasks:
-        folder = RunFolder(out / task.cell.run, resume=not arguments.overwrite, overwrite=arguments.overwrite)
-        folder.check()
-        if not arguments.overwrite:
-            folder.check_config(task.config)
-
-
-def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]) -> None:
-    """Write comparison.toml, which does all of it again; remove earlier runs where that was asked for."""
-    if arguments.overwrite:
-        # Without and with settings, and with a domain left out.
-        for run in [run for depth in ("*", "*/*", "*/*/*") for run in arguments.out.glob(f"{depth}/seed-*")]:
-            if all((run / marker).is_file() for marker in MARKERS):
-                shutil.rmtree(run)
-        for file in [*arguments.out.rglob(CONCATENATED.format("*")), *(arguments.out / name for name in FOLD_TABLES)]:
-            file.unlink(missing_ok=True)
-    for left in arguments.out.rglob(HALF_WRITTEN):
-        shutil.rmtree(left)
-    document = {
-        "baseline": asked.baseline,
-        "seeds": list(asked.seeds),
-        "metrics": list(asked.metrics),
-        **({"select": asked.select} if asked.candidates else {}),
-        **({"over": {key: list(values) for key, values in asked.over.items()}} if asked.over else {}),
-        "rows": row_configs(asked, tasks),
-    }
-    write_text(arguments.out / MARKER, tomli_w.dumps(document))
-
-
 def differing_data(tasks: Sequence[Task]) -> str:
     """Say that rows are judged on different samples; empty where they are not, in each of the settings."""
     told = []
@@ -243,19 +187,3 @@ def shown_configs(asked: Rows, tasks: Sequence[Task]) -> dict[str, dict[str, Any
         if "candidates" in config:
             config["chosen by"] = asked.select
     return configs
-
-
-def done_cell(task: Task, arguments: CompareArguments) -> Cell | None:
-    """Read a cell that was judged; None where it was not, or where it will be run anew."""
-    path = arguments.out / task.cell.run / "evaluation.json"
-    if arguments.overwrite or not path.is_file():
-        return None
-    try:
-        evaluation = read_evaluation(path)[0]
-        seconds = read_card(path.parent).provenance.get("seconds")
-    except (ValueError, IndexError, FileNotFoundError):
-        return None
-    # `unconfound evaluate` writes to the same name, maybe of other data: that is no cell's figure.
-    if evaluation.name != task.title:
-        return None
-    return replace(task.cell, status="done", evaluation=evaluation, seconds=seconds)
