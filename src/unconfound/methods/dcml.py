@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast, final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Attention, Encoder
@@ -27,6 +27,7 @@ from unconfound.methods.environments import (
     read_environments,
     sample_vectors,
 )
+from unconfound.methods.frozen import freeze_batch_norms
 from unconfound.methods.labelled import check_classes, check_groups, labels_of
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric_losses import build_metric_loss
@@ -104,22 +105,17 @@ class DCML(Method):
         self.extra_loss = build_metric_loss(options.loss, **settings) if own else self.loss
         self.views = image_views(options, schema, method="dcml") if options.augment else None
         if options.freeze_batch_norm:
-            for module in self._batch_norms():
-                module.requires_grad_(False)
+            freeze_batch_norms(encoder.network)
         self.register_buffer("environment_logits", torch.zeros(0, self.environments))
         self.register_buffer("environment_objective", torch.zeros(()))
         size_as_saved(self, "environment_logits")
 
     def train(self, mode: bool = True) -> DCML:
-        """Leave the network's BatchNorm as it is, where that is asked for."""
+        """Set the mode of all layers, but for BatchNorm that is frozen."""
         super().train(mode)
         if self.options.freeze_batch_norm:
-            for module in self._batch_norms():
-                module.eval()
+            freeze_batch_norms(self.encoder.network)
         return self
-
-    def _batch_norms(self) -> list[nn.BatchNorm2d]:
-        return [module for module in self.encoder.network.modules() if isinstance(module, nn.BatchNorm2d)]
 
     def phases(self) -> tuple[Phase, ...]:
         """Move all at once, proxies and gates with learning rates of their own."""

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, cast, final, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
+from unconfound.methods.frozen import freeze_batch_norms
 from unconfound.methods.labelled import check_classes, labels_of
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric_losses import Implementation, build_metric_loss
@@ -101,15 +101,13 @@ class Metric(Method):
         encoder.add_projection(options.features, batch_norm=options.batch_norm)
         self.encoder = encoder
         if options.freeze_batch_norm:
-            for layer in _batch_norms(encoder.network):
-                layer.requires_grad_(False)
+            freeze_batch_norms(encoder.network)
 
     def train(self, mode: bool = True) -> Metric:
         """Set the mode of all layers, but for BatchNorm that is frozen."""
         super().train(mode)
         if self.options.freeze_batch_norm:
-            for layer in _batch_norms(self.encoder.network):
-                layer.eval()
+            freeze_batch_norms(self.encoder.network)
         return self
 
     def phases(self) -> tuple[Phase, ...]:
@@ -129,7 +127,3 @@ class Metric(Method):
             inputs = self.views(cast(Tensor, inputs), count=1)
         embeddings = self.encoder(inputs)
         return Step(self.loss(embeddings, labels), embeddings=torch.atleast_2d(embeddings.detach().float()))
-
-
-def _batch_norms(network: nn.Module) -> list[nn.Module]:
-    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
