@@ -6,19 +6,12 @@ import math
 import pytest
 import torch
 from torch import nn
-from two_processes import run
 
-from methods.host_checks import (
+from methods.toy import IMAGES, convnet, image_batch
+from methods.toy_training import (
     MILD,
-    check_as_one,
-    check_calls_on_copies,
-    check_half_precision,
-    check_resumed,
-    learnt,
     train,
-    two_steps,
 )
-from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
 from unconfound.methods import BYOL
 from unconfound.methods.byol import BYOLOptions
 
@@ -60,15 +53,6 @@ def test_head_and_predictor_are_of_one_form_and_the_target_has_no_predictor():
     assert all(torch.equal(*pair) for pair in zip(followed, method.target.parameters(), strict=True))
 
 
-def test_all_but_the_target_is_learnt_in_one_phase():
-    method = _method()
-    (phase,) = method.phases()
-    modules = (method.encoder, method.head, method.predictor)
-    assert set(phase.parameters) == {each for module in modules for each in module.parameters()}
-    method(image_batch(), phase.name).loss.backward()
-    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in phase.parameters)
-
-
 @pytest.mark.parametrize(("done", "momentum"), [(None, 0.9), (0.0, 0.9), (0.5, 0.95), (0.999999, 1.0)])
 def test_the_target_s_momentum_rises_to_1(done, momentum):
     method = _method(momentum=0.9)
@@ -97,49 +81,6 @@ def test_it_learns_to_predict_and_embeddings_stay_apart():
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
     directions = nn.functional.normalize(method(image_batch(16)).embeddings, dim=1)
     assert directions.std(0).mean() * directions.shape[1] ** 0.5 > 0.05
-
-
-def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
-    method = _method()
-    with pytest.raises(
-        ValueError, match="byol normalises over the batch, and this batch holds one image: use at least"
-    ):
-        method(image_batch(1))
-    method(image_batch(2)).loss.backward()
-    assert all(each.grad.isfinite().all() for each in learnt(method))
-
-
-def test_it_is_saved_and_resumed():
-    check_resumed(_method(), _method(seed=9))
-
-
-def test_half_precision_gives_a_float32_loss():
-    check_half_precision(_method())
-
-
-def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice():
-    check_calls_on_copies(_method())
-
-
-def _share():
-    return two_steps(_method())
-
-
-def test_two_processes_are_as_one(tmp_path):
-    check_as_one(_share(), *run(_share, tmp_path))
-
-
-def test_labels_play_no_part():
-    method, losses = _method(), []
-    for labelled in (True, False):
-        torch.manual_seed(1)
-        losses.append(copy.deepcopy(method)(image_batch(labelled=labelled)).loss.item())
-    assert losses[0] == losses[1]
-
-
-def test_tables_are_refused():
-    with pytest.raises(ValueError, match="byol makes its views by image augmentation, the data are tables: train"):
-        BYOL(mlp(), ROWS)
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,12 @@ import math
 import pytest
 import torch
 from torch import nn
-from two_processes import run
 
-from methods.host_checks import (
+from methods.toy import IMAGES, convnet, image_batch
+from methods.toy_training import (
     MILD,
-    check_as_one,
-    check_calls_on_copies,
-    check_half_precision,
-    check_resumed,
-    learnt,
     train,
-    two_steps,
 )
-from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
 from unconfound.functional.similarity import normalize
 from unconfound.methods import MoCo
 from unconfound.methods.moco import MoCoOptions
@@ -112,16 +105,6 @@ def test_the_parts_of_the_two_forms():
     assert symmetric.predictor[0].out_features == 12
 
 
-@each_form
-def test_all_but_the_target_is_learnt_in_one_phase(symmetric):
-    method = _method(symmetric=symmetric)
-    (phase,) = method.phases()
-    modules = [method.encoder, method.head, *([method.predictor] if symmetric else [])]
-    assert set(phase.parameters) == {each for module in modules for each in module.parameters()}
-    method(image_batch(), phase.name).loss.backward()
-    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in phase.parameters)
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -163,54 +146,6 @@ def test_it_is_learnt_from_a_toy(symmetric):
     losses = train(method, steps=40)
     # From the third step on the queue holds keys alone.
     assert sum(losses[-5:]) < 0.9 * sum(losses[3:8])
-
-
-@each_form
-def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from(symmetric):
-    method = _method(symmetric=symmetric)
-    with pytest.raises(
-        ValueError, match="moco normalises over the batch, and this batch holds one image: use at least"
-    ):
-        method(image_batch(1))
-    method(image_batch(2)).loss.backward()
-    assert all(each.grad.isfinite().all() for each in learnt(method))
-
-
-@each_form
-def test_it_is_saved_and_resumed(symmetric):
-    check_resumed(_method(symmetric=symmetric), _method(symmetric=symmetric, seed=9))
-
-
-@each_form
-def test_half_precision_gives_a_float32_loss(symmetric):
-    check_half_precision(_method(symmetric=symmetric))
-
-
-@each_form
-def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice(symmetric):
-    check_calls_on_copies(_method(symmetric=symmetric))
-
-
-def _share():
-    return [two_steps(_method(symmetric=symmetric)) for symmetric in (False, True)]
-
-
-def test_two_processes_are_as_one(tmp_path):
-    for expected, *others in zip(_share(), *run(_share, tmp_path), strict=True):
-        check_as_one(expected, *others)
-
-
-def test_labels_play_no_part():
-    method, losses = _method(), []
-    for labelled in (True, False):
-        torch.manual_seed(1)
-        losses.append(copy.deepcopy(method)(image_batch(labelled=labelled)).loss.item())
-    assert losses[0] == losses[1]
-
-
-def test_tables_are_refused():
-    with pytest.raises(ValueError, match="moco makes its views by image augmentation, the data are tables: train"):
-        MoCo(mlp(), ROWS)
 
 
 @pytest.mark.parametrize(

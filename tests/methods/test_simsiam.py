@@ -5,19 +5,12 @@ import copy
 import pytest
 import torch
 from torch import nn
-from two_processes import run
 
-from methods.host_checks import (
+from methods.toy import IMAGES, convnet, image_batch
+from methods.toy_training import (
     MILD,
-    check_as_one,
-    check_calls_on_copies,
-    check_half_precision,
-    check_resumed,
-    learnt,
     train,
-    two_steps,
 )
-from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
 from unconfound.functional.prediction import negative_cosine
 from unconfound.methods import SimSiam
 from unconfound.methods.simsiam import SimSiamOptions
@@ -76,14 +69,6 @@ def test_head_and_predictor_are_those_of_the_paper(layers):
     assert method.predictor[3].bias is not None
 
 
-def test_everything_is_learnt_in_one_phase():
-    method = _method()
-    (phase,) = method.phases()
-    assert set(phase.parameters) == set(method.parameters())
-    method(image_batch(), phase.name).loss.backward()
-    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in phase.parameters)
-
-
 def test_equal_embeddings_are_at_the_best_loss_so_that_it_is_no_alarm():
     method = _method()
     method.head[-1] = nn.BatchNorm1d(16)
@@ -115,47 +100,6 @@ def test_the_stop_gradient_is_what_keeps_projections_apart():
             optimizer.step()
         ranks.append(embedding_health(projections.detach())["effective_rank"])
     assert ranks[1] < 0.75 * ranks[0]
-
-
-def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
-    method = _method()
-    with pytest.raises(ValueError, match="simsiam normalises over the batch, and this batch holds one image: use at"):
-        method(image_batch(1))
-    method(image_batch(2)).loss.backward()
-    assert all(each.grad.isfinite().all() for each in learnt(method))
-
-
-def test_it_is_saved_and_resumed():
-    check_resumed(_method(), _method(seed=9))
-
-
-def test_half_precision_gives_a_float32_loss():
-    check_half_precision(_method())
-
-
-def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice():
-    check_calls_on_copies(_method())
-
-
-def _share():
-    return two_steps(_method())
-
-
-def test_two_processes_are_as_one(tmp_path):
-    check_as_one(_share(), *run(_share, tmp_path))
-
-
-def test_labels_play_no_part():
-    method, losses = _method(), []
-    for labelled in (True, False):
-        torch.manual_seed(1)
-        losses.append(copy.deepcopy(method)(image_batch(labelled=labelled)).loss.item())
-    assert losses[0] == losses[1]
-
-
-def test_tables_are_refused():
-    with pytest.raises(ValueError, match="simsiam makes its views by image augmentation, the data are tables: train"):
-        SimSiam(mlp(), ROWS)
 
 
 @pytest.mark.parametrize("name", ["projection_features", "projection_layers", "predictor_features"])

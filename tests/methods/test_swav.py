@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import copy
 import math
 
 import pytest
 import torch
 from torch import nn
-from two_processes import run
 
-from methods.host_checks import check_as_one, check_calls_on_copies, check_half_precision, check_resumed, two_steps
-from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
+from methods.toy import IMAGES, convnet, image_batch
+from methods.toy_training import train
 from unconfound.functional.assignment import swapped_prediction
 from unconfound.functional.similarity import normalize
 from unconfound.methods import SwAV
@@ -61,69 +59,9 @@ def test_equal_embeddings_have_no_low_loss():
     assert method(image_batch(8)).loss.item() >= math.log(4)
 
 
-def test_all_that_learns_is_learnt_in_one_phase():
-    method = _method()
-    (phase,) = method.phases()
-    assert set(phase.parameters) == {*method.encoder.parameters(), *method.head.parameters(), method.prototypes}
-    method(image_batch(), phase.name).loss.backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in phase.parameters)
-
-
 def test_it_is_learnt_from_a_toy():
-    method, batch = _method(), image_batch(16)
-    optimizer = torch.optim.Adam([each for each in method.parameters() if each.requires_grad], lr=0.01)
-    losses = []
-    for step in range(30):
-        method.before_update("train", done=step / 30, learning_rate=0.01)
-        loss = method(batch).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        method.after_update()
-        losses.append(loss.item())
-    assert sum(losses[-5:]) < sum(losses[0 : 0 + 5])
-
-
-def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
-    method = _method()
-    with pytest.raises(
-        ValueError, match="spreads the samples of a batch over prototypes, and it holds one: use at least two"
-    ):
-        method(image_batch(1))
-    method(image_batch(2)).loss.backward()
-
-
-def test_labels_play_no_part():
-    method, losses = _method(), []
-    for labelled in (True, False):
-        torch.manual_seed(1)
-        losses.append(copy.deepcopy(method)(image_batch(labelled=labelled)).loss.item())
-    assert losses[0] == losses[1]
-
-
-def test_tables_are_refused():
-    with pytest.raises(ValueError, match="swav makes its views by image augmentation, the data are tables: train"):
-        SwAV(mlp(), ROWS)
-
-
-def test_half_precision_gives_a_float32_loss():
-    check_half_precision(_method())
-
-
-def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice():
-    check_calls_on_copies(_method())
-
-
-def test_it_is_saved_and_resumed():
-    check_resumed(_method(), SwAV(convnet(seed=9), IMAGES, _method().options))
-
-
-def _share():
-    return two_steps(_method())
-
-
-def test_two_processes_are_as_one(tmp_path):
-    check_as_one(_share(), *run(_share, tmp_path))
+    losses = train(_method(), steps=30)
+    assert sum(losses[-5:]) < sum(losses[:5])
 
 
 @pytest.mark.parametrize(
