@@ -14,7 +14,6 @@ from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.methods import Random, SimCLR, Supervised
 from unconfound.training import TrainingOptions, fit
-from unconfound.training.fitting import _batch_size
 
 SOURCE = image_source(48)
 DATA = dataset_of(SOURCE)
@@ -172,7 +171,9 @@ def test_the_default_batch_adapts_and_says_so_and_a_stated_one_does_not(tmp_path
         fit(_supervised(), DATA, out=tmp_path / "other", training=options(batch_size=49))
     with pytest.raises(ValueError, match="batch_size 25 x accumulate 2 is more than the 48 training samples"):
         fit(_supervised(), DATA, out=tmp_path / "other", training=options(batch_size=25, accumulate=2))
-    with pytest.raises(ValueError, match="48 training samples are too few for accumulate 49"):
+    with pytest.raises(
+        ValueError, match=r"too few for one update: 48, where 49 or more are needed \(49 batches an update\)"
+    ):
         fit(_supervised(), DATA, out=tmp_path / "other", training=options(batch_size=None, accumulate=49))
     assert not (tmp_path / "other").exists()
 
@@ -280,18 +281,3 @@ def test_a_device_that_is_not_here_is_refused(tmp_path):
 def test_a_schema_without_the_labels_is_no_data_set(tmp_path):
     bare = MemorySource("bare", Schema("images", (3, 8, 8)), SOURCE.inputs)
     assert fit(SimCLR(convnet(bare), bare.schema), dataset_of(bare), out=tmp_path / "run", training=options()).finished
-
-
-def test_batches_divide_among_processes():
-    assert _batch_size(options(batch_size=None), 47, 2)[0] == 46
-    assert _batch_size(options(batch_size=None), 3000, 3) == (255, "batch size 255, to divide among 3 processes")
-    assert _batch_size(options(batch_size=None), 3000, 2) == (256, "")
-    assert _batch_size(options(batch_size=24), 47, 2) == (24, "")
-    note = "batch size 40, 4 samples of each of 10 classes"
-    assert _batch_size(options(batch_size=None), 3000, 2, balanced=(10, 4)) == (40, note)
-    assert _batch_size(options(batch_size=None), 3000, 2, balanced=(100, 4)) == (256, "")
-    assert _batch_size(options(batch_size=None), 3000, 2, balanced=(7, 3))[0] == 18
-    with pytest.raises(ValueError, match="batch_size 15 does not divide among 2 processes: give a multiple"):
-        _batch_size(options(batch_size=15), 47, 2)
-    with pytest.raises(ValueError, match="1 training samples are too few for accumulate 1 on 2 process"):
-        _batch_size(options(batch_size=None), 1, 2)

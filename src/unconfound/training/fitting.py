@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import unconfound
 from unconfound.data import Dataset, Source
 from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
 from unconfound.methods import METHODS, Method
+from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import Listener, train
@@ -77,7 +77,7 @@ def fit(
     check_selection(training, dataset.validation, data=source.name)
     folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
     fabric = make_fabric(training, phases=len(method.phases()))
-    batch_size, note = _batch_size(training, len(source), fabric.world_size, balanced=_balanced(method, source))
+    batch_size, note = batch_size_of(training, len(source), fabric.world_size, balanced=balance_of(method, source))
     # Data that were handed over in Python have no words by which a command could read them again.
     config = config or {"method": name, "options": plain(getattr(method, "options", None))}
     if fabric.is_global_zero:
@@ -177,43 +177,6 @@ def _training_source(method: Method, dataset: Dataset, name: str) -> Source:
             f"{source.schema.classes[found[0]]!r}: {name} learns to tell at least two apart"
         )
     return source
-
-
-def _balanced(method: Method, source: Source) -> tuple[int, int] | None:
-    """Return of how many classes batches can be, and of how many samples of each; None where they are not balanced."""
-    if method.instances_per_class is None or source.labels is None:
-        return None
-    return len(source.labels.unique()), method.instances_per_class
-
-
-def _batch_size(
-    training: TrainingOptions, samples: int, processes: int, *, balanced: tuple[int, int] | None = None
-) -> tuple[int, str]:
-    """Return the samples a batch and, where the default had to adapt, a line that says so."""
-    stated = training.batch_size
-    if stated is not None:
-        if stated * training.accumulate > samples:
-            raise ValueError(
-                f"batch_size {stated}{f' x accumulate {training.accumulate}' * (training.accumulate > 1)} is more than "
-                f"the {samples:,} training samples: give a smaller --batch-size"
-            )
-        if stated % processes:
-            raise ValueError(f"batch_size {stated} does not divide among {processes} processes: give a multiple")
-        return stated, ""
-    classes, instances = balanced or (samples, 1)
-    step = math.lcm(processes, instances)
-    fitting = min(256, samples // training.accumulate, classes * instances) // step * step
-    if fitting < 1:
-        raise ValueError(
-            f"{samples} training samples are too few for accumulate {training.accumulate} on {processes} process(es)"
-        )
-    if fitting == 256:
-        return fitting, ""
-    if instances > 1:
-        return fitting, f"batch size {fitting}, {instances} samples of each of {fitting // instances} classes"
-    few = samples // training.accumulate < 256
-    why = f"as there are only {samples} training samples" if few else f"to divide among {processes} processes"
-    return fitting, f"batch size {fitting}, {why}"
 
 
 def _listener(
