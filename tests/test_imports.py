@@ -161,3 +161,32 @@ assert not heavy, heavy
 """
     )
     assert "unconfound fit" in output
+
+
+def test_only_training_waits_for_fabric_and_only_contexts_for_scikit_learn():
+    _python(
+        """
+import sys
+import unconfound.runs
+import unconfound.retrieval
+heavy = {"lightning_fabric", "torch._dynamo", "sklearn", "matplotlib", "torchvision"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    )
+
+
+@pytest.mark.parametrize("command", ["index", "search"])
+def test_the_usage_text_of_a_command_does_not_wait_for_torch(command):
+    output = _python(
+        f"""
+import sys
+from unconfound.cli import main
+try:
+    main(["{command}", "--help"])
+except SystemExit as leaving:
+    assert leaving.code == 0
+heavy = {{"torch", "numpy", "pandas", "sklearn", "matplotlib", "lightning_fabric"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    )
+    assert f"usage: unconfound {command}" in output

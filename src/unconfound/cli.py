@@ -12,7 +12,7 @@ from pathlib import Path
 from unconfound.cli_search import index, search
 from unconfound.terminal import print_table
 
-# Everything heavy is imported by the command that needs it: a usage text must not wait for torch.
+# Everything heavy is imported by the command that needs it, behind its arguments: a usage text must not wait for it.
 
 ABOUT = {
     "demo": "train three encoders on built-in data and show how much each leans on the background",
@@ -76,10 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def demo(arguments: list[str]) -> None:
     """Train random, supervised and simclr on built-in data and report."""
-    from unconfound.arguments import DemoArguments, parse
-    from unconfound.demo import run_demo
+    from unconfound.arguments import DemoArguments
+    from unconfound.parsing import parse
 
     given: DemoArguments = parse(DemoArguments, arguments, command="demo")
+
+    from unconfound.demo import run_demo
+
     evaluations = run_demo(given)
     if evaluations is not None:
         _print_evaluations(evaluations, given.out)
@@ -108,12 +111,15 @@ def fit(arguments: list[str]) -> None:
 
 def compare(arguments: list[str]) -> None:
     """Train and judge recipes with several seeds and write their table."""
-    from unconfound.arguments import CompareArguments, parse
-    from unconfound.comparison.compare import run_comparison
+    from unconfound.arguments import CompareArguments
+    from unconfound.parsing import parse
 
     flagged = next((place for place, word in enumerate(arguments) if word.startswith("-")), len(arguments))
     recipes, words = arguments[:flagged], arguments[flagged:]
     given, flags = parse(CompareArguments, words, command="compare", unknown=True)
+
+    from unconfound.comparison.compare import run_comparison
+
     comparison = run_comparison(recipes, given, flags)
     if not comparison.finished:
         return
@@ -131,13 +137,16 @@ def compare(arguments: list[str]) -> None:
 
 def evaluate(arguments: list[str]) -> None:
     """Measure the encoders of runs and write evaluation.json and report.html."""
-    from unconfound.arguments import EvaluateArguments, parse
+    from unconfound.arguments import EvaluateArguments
+    from unconfound.parsing import parse
+
+    given: EvaluateArguments = parse(EvaluateArguments, arguments, command="evaluate")
+
     from unconfound.data.load import load
     from unconfound.encoders import load_encoder
     from unconfound.report.audit import audit
     from unconfound.runs import check_split, run_recipe
 
-    given: EvaluateArguments = parse(EvaluateArguments, arguments, command="evaluate")
     if not given.runs:
         raise ValueError("evaluate needs a run folder: unconfound evaluate runs/simclr")
     # Again, with the data of the first run as defaults under the user's flags.
@@ -166,10 +175,13 @@ def evaluate(arguments: list[str]) -> None:
 
 def embed(arguments: list[str]) -> None:
     """Write the embeddings of new data."""
-    from unconfound.arguments import EmbedArguments, parse
-    from unconfound.runs import embed_run
+    from unconfound.arguments import EmbedArguments
+    from unconfound.parsing import parse
 
     given: EmbedArguments = parse(EmbedArguments, arguments, command="embed")
+
+    from unconfound.runs import embed_run
+
     samples = embed_run(given)
     reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
     print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")
@@ -177,10 +189,13 @@ def embed(arguments: list[str]) -> None:
 
 def export(arguments: list[str]) -> None:
     """Write an encoder as one file that runs without unconfound."""
-    from unconfound.arguments import ExportArguments, parse
-    from unconfound.encoders.export import export_run
+    from unconfound.arguments import ExportArguments
+    from unconfound.parsing import parse
 
     given: ExportArguments = parse(ExportArguments, arguments, command="export")
+
+    from unconfound.encoders.export import export_run
+
     exported = export_run(
         given.run, given.out, classifier=given.classifier, dtype=given.dtype, overwrite=given.overwrite
     )

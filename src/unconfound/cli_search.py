@@ -6,16 +6,20 @@ import shlex
 
 from unconfound.terminal import print_table
 
+# Everything heavy is imported behind the arguments: a usage text must not wait for it.
+
 
 def index(arguments: list[str]) -> None:
     """Make or change an index of embeddings."""
-    from unconfound.arguments import parse
-    from unconfound.retrieval import index as change_index
+    from unconfound.parsing import parse
     from unconfound.search_arguments import IndexArguments
+
+    given: IndexArguments = parse(IndexArguments, arguments, command="index")
+
+    from unconfound.retrieval import index as change_index
     from unconfound.training.hardware import choose_device, choose_precision
     from unconfound.training.progress import console
 
-    given: IndexArguments = parse(IndexArguments, arguments, command="index")
     device = choose_device(given.device)
     changed = change_index(
         given.run,
@@ -35,14 +39,16 @@ def index(arguments: list[str]) -> None:
 
 def search(arguments: list[str]) -> None:
     """Find the nearest items of an index."""
-    from unconfound.arguments import parse
+    from unconfound.parsing import parse
+    from unconfound.search_arguments import SearchArguments
+
+    given: SearchArguments = parse(SearchArguments, arguments, command="search")
+
     from unconfound.report.contact_sheet import answers_files, write_contact_sheet
     from unconfound.retrieval import search as find
     from unconfound.retrieval.table import answers_table
-    from unconfound.search_arguments import SearchArguments
     from unconfound.training.hardware import choose_device, choose_precision
 
-    given: SearchArguments = parse(SearchArguments, arguments, command="search")
     device = choose_device(given.device)
     files = None if given.out is None else answers_files(given.out, overwrite=given.overwrite)
     answers = find(

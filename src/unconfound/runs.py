@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments, parse
+from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions, build_encoder, load_classifier, load_encoder, read_card
@@ -16,6 +16,7 @@ from unconfound.encoders.options import SIZES
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
 from unconfound.methods import ALIASES, METHODS
+from unconfound.parsing import parse
 from unconfound.recipes import Recipe, check_keys, read_recipe
 from unconfound.suggestions import nearest_name
 from unconfound.training import Fitted, TrainingOptions, fit

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
-from unconfound.arguments import parse
 from unconfound.data.load import DataOptions
+from unconfound.parsing import parse
 from unconfound.recipes import Recipe
 from unconfound.suggestions import nearest_name
 from unconfound.training.fitting import plain

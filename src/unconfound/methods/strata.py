@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather
@@ -77,6 +76,8 @@ def contexts(values: Float[Tensor, "samples width"], count: int) -> Float[Tensor
     Raises:
         ValueError: fewer samples than strata.
     """
+    from sklearn.cluster import KMeans  # which takes seconds, and no other form needs it
+
     if len(values) < count:
         raise ValueError(f"{count} contexts were asked for of {len(values)} samples: use fewer --strata")
     rows = normalize(values.detach().cpu())

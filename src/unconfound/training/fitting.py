@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_fabric import Fabric
 from torch import nn
 
 import unconfound
@@ -24,6 +23,10 @@ from unconfound.training.run_folder import Metrics, RunFolder
 from unconfound.training.samples import write_samples
 from unconfound.training.selection import Kept, check_selection
 from unconfound.training.stop import StopRequest
+
+if TYPE_CHECKING:
+    # Importing it takes longer than torch: only where something is trained.
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)

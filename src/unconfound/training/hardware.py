@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from unconfound.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def choose_device(device: str) -> str:
@@ -38,6 +39,10 @@ def choose_precision(precision: str, device: str) -> str:
 
 def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     """Make and launch Fabric on one device, or on one for each process that `torchrun` started."""
+    # Importing it takes longer than torch.
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     device = choose_device(options.device)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     processes = int(os.environ.get("WORLD_SIZE", "1"))

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 
 from unconfound.data import Batch, Source
 from unconfound.methods import Method, Phase
@@ -22,6 +21,10 @@ from unconfound.training.progress import TrainingProgress
 from unconfound.training.running import RunningMeans
 from unconfound.training.selection import Kept, Selection
 from unconfound.training.state import TrainingState
+
+if TYPE_CHECKING:
+    # Importing it takes longer than torch: only where something is trained.
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)

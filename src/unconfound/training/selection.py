@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from unconfound.data import Source
@@ -16,6 +15,10 @@ from unconfound.methods import Phase
 from unconfound.training.checkpoint import Position
 from unconfound.training.options import TrainingOptions
 from unconfound.training.state import TrainingState
+
+if TYPE_CHECKING:
+    # Importing it takes longer than torch: only where something is trained.
+    from lightning_fabric import Fabric
 
 FIGURES = {"map_at_r": "MAP@R", "precision_at_1": "P@1"}
 # Without gradients so many of the run's batches fit in the memory of one.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.precision.precision import Precision
 from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -14,6 +12,11 @@ from unconfound.methods import Method
 from unconfound.training.batch_norm import synchronize_batch_norm
 from unconfound.training.optimizers import build_optimizer
 from unconfound.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    # Importing it takes longer than torch: only where something is trained.
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.precision.precision import Precision
 
 
 @dataclass(frozen=True)
