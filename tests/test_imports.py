@@ -169,7 +169,7 @@ def test_only_training_waits_for_fabric_and_only_contexts_for_scikit_learn():
 import sys
 import unconfound.runs
 import unconfound.retrieval
-heavy = {"lightning_fabric", "torch._dynamo", "sklearn", "matplotlib", "torchvision"} & set(sys.modules)
+heavy = {"lightning_fabric", "torch._dynamo", "sklearn", "scipy.stats", "matplotlib", "torchvision"} & set(sys.modules)
 assert not heavy, heavy
 """
     )

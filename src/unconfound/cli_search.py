@@ -44,13 +44,16 @@ def search(arguments: list[str]) -> None:
 
     given: SearchArguments = parse(SearchArguments, arguments, command="search")
 
-    from unconfound.report.contact_sheet import answers_files, write_contact_sheet
     from unconfound.retrieval import search as find
     from unconfound.retrieval.table import answers_table
     from unconfound.training.hardware import choose_device, choose_precision
 
     device = choose_device(given.device)
-    files = None if given.out is None else answers_files(given.out, overwrite=given.overwrite)
+    if given.out is not None:
+        # Before anything is embedded: the folder may be taken.
+        from unconfound.report.contact_sheet import answers_files, write_contact_sheet
+
+        table, sheet = answers_files(given.out, overwrite=given.overwrite)
     answers = find(
         given.index,
         given.queries,
@@ -62,9 +65,9 @@ def search(arguments: list[str]) -> None:
         precision=choose_precision(given.precision, device),
     )
     print_table(answers_table(answers))
-    if files is None:
+    if given.out is None:
         print("Next: the same with --out FOLDER, for neighbours.parquet and a sheet of pictures")
         return
-    answers.save(files[0])
-    write_contact_sheet(files[1], answers, command=shlex.join(["unconfound", "search", *arguments]))
-    print(f"Neighbours: {files[0]}\nNext: open {files[1]}")
+    answers.save(table)
+    write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *arguments]))
+    print(f"Neighbours: {table}\nNext: open {sheet}")

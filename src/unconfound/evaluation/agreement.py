@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 from torch import Tensor
 
 from unconfound.evaluation.intervals import NORMAL
@@ -105,7 +104,9 @@ def ranked_higher(scores: Float[Tensor, " samples"], positive: Bool[Tensor, " sa
     others = count - positives
     if positives == 0 or others == 0:
         raise ValueError(f"{positives} of {count} samples are positive: an area under the curve needs both kinds")
-    ranks = stats.rankdata(scores.double().cpu().numpy())
+    from scipy.stats import rankdata  # which takes a second to import
+
+    ranks = rankdata(scores.double().cpu().numpy())
     above = float(ranks[positive.cpu().numpy()].sum()) - positives * (positives + 1) / 2
     ties = torch.unique(scores, return_counts=True)[1].double()
     tied = float((ties**3 - ties).sum()) / (count * (count - 1))

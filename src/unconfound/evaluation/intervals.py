@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 
 from jaxtyping import Bool, Float, Int
-from scipy import stats
+from scipy.special import ndtri, stdtrit  # scipy.stats takes a second to import
 from torch import Tensor
 
 from unconfound.evaluation.figures import Figure
 
-NORMAL = float(stats.norm.ppf(0.975))
+NORMAL = float(ndtri(0.975))
+
+
+def student(count: int) -> float:
+    """Give the 97.5 % point of Student's t for the mean of so many independent values, two or more."""
+    return float(stdtrit(count - 1, 0.975))
 
 
 def share(correct: Bool[Tensor, " samples"]) -> Figure:
@@ -40,7 +45,7 @@ def mean(values: Float[Tensor, " queries"]) -> Figure:
     average = float(values.double().mean())
     if count == 1:
         return Figure(average, 0.0, 1.0, 1)
-    half = float(stats.t.ppf(0.975, count - 1)) * float(values.double().std()) / math.sqrt(count)
+    half = student(count) * float(values.double().std()) / math.sqrt(count)
     return _cut(average, average - half, average + half, count, lowest=0.0)
 
 
@@ -79,7 +84,7 @@ def mean_difference(first: Float[Tensor, " samples"], second: Float[Tensor, " sa
     average = float(differences.mean())
     if count == 1:
         return Figure(average, -1.0, 1.0, 1)
-    half = float(stats.t.ppf(0.975, count - 1)) * float(differences.std()) / math.sqrt(count)
+    half = student(count) * float(differences.std()) / math.sqrt(count)
     return _cut(average, average - half, average + half, count, lowest=-1.0)
 
 
@@ -132,7 +137,7 @@ def repeated_folds(accuracies: Float[Tensor, "repeats folds"], *, samples: int) 
     repeats, folds = accuracies.shape
     average, count = float(accuracies.double().mean()), repeats * folds
     variance = float(accuracies.double().var()) * (1 / count + 1 / (folds - 1))
-    half = float(stats.t.ppf(0.975, count - 1)) * math.sqrt(variance)
+    half = student(count) * math.sqrt(variance)
     plain = _wilson(average * samples, samples)
     return _cut(average, min(average - half, plain.low), max(average + half, plain.high), samples, lowest=0.0)
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+
+from unconfound.evaluation.intervals import student
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
@@ -30,7 +31,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
     average, count = float(np.mean(values)), len(values)
     if count == 1:
         return average, None
-    return average, float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1) / math.sqrt(count))
+    return average, student(count) * float(np.std(values, ddof=1)) / math.sqrt(count)
 
 
 def paired_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float | None]:
