@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 # Importing them takes seconds, which a server of a worker of the suite spends once for all of its processes.
-LIBRARY = ("unconfound.methods", "unconfound.training", "unconfound.data.load", "unconfound.evaluation.evaluate")
+LIBRARY = (
+    "lightning_fabric",  # which the library imports only where it trains
+    "unconfound.methods",
+    "unconfound.training",
+    "unconfound.data.load",
+    "unconfound.evaluation.evaluate",
+)
 
 
 def forkserver(module: str) -> ForkServerContext:
