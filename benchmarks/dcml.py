@@ -11,7 +11,7 @@ from benchmarks.row import Row, median_seconds
 from unconfound.data import Batch, Schema
 from unconfound.encoders import build_encoder
 from unconfound.methods import DCML
-from unconfound.methods.dcml_options import DCMLOptions
+from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training.hardware import choose_device
 
 DEVICE = choose_device("auto")

@@ -16,9 +16,9 @@ from unconfound.data import Batch, Graphs, Source
 from unconfound.data.tu import tu_set
 from unconfound.encoders import build_encoder
 from unconfound.methods import DACL
+from unconfound.options.training import TrainingOptions
 from unconfound.training.hardware import choose_device
 from unconfound.training.optimizers import build_optimizer
-from unconfound.training.options import TrainingOptions
 
 BATCH = 128
 WIDTH, DEPTH = 512, 4

@@ -18,7 +18,7 @@ from unconfound.functional.prediction import negative_cosine
 from unconfound.functional.queue import queue_info_nce
 from unconfound.functional.redundancy import barlow_twins, vicreg
 from unconfound.methods import ICLMSR, Method, SimCLR
-from unconfound.methods.icl_msr_options import ICLMSROptions
+from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training.hardware import choose_device
 
 DEVICE = choose_device("auto")

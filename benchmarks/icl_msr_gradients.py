@@ -23,8 +23,8 @@ from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods import ICLMSR, Step
 from unconfound.methods.host import Compared
-from unconfound.methods.icl_msr_options import ICLMSROptions
 from unconfound.methods.meta_gradient import HostAt, Weights
+from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training import TrainingOptions, fit
 
 OUT = Path("runs/icl-msr-gradients")

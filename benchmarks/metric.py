@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.row import Row, median_seconds, peak_growth_mib
 from unconfound.methods.metric_losses import build_metric_loss
-from unconfound.methods.metric_settings import LossName
+from unconfound.options.methods.metric_settings import LossName
 
 FEATURES, CLASSES, INSTANCES = 128, 256, 4
 # Losses, batch, and the speed-up to reach. The library's NT-Xent would need some 40 GiB for a batch of 1,024, its

@@ -12,8 +12,8 @@ from benchmarks.training import update_step
 from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.methods import DACL
+from unconfound.options.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
-from unconfound.training.options import TrainingOptions
 from unconfound.views import MixedViews
 
 ROWS, COLUMNS = 4096, 784

@@ -27,7 +27,8 @@ from unconfound.evaluation.embed import Encoder, embed
 from unconfound.evaluation.probe import fit_probe
 from unconfound.files import write_text
 from unconfound.recipes import read_recipe
-from unconfound.runs import fit_arguments, fit_run
+from unconfound.fit_arguments import fit_arguments
+from unconfound.runs import fit_run
 from unconfound.training.run_folder import environment
 
 DATA = {"adult": "Adult (income above 50,000 $)", "letter": "Letter (26 letters)"}

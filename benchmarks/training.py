@@ -14,10 +14,10 @@ from benchmarks.row import Row
 from unconfound.data import MemorySource, Schema, Source
 from unconfound.encoders import Encoder, build_encoder
 from unconfound.methods import Method, SimCLR
+from unconfound.options.training import TrainingOptions
 from unconfound.training.hardware import choose_device, make_fabric
 from unconfound.training.loop import update
 from unconfound.training.optimizers import set_learning_rate
-from unconfound.training.options import TrainingOptions
 from unconfound.training.running import RunningMeans
 from unconfound.training.state import TrainingState
 

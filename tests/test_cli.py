@@ -228,7 +228,7 @@ def test_masks_bring_the_background_figures(folder: Path, tmp_path: Path) -> Non
         (["evaluate"], "evaluate needs a run folder"),
         (["evaluate", "no/such/run"], "no/such/run is no run folder"),
         (["demo", "--correlation", "1.5"], "correlation must be in [0, 1], got 1.5"),
-        (["list", "methods"], "list takes no arguments"),
+        (["list", "metods"], "there is no list of 'metods': did you mean 'methods'?"),
     ],
 )
 def test_a_mistake_is_one_line(

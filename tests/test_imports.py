@@ -14,11 +14,13 @@ import unconfound
 ROOT = Path(unconfound.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What each room may import of ours beside itself. `data`, `files`, `lock`, `extras` and `suggestions` serve all.
-GROUND = {"data", "files", "lock", "extras", "suggestions"}
+# What each room may import of ours beside itself. `data`, `options` and the files `files`, `lock`, `extras` and
+# `suggestions` serve all.
+GROUND = {"data", "options", "files", "lock", "extras", "suggestions"}
 ROOMS = {
     "functional": set(),
     "data": GROUND,
+    "options": {"suggestions"},
     "files": GROUND,
     "lock": GROUND,
     "extras": GROUND,
@@ -175,18 +177,20 @@ assert not heavy, heavy
     )
 
 
-@pytest.mark.parametrize("command", ["index", "search"])
-def test_the_usage_text_of_a_command_does_not_wait_for_torch(command):
+def test_no_usage_text_and_no_list_waits_for_torch():
     output = _python(
-        f"""
+        """
 import sys
-from unconfound.cli import main
-try:
-    main(["{command}", "--help"])
-except SystemExit as leaving:
-    assert leaving.code == 0
-heavy = {{"torch", "numpy", "pandas", "sklearn", "matplotlib", "lightning_fabric"}} & set(sys.modules)
-assert not heavy, heavy
+from unconfound.cli import ABOUT, main
+from unconfound.options.methods import OPTIONS  # those of all methods
+for words in [["list"], ["fit", "dacl+", "--help"], *([command, "--help"] for command in ABOUT)]:
+    try:
+        assert main(words) == 0
+    except SystemExit as leaving:
+        assert leaving.code == 0
+    heavy = {"torch", "numpy", "pandas", "sklearn", "matplotlib", "lightning_fabric"} & set(sys.modules)
+    assert not heavy, (words, heavy)
 """
     )
-    assert f"usage: unconfound {command}" in output
+    for command in ("fit METHOD", "fit dacl", "embed", "evaluate", "index", "search", "compare", "export", "demo"):
+        assert f"usage: unconfound {command}" in output

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import tyro
 
-from unconfound.data.options import DataOptions
-from unconfound.encoders import EncoderOptions
-from unconfound.training.options import TrainingOptions
+from unconfound.options.data import DataOptions
+from unconfound.options.encoders import EncoderOptions
+from unconfound.options.training import TrainingOptions
 
 Options = TypeVar("Options")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitArguments(Generic[Options]):
-    """Train an encoder. METHOD is one of `unconfound list`; --recipe NAME gives the method and other defaults."""
+    """Train an encoder with one method; --recipe NAME gives other defaults."""
 
     out: Path | None = None
     """run folder; by default runs/METHOD"""
@@ -28,7 +28,9 @@ class FitArguments(Generic[Options]):
     data: DataOptions = field(default_factory=DataOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
-    options: Options
+    # Their heading is "NAME options".
+    options: Annotated[Options, tyro.conf.arg(name="method")]
+    """How the method learns."""
 
 
 @dataclass(frozen=True, kw_only=True)

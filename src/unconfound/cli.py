@@ -1,4 +1,4 @@
-"""The command line: one command a function."""
+"""The command line: one function per command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ABOUT = {
     "index": "keep embeddings for searching: unconfound index RUN DATA --out INDEX",
     "search": "find the nearest items: unconfound search INDEX QUERY [QUERY ...]",
     "export": "write an encoder for other programs: unconfound export RUN --out FILE.onnx",
-    "list": "methods, encoders, data sets, recipes and comparisons",
+    "list": "methods, encoders, data sets, recipes and comparisons: unconfound list [methods] [images]",
 }
 
 
@@ -91,16 +91,20 @@ def demo(arguments: list[str]) -> None:
 
 def fit(arguments: list[str]) -> None:
     """Train an encoder with one method."""
+    from unconfound.fit_arguments import fit_arguments
     from unconfound.recipes import read_recipe
-    from unconfound.runs import fit_arguments, fit_run
 
     method, recipe, rest = _method_and_recipe(arguments)
     if method is None and recipe is None and set(rest) & {"-h", "--help"}:
+        from unconfound.listing import listing
+
         print("usage: unconfound fit METHOD [--recipe NAME] [flags]\n")
-        list_names([])
-        print("\nFlags of a method: unconfound fit METHOD --help")
+        print(f"{listing()}\n\nFlags of a method: unconfound fit METHOD --help")
         return
     name, given = fit_arguments(rest, method=method, recipe=read_recipe(recipe) if recipe else None)
+
+    from unconfound.runs import fit_run
+
     fitted = fit_run(name, given)
     if fitted.finished and int(os.environ.get("RANK", "0")) == 0:
         from unconfound.encoders import loading_snippet
@@ -213,30 +217,14 @@ def export(arguments: list[str]) -> None:
 
 def list_names(arguments: list[str]) -> None:
     """Print the methods, encoders, data sets, recipes and comparisons there are."""
-    from unconfound.data.load import NAMED, PATHS
-    from unconfound.methods import METHODS
-    from unconfound.recipes import list_recipes
-    from unconfound.recipes.comparisons import list_comparisons
+    from unconfound.listing import MODALITIES, TITLES, listing
 
-    if arguments and arguments[0] not in ("-h", "--help"):
-        raise ValueError(f"list takes no arguments, got {arguments[0]!r}")
-    encoders = {
-        "convnet": "four convolutions, for small images and machines",
-        "resnet18, resnet34, resnet50": "torchvision's, with a stem that fits the image size",
-        "mlp": "fully connected layers, for tables",
-        "gin": "sums over neighbours, for graphs",
-        "transformer, gru": "for texts and series",
-        "any timm model": "by its name, from random or published weights",
-    }
-    methods = {name: (kind.__doc__ or "").partition("\n")[0] for name, kind in METHODS.items()}
-    for title, entries in {
-        "Methods (unconfound fit METHOD)": methods,
-        "Encoders (--encoder)": encoders,
-        "Data (--data)": NAMED | PATHS,
-        "Recipes (--recipe)": list_recipes(),
-        "Comparisons (unconfound compare)": list_comparisons(),
-    }.items():
-        print(f"{title}\n" + "\n".join(f"  {name:<28}  {about}" for name, about in entries.items()))
+    if set(arguments) & {"-h", "--help"}:
+        print("usage: unconfound list [WORD ...]\n")
+        print("Print what there is, one line per entry. Words choose from it:")
+        print(f"  {', '.join(TITLES)}\n  {', '.join(MODALITIES)} (entries for these and for any data)")
+        return
+    print(listing(arguments))
 
 
 def _method_and_recipe(arguments: list[str]) -> tuple[str | None, str | None, list[str]]:

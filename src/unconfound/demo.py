@@ -8,9 +8,10 @@ from unconfound.arguments import DemoArguments
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions
 from unconfound.evaluation.figures import Evaluation
+from unconfound.fit_arguments import fit_arguments
 from unconfound.recipes import read_recipe
 from unconfound.report.audit import audit
-from unconfound.runs import fit_arguments, fit_run
+from unconfound.runs import fit_run
 from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
 

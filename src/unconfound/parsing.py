@@ -20,6 +20,7 @@ def parse(
     recipe: Recipe | None = None,
     sections: Sequence[str] = SECTIONS,
     unknown: bool = False,
+    about: str | None = None,
 ) -> Any:
     """Turn command-line arguments into a dataclass; flags come after a recipe's and so override them.
 
@@ -30,6 +31,7 @@ def parse(
         recipe: whose sections give defaults.
         sections: of the recipe that `kind` has.
         unknown: return a pair of the dataclass and the flags that it does not know, instead of refusing them.
+        about: first lines of the help text; by default the docstring of `kind`.
 
     Raises:
         ValueError: in one line, what is wrong with which flag.
@@ -43,6 +45,7 @@ def parse(
                 args=[*defaults, *arguments],
                 prog=f"unconfound {command}",
                 return_unknown_args=unknown,
+                description=about,
             )
     except SystemExit as leaving:
         if leaving.code == 0:

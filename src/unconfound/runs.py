@@ -11,15 +11,12 @@ import torch
 from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
-from unconfound.encoders import EncoderOptions, build_encoder, load_classifier, load_encoder, read_card
-from unconfound.encoders.options import SIZES
+from unconfound.encoders import build_encoder, load_classifier, load_encoder, read_card
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
-from unconfound.methods import ALIASES, METHODS
-from unconfound.parsing import parse
-from unconfound.recipes import Recipe, check_keys, read_recipe
-from unconfound.suggestions import nearest_name
-from unconfound.training import Fitted, TrainingOptions, fit
+from unconfound.methods import METHODS
+from unconfound.recipes import Recipe, read_recipe
+from unconfound.training import Fitted, fit
 from unconfound.training.fitting import plain
 from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
@@ -37,51 +34,6 @@ SPLIT = (
     "folds",
     "fold",
 )
-
-
-def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:
-    """Parse what follows `unconfound fit`, under a recipe's defaults.
-
-    Raises:
-        ValueError: no method, an unknown one, one that the recipe is not for, or an unknown key or flag.
-    """
-    if recipe is not None and method not in (None, recipe.method):
-        raise ValueError(f"recipe {recipe.name} is for {recipe.method}, not for {method}: leave the method out")
-    method = method or (recipe.method if recipe else None)
-    if method is None:
-        raise ValueError(f"fit needs a method ({', '.join(METHODS)}) or a --recipe: unconfound fit simclr --data demo")
-    if method in ALIASES:
-        alias, (method, preset) = method, ALIASES[method]
-        sections = {} if recipe is None else recipe.sections
-        # What a recipe says of an option counts more than what its method's name implies.
-        recipe = Recipe(alias, method, sections | {"options": preset | sections.get("options", {})})
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*METHODS, *ALIASES])}")
-    if recipe is not None:
-        recipe = _for_encoder(recipe, arguments)
-    if METHODS[method].judged_on_unseen_classes:
-        recipe = (recipe or Recipe(method, method, {})).with_default("data", "unseen_classes", True)
-    options = METHODS[method].Options
-    if recipe is not None:
-        for section, kind in (
-            ("data", DataOptions),
-            ("encoder", EncoderOptions),
-            ("training", TrainingOptions),
-            ("options", options),
-        ):
-            check_keys(recipe, section, kind)
-    parsed: FitArguments[Any] = parse(FitArguments[options], arguments, command=f"fit {method}", recipe=recipe)  # type: ignore[valid-type]
-    return method, parsed
-
-
-def _for_encoder(recipe: Recipe, arguments: list[str]) -> Recipe:
-    """Leave out the sizes of the recipe's encoder where the arguments name another one."""
-    words, own = iter(arguments), recipe.sections.get("encoder", {}).get("encoder")
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if flag == "--encoder" and (value if equals else next(words, "")) != own:
-            return recipe.without("encoder", SIZES)
-    return recipe
 
 
 def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | None = None) -> Fitted:

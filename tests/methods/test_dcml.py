@@ -12,8 +12,8 @@ from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DCML, METHODS
-from unconfound.methods.dcml_options import DCMLOptions
 from unconfound.methods.environments import sample_vectors
+from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training.samples import write_samples
 
 SETTINGS = {"scale": 7.0, "margin": 0.3, "features": 5, "augment": False}

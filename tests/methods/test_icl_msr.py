@@ -15,10 +15,10 @@ from unconfound.data import Batch, Dataset
 from unconfound.functional.distributed import world
 from unconfound.functional.interventional import interventional_loss
 from unconfound.methods import ICLMSR, SimCLR
-from unconfound.methods.icl_msr_options import ICLMSROptions
 from unconfound.methods.meta_gradient import aligned
 from unconfound.methods.simclr import SimCLROptions
 from unconfound.methods.strata import contexts
+from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
 

@@ -10,7 +10,7 @@ from two_processes import run
 
 from unconfound.functional.distributed import world
 from unconfound.methods.metric_losses import build_metric_loss
-from unconfound.methods.metric_settings import LOSSES, LossName, tuned
+from unconfound.options.methods.metric_settings import LOSSES, LossName, tuned
 
 NAMES = get_args(LossName)
 OURS = [name for name in NAMES if name != "fastap"]

@@ -1,8 +1,8 @@
 import pytest
 
+from unconfound.fit_arguments import fit_arguments
 from unconfound.methods import METHODS
 from unconfound.recipes import Recipe, list_recipes, read_recipe
-from unconfound.runs import fit_arguments
 
 
 @pytest.mark.parametrize("name", list_recipes())

@@ -15,7 +15,7 @@ import torch
 from unconfound.data import Dataset
 from unconfound.encoders import build_encoder
 from unconfound.methods import DCML
-from unconfound.methods.dcml_options import DCMLOptions
+from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import write_report
 from unconfound.report.attention import attention_part
 from unconfound.report.environments import look_at_environments

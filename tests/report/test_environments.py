@@ -11,7 +11,7 @@ from unconfound.data import Dataset, Source
 from unconfound.data.subset import Subset
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.methods import DCML, Supervised
-from unconfound.methods.dcml_options import DCMLOptions
+from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
 from unconfound.report.audit import audit
 from unconfound.report.divisions import margins

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unconfound.data import Dataset, MemorySource
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.methods import ICLMSR, SimCLR
-from unconfound.methods.icl_msr_options import ICLMSROptions
+from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
 from unconfound.report.audit import audit
 from unconfound.report.strata import SHOWN, foreground_shares, leans, look_at_strata, occlusion, strata_part

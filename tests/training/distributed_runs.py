@@ -16,10 +16,10 @@ from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DACL, DCML, JTT, Gaussian, GroupDRO, Metric, Random, SimCLR, SimCLRDACL, Supervised
 from unconfound.methods.dacl import DACLOptions
-from unconfound.methods.dcml_options import DCMLOptions
 from unconfound.methods.gaussian import GaussianOptions
 from unconfound.methods.metric import MetricOptions
 from unconfound.methods.supervised import SupervisedOptions
+from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training import fit
 
 SOURCE = image_source(48)

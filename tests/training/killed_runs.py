@@ -13,7 +13,7 @@ from training.toy import convnet, dataset_of, image_source, options
 from training.toy_methods import Queue, TwoPhase, TwoPhaseOptions
 from unconfound.methods import DACL, DCML, SimCLR, Supervised
 from unconfound.methods.dacl import DACLOptions
-from unconfound.methods.dcml_options import DCMLOptions
+from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training import checkpoint, fit, run_folder
 
 SOURCE = image_source(32)

@@ -8,8 +8,8 @@ from methods.toy import IMAGES, convnet, image_batch, image_source
 
 from unconfound.data import Dataset
 from unconfound.methods import ICLMSR, SimCLR
-from unconfound.methods.icl_msr_options import ICLMSROptions
 from unconfound.methods.simclr import SimCLROptions
+from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.saved_method import load_method
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from unconfound.arguments import FitArguments
 from unconfound.comparison.settings import named, refuse_flags
+from unconfound.fit_arguments import fit_arguments
 from unconfound.methods import METHODS
+from unconfound.options.training import TrainingOptions
 from unconfound.recipes import Recipe
-from unconfound.runs import fit_arguments
 from unconfound.suggestions import nearest_name
-from unconfound.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)

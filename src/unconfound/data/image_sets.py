@@ -12,10 +12,10 @@ from unconfound.data.imagenet9 import imagenet9
 from unconfound.data.imagenet100 import imagenet100
 from unconfound.data.omniglot import omniglot
 from unconfound.data.online_products import online_products
-from unconfound.data.options import DataOptions
 from unconfound.data.source import Dataset
 from unconfound.data.tiny_imagenet import tiny_imagenet
 from unconfound.data.waterbirds import waterbirds
+from unconfound.options.data import DataOptions
 
 _READERS = {
     "tiny-imagenet": tiny_imagenet,
@@ -29,7 +29,7 @@ _BOXED = {"cub": cub, "cars196": cars196}
 
 
 def image_set(options: DataOptions) -> Dataset:
-    """Read one of `unconfound.data.names.IMAGE_FILES`; what each needs and raises, its own function says."""
+    """Read one of `unconfound.options.data_sets.IMAGE_FILES`; what each needs and raises, its own function says."""
     reading, root = reading_of(options), options.data_root
     if options.data == "celeba":
         return celeba(root, label=options.label, group=options.group, reading=reading)

@@ -15,14 +15,14 @@ from unconfound.data.every_scene import every_scene
 from unconfound.data.fewer import fewer_to_judge, fewer_to_learn
 from unconfound.data.images import image_folder
 from unconfound.data.named import torchvision_set
-from unconfound.data.names import ARRAYS, IMAGE_FILES, NAMED, PATHS, TABLES, TEXTS, TU_SETS
-from unconfound.data.options import DataOptions
 from unconfound.data.pixel_rows import as_rows
 from unconfound.data.source import Dataset
 from unconfound.data.swaps import foreground_only, in_memory, swaps
 from unconfound.data.tables import table
 from unconfound.data.unseen import check_shared_classes, with_unseen_classes
 from unconfound.data.validation import with_validation
+from unconfound.options.data import DataOptions
+from unconfound.options.data_sets import ARRAYS, IMAGE_FILES, NAMED, PATHS, TABLES, TEXTS, TU_SETS
 from unconfound.suggestions import nearest_name
 
 __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]

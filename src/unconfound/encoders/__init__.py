@@ -11,7 +11,6 @@ from unconfound.encoders.gin import GIN as GIN
 from unconfound.encoders.gru import GRU as GRU
 from unconfound.encoders.mlp import MLP as MLP
 from unconfound.encoders.morpher import Morpher as Morpher
-from unconfound.encoders.options import EncoderOptions as EncoderOptions
 from unconfound.encoders.projection import Projection as Projection
 from unconfound.encoders.resnet import ResNet as ResNet
 from unconfound.encoders.saved import load_encoder as load_encoder
@@ -19,3 +18,4 @@ from unconfound.encoders.saved import loading_snippet as loading_snippet
 from unconfound.encoders.saved import read_card as read_card
 from unconfound.encoders.saved import save_encoder as save_encoder
 from unconfound.encoders.transformer import Transformer as Transformer
+from unconfound.options.encoders import EncoderOptions as EncoderOptions

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Schema
-from unconfound.encoders.convnet import ConvNet, Pooling
+from unconfound.encoders.convnet import ConvNet
 from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.gin import GIN
 from unconfound.encoders.gru import GRU
@@ -21,6 +21,7 @@ from unconfound.encoders.published_weights import load_published_weights
 from unconfound.encoders.resnet import ResNet, stem_for
 from unconfound.encoders.transformer import Transformer
 from unconfound.extras import require
+from unconfound.options.encoders import Pooling
 
 OWN_ENCODERS: dict[str, tuple[str, ...]] = {
     "images": ("convnet", "resnet18", "resnet34", "resnet50"),

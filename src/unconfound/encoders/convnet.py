@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Pooling = Literal["mean", "flatten"]
+from unconfound.options.encoders import Pooling
 
 
 class ConvNet(nn.Module):

@@ -1,7 +1,5 @@
 """What is learnt: one file and one final class a method, all under the contract of `method.py`."""
 
-from typing import Any
-
 from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
 from unconfound.methods.byol import BYOL as BYOL
 from unconfound.methods.cim import CIM as CIM
@@ -33,6 +31,7 @@ from unconfound.methods.supervised import Supervised as Supervised
 from unconfound.methods.swav import SwAV as SwAV
 from unconfound.methods.vicreg import VICReg as VICReg
 from unconfound.methods.w_mse import WMSE as WMSE
+from unconfound.options.methods import ALIASES as ALIASES
 
 METHODS: dict[str, type[Method]] = {
     "random": Random,
@@ -63,9 +62,4 @@ METHODS: dict[str, type[Method]] = {
     "dfr": DFR,
     "dcml": DCML,
     "metric": Metric,
-}
-# Other names of a method with some of its options set.
-ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "cim+vib": ("cim", {"vib": True}),
-    "dacl+": ("dacl", {"functions": ["linear", "geometric", "binary"]}),
 }

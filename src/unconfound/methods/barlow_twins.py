@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
@@ -11,23 +10,11 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.redundancy import barlow_twins
-from unconfound.methods.expander import ExpanderOptions, expander
+from unconfound.methods.expander import expander
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class BarlowTwinsOptions(ImageViewOptions, ExpanderOptions):
-    """Options of `barlow-twins`."""
-
-    off_diagonal_weight: float = 0.0051
-    """of the squared correlations between different features; 0 or above"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.off_diagonal_weight >= 0:
-            raise ValueError(f"off_diagonal_weight must be at least 0, got {self.off_diagonal_weight}")
+from unconfound.options.methods.barlow_twins import BarlowTwinsOptions
+from unconfound.views import image_views
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 import torch
@@ -16,26 +15,8 @@ from unconfound.methods.heads import two_layer_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
 from unconfound.methods.target import TargetNetwork, cosine_momentum
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class BYOLOptions(ImageViewOptions):
-    """Options of `byol`."""
-
-    projection_features: int = 128
-    """width of the projections and of their predictions"""
-    hidden_features: int = 1024
-    """width of the hidden layer of the head and of the predictor"""
-    momentum: float = 0.99
-    """of the target network, which follows the other; 0 to 1, rising from here to 1 along half a cosine"""
-
-    def __post_init__(self) -> None:
-        for name in ("projection_features", "hidden_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+from unconfound.options.methods.byol import BYOLOptions
+from unconfound.views import image_views
 
 
 @final

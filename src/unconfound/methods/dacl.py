@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import ContrastOptions, contrast, contrast_noised, noises_representation
+from unconfound.methods.contrast import contrast, contrast_noised, noises_representation
 from unconfound.methods.heads import projection_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import MixedViews, MixingOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class DACLOptions(MixingOptions, ContrastOptions):
-    """Options of `dacl`."""
-
-    mix: Literal["auto", "input", "representation"] = "auto"
-    """what is mixed: the input, or the encoder's output; auto is the input of images and tables, else the output"""
-
-    def __post_init__(self) -> None:
-        MixingOptions.__post_init__(self)
-        ContrastOptions.__post_init__(self)
+from unconfound.options.methods.dacl import DACLOptions
+from unconfound.views import MixedViews
 
 
 @final

@@ -20,7 +20,6 @@ from unconfound.functional.consistency import (
 from unconfound.functional.distributed import gather
 from unconfound.functional.invariance import learn_environments
 from unconfound.methods.dcml_losses import risks_and_slopes
-from unconfound.methods.dcml_options import DCMLOptions
 from unconfound.methods.environments import (
     fits_per_class,
     given_environments,
@@ -31,8 +30,9 @@ from unconfound.methods.frozen import freeze_batch_norms
 from unconfound.methods.labelled import check_classes, check_groups, labels_of
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric_losses import build_metric_loss
-from unconfound.methods.metric_settings import tuned
 from unconfound.methods.saved_sizes import size_as_saved
+from unconfound.options.methods.dcml import DCMLOptions
+from unconfound.options.methods.metric_settings import tuned
 from unconfound.views import image_views
 
 # An environment with less than this share of its even part of the samples is as good as none.

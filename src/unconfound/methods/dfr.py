@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, final, get_args
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
-from unconfound.functional.logistic import Penalty
 from unconfound.methods.labelled import (
     accuracy,
     check_classes,
@@ -22,34 +20,7 @@ from unconfound.methods.labelled import (
 )
 from unconfound.methods.last_layer import fit_last_layer
 from unconfound.methods.method import Method, Step
-from unconfound.suggestions import nearest_name
-
-Part = Literal["validation", "training"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DFROptions:
-    """Options of `dfr`."""
-
-    refit_on: Part = "validation"
-    """samples to which the last layer is fit: validation (training where no validation part has groups) or training"""
-    penalty: Penalty = "l1"
-    """of the logistic regressions: l1 (the paper's) or l2"""
-    inverse_strengths: tuple[float, ...] = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
-    """of the penalty, from which the one of the best worst group on a held-out half is chosen"""
-    draws: int = 10
-    """balanced subsets whose regressions are averaged"""
-
-    def __post_init__(self) -> None:
-        for name, kind in (("refit_on", Part), ("penalty", Penalty)):
-            if getattr(self, name) not in get_args(kind):
-                raise ValueError(
-                    f"unknown {name} {getattr(self, name)!r}: {nearest_name(getattr(self, name), get_args(kind))}"
-                )
-        if not self.inverse_strengths or not all(strength > 0 for strength in self.inverse_strengths):
-            raise ValueError(f"inverse_strengths must be above 0 and at least one, got {self.inverse_strengths}")
-        if self.draws < 1:
-            raise ValueError(f"draws must be at least 1, got {self.draws}")
+from unconfound.options.methods.dfr import DFROptions
 
 
 @final

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import ContrastOptions, contrast_noised, noises_representation
+from unconfound.methods.contrast import contrast_noised, noises_representation
 from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
-from unconfound.views import NoiseOptions, NoisyViews
-
-
-@dataclass(frozen=True, kw_only=True)
-class GaussianOptions(NoiseOptions, ContrastOptions):
-    """Options of `gaussian`."""
-
-    noise_at: Literal["auto", "input", "representation"] = "auto"
-    """where noise is added: to the input, or to the encoder's output; auto is the input of images and tables, else the
-    output"""
-
-    def __post_init__(self) -> None:
-        NoiseOptions.__post_init__(self)
-        ContrastOptions.__post_init__(self)
+from unconfound.options.methods.gaussian import GaussianOptions
+from unconfound.views import NoisyViews
 
 
 @final

@@ -15,10 +15,10 @@ from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.host import Compared, Host, host_named
-from unconfound.methods.icl_msr_options import ICLMSROptions
 from unconfound.methods.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.strata import Strata, contexts
+from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.views.backgrounds import exchange_backgrounds
 
 # Of the step of finite differences, over the length of the direction: MetaMask's.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
@@ -16,21 +15,7 @@ from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of, named, over_samples
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.saved_sizes import size_as_saved
-
-
-@dataclass(frozen=True, kw_only=True)
-class JTTOptions:
-    """Options of `jtt`."""
-
-    identification_epochs: int = 1
-    """epochs, of all, that the first model is trained, whose errors count more later; at least 1"""
-    upweight: float = 20.0
-    """how many times as often as others an error of the first model is drawn; at least 1"""
-
-    def __post_init__(self) -> None:
-        for name in ("identification_epochs", "upweight"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+from unconfound.options.methods.jtt import JTTOptions
 
 
 @final

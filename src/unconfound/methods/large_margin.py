@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
@@ -11,26 +10,11 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.margin import large_margin_nt_xent
-from unconfound.methods.contrast import ContrastOptions
 from unconfound.methods.heads import projection_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class LargeMarginOptions(ImageViewOptions, ContrastOptions):
-    """Options of `large-margin`."""
-
-    projection_layers: int = 2
-    """layers of the projection head"""
-    margin: float = 0.1
-    """taken off the cosine similarity of two views of an image; 0 (simclr) or above"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.margin >= 0:
-            raise ValueError(f"margin must be at least 0, got {self.margin}")
+from unconfound.options.methods.large_margin import LargeMarginOptions
+from unconfound.views import image_views
 
 
 @final

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -35,10 +36,10 @@ from unconfound.functional.proxy_losses import (
 )
 from unconfound.functional.similarity import normalize
 from unconfound.methods.memory import LabelledMemory
-from unconfound.methods.metric_settings import LossName, checked_settings, first_proxies
+from unconfound.options.methods.metric import Implementation
+from unconfound.options.methods.metric_settings import LossName, checked_settings
 from unconfound.suggestions import nearest_name
 
-Implementation = Literal["auto", "ours", "published"]
 _SOFTMAX: dict[str, Callable[..., Tensor]] = {
     "proxy-nca": proxy_nca_logits,
     "proxy-nca++": proxy_nca_logits,
@@ -127,7 +128,7 @@ class MetricLoss(nn.Module):
             self.published = published_loss(name, classes=classes, features=features, settings=settings)
             return
         if name in _SOFTMAX or name == "proxy-anchor":
-            self.proxies = nn.Parameter(first_proxies(name, classes, features, int(settings.get("centers", 1))))
+            self.proxies = nn.Parameter(_first_proxies(name, classes, features, int(settings.get("centers", 1))))
         if name in ("margin", "margin-class"):
             count = classes if name == "margin-class" else 1
             self.boundary = nn.Parameter(torch.full((count,), float(settings["boundary"])))
@@ -270,3 +271,12 @@ class MetricLoss(nn.Module):
 
 def _wide(rows: Tensor) -> Tensor:
     return rows.to(torch.promote_types(rows.dtype, torch.float32))
+
+
+def _first_proxies(name: LossName, classes: int, features: int, centers: int) -> Tensor:
+    """Draw proxies as pytorch-metric-learning and the Reality Check do: the tuned learning rates are meant for them."""
+    if name == "soft-triple":
+        bound = 1 / math.sqrt(classes * centers)
+        return torch.empty(classes, centers, features).uniform_(-bound, bound)
+    drawn = torch.randn(classes, features)
+    return drawn * math.sqrt(2 / classes) if name == "proxy-anchor" else drawn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 import torch
@@ -14,39 +13,13 @@ from unconfound.functional.contrastive import info_nce
 from unconfound.functional.distributed import gather, sum_over_processes, world
 from unconfound.functional.queue import queue_info_nce
 from unconfound.functional.similarity import normalize
-from unconfound.methods.contrast import ContrastOptions
 from unconfound.methods.heads import plain_head, projection_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
 from unconfound.methods.queue import KeyQueue
 from unconfound.methods.target import TargetNetwork, cosine_momentum
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoCoOptions(ImageViewOptions, ContrastOptions):
-    """Options of `moco`."""
-
-    temperature: float = 0.2
-    """of the softmax over similarities; above 0"""
-    projection_layers: int = 2
-    """layers of the projection head"""
-    symmetric: bool = False
-    """MoCo v3's form: both directions, a predictor, and the batch in place of the queue"""
-    queue: int = 4096
-    """earlier keys that are the negatives; without a use where symmetric"""
-    momentum: float | None = None
-    """of the target network, 0 to 1; by default 0.999, where symmetric 0.99, which rises to 1 along half a cosine"""
-    predictor_features: int = 1024
-    """width of the predictor's hidden layer; without a use where not symmetric"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("queue", "predictor_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.momentum is not None and not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+from unconfound.options.methods.moco import MoCoOptions
+from unconfound.views import image_views
 
 
 @final

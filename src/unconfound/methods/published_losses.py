@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from unconfound.extras import require
-from unconfound.methods.metric_settings import LossName
+from unconfound.options.methods.metric_settings import LossName
 
 # Their class, and under which of our names each of its arguments goes.
 _CLASSES: dict[str, tuple[str, dict[str, str]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
@@ -11,14 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.methods.method import Method, Phase, Step
-
-
-@dataclass(frozen=True, kw_only=True)
-class RandomOptions:
-    """Options of `random`."""
-
-    batches: int = 10
-    """batches of 256 samples that pass through, so that BatchNorm's statistics mean something"""
+from unconfound.options.methods.random import RandomOptions
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 import torch
@@ -12,31 +11,12 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.relation import relic
-from unconfound.methods.contrast import ContrastOptions
 from unconfound.methods.heads import projection_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
 from unconfound.methods.target import TargetNetwork, cosine_momentum
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class RELICOptions(ImageViewOptions, ContrastOptions):
-    """Options of `relic`."""
-
-    projection_layers: int = 2
-    """layers of the projection head"""
-    invariance_weight: float = 1.0
-    """of the divergence between the two views' distributions; 0 or above"""
-    momentum: float = 0.99
-    """of the target network, which follows the other; 0 to 1, rising from here to 1 along half a cosine"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.invariance_weight >= 0:
-            raise ValueError(f"invariance_weight must be 0 or above, got {self.invariance_weight}")
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+from unconfound.options.methods.relic import RELICOptions
+from unconfound.views import image_views
 
 
 @final

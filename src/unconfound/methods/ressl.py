@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 import torch
@@ -13,38 +12,13 @@ from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.relation import relational_loss
 from unconfound.functional.similarity import normalize
-from unconfound.methods.contrast import ContrastOptions
 from unconfound.methods.heads import projection_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
 from unconfound.methods.queue import KeyQueue
 from unconfound.methods.target import TargetNetwork
-from unconfound.views import ImageViewOptions, ImageViews, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReSSLOptions(ImageViewOptions, ContrastOptions):
-    """Options of `ressl`."""
-
-    temperature: float = 0.1
-    """of the softmax over the strong view's similarities; above 0"""
-    target_temperature: float = 0.04
-    """of the softmax over the weak view's similarities; above 0, and best below the temperature"""
-    projection_layers: int = 2
-    """layers of the projection head"""
-    queue: int = 4096
-    """earlier samples that both views are related to"""
-    momentum: float = 0.99
-    """of the target network, which follows the other; 0 to 1"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.target_temperature > 0:
-            raise ValueError(f"target_temperature must be above 0, got {self.target_temperature}")
-        if self.queue < 1:
-            raise ValueError(f"queue must be at least 1, got {self.queue}")
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+from unconfound.options.methods.ressl import ReSSLOptions
+from unconfound.views import ImageViews, image_views
 
 
 @final

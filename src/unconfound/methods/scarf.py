@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -12,26 +11,10 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import info_nce
 from unconfound.functional.distributed import gather
-from unconfound.methods.contrast import ContrastOptions
 from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
-from unconfound.views import CorruptedViews, CorruptionOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class SCARFOptions(CorruptionOptions, ContrastOptions):
-    """Options of `scarf`; the defaults are the paper's."""
-
-    temperature: float = 1.0
-    """of the softmax over similarities; above 0"""
-    projection_features: int = 256
-    """width of the projections that the loss compares"""
-    projection_layers: int = 2
-    """layers of the projection head"""
-
-    def __post_init__(self) -> None:
-        CorruptionOptions.__post_init__(self)
-        ContrastOptions.__post_init__(self)
+from unconfound.options.methods.scarf import SCARFOptions
+from unconfound.views import CorruptedViews
 
 
 @final

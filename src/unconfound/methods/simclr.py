@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import ContrastOptions, contrast
+from unconfound.methods.contrast import contrast
 from unconfound.methods.heads import projection_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimCLROptions(ImageViewOptions, ContrastOptions):
-    """Options of `simclr`."""
-
-    projection_layers: int = 2
-    """layers of the projection head"""
+from unconfound.options.methods.simclr import SimCLROptions
+from unconfound.views import image_views
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
@@ -12,17 +11,8 @@ from unconfound.encoders import Encoder
 from unconfound.methods.contrast import contrast, contrast_noised
 from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
-from unconfound.methods.simclr import SimCLROptions
-from unconfound.views import MixedViews, MixingOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimCLRDACLOptions(MixingOptions, SimCLROptions):
-    """Options of `simclr+dacl`: those of both."""
-
-    def __post_init__(self) -> None:
-        MixingOptions.__post_init__(self)
-        SimCLROptions.__post_init__(self)
+from unconfound.options.methods.simclr_dacl import SimCLRDACLOptions
+from unconfound.views import MixedViews, image_views
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
@@ -14,24 +13,8 @@ from unconfound.functional.prediction import negative_cosine
 from unconfound.methods.heads import projection_head, two_layer_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimSiamOptions(ImageViewOptions):
-    """Options of `simsiam`."""
-
-    projection_features: int = 2048
-    """width of the projections, of the head's hidden layers and of the predictions"""
-    projection_layers: int = 2
-    """layers of the projection head"""
-    predictor_features: int = 512
-    """width of the predictor's hidden layer, its bottleneck"""
-
-    def __post_init__(self) -> None:
-        for name in ("projection_features", "projection_layers", "predictor_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+from unconfound.options.methods.simsiam import SimSiamOptions
+from unconfound.views import image_views
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 import torch
@@ -10,46 +9,14 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.functional.dependence import Kernel, ssl_hsic
+from unconfound.functional.dependence import ssl_hsic
 from unconfound.functional.distributed import gather
 from unconfound.methods.heads import projection_head, two_layer_head
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
 from unconfound.methods.target import TargetNetwork, cosine_momentum
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class SSLHSICOptions(ImageViewOptions):
-    """Options of `ssl-hsic`."""
-
-    kernel: Kernel = "multiquadric"
-    """that compares projections: the inverse multiquadric one, or the Gaussian"""
-    kernel_scale: float = 1.0
-    """distance at which it falls off, of projections of unit length; above 0"""
-    variance_weight: float = 3.0
-    """of the root of HSIC(Z, Z); 0 or above"""
-    unbiased: bool = False
-    """estimate both terms without bias, in place of the paper's estimates"""
-    projection_features: int = 128
-    """width of the projections that the loss compares"""
-    projection_layers: int = 2
-    """layers of the projection head"""
-    momentum: float = 0.99
-    """of the target network, which follows the other; 0 to 1, rising from here to 1 along half a cosine"""
-
-    def __post_init__(self) -> None:
-        for name in ("projection_features", "projection_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.kernel not in ("multiquadric", "gaussian"):
-            raise ValueError(f"kernel must be multiquadric or gaussian, got {self.kernel!r}")
-        if not self.kernel_scale > 0:
-            raise ValueError(f"kernel_scale must be above 0, got {self.kernel_scale}")
-        if not self.variance_weight >= 0:
-            raise ValueError(f"variance_weight must be 0 or above, got {self.variance_weight}")
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+from unconfound.options.methods.ssl_hsic import SSLHSICOptions
+from unconfound.views import image_views
 
 
 @final

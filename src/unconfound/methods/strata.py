@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather
 from unconfound.functional.similarity import normalize
+from unconfound.options.methods.icl_msr import StrataForm
 
-StrataForm = Literal["table", "batch-mlp", "sample-mlp", "contexts"]
 # Width of the networks' hidden layers: that of the authors' MetAug.
 HIDDEN = 2048
 

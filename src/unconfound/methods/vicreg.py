@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
@@ -11,28 +10,11 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.redundancy import vicreg
-from unconfound.methods.expander import ExpanderOptions, expander
+from unconfound.methods.expander import expander
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class VICRegOptions(ImageViewOptions, ExpanderOptions):
-    """Options of `vicreg`."""
-
-    invariance: float = 25.0
-    """weight of the squared difference of the two views; 0 or above"""
-    variance: float = 25.0
-    """weight of what features lack of a deviation of 1; 0 or above"""
-    covariance: float = 1.0
-    """weight of the squared covariances between features; 0 or above"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("invariance", "variance", "covariance"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+from unconfound.options.methods.vicreg import VICRegOptions
+from unconfound.views import image_views
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast, final
 
 from torch import Tensor
@@ -11,41 +10,11 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.whitening import slicing_orders, w_mse
-from unconfound.methods.expander import ExpanderOptions, expander
+from unconfound.methods.expander import expander
 from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.views import ImageViewOptions, image_views
-
-
-@dataclass(frozen=True, kw_only=True)
-class WMSEOptions(ImageViewOptions, ExpanderOptions):
-    """Options of `w-mse`."""
-
-    projection_features: int = 64
-    """width of the projections that are whitened and compared"""
-    hidden_features: int = 1024
-    """width of the head's layers before the last"""
-    projection_layers: int = 2
-    """layers of the head"""
-    sub_batch_size: int = 128
-    """images that are whitened at a time, at least; twice the width of the projections or more"""
-    iterations: int = 1
-    """times that the batch is cut into sub-batches and whitened; at least 1"""
-    shrinkage: float = 1e-4
-    """share of the identity in the covariance, from 0 (as published) to below 1"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, least in (("sub_batch_size", 2), ("iterations", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 <= self.shrinkage < 1:
-            raise ValueError(f"shrinkage must be from 0 to below 1, got {self.shrinkage}")
-        if self.shrinkage == 0 and self.sub_batch_size <= self.projection_features:
-            raise ValueError(
-                f"without shrinkage sub_batch_size must be above projection_features, {self.projection_features}, "
-                f"got {self.sub_batch_size}"
-            )
+from unconfound.options.methods.w_mse import WMSEOptions
+from unconfound.views import image_views
 
 
 @final

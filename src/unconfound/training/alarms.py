@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from unconfound.training.options import TrainingOptions
+from unconfound.options.training import TrainingOptions
 
 
 class NotFiniteError(ArithmeticError):

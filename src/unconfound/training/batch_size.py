@@ -6,7 +6,7 @@ import math
 
 from unconfound.data import Source
 from unconfound.methods import Method
-from unconfound.training.options import TrainingOptions
+from unconfound.options.training import TrainingOptions
 
 # Where the user says nothing, and there are as many.
 DEFAULT = 256

@@ -13,11 +13,11 @@ import unconfound
 from unconfound.data import Dataset, Source
 from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
 from unconfound.methods import METHODS, Method
+from unconfound.options.training import TrainingOptions
 from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import Listener, train
-from unconfound.training.options import TrainingOptions
 from unconfound.training.progress import console
 from unconfound.training.run_folder import Metrics, RunFolder
 from unconfound.training.samples import write_samples

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unconfound.training.options import TrainingOptions
+from unconfound.options.training import TrainingOptions
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

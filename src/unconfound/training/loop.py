@@ -12,10 +12,10 @@ import torch
 
 from unconfound.data import Batch, Source
 from unconfound.methods import Method, Phase
+from unconfound.options.training import TrainingOptions
 from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding_health, not_finite_message
 from unconfound.training.checkpoint import Position
 from unconfound.training.optimizers import schedule, set_learning_rate
-from unconfound.training.options import TrainingOptions
 from unconfound.training.order import pass_order, seed_update
 from unconfound.training.progress import TrainingProgress
 from unconfound.training.running import RunningMeans

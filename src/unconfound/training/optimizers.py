@@ -9,8 +9,8 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from unconfound.methods import Phase
+from unconfound.options.training import TrainingOptions
 from unconfound.training.lars import LARS
-from unconfound.training.options import TrainingOptions
 
 
 def build_optimizer(phase: Phase, options: TrainingOptions, *, device: str = "cpu") -> Optimizer:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from unconfound.data import Source
 from unconfound.functional.retrieval import retrieval_metrics
 from unconfound.methods import Phase
+from unconfound.options.training import TrainingOptions
 from unconfound.training.checkpoint import Position
-from unconfound.training.options import TrainingOptions
 from unconfound.training.state import TrainingState
 
 if TYPE_CHECKING:

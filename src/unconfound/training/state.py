@@ -9,9 +9,9 @@ from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unconfound.methods import Method
+from unconfound.options.training import TrainingOptions
 from unconfound.training.batch_norm import synchronize_batch_norm
 from unconfound.training.optimizers import build_optimizer
-from unconfound.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     # Importing it takes longer than torch: only where something is trained.

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather, uniform, world
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorruptionOptions:
-    """How much of a row is replaced."""
-
-    corruption_rate: float = 0.6
-    """share of a row's columns that is replaced, rounded down to whole columns; above 0 and below 1"""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.corruption_rate < 1:
-            raise ValueError(f"corruption_rate must be above 0 and below 1, got {self.corruption_rate}")
+from unconfound.options.views import CorruptionOptions
 
 
 class CorruptedViews(nn.Module):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,52 +10,7 @@ from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather, uniform, world
 from unconfound.functional.mixing import binary_mix, geometric_mix, linear_mix
-from unconfound.suggestions import nearest_name
-
-MixingFunction = Literal["linear", "geometric", "binary"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixingOptions:
-    """How samples are mixed. The defaults are the spec's where the paper's slides are silent."""
-
-    functions: tuple[MixingFunction, ...] = ("linear",)
-    """linear, geometric, binary; of several, each sample gets one at random, the same for both views (DACL+)"""
-    linear_low: float = 0.9
-    """lowest share of the sample itself in a linear mix; the highest is 1"""
-    geometric_low: float = 0.7
-    """lowest share of the sample itself in a geometric mix; the highest is 1"""
-    keep: float = 0.9
-    """binary: probability that a column or pixel stays the sample's own"""
-    floor: float = 1 / 255
-    """geometric: smaller values are raised to this; 0 is the paper's formula, in which one 0 makes the product 0"""
-    partners: Literal["shift", "independent"] = "shift"
-    """shift: partners are the batch, moved along by a random step a view; independent: one draw a sample and view"""
-    shares: Literal["sample", "batch"] = "sample"
-    """one share for each sample and view (the paper), or one for the whole batch and view"""
-    exclude_self: bool = True
-    """no sample is its own partner (the paper)"""
-    mixed_views: Literal[1, 2] = 2
-    """2 mixes both views (the paper); 1 leaves the first view as it is"""
-
-    def __post_init__(self) -> None:
-        if not self.functions or len(set(self.functions)) < len(self.functions):
-            raise ValueError(f"functions must name at least one mixing function, each once, got {self.functions}")
-        for function in self.functions:
-            if function not in get_args(MixingFunction):
-                raise ValueError(
-                    f"unknown mixing function {function!r}: {nearest_name(function, get_args(MixingFunction))}"
-                )
-        for name in ("linear_low", "geometric_low", "keep"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if not self.floor >= 0:
-            raise ValueError(f"floor must be at least 0, got {self.floor}")
-        for name, known in (("partners", ("shift", "independent")), ("shares", ("sample", "batch"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be {' or '.join(known)}, got {getattr(self, name)!r}")
-        if self.mixed_views not in (1, 2):
-            raise ValueError(f"mixed_views must be 1 or 2, got {self.mixed_views}")
+from unconfound.options.views import MixingFunction, MixingOptions
 
 
 class MixedViews(nn.Module):

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather, normal
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoiseOptions:
-    """How much noise."""
-
-    sigma: float = 0.1
-    """standard deviation of the noise; samples lie in [0, 1]"""
-    matched: bool = False
-    """in place of sigma: the noise moves a sample as far as DACL's linear mix does, on average over the batch"""
-    linear_low: float = 0.9
-    """matched: lowest share of the sample itself in that mix"""
-
-    def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            raise ValueError(f"sigma must be above 0, got {self.sigma}")
-        if not 0 <= self.linear_low <= 1:
-            raise ValueError(f"linear_low must be in [0, 1], got {self.linear_low}")
+from unconfound.options.views import NoiseOptions
 
 
 class NoisyViews(nn.Module):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from unconfound.methods.strata import StrataForm
-
+StrataForm = Literal["table", "batch-mlp", "sample-mlp", "contexts"]
 Meta = Literal["exact", "finite-difference", "alignment", "direct", "frozen"]
 
 

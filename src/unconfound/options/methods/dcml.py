@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from unconfound.methods.metric_settings import LossName, TunedOn
+from unconfound.options.methods.metric_settings import LossName, TunedOn
+from unconfound.options.views import MetricViewOptions
 from unconfound.suggestions import nearest_name
-from unconfound.views import MetricViewOptions
 
 Form = Literal["code", "paper"]
 EnvironmentsFrom = Literal["learnt", "random", "groups", "scenes"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from unconfound.encoders.convnet import Pooling
+Pooling = Literal["mean", "flatten"]
 
 # Options that are of one encoder, and mean something else for the next, or nothing.
 SIZES = ("width", "depth", "pooling")

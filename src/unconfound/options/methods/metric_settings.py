@@ -13,9 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
-from torch import Tensor
-
 from unconfound.suggestions import nearest_name
 
 TunedOn = Literal["cub", "cars196", "stanford-online-products"]
@@ -89,15 +86,6 @@ def checked_settings(name: LossName, given: Mapping[str, float]) -> dict[str, fl
             raise ValueError(f"{setting} of the loss {name} must be above 0, got {value}")
         settings[setting] = value
     return settings
-
-
-def first_proxies(name: LossName, classes: int, features: int, centers: int) -> Tensor:
-    """Draw proxies as pytorch-metric-learning and the Reality Check do: the tuned learning rates are meant for them."""
-    if name == "soft-triple":
-        bound = 1 / math.sqrt(classes * centers)
-        return torch.empty(classes, centers, features).uniform_(-bound, bound)
-    drawn = torch.randn(classes, features)
-    return drawn * math.sqrt(2 / classes) if name == "proxy-anchor" else drawn
 
 
 def _each(**columns: tuple[float, float, float]) -> tuple[dict[str, float], ...]:

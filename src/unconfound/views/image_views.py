@@ -1,0 +1,27 @@
+"""The options of image views, which every method that augments images has."""
+
+from __future__ import annotations
+
+from unconfound.data import Schema
+from unconfound.options.views import ImageViewOptions
+from unconfound.views.images import ImageViews
+
+
+def image_views(options: ImageViewOptions, schema: Schema, *, method: str) -> ImageViews:
+    """Make the views that the options describe.
+
+    Raises:
+        ValueError: the data are no images, or an option is out of its range.
+    """
+    if schema.modality != "images":
+        raise ValueError(f"{method} makes its views by image augmentation, the data are {schema.modality}: train dacl")
+    return ImageViews(
+        min(schema.shape[1:]),
+        crop_scale=options.crop_scale,
+        crop_ratio=options.crop_ratio,
+        flip_probability=options.flip_probability,
+        jitter=options.jitter,
+        jitter_probability=options.jitter_probability,
+        grayscale_probability=options.grayscale_probability,
+        blur_probability=options.blur_probability,
+    )
