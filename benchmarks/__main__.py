@@ -1,7 +1,7 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
 python -m benchmarks [views] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr] [ssim] [cim]
-    [metric] [dcml] [environments] [search]
+    [metric] [dcml] [environments] [search] [usage]
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ALL = (
     "dcml",
     "environments",
     "search",
+    "usage",
 )
 OUT = Path("runs/benchmarks.md")
 

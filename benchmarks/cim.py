@@ -8,9 +8,9 @@ import torch
 
 from benchmarks.row import Row, median_seconds
 from unconfound.data import Batch, Schema
+from unconfound.devices import choose_device
 from unconfound.encoders import Encoder, build_encoder
 from unconfound.methods import CIM, Method, Supervised
-from unconfound.training.hardware import choose_device
 
 DEVICE = choose_device("auto")
 # A step of 256 takes a CPU half a minute; the ratio is the same.

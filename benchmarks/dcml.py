@@ -9,10 +9,10 @@ from torch import Tensor
 
 from benchmarks.row import Row, median_seconds
 from unconfound.data import Batch, Schema
+from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
 from unconfound.methods import DCML
 from unconfound.options.methods.dcml import DCMLOptions
-from unconfound.training.hardware import choose_device
 
 DEVICE = choose_device("auto")
 BATCH, CLASSES, SAMPLES = 32, 60, 512

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.row import Row, median_seconds
+from unconfound.devices import choose_device
 from unconfound.encoders.resnet import ResNet
 from unconfound.functional.invariance import (
     cosine_embedding_gradient,
@@ -24,7 +25,6 @@ from unconfound.functional.invariance import (
     mask_gradients,
     softmax_sample_scale_gradients,
 )
-from unconfound.training.hardware import choose_device
 
 DEVICE = choose_device("auto")
 # Both sides are linear in the number of images, and a CPU takes minutes for the 5,000 of the target.

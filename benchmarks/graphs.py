@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from benchmarks.row import Row, median_seconds
 from unconfound.data import Batch, Graphs, Source
 from unconfound.data.tu import tu_set
+from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
 from unconfound.methods import DACL
 from unconfound.options.training import TrainingOptions
-from unconfound.training.hardware import choose_device
 from unconfound.training.optimizers import build_optimizer
 
 BATCH = 128

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmarks.row import Row, median_seconds, peak_growth_mib
 from unconfound.data import Batch, Schema
+from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
 from unconfound.functional.assignment import swapped_prediction
 from unconfound.functional.contrastive import nt_xent
@@ -19,7 +20,6 @@ from unconfound.functional.queue import queue_info_nce
 from unconfound.functional.redundancy import barlow_twins, vicreg
 from unconfound.methods import ICLMSR, Method, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
-from unconfound.training.hardware import choose_device
 
 DEVICE = choose_device("auto")
 # A step of 256 takes a CPU half a minute; the ratio is the same.

@@ -26,8 +26,8 @@ from unconfound.data.load import DataOptions, load
 from unconfound.evaluation.embed import Encoder, embed
 from unconfound.evaluation.probe import fit_probe
 from unconfound.files import write_text
-from unconfound.recipes import read_recipe
 from unconfound.fit_arguments import fit_arguments
+from unconfound.recipes import read_recipe
 from unconfound.runs import fit_run
 from unconfound.training.run_folder import environment
 

@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.row import Row
 from unconfound.data import MemorySource, Schema, Source
+from unconfound.devices import choose_device
 from unconfound.encoders import Encoder, build_encoder
 from unconfound.methods import Method, SimCLR
 from unconfound.options.training import TrainingOptions
-from unconfound.training.hardware import choose_device, make_fabric
+from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import update
 from unconfound.training.optimizers import set_learning_rate
 from unconfound.training.running import RunningMeans

@@ -10,7 +10,7 @@ import tyro
 
 from unconfound.options.data import DataOptions
 from unconfound.options.encoders import EncoderOptions
-from unconfound.options.training import TrainingOptions
+from unconfound.options.training import Precision, TrainingOptions
 
 Options = TypeVar("Options")
 
@@ -48,8 +48,8 @@ class EvaluateArguments:
     seed: int = 0
     """of the probe's validation split, or of the folds of a cross-validation"""
     device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    precision: Precision = "32"
     """of the encoder"""
     data: DataOptions = field(default_factory=DataOptions)
 
@@ -104,8 +104,8 @@ class EmbedArguments:
     batch_size: int = 512
     """samples embedded at a time"""
     device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    precision: Precision = "32"
     """of the encoder"""
     data_root: Path | None = None
     """where the files of a named data set lie"""
@@ -145,8 +145,8 @@ class DemoArguments:
     seed: int = 0
     """of weights, order and views"""
     device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    precision: Precision = "auto"
     """of the training"""
     resume: bool = False
     """go on with a demo that was stopped"""

@@ -17,10 +17,8 @@ def index(arguments: list[str]) -> None:
     given: IndexArguments = parse(IndexArguments, arguments, command="index")
 
     from unconfound.retrieval import index as change_index
-    from unconfound.training.hardware import choose_device, choose_precision
     from unconfound.training.progress import console
 
-    device = choose_device(given.device)
     changed = change_index(
         given.run,
         given.data,
@@ -30,8 +28,8 @@ def index(arguments: list[str]) -> None:
         overwrite=given.overwrite,
         data_root=given.data_root,
         batch_size=given.batch_size,
-        device=device,
-        precision=choose_precision(given.precision, device),
+        device=given.device,
+        precision=given.precision,
         tell=console.print,
     )
     print(f"{len(changed):,} items are in {given.out}\nNext: unconfound search {given.out} QUERY --out neighbours")
@@ -46,9 +44,7 @@ def search(arguments: list[str]) -> None:
 
     from unconfound.retrieval import search as find
     from unconfound.retrieval.table import answers_table
-    from unconfound.training.hardware import choose_device, choose_precision
 
-    device = choose_device(given.device)
     if given.out is not None:
         # Before anything is embedded: the folder may be taken.
         from unconfound.report.contact_sheet import answers_files, write_contact_sheet
@@ -61,8 +57,8 @@ def search(arguments: list[str]) -> None:
         backend=given.backend,
         data_root=given.data_root,
         batch_size=given.batch_size,
-        device=device,
-        precision=choose_precision(given.precision, device),
+        device=given.device,
+        precision=given.precision,
     )
     print_table(answers_table(answers))
     if given.out is None:

@@ -11,6 +11,7 @@ import torch
 from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
+from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import build_encoder, load_classifier, load_encoder, read_card
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
@@ -18,7 +19,6 @@ from unconfound.methods import METHODS
 from unconfound.recipes import Recipe, read_recipe
 from unconfound.training import Fitted, fit
 from unconfound.training.fitting import plain
-from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 import tyro
 
+from unconfound.options.training import Precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexArguments:
@@ -32,8 +34,8 @@ class IndexArguments:
     batch_size: int = 512
     """samples embedded at a time"""
     device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    precision: Precision = "32"
     """of the encoder"""
     data_root: Path | None = None
     """where the files of a named data set lie"""
@@ -62,8 +64,8 @@ class SearchArguments:
     batch_size: int = 512
     """queries embedded at a time"""
     device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    precision: Precision = "32"
     """of the encoder"""
     data_root: Path | None = None
     """where the files of a named data set lie"""

@@ -54,7 +54,7 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         learning_rate: highest learning rate of AdamW.
         weight_decay: of AdamW.
         random_state: of weights, order and views: an integer, a numpy RandomState, or None.
-        device: "auto", "cpu", "cuda" or "mps", for training; embeddings are computed on the CPU.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps", for training; embeddings are computed on the CPU.
         verbose: show the progress, and what became of which column and odd cell.
 
     Attributes:

@@ -186,7 +186,7 @@ def test_epochs_that_do_not_move_the_encoder_are_not_looked_at():
 def test_the_precision_of_the_run_holds():
     method = supervised()
     _, watching = run(method, options(**JUMPY | {"precision": "bf16", "epochs": 1}))
-    rows = embed(method.encoder, VALIDATION, precision="bf16-mixed").features
+    rows = embed(method.encoder, VALIDATION, precision="bf16").features
     expected = retrieval_metrics(rows, VALIDATION.labels)
     assert watching.rows[0]["map_at_r"] == pytest.approx(expected["map_at_r"], abs=1e-6)
 

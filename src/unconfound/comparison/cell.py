@@ -15,13 +15,13 @@ from rich.progress import Progress
 from unconfound.comparison.plan import Task
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
+from unconfound.devices import choose_device
 from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, write_evaluations
 from unconfound.evaluation.unseen import unseen
 from unconfound.report.comparison import Cell
 from unconfound.runs import fit_run
-from unconfound.training.hardware import choose_device
 from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
 

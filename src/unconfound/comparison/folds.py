@@ -15,6 +15,7 @@ from unconfound.comparison.plan import Task
 from unconfound.comparison.settings import named
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
+from unconfound.devices import choose_device
 from unconfound.encoders import load_encoder
 from unconfound.evaluation.concatenated import concatenated_evaluations
 from unconfound.evaluation.embed import embed
@@ -23,7 +24,6 @@ from unconfound.files import write_text
 from unconfound.recipes.comparisons import Rows
 from unconfound.report.comparison import Cell, Comparison
 from unconfound.report.comparison_folds import Fold, fold_tables
-from unconfound.training.hardware import choose_device
 from unconfound.training.progress import console
 
 FORMAT = 1

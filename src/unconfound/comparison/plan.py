@@ -12,6 +12,7 @@ from unconfound.arguments import CompareArguments, FitArguments
 from unconfound.comparison.candidates import candidates_of
 from unconfound.comparison.left_out import without_each_domain
 from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
+from unconfound.devices import choose_device
 from unconfound.methods import METHODS
 from unconfound.recipes.comparisons import Rows
 from unconfound.report.comparison import Cell
@@ -19,7 +20,6 @@ from unconfound.report.comparison_choice import DEFAULT, RULES, Rule
 from unconfound.report.measures import TITLES
 from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
-from unconfound.training.hardware import choose_device
 
 SEEDS = (0, 1, 2)
 # Options that decide which samples are judged.

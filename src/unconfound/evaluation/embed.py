@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from unconfound.data import Source
 from unconfound.data.sequences import SequenceSource
 from unconfound.data.subset import Subset
+from unconfound.devices import autocast, choose_device, choose_precision
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
 Encoder = Callable[[Any], Tensor]
-
-AUTOCAST = {"32": None, "32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,25 +86,25 @@ def embed(
             Graphs; Sequences) into [batch, features].
         source: the samples.
         batch_size: samples a pass through the encoder.
-        device: where the encoder runs.
-        precision: "32", "bf16-mixed" or "16-mixed". Features are float32 in any case.
+        device: where the encoder runs: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps".
+        precision: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it). Features are float32 in any
+            case.
         progress: where a bar is shown.
 
     Raises:
-        ValueError: the source is empty, the batch size is not positive, the precision is unknown, the encoder gives
-            something other than [batch, features], or an embedding is not finite.
+        ValueError: the source is empty, the batch size is not positive, the device is not here, the precision is
+            unknown, the encoder gives something other than [batch, features], or an embedding is not finite.
     """
     if batch_size < 1:
         raise ValueError(f"batch size {batch_size} is not positive; give at least 1")
-    if precision not in AUTOCAST:
-        raise ValueError(f"precision {precision!r} is unknown; choose from {', '.join(AUTOCAST)}")
     if len(source) == 0:
         raise ValueError(f"{source.name} holds no samples, so there is nothing to embed")
-    device = torch.device(device)
+    device = choose_device(device)
+    chosen = choose_precision(precision, device)
     order = _order(source).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
     features, index, labels, groups = [], [], [], []
-    with at_rest(encoder, device), torch.inference_mode(), autocast(device, precision):
+    with at_rest(encoder, device), torch.inference_mode(), autocast(device, chosen):
         for batch in source.batches(order):
             rows = encoder(batch.inputs.to(device, non_blocking=True))
             if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
@@ -129,7 +128,7 @@ def embed(
         groups=_joined(groups, ascending),
         names=None if source.names is None else list(source.names),
     )
-    _refuse_non_finite(embeddings, source, precision)
+    _refuse_non_finite(embeddings, source, chosen)
     return embeddings
 
 
@@ -151,14 +150,8 @@ def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> T
     return torch.cat(given)[order] if given else None
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Return the context in which a precision of `AUTOCAST` holds on a device."""
-    dtype = AUTOCAST[precision]
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
-
-
 @contextmanager
-def at_rest(encoder: Encoder, device: torch.device) -> Iterator[None]:
+def at_rest(encoder: Encoder, device: str | torch.device) -> Iterator[None]:
     """Put a module in evaluation mode and on a device for the time being; what is no module is left alone."""
     if not isinstance(encoder, nn.Module):
         yield
@@ -182,7 +175,7 @@ def _refuse_non_finite(embeddings: Embeddings, source: Source, precision: str) -
         return
     first = int(bad.nonzero()[0])
     name = "" if embeddings.names is None else f" ({embeddings.names[first]})"
-    remedy = "precision 32 or " if AUTOCAST[precision] is not None else ""
+    remedy = "precision 32 or " if precision != "32" else ""
     raise ValueError(
         f"{int(bad.sum())} of {len(bad)} embeddings of {source.name} are not finite, the first that of sample "
         f"{int(embeddings.index[first])}{name}; try {remedy}another checkpoint, and look for NaN in the inputs"

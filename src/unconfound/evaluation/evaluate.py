@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch import device as Device
 
 from unconfound.data import Dataset, Source
+from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.answers import Answers, classify, unfit_classifier
 from unconfound.evaluation.background import train_test_cells
@@ -77,8 +78,8 @@ def evaluate(
         folds: of a cross-validation.
         repeats: of a cross-validation, each with other folds; one where there are more than 5,000 samples.
         batch_size: samples a pass through the encoder.
-        device: where the encoder runs.
-        precision: "32", "bf16-mixed" or "16-mixed".
+        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
+        precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
         progress: where bars are shown.
 
     Returns:
@@ -123,6 +124,8 @@ def judge(
     progress: Progress | None = None,
 ) -> Judged:
     """Do what `evaluate` does, and keep what the judges say of each sample. Arguments and errors are the same."""
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
     labelled, sources = _sources(dataset)
     schema = labelled.schema
     judged = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]

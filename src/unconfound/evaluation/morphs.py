@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from unconfound.data import Source
+from unconfound.devices import autocast, choose_device, choose_precision
 from unconfound.evaluation import intervals
-from unconfound.evaluation.embed import at_rest, autocast
+from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
 
 
@@ -53,17 +54,18 @@ def morph_figures(
         encoder: `Encoder` or any module with `morpher` and `morph`.
         source: images with masks of their foregrounds.
         batch_size: images at a time.
-        device: where the encoder runs.
-        precision: as `embed`'s.
+        device: where the encoder runs, as `embed` has it.
+        precision: as `embed` has it.
 
     Returns:
         Nothing where there is no morpher, or where no foreground is known.
     """
     if not has_morpher(encoder) or source.schema.modality != "images":
         return {}
-    device, on, off = torch.device(device), [], []
+    on, off = [], []
+    device = choose_device(device)
     order = torch.arange(len(source)).split(batch_size)
-    with at_rest(encoder, device), torch.inference_mode(), autocast(device, precision):
+    with at_rest(encoder, device), torch.inference_mode(), autocast(device, choose_precision(precision, device)):
         for batch in source.batches(order):
             if batch.masks is None:
                 return {}

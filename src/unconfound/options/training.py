@@ -45,7 +45,7 @@ class TrainingOptions:
     precision: Precision = "auto"
     """auto is bf16 (mixed) where the hardware gains from it, else 32"""
     device: str = "auto"
-    """auto, cpu, cuda or mps; several devices by torchrun"""
+    """auto (the best one here), cpu, cuda, cuda:N or mps; several GPUs by torchrun"""
     seed: int = 0
     """of weights, order and views"""
     log_every: int = 20

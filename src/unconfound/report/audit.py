@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, Schema
+from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
@@ -27,7 +29,6 @@ from unconfound.report.morphs import morph_part
 from unconfound.report.page import write_report
 from unconfound.report.strata import strata_part
 from unconfound.report.tables import MEASURES
-from unconfound.training.hardware import choose_device, choose_precision
 from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
 
@@ -43,7 +44,7 @@ def audit(
     neighbours: int = 5,
     seed: int = 0,
     batch_size: int = 512,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str = "32",
 ) -> list[Evaluation]:
     """Measure encoders side by side, ours or not.
@@ -59,13 +60,14 @@ def audit(
         neighbours: of the nearest-neighbour classifier.
         seed: of the probe's validation split, and of the folds of a cross-validation.
         batch_size: samples embedded at a time.
-        device: "auto", "cpu", "cuda" or "mps".
-        precision: of the encoders: "auto", "32", "bf16" or "16".
+        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoders run.
+        precision: of the encoders: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
 
     Raises:
-        ValueError: the data have no labels, or embeddings are not finite.
+        ValueError: the data have no labels, embeddings are not finite, the device is not here or the precision unknown.
     """
     device = choose_device(device)
+    precision = choose_precision(precision, device)
     sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
     if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
         sources = {"train": dataset.train} | sources
@@ -86,7 +88,7 @@ def audit(
                 seed=seed,
                 batch_size=batch_size,
                 device=device,
-                precision=choose_precision(precision, device),
+                precision=precision,
                 progress=progress,
             )
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):

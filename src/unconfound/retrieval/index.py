@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import torch
 from rich.progress import Progress
 
+from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import load_encoder, read_card
 from unconfound.retrieval.additions import embedded_pieces
 from unconfound.retrieval.fingerprint import encoder_fingerprint
@@ -34,7 +35,7 @@ def index(
     overwrite: bool = False,
     data_root: Path | None = None,
     batch_size: int = 512,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     precision: str = "32",
     progress: Progress | None = None,
     tell: Callable[[str], object] = lambda _: None,
@@ -56,8 +57,8 @@ def index(
         overwrite: replace the index that is there.
         data_root: where the files of a named data set lie.
         batch_size: samples embedded at a time.
-        device: where the encoder runs.
-        precision: of the encoder: "32-true", "bf16-mixed" or "16-mixed".
+        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
+        precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
         progress: where a bar is shown.
         tell: called with each line on what was noteworthy in the data and what changed.
 
@@ -71,6 +72,8 @@ def index(
     """
     folder, change = Path(out), add or bool(remove)
     _check_request(run, data, add=add, change=change, overwrite=overwrite)
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
     check_folder(folder, change=change, overwrite=overwrite)
     parts: list[Part] = []
     if run is not None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.data.subset import Subset
+from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.embed import embed
 from unconfound.functional.search import check_finite
 from unconfound.retrieval.additions import unit_rows
@@ -36,7 +37,7 @@ def search(
     backend: Literal["auto", "exact", "faiss"] = "auto",
     data_root: Path | None = None,
     batch_size: int = 512,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     precision: str = "32",
 ) -> Answers:
     """Find the items of an index that are nearest to each query, by the cosine of their embeddings.
@@ -56,8 +57,8 @@ def search(
             more than 16 tie with the last.
         data_root: where the files of named data lie.
         batch_size: queries embedded at a time.
-        device: where the encoder runs.
-        precision: of the encoder: "32-true", "bf16-mixed" or "16-mixed".
+        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
+        precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
 
     Raises:
         FileNotFoundError: no index or query is there.
@@ -67,6 +68,8 @@ def search(
     """
     if neighbours < 1:
         raise ValueError(f"neighbours must be at least 1, got {neighbours}")
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
     index = index if isinstance(index, Index) else open_index(index)
     if len(index) == 0:
         raise ValueError(f"{index.folder} is empty: add items by unconfound index RUN DATA --out {index.folder} --add")

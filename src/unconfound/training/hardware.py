@@ -6,35 +6,14 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from unconfound.devices import choose_device, choose_precision
 from unconfound.options.training import TrainingOptions
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.connector import _PRECISION_INPUT_STR
 
-
-def choose_device(device: str) -> str:
-    """Turn "auto" into the best device here.
-
-    Raises:
-        ValueError: an unknown device, or one that is not here.
-    """
-    available = ["cpu"] + ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
-    if device == "auto":
-        return available[-1]
-    if device not in available:
-        raise ValueError(f"device {device!r} is not available here: use auto or {', '.join(available)}")
-    return device
-
-
-def choose_precision(precision: str, device: str) -> str:
-    """Turn "auto" into "bf16-mixed" where the hardware multiplies bfloat16 matrices faster, else "32-true"."""
-    named = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-    if precision != "auto":
-        return named[precision]
-    gains = torch.cuda.is_bf16_supported() if device == "cuda" else device == "cpu" and _has_amx()
-    return named["bf16" if gains else "32"]
+FABRIC_PRECISIONS: dict[str, _PRECISION_INPUT_STR] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
@@ -46,6 +25,9 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     device = choose_device(options.device)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     processes = int(os.environ.get("WORLD_SIZE", "1"))
+    kind, _, number = device.partition(":")
+    if number and processes > 1:
+        raise ValueError(f"device {device!r} is one GPU for {processes} processes: use cuda, which gives each its own")
     strategy: Any = "auto"
     if processes > 1:
         # In each of several phases, the parameters of the others are unused.
@@ -53,15 +35,11 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     # Which precision it is stands in our own line.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
-        accelerator=device,
-        devices=local,
+        accelerator=kind,
+        devices=[int(number)] if number else local,
         num_nodes=max(1, processes // local),
         strategy=strategy,
-        precision=choose_precision(options.precision, device),  # type: ignore[arg-type]
+        precision=FABRIC_PRECISIONS[choose_precision(options.precision, device)],
     )
     fabric.launch()
     return fabric
-
-
-def _has_amx() -> bool:
-    return bool(torch.cpu._is_amx_tile_supported())
