@@ -21,7 +21,7 @@ DATA = Dataset(ROWS, {}, labelled=ROWS)
 # Each with a device and a precision; none gets as far as to miss its files.
 FUNCTIONS: dict[str, Any] = {
     "embed": lambda **said: unconfound.embed(nn.Identity(), DATA.train, **said),
-    "evaluate": lambda **said: unconfound.evaluate(nn.Identity(), DATA, name="rows", folds=2, repeats=1, **said),
+    "evaluate": lambda **said: unconfound.evaluate(nn.Identity(), DATA, name="rows", folds=3, repeats=1, **said),
     "audit": lambda **said: unconfound.audit({"rows": nn.Identity()}, DATA, out="never", **said),
     "index": lambda **said: unconfound.index("run", "data", out="never", **said),
     "search": lambda **said: unconfound.search("index", "query", **said),
@@ -40,7 +40,7 @@ COMMANDS = {
 def test_every_function_refuses_the_same_in_one_line(name: str) -> None:
     with pytest.raises(ValueError, match="device 'gpu' is not available here: use auto"):
         FUNCTIONS[name](device="gpu")
-    with pytest.raises(ValueError, match="precision 'bf16-mixed' is unknown: use auto, 32, bf16, 16"):
+    with pytest.raises(ValueError, match="unknown precision 'bf16-mixed': use one of auto, 32, bf16, 16"):
         FUNCTIONS[name](device="cpu", precision="bf16-mixed")
 
 

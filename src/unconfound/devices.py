@@ -8,6 +8,7 @@ from typing import Any, get_args
 import torch
 
 from unconfound.options.training import Precision
+from unconfound.suggestions import nearest_name
 
 
 def choose_device(device: str | torch.device) -> str:
@@ -50,7 +51,7 @@ def choose_precision(precision: str, device: str) -> Precision:
         if precision == known != "auto":
             return known  # type: ignore[no-any-return]
     if precision != "auto":
-        raise ValueError(f"precision {precision!r} is unknown: use {', '.join(get_args(Precision))}")
+        raise ValueError(f"unknown precision {precision!r}: {nearest_name(precision, get_args(Precision))}")
     gains = torch.cuda.is_bf16_supported() if device.startswith("cuda") else device == "cpu" and _has_amx()
     return "bf16" if gains else "32"
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
 import tyro
 
 from unconfound.recipes import SECTIONS, Recipe
+from unconfound.suggestions import nearest
+
+# What tyro says -> how we say it.
+PLAINER = {
+    r"^Error parsing (--[\w-]+): invalid literal for int\(\) with base 10: ": r"\1 takes a whole number, got ",
+    r"^Error parsing (--[\w-]+): could not convert string to float: ": r"\1 takes a number, got ",
+    r"^Error parsing (--[\w-]+): no type matching (\S+) could be instantiated from \[(.*?)\].*": r"\1 takes \2, got \3",
+    r"^Error parsing \w+: ": "",  # the name of a group of options
+}
 
 
 def parse(
@@ -50,11 +60,30 @@ def parse(
     except SystemExit as leaving:
         if leaving.code == 0:
             raise
-    raise ValueError(_one_line(complaint.getvalue()) + f" (unconfound {command} --help)")
+    told = _unknown_flags(kind, arguments) or _one_line(complaint.getvalue())
+    raise ValueError(f"{told} (unconfound {command} --help)")
+
+
+def _unknown_flags(kind: Any, arguments: Sequence[str]) -> str:
+    """Say of each flag that there is none of that name, and which one may be meant; nothing where all are known."""
+    usage = io.StringIO()
+    with redirect_stdout(usage), suppress(SystemExit):
+        tyro.cli(tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind), args=["--help"])
+    known = re.findall(r"(?<![\w-])--?[a-z][\w-]*", usage.getvalue())
+    unknown = []
+    for word in arguments:
+        flag = word.partition("=")[0]
+        if re.fullmatch(r"--?[A-Za-z][\w-]*", flag) and flag.replace("_", "-") not in known:
+            near = nearest(flag, known)
+            unknown.append(f"{flag}: did you mean {near}?" if near else f"{flag}: there is no such flag")
+    return "; ".join(unknown)
 
 
 def _one_line(boxed: str) -> str:
     """Take the words out of tyro's boxed message, up to its pointer to the help text."""
     lines = [line.strip("│╭╮╰╯─ ") for line in boxed.splitlines()[1:]]
     words = " ".join(" ".join(line for line in lines if line).split())
-    return words.partition(" For full helptext")[0].partition(" Argument helptext")[0]
+    words = words.partition(" For full helptext")[0].partition(" Argument helptext")[0]
+    for pattern, plainer in PLAINER.items():
+        words = re.sub(pattern, plainer, words)
+    return words

@@ -156,7 +156,7 @@ def test_bad_input_is_refused() -> None:
         embed(lambda inputs: (inputs,), images())
     with pytest.raises(ValueError, match="batch size 0"):
         embed(Pooled(), images(), batch_size=0)
-    with pytest.raises(ValueError, match="precision '8' is unknown: use auto, 32"):
+    with pytest.raises(ValueError, match="unknown precision '8': use one of auto, 32"):
         embed(Pooled(), images(), precision="8")
     with pytest.raises(ValueError, match="pictures holds no samples"):
         embed(Pooled(), images(0))
