@@ -81,8 +81,10 @@ def demo(arguments: list[str]) -> None:
 
     given: DemoArguments = parse(DemoArguments, arguments, command="demo")
 
-    from unconfound.demo import run_demo
+    from unconfound.progress import announced
 
+    with announced("loading torch"):
+        from unconfound.demo import run_demo
     evaluations = run_demo(given)
     if evaluations is not None:
         _print_evaluations(evaluations, given.out)
@@ -103,8 +105,10 @@ def fit(arguments: list[str]) -> None:
         return
     name, given = fit_arguments(rest, method=method, recipe=read_recipe(recipe) if recipe else None)
 
-    from unconfound.runs import fit_run
+    from unconfound.progress import announced
 
+    with announced("loading torch"):
+        from unconfound.runs import fit_run
     fitted = fit_run(name, given)
     if fitted.finished and int(os.environ.get("RANK", "0")) == 0:
         from unconfound.encoders import loading_snippet
@@ -122,8 +126,10 @@ def compare(arguments: list[str]) -> None:
     recipes, words = arguments[:flagged], arguments[flagged:]
     given, flags = parse(CompareArguments, words, command="compare", unknown=True)
 
-    from unconfound.comparison.compare import run_comparison
+    from unconfound.progress import announced
 
+    with announced("loading torch"):
+        from unconfound.comparison.compare import run_comparison
     comparison = run_comparison(recipes, given, flags)
     if not comparison.finished:
         return
@@ -146,10 +152,13 @@ def evaluate(arguments: list[str]) -> None:
 
     given: EvaluateArguments = parse(EvaluateArguments, arguments, command="evaluate")
 
-    from unconfound.data.load import load
-    from unconfound.encoders import load_encoder
-    from unconfound.report.audit import audit
-    from unconfound.runs import check_split, run_recipe
+    from unconfound.progress import announced
+
+    with announced("loading torch"):
+        from unconfound.data.load import load
+        from unconfound.encoders import load_encoder
+        from unconfound.report.audit import audit
+        from unconfound.runs import check_split, run_recipe
 
     if not given.runs:
         raise ValueError("evaluate needs a run folder: unconfound evaluate runs/simclr")
@@ -161,10 +170,12 @@ def evaluate(arguments: list[str]) -> None:
     labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
     runs = dict(zip(labels, given.runs, strict=True))
     encoders = {label: load_encoder(run) for label, run in runs.items()}
+    with announced(f"reading {given.data.data}"):
+        dataset = load(given.data)
     out = given.out or (given.runs[0] if len(given.runs) == 1 else given.runs[0].parent)
     evaluations = audit(
         encoders,
-        load(given.data),
+        dataset,
         out=out,
         runs=runs,
         neighbours=given.neighbours,
@@ -184,9 +195,12 @@ def embed(arguments: list[str]) -> None:
 
     given: EmbedArguments = parse(EmbedArguments, arguments, command="embed")
 
-    from unconfound.runs import embed_run
+    from unconfound.progress import Bars, announced
 
-    samples = embed_run(given)
+    with announced("loading torch"):
+        from unconfound.runs import embed_run
+    with Bars(first=f"reading {given.source}") as progress:
+        samples = embed_run(given, progress=progress)
     reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
     print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")
 
@@ -198,11 +212,14 @@ def export(arguments: list[str]) -> None:
 
     given: ExportArguments = parse(ExportArguments, arguments, command="export")
 
-    from unconfound.encoders.export import export_run
+    from unconfound.progress import announced
 
-    exported = export_run(
-        given.run, given.out, classifier=given.classifier, dtype=given.dtype, overwrite=given.overwrite
-    )
+    with announced("loading torch"):
+        from unconfound.encoders.export import export_run
+    with announced(f"exporting {given.run}"):
+        exported = export_run(
+            given.run, given.out, classifier=given.classifier, dtype=given.dtype, overwrite=given.overwrite
+        )
     print(f"The encoder of {given.run} is in {given.out}, whose answers were checked against its own.")
     for kind, port in [("input", exported.input), *(("output", port) for port in exported.outputs)]:
         shape = ", ".join(str(size) for size in port.shape)

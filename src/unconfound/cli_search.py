@@ -16,22 +16,26 @@ def index(arguments: list[str]) -> None:
 
     given: IndexArguments = parse(IndexArguments, arguments, command="index")
 
-    from unconfound.retrieval import index as change_index
-    from unconfound.training.progress import console
+    from unconfound.progress import Bars, announced, console
 
-    changed = change_index(
-        given.run,
-        given.data,
-        out=given.out,
-        add=given.add,
-        remove=given.remove,
-        overwrite=given.overwrite,
-        data_root=given.data_root,
-        batch_size=given.batch_size,
-        device=given.device,
-        precision=given.precision,
-        tell=console.print,
-    )
+    with announced("loading torch"):
+        from unconfound.retrieval import index as change_index
+
+    with Bars(first=f"reading {given.data}") as progress:
+        changed = change_index(
+            given.run,
+            given.data,
+            out=given.out,
+            add=given.add,
+            remove=given.remove,
+            overwrite=given.overwrite,
+            data_root=given.data_root,
+            batch_size=given.batch_size,
+            device=given.device,
+            precision=given.precision,
+            progress=progress,
+            tell=console.print,
+        )
     print(f"{len(changed):,} items are in {given.out}\nNext: unconfound search {given.out} QUERY --out neighbours")
 
 
@@ -42,28 +46,34 @@ def search(arguments: list[str]) -> None:
 
     given: SearchArguments = parse(SearchArguments, arguments, command="search")
 
-    from unconfound.retrieval import search as find
-    from unconfound.retrieval.table import answers_table
+    from unconfound.progress import Bars, announced
+
+    with announced("loading torch"):
+        from unconfound.retrieval import search as find
+        from unconfound.retrieval.table import answers_table
 
     if given.out is not None:
         # Before anything is embedded: the folder may be taken.
         from unconfound.report.contact_sheet import answers_files, write_contact_sheet
 
         table, sheet = answers_files(given.out, overwrite=given.overwrite)
-    answers = find(
-        given.index,
-        given.queries,
-        neighbours=given.neighbours,
-        backend=given.backend,
-        data_root=given.data_root,
-        batch_size=given.batch_size,
-        device=given.device,
-        precision=given.precision,
-    )
+    with Bars(first=f"reading {given.index} and the queries") as progress:
+        answers = find(
+            given.index,
+            given.queries,
+            neighbours=given.neighbours,
+            backend=given.backend,
+            data_root=given.data_root,
+            batch_size=given.batch_size,
+            device=given.device,
+            precision=given.precision,
+            progress=progress,
+        )
     print_table(answers_table(answers))
     if given.out is None:
         print("Next: the same with --out FOLDER, for neighbours.parquet and a sheet of pictures")
         return
     answers.save(table)
-    write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *arguments]))
+    with announced(f"writing {sheet}"):
+        write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *arguments]))
     print(f"Neighbours: {table}\nNext: open {sheet}")

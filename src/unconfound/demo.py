@@ -9,10 +9,10 @@ from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions
 from unconfound.evaluation.figures import Evaluation
 from unconfound.fit_arguments import fit_arguments
+from unconfound.progress import announced, console
 from unconfound.recipes import read_recipe
 from unconfound.report.audit import audit
 from unconfound.runs import fit_run
-from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
 
 METHODS = ("random", "supervised", "simclr")
@@ -31,7 +31,8 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
     for method in METHODS:
         RunFolder(out / method, resume=arguments.resume, overwrite=arguments.overwrite).check()
     data = DataOptions(data="demo", correlation=arguments.correlation)
-    dataset = load(data)
+    with announced("making the demo's images"):
+        dataset = load(data)
     console.print(
         f"{len(dataset.train):,} training images of digits, {100 * arguments.correlation:.0f} % on the scene of their "
         f"own class; {len(dataset.tests['original']):,} test images"

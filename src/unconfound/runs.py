@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.progress import Progress
 
 from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
 from unconfound.data import Dataset, Source
@@ -16,10 +17,10 @@ from unconfound.encoders import build_encoder, load_classifier, load_encoder, re
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.save import save_embeddings
 from unconfound.methods import METHODS
+from unconfound.progress import announced, console
 from unconfound.recipes import Recipe, read_recipe
 from unconfound.training import Fitted, fit
 from unconfound.training.fitting import plain
-from unconfound.training.progress import console
 from unconfound.training.run_folder import RunFolder
 
 # Options of the data that decide which samples are trained on, and not only how many.
@@ -52,7 +53,9 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         # Before the data are read, which may take long; one process only, as it may have begun to write for all.
         RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite).check()
     choose_device(arguments.training.device)
-    dataset = dataset or load(arguments.data)
+    if dataset is None:
+        with announced(f"reading {arguments.data.data}"):
+            dataset = load(arguments.data)
     kind = METHODS[method]
     source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
     mean, deviation = source.statistics()
@@ -132,8 +135,12 @@ def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -
             )
 
 
-def embed_run(arguments: EmbedArguments) -> int:
+def embed_run(arguments: EmbedArguments, *, progress: Progress | None = None) -> int:
     """Embed every split of some data with a run's encoder; return the number of samples.
+
+    Args:
+        arguments: of the command.
+        progress: where a bar is shown.
 
     Raises:
         ValueError: --out is there already, or the data do not fit the encoder.
@@ -158,7 +165,9 @@ def embed_run(arguments: EmbedArguments) -> int:
                 f"{arguments.source} holds {source.schema.modality} of shape {source.schema.shape}, "
                 f"the encoder of {arguments.run} takes {card.schema.modality} of shape {card.schema.shape}"
             )
-        embedded[split] = embed(encoder, source, batch_size=arguments.batch_size, device=device, precision=precision)
+        embedded[split] = embed(
+            encoder, source, batch_size=arguments.batch_size, device=device, precision=precision, progress=progress
+        )
     classifier = load_classifier(arguments.run)
     if classifier is not None and classifier.out_features != len(card.schema.classes):
         # Its answers have no names.

@@ -22,11 +22,11 @@ from unconfound.data import MemorySource, Schema
 from unconfound.data.columns import encode_columns, feature_names, fit_columns
 from unconfound.encoders import build_encoder
 from unconfound.methods import ALIASES, METHODS, Method
+from unconfound.progress import console
 from unconfound.suggestions import nearest_name
 from unconfound.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import Listener, train
-from unconfound.training.progress import console
 
 _ROWS_AT_A_TIME = 8192
 

@@ -10,8 +10,6 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from rich.progress import Progress
-
 from unconfound.comparison.plan import Task
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
@@ -20,9 +18,9 @@ from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, write_evaluations
 from unconfound.evaluation.unseen import unseen
+from unconfound.progress import Bars, announced, console
 from unconfound.report.comparison import Cell
 from unconfound.runs import fit_run
-from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
 
 
@@ -34,7 +32,8 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
     """
     options = task.arguments.data
     if options not in datasets:
-        datasets[options] = load(options)
+        with announced(f"reading {options.data}"):
+            datasets[options] = load(options)
     validation = datasets[options].validation
     if task.needs_validation and validation is None:
         raise ValueError(
@@ -82,7 +81,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
                 return task.cell
             encoder = fitted.encoder
         console.print(f"measuring {task.title}")
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        with Bars() as progress:
             evaluation, _ = evaluate(
                 encoder,
                 judged_by(task, dataset),

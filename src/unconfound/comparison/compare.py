@@ -19,13 +19,13 @@ from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.lock import FolderLock
 from unconfound.methods import ALIASES, METHODS
+from unconfound.progress import console
 from unconfound.recipes import Recipe
 from unconfound.recipes.comparisons import Rows, rows_of
 from unconfound.report.comparison import Cell, Comparison
 from unconfound.report.comparison_choice import chosen_comparison
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import write_tables
-from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
 
 

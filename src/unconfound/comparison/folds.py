@@ -21,10 +21,10 @@ from unconfound.evaluation.concatenated import concatenated_evaluations
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.figures import Evaluation
 from unconfound.files import write_text
+from unconfound.progress import console
 from unconfound.recipes.comparisons import Rows
 from unconfound.report.comparison import Cell, Comparison
 from unconfound.report.comparison_folds import Fold, fold_tables
-from unconfound.training.progress import console
 
 FORMAT = 1
 

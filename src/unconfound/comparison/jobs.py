@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from unconfound.comparison.plan import Task
+from unconfound.progress import console
 from unconfound.report.comparison import Cell
-from unconfound.training.progress import console
 from unconfound.training.stop import StopRequest
 
 PAUSE = 0.2  # seconds between two looks at whether a signal asked to stop

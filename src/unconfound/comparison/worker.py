@@ -20,7 +20,7 @@ import torch
 from unconfound.comparison.cell import run_cell
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
-from unconfound.training.progress import console
+from unconfound.progress import console
 
 
 def main() -> None:

@@ -20,13 +20,15 @@ class Clock:
 
     def __init__(self, name: str, progress: Progress | None, *, stages: int) -> None:
         self.seconds: dict[str, float] = {}
-        self.progress = progress
+        self.name, self.progress = name, progress
         self.task = None if progress is None else progress.add_task(f"judge {name}", total=stages)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what happens inside, in seconds; a stage of the same name is added to."""
         start = time.perf_counter()
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, description=f"judge {self.name}: {name}")
         yield
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
         if self.progress is not None and self.task is not None:

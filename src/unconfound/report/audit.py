@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, Schema
@@ -20,6 +19,7 @@ from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
 from unconfound.evaluation.unseen import unseen
+from unconfound.progress import Bars, console
 from unconfound.report.attention import attention_part
 from unconfound.report.entry import Entry
 from unconfound.report.environments import environments_part
@@ -29,7 +29,6 @@ from unconfound.report.morphs import morph_part
 from unconfound.report.page import write_report
 from unconfound.report.strata import strata_part
 from unconfound.report.tables import MEASURES
-from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
 
 SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
@@ -74,7 +73,7 @@ def audit(
     samples = sum(map(len, sources.values()))
     parts = f"of {_list(list(sources))}" if dataset.tests else "by cross-validation"
     entries: list[Entry] = []
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Bars() as progress:
         for name, encoder in encoders.items():
             console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
             run = (runs or {}).get(name)
@@ -93,6 +92,7 @@ def audit(
             )
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
+            report = progress.add_task(f"look at {name}", total=None)
             shown = judged_sources(dataset)
             primary = primary_of(shown)
             entries.append(
@@ -111,6 +111,7 @@ def audit(
                     facts=_facts(run),
                 )
             )
+            progress.remove_task(report)
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = environment()
     evaluations = [entry.evaluation for entry in entries]

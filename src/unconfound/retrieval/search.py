@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import torch
 from jaxtyping import Float, Float32, Int
 from numpy.typing import NDArray
+from rich.progress import Progress
 from torch import Tensor
 
 from unconfound.data.subset import Subset
@@ -39,6 +40,7 @@ def search(
     batch_size: int = 512,
     device: str | torch.device = "auto",
     precision: str = "32",
+    progress: Progress | None = None,
 ) -> Answers:
     """Find the items of an index that are nearest to each query, by the cosine of their embeddings.
 
@@ -59,6 +61,7 @@ def search(
         batch_size: queries embedded at a time.
         device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
         precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
+        progress: where a bar is shown.
 
     Raises:
         FileNotFoundError: no index or query is there.
@@ -90,6 +93,7 @@ def search(
                 batch_size=batch_size,
                 device=device,
                 precision=precision,
+                progress=progress,
             ).features
             for each in asked
         ]

@@ -14,11 +14,11 @@ from unconfound.data import Dataset, Source
 from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
 from unconfound.methods import METHODS, Method
 from unconfound.options.training import TrainingOptions
+from unconfound.progress import announced, console
 from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import Listener, train
-from unconfound.training.progress import console
 from unconfound.training.run_folder import Metrics, RunFolder
 from unconfound.training.samples import write_samples
 from unconfound.training.selection import Kept, check_selection
@@ -79,7 +79,8 @@ def fit(
     source = _training_source(method, dataset, name)
     check_selection(training, dataset.validation, data=source.name)
     folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
-    fabric = make_fabric(training, phases=len(method.phases()))
+    with announced("starting"):
+        fabric = make_fabric(training, phases=len(method.phases()))
     batch_size, note = batch_size_of(training, len(source), fabric.world_size, balanced=balance_of(method, source))
     # Data that were handed over in Python have no words by which a command could read them again.
     config = config or {"method": name, "options": plain(getattr(method, "options", None))}

@@ -13,6 +13,7 @@ import torch
 from unconfound.data import Batch, Source
 from unconfound.methods import Method, Phase
 from unconfound.options.training import TrainingOptions
+from unconfound.progress import announced
 from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding_health, not_finite_message
 from unconfound.training.checkpoint import Position
 from unconfound.training.optimizers import schedule, set_learning_rate
@@ -108,6 +109,7 @@ def train(
         while at.epoch < epochs:
             if at.data_pass == at.update == 0:
                 seed_update(options.seed, at)
+                progress.prepare(at.epoch)
                 method.before_epoch(at.epoch, source)
                 method.train()
             for number in range(at.data_pass, len(passes[at.epoch])):
@@ -163,9 +165,15 @@ def train(
     listener.save(at, _content(moving, running, selection))
     selection.settle(listener.kept)
     seed_update(options.seed, at)
-    if learnt := method.after_training(source, validation):
-        listener.note(learnt)
+    _finish(method, source, validation, listener, name=name)
     return True
+
+
+def _finish(method: Method, source: Source, validation: Source | None, listener: Listener, *, name: str) -> None:
+    with announced(f"finishing {name}"):
+        learnt = method.after_training(source, validation)
+    if learnt:
+        listener.note(learnt)
 
 
 def update(

@@ -1,4 +1,4 @@
-"""What a user sees while a command works."""
+"""What a user sees while a method is trained."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-console = Console(stderr=True, soft_wrap=True, highlight=False)
+from unconfound.progress import console
 
 
 class TrainingProgress:
@@ -65,6 +64,11 @@ class TrainingProgress:
                 speed=self.speed,
                 description=f"{self.name} epoch {epoch + 1}/{self.epochs}",
             )
+
+    def prepare(self, epoch: int) -> None:
+        """Show that a method prepares an epoch, which may take longer than the epoch itself."""
+        if not self.bar.disable:
+            self.bar.update(self.task, description=f"{self.name} before epoch {epoch + 1}/{self.epochs}")
 
     def __enter__(self) -> TrainingProgress:
         self.bar.start()

@@ -1,0 +1,92 @@
+"""What a user sees while a command works, on the standard error: nothing of it gets into what is piped on.
+
+Functions take a `rich.progress.Progress` and show nothing without one; commands hand them `Bars`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(stderr=True, soft_wrap=True, highlight=False)
+# Seconds that a user may wait without a word, at a terminal and where there is none.
+PATIENCE, BETWEEN_LINES = 1.0, 30.0
+
+
+class Bars(Progress):
+    """A bar for each task on a terminal; elsewhere a line every half minute on the one that is under way.
+
+    Args:
+        first: what is done before the first task begins, as in "reading adult"; said once it takes a second.
+    """
+
+    def __init__(self, first: str | None = None) -> None:
+        self._told = None if first is None else _later(first)
+        self._last_line = time.monotonic()
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Bars:
+        """Begin; bars appear with the first task, so that what comes before may show one of its own."""
+        if self._told:
+            self._told.start()
+        return self
+
+    def stop(self) -> None:
+        if self._told:
+            self._told.cancel()
+        super().stop()
+
+    def add_task(self, description: str, *arguments: Any, **named: Any) -> TaskID:
+        if self._told:
+            self._told.cancel()
+        self.start()
+        return super().add_task(description, *arguments, **named)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        super().advance(task_id, advance)
+        now = time.monotonic()
+        if self.disable and now - self._last_line > BETWEEN_LINES:
+            self._last_line = now
+            task = self._tasks[task_id]
+            of = "" if task.total is None else f" of {task.total:,.0f}"
+            console.print(f"{task.description}: {task.completed:,.0f}{of}", markup=False)
+
+
+@contextmanager
+def announced(what: str) -> Iterator[None]:
+    """Say what is being done once it takes a second, or half a minute where there is no terminal.
+
+    Of several processes only the first one speaks.
+    """
+    told = _later(what)
+    told.start()
+    try:
+        yield
+    finally:
+        told.cancel()
+
+
+def _later(what: str) -> Timer:
+    def tell() -> None:
+        if int(os.environ.get("RANK", "0")) == 0:
+            console.print(f"{what} ...", markup=False)
+
+    timer = Timer(PATIENCE if console.is_terminal else BETWEEN_LINES, tell)
+    timer.daemon = True
+    return timer
