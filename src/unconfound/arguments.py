@@ -42,15 +42,15 @@ class EvaluateArguments:
     out: Path | None = None
     """folder of evaluation.json and report.html; by default the run's, or the parent of the first of several"""
     neighbours: int = 5
-    """of the nearest-neighbour classifier"""
+    """training samples that vote in the nearest-neighbour classifier"""
     batch_size: int = 512
     """samples embedded at a time"""
     seed: int = 0
-    """of the probe's validation split, or of the folds of a cross-validation"""
+    """seed of the probe's validation split, or of the folds of a cross-validation"""
     device: str = "auto"
     """auto (the best one here), cpu, cuda, cuda:N or mps"""
     precision: Precision = "32"
-    """of the encoder"""
+    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
     data: DataOptions = field(default_factory=DataOptions)
 
 
@@ -63,14 +63,14 @@ class CompareArguments:
     """
 
     seeds: tuple[int, ...] = ()
-    """of each row; by default those of the comparison, else 0 1 2"""
+    """seeds of each row; by default those of the comparison, else 0 1 2"""
     baseline: str | None = None
     """row that the others are compared with; by default that of the comparison, else the first"""
     metric: tuple[str, ...] = ()
     """what tables show, on every test set; by default classifier, linear_probe, svm, background_gap, worst_group and
     others, as there are; of classes that were not trained on precision_at_1, r_precision and map_at_r"""
     out: Path = Path("runs/compare")
-    """folder of the tables, report.html and a run folder ROW/seed-SEED a cell, below a folder SETTING with --over"""
+    """folder of the tables, report.html and one run folder ROW/seed-SEED per cell, below a folder SETTING with --over"""
     resume: bool = False
     """keep the cells that are done, go on with the one that was stopped, try failed ones again"""
     overwrite: bool = False
@@ -106,7 +106,7 @@ class EmbedArguments:
     device: str = "auto"
     """auto (the best one here), cpu, cuda, cuda:N or mps"""
     precision: Precision = "32"
-    """of the encoder"""
+    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
     data_root: Path | None = None
     """where the files of a named data set lie"""
 
@@ -120,7 +120,7 @@ class ExportArguments:
     out: Path
     """.onnx (needs the extra `export`) or .pt2 (a program of torch.export)"""
     dtype: Literal["uint8", "float32"] | None = None
-    """of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows of a
+    """type of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows of a
     table, encoded as `unconfound embed` does, the only one)"""
     classifier: bool = True
     """give the logits of the classifier that was trained with the encoder, too, where there is one"""
@@ -137,17 +137,17 @@ class DemoArguments:
     correlation: float = 0.9
     """share of the training digits that stand on their own class's scene; 0.1 is chance"""
     epochs: int | None = None
-    """of each training; by default as the demo's recipes say"""
+    """passes over the training data, of each training; by default as the demo's recipes say"""
     batch_size: int | None = None
-    """likewise"""
+    """images per update, of each training; by default as the demo's recipes say"""
     encoder: str | None = None
-    """of all three; by default a convnet of 16 to 128 channels"""
+    """encoder of all three; by default a convnet of 16 to 128 channels"""
     seed: int = 0
-    """of weights, order and views"""
+    """seed of weights, order and views"""
     device: str = "auto"
     """auto (the best one here), cpu, cuda, cuda:N or mps"""
     precision: Precision = "auto"
-    """of the training"""
+    """precision of the trainings; auto is bf16 (mixed) where the hardware gains from it, else 32"""
     resume: bool = False
     """go on with a demo that was stopped"""
     overwrite: bool = False

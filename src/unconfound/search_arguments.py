@@ -36,7 +36,7 @@ class IndexArguments:
     device: str = "auto"
     """auto (the best one here), cpu, cuda, cuda:N or mps"""
     precision: Precision = "32"
-    """of the encoder"""
+    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
     data_root: Path | None = None
     """where the files of a named data set lie"""
 
@@ -54,7 +54,7 @@ class SearchArguments:
     queries: tyro.conf.Positional[tuple[str, ...]]
     """what to look for"""
     neighbours: int = 10
-    """of each query"""
+    """nearest items that are shown for each query"""
     backend: Literal["auto", "exact", "faiss"] = "auto"
     """who searches: ours, faiss (needs the extra `search`), or the faster one; the answers are the same"""
     out: Path | None = None
@@ -66,6 +66,6 @@ class SearchArguments:
     device: str = "auto"
     """auto (the best one here), cpu, cuda, cuda:N or mps"""
     precision: Precision = "32"
-    """of the encoder"""
+    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
     data_root: Path | None = None
     """where the files of a named data set lie"""

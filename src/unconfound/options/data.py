@@ -25,7 +25,7 @@ class DataOptions:
     text: str | None = None
     """column of a table, or field of JSON lines, that holds a text: the data are then these texts"""
     rows: bool = False
-    """read images as rows of a table, one column a pixel and channel"""
+    """read images as rows of a table, one column per pixel and channel"""
     series: bool = False
     """read an array [samples, time, channels] as series, not as images"""
     node_features: Literal["auto", "labels", "degree", "constant"] = "auto"
@@ -91,7 +91,7 @@ class DataOptions:
     workers: int = 2
     """processes that decode a streamed folder"""
     data_seed: int = 0
-    """of the held-out split and of compositions; stays the same when --seed changes"""
+    """seed of the held-out split and of compositions; stays the same when --seed changes"""
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:

@@ -22,14 +22,14 @@ class TrainingOptions:
     epochs: int = 100
     """passes over the training data"""
     batch_size: int | None = None
-    """samples an update, over all devices together; by default 256, or all samples where there are fewer"""
+    """samples per update, over all devices together; by default 256, or all samples where there are fewer"""
     optimizer: Optimizer = "adamw"
     """AdamW, SGD with momentum 0.9, LARS, or RMSprop with momentum 0.9"""
     learning_rate: float | None = None
     """highest learning rate at the stated batch size, never scaled; by default 0.001 (adamw), 0.05 (sgd), 0.3
     (lars), 0.0001 (rmsprop)"""
     weight_decay: float = 1e-4
-    """on matrices and kernels; never on biases and BatchNorm"""
+    """decay of matrices and kernels; biases and BatchNorm have none"""
     warmup_epochs: float = 1.0
     """epochs of linear warm-up; after it the learning rate falls along a cosine to 0; at most half of all epochs"""
     gradient_clip: float | None = None
@@ -37,7 +37,7 @@ class TrainingOptions:
     accumulate: int = 1
     """batches whose gradients are averaged before an update"""
     ema_decay: float = 0.0
-    """decay an update of the moving average of the encoder's weights that is saved in their place; 0 is off"""
+    """decay per update of the moving average of the encoder's weights that is saved in their place; 0 is off"""
     select_every: int = 0
     """epochs between looks at the validation part; the encoder that retrieves best on it is kept; 0 keeps the last"""
     select_by: SelectBy = "map_at_r"
@@ -47,7 +47,7 @@ class TrainingOptions:
     device: str = "auto"
     """auto (the best one here), cpu, cuda, cuda:N or mps; several GPUs by torchrun"""
     seed: int = 0
-    """of weights, order and views"""
+    """seed of weights, order and views"""
     log_every: int = 20
     """steps between rows of metrics.csv"""
     checkpoint_seconds: float = 30.0

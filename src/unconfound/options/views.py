@@ -22,15 +22,15 @@ class ImageViewOptions:
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """aspect ratio of the cropped area, lowest and highest"""
     flip_probability: float = 0.5
-    """of a left-right flip"""
+    """probability of a left-right flip"""
     jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
     """strength of the change in brightness, contrast, saturation and hue"""
     jitter_probability: float = 0.8
-    """of that change"""
+    """probability of that change"""
     grayscale_probability: float = 0.2
-    """of a view without colour"""
+    """probability of a view without colour"""
     blur_probability: float = 0.0
-    """of a Gaussian blur"""
+    """probability of a Gaussian blur"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class MetricViewOptions(ImageViewOptions):
     jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """strength of the change in brightness, contrast, saturation and hue"""
     grayscale_probability: float = 0.0
-    """of a view without colour"""
+    """probability of a view without colour"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class MixingOptions:
     floor: float = 1 / 255
     """geometric: smaller values are raised to this; 0 is the paper's formula, in which one 0 makes the product 0"""
     partners: Literal["shift", "independent"] = "shift"
-    """shift: partners are the batch, moved along by a random step a view; independent: one draw a sample and view"""
+    """shift: partners are the batch, moved along by one random step per view; independent: one draw per sample and view"""
     shares: Literal["sample", "batch"] = "sample"
     """one share for each sample and view (the paper), or one for the whole batch and view"""
     exclude_self: bool = True
