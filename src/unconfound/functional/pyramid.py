@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from unconfound.functional.similarity import check_tensor
+
 # Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment" (Asilomar 2003), 3.2.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _DEVIATION = 1.5  # of the Gaussian window, in pixels
@@ -83,6 +85,7 @@ def check_images(name: str, images: Tensor) -> None:
         TypeError: the images are not floating-point.
         ValueError: they do not have four dimensions, or one is empty.
     """
+    check_tensor(name, images)
     if not images.is_floating_point():
         raise TypeError(f"{name} must be floating-point, got {images.dtype}: divide by 255 with .float().div(255)")
     if images.dim() != 4 or images.numel() == 0:
