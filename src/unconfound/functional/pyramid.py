@@ -64,9 +64,11 @@ def pyramid_of(
         )
     taps = [math.exp(-((tap - size // 2) ** 2) / (2 * _DEVIATION**2)) for tap in range(size)]
     weights = _SCALE_WEIGHTS[:scales]
+    # All five are taken as printed, though four digits each sum to 1.0001: so are published values.
+    total = 1.0 if scales == len(_SCALE_WEIGHTS) else sum(weights)
     return Pyramid(
         window=tuple(tap / sum(taps) for tap in taps),
-        weights=tuple(weight / sum(weights) for weight in weights),
+        weights=tuple(weight / total for weight in weights),
         data_range=data_range,
         negative=negative,
     )

@@ -36,8 +36,9 @@ def ms_ssim(
     windows of deviation 1.5 pixels; between scales squares of 2 x 2 pixels are averaged. Channels are averaged last.
     `scales=1` is SSIM (Wang et al., IEEE TIP 2004), what `negative` does to values below 0 apart.
 
-    The paper has five scales and an 11-pixel window, for photographs. Where we depart: smaller images get fewer scales,
-    with the first weights divided by their sum, and a smaller window; an odd last row or column is left out of the
+    The paper has five scales and an 11-pixel window, for photographs; its weights are taken as printed, as by
+    pytorch-msssim and torchmetrics: they sum to 1.0001. Where we depart: smaller images get fewer scales, with the
+    first weights divided by their sum, and a smaller window; an odd last row or column is left out of the
     average of squares, where others pad with zeros.
 
     Args:
