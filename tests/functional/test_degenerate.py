@@ -1,4 +1,4 @@
-"""A loss over a batch with nothing to tell apart is 0, as is its gradient, where the docstring says so; else an error."""
+"""A loss over a batch with nothing to tell apart is 0, as is its gradient, where the docstring says so; else it raises."""
 
 from __future__ import annotations
 
