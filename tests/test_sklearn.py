@@ -23,7 +23,7 @@ from unconfound.methods.dacl import DACLOptions
 from unconfound.sklearn import ContrastiveTransformer
 
 SMALL = {"width": 8, "depth": 2, "epochs": 2, "random_state": 0}
-METHODS = ("dacl", "dacl+", "scarf", "gaussian", "supervised", "random")
+METHODS = ("dacl", "dacl+", "scarf", "gaussian", "supervised", "scl", "jtt", "metric", "random")
 ROWS = np.random.default_rng(0).normal(size=(60, 5))
 CLASSES = np.where(ROWS[:, 0] > 0, "high", "low")
 
@@ -34,16 +34,7 @@ def _without_type_checks(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-def _expected(estimator):
-    if estimator.method == "scarf":
-        return {"check_fit2d_1feature": "one column cannot be corrupted: the error says column, not '1 feature(s)'"}
-    return {}
-
-
-@parametrize_with_checks(
-    [ContrastiveTransformer(method, **SMALL) for method in ("dacl", "scarf", "supervised")],
-    expected_failed_checks=_expected,
-)
+@parametrize_with_checks([ContrastiveTransformer(method, **SMALL) for method in METHODS])
 @pytest.mark.usefixtures("_without_type_checks")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learns_checks(estimator, check):
@@ -59,6 +50,17 @@ def test_every_method_of_tables_embeds(method):
     assert np.ptp(embeddings, axis=0).max() > 0
     assert list(transformer.get_feature_names_out()) == [f"contrastivetransformer{place}" for place in range(8)]
     assert len(transformer.loss_curve_) == (0 if method == "random" else 2)
+
+
+@pytest.mark.parametrize("loss", ["triplet", "contrastive-xbm", "margin-class"])
+def test_batches_are_no_larger_than_the_classes_allow(loss):
+    five = np.arange(60) % 5
+    transformer = ContrastiveTransformer("metric", options={"loss": loss}, **SMALL).fit(ROWS, five)
+    assert np.isfinite(transformer.transform(ROWS)).all()
+    with pytest.raises(
+        ValueError, match=r"training samples are too few.*4 or more are needed \(4 samples of a class\)"
+    ):
+        ContrastiveTransformer("metric", options={"loss": loss}, **SMALL).fit(ROWS[:3], [0, 1, 1])
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -78,9 +78,9 @@ class CompareArguments:
     over: tuple[str, ...] = ()
     """settings to run all rows in, as KEY=VALUE,VALUE of a data option; by default those of the comparison"""
     select: str | None = None
-    """how a row's candidates are chosen from: validation, "validation worst group", "validation MAP@R" (of classes that
-    are not trained on), leave-one-domain-out (of --data domains) or oracle; by default as the comparison says, else
-    validation"""
+    """how a row's candidates are chosen from: validation, "validation worst group", "validation mean of groups",
+    "validation MAP@R" (of classes that are not trained on), leave-one-domain-out (of --data domains) or oracle; by
+    default as the comparison says, else validation"""
     jobs: int = 1
     """runs side by side, each in a process with an equal share of the CPU cores; a GPU they share"""
 

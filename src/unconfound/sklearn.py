@@ -25,6 +25,7 @@ from unconfound.methods import ALIASES, METHODS, Method
 from unconfound.progress import console
 from unconfound.suggestions import nearest_name
 from unconfound.training import TrainingOptions
+from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import Listener, train
 
@@ -43,14 +44,14 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     and then put back; as the threads of a process share it, parallel fits belong into processes (joblib's default).
 
     Args:
-        method: any method for tables: "dacl", "dacl+" (three ways of mixing), "scarf", "gaussian", "supervised", which
-            needs `y`, or "random", which learns nothing.
+        method: any method for tables: "dacl", "dacl+" (three ways of mixing), "scarf" (of two columns or more) and
+            "gaussian"; "supervised", "scl", "jtt" and "metric", which need `y`; or "random", which learns nothing.
         width: units of every layer, and so features of the embedding.
         depth: layers of the encoder.
         temperature: of the contrastive loss; None is the method's default.
         options: further options of the method, such as {"linear_low": 0.8}; `unconfound fit METHOD --help` lists them.
         epochs: passes over the rows.
-        batch_size: rows an update; at most all rows.
+        batch_size: rows an update; fewer where the rows, or the classes of a method that draws some rows of each, are.
         learning_rate: highest learning rate of AdamW.
         weight_decay: of AdamW.
         random_state: of weights, order and views: an integer, a numpy RandomState, or None.
@@ -61,7 +62,7 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         encoder_: the trained network, on the CPU: features in float32 -> embeddings.
         features_: names of the features that it takes.
         loss_curve_: mean training loss of every 20 updates.
-        classes_: labels in the order of the classifier; of "supervised" only.
+        classes_: labels in the order of the classifier; of methods that learn from labels only.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
     """
 
@@ -99,7 +100,7 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         Args:
             X: [samples, features] an array of numbers, or a pandas frame.
-            y: [samples] classes, which "supervised" needs and the other methods ignore.
+            y: [samples] classes, which methods that learn from labels need and the others ignore.
 
         Raises:
             ValueError: a column, label or parameter that cannot be learnt from or with; the message names it.
@@ -151,7 +152,8 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.target_tags.required = self.method == "supervised"
+        name, _ = ALIASES.get(self.method, (self.method, {}))
+        tags.target_tags.required = name in METHODS and METHODS[name].needs_labels
         return tags
 
     def _kind_and_options(self) -> tuple[type[Method], Any]:
@@ -213,7 +215,6 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         training = TrainingOptions(
             epochs=self.epochs,
-            batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             precision="32",
@@ -226,6 +227,7 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             "mlp", source.schema, mean=mean, deviation=deviation, width=self.width, depth=self.depth
         )
         method = kind(encoder, source.schema, options)
+        size, _ = batch_size_of(training, len(source), 1, balanced=balance_of(method, source), most=self.batch_size)
         rows: list[dict[str, Any]] = []
         alarms: dict[int, str] = {}
         train(
@@ -233,7 +235,7 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             source,
             training,
             fabric=make_fabric(training, phases=len(method.phases())),
-            batch_size=min(self.batch_size, len(source)),
+            batch_size=size,
             listener=Listener(
                 save=lambda *_: None,
                 row=rows.append,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from rich.progress import Progress
@@ -10,7 +11,12 @@ from unconfound.data.graphs import GraphSource
 from unconfound.data.sequences import SequenceSource
 from unconfound.data.subset import Subset
 from unconfound.encoders import build_encoder
-from unconfound.evaluation import Embeddings, embed
+from unconfound.evaluation import Embeddings, embed, fit_probe, knn_predict
+from unconfound.evaluation.adversarial import adversarial_share
+from unconfound.evaluation.agreement import adjusted_rand, ranked_higher
+from unconfound.evaluation.background import background_gap
+from unconfound.evaluation.folds import stratified_folds
+from unconfound.evaluation.groups import group_figures
 
 
 def images(samples: int = 10, **given) -> MemorySource:
@@ -177,3 +183,38 @@ def test_labelled_keeps_the_samples_with_a_label() -> None:
         Embeddings(torch.zeros(2, 1), torch.arange(2), torch.tensor([-1, -1])).labelled()
     with pytest.raises(ValueError, match="none of the embeddings carries a label"):
         Embeddings(torch.zeros(2, 1), torch.arange(2)).labelled()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.int64])
+def test_arrays_and_integers_of_any_width_are_taken(kind: type) -> None:
+    features, labels = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 3
+    features[:, 0] += 2 * labels
+    narrow, index = labels.astype(kind), np.arange(40, dtype=kind)
+    of_tensors = Embeddings(torch.tensor(features), torch.arange(40), torch.tensor(labels), torch.tensor(labels))
+    of_arrays = Embeddings(features, index, narrow, torch.from_numpy(narrow))
+    for field in ("features", "index", "labels", "groups"):
+        assert torch.equal(getattr(of_arrays, field), getattr(of_tensors, field))
+    guesses = fit_probe(of_arrays).predict(of_arrays)
+    assert torch.equal(guesses, fit_probe(of_tensors).predict(of_tensors))
+    assert torch.equal(knn_predict(of_arrays, of_arrays), knn_predict(of_tensors, of_tensors))
+    given, answers = guesses.numpy().astype(kind), guesses
+    names = ("a", "b", "c")
+    assert group_figures(given, of_arrays, names=names, train_groups=narrow) == group_figures(
+        answers, of_tensors, names=names, train_groups=torch.tensor(labels)
+    )
+    assert adjusted_rand(given, narrow) == adjusted_rand(answers, torch.tensor(labels))
+    assert ranked_higher(features[:, 0], labels > 0) == ranked_higher(of_tensors.features[:, 0], of_tensors.labels > 0)
+    assert torch.equal(stratified_folds(narrow, folds=4), stratified_folds(of_tensors.labels, folds=4))
+    assert background_gap(of_arrays, of_arrays, same_predictions=given, rand_predictions=narrow) == background_gap(
+        of_tensors, of_tensors, same_predictions=answers, rand_predictions=of_tensors.labels
+    )
+    assert adversarial_share(given[None], narrow, background_classes=narrow[:1]) == adversarial_share(
+        answers[None], of_tensors.labels, background_classes=of_tensors.labels[:1]
+    )
+
+
+def test_embeddings_refuse_labels_that_do_not_fit() -> None:
+    with pytest.raises(TypeError, match="labels must be integers, got float64"):
+        Embeddings(np.zeros((2, 3)), np.arange(2), np.zeros(2))
+    with pytest.raises(ValueError, match=r"groups must be one a sample, got shape \(3,\) for 2 samples"):
+        Embeddings(np.zeros((2, 3)), np.arange(2), groups=np.zeros(3, dtype=int))

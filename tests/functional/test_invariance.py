@@ -271,8 +271,8 @@ def test_an_environment_without_weight_has_none():
     [
         ({"logits": torch.zeros(3)}, ValueError, r"logits must be \[batch, classes\] and labels \[batch\], got shapes"),
         ({"labels": torch.zeros(2, dtype=torch.long)}, ValueError, r"got shapes \(3, 2\) and \(2,\)"),
-        ({"labels": torch.tensor([0, 1, 2])}, ValueError, "labels must be 0 to 1, one of the 2 classes"),
-        ({"labels": torch.tensor([0, -1, 1])}, ValueError, "got -1 to 1"),
+        ({"labels": torch.tensor([0, 1, 2])}, ValueError, "labels must be 0 to 1, got 2"),
+        ({"labels": torch.tensor([0, -1, 1])}, ValueError, "labels must be 0 or above, got -1"),
         ({"labels": torch.zeros(3)}, TypeError, "labels must be integers, got torch.float32"),
         ({"logits": torch.zeros(3, 2, dtype=torch.long)}, TypeError, "logits must be floating-point"),
         (

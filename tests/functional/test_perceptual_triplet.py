@@ -245,7 +245,7 @@ def test_bad_input():
         perceptual_triplet(morphed, originals[:, :1], *index)
     with pytest.raises(TypeError, match=r"originals must be floating-point, got torch.uint8: divide by 255"):
         perceptual_triplet(morphed, originals.to(torch.uint8), *index)
-    with pytest.raises(TypeError, match="positive_index must hold integers"):
+    with pytest.raises(TypeError, match="positive_index must be integers"):
         perceptual_triplet(morphed, originals, positive_index.float(), negative_index)
     for wrong in (negative_index[:, 0], negative_index[:4], negative_index[:, :0]):
         with pytest.raises(ValueError, match=r"negative_index must be .5, count. with a count of at least 1"):

@@ -38,10 +38,10 @@ def test_gradients_reach_the_losses():
 @pytest.mark.parametrize(
     ("groups", "error", "message"),
     [
-        (torch.tensor([0, 1, -1]), ValueError, "groups must be 0 to 1, got -1 to 1: leave out the samples without"),
-        (torch.tensor([0, 2, 1]), ValueError, "groups must be 0 to 1, got 0 to 2"),
-        (torch.tensor([0, 1]), ValueError, r"groups must have shape \(3,\), one a row, got \(2,\)"),
-        (torch.tensor([0.0, 1.0, 1.0]), TypeError, "groups must be integers, got torch.float32"),
+        (torch.tensor([0, 1, -1]), ValueError, "must be 0 or above, got -1: leave out the rows without"),
+        (torch.tensor([0, 2, 1]), ValueError, "must be 0 to 1, got 2"),
+        (torch.tensor([0, 1]), ValueError, r"must have shape \(3,\), one a row, got \(2,\)"),
+        (torch.tensor([0.0, 1.0, 1.0]), TypeError, "must be integers, got torch.float32"),
     ],
 )
 def test_groups_that_are_none_are_refused(groups, error, message):
@@ -152,5 +152,5 @@ def test_half_precision_and_autocast_are_taken_in_float32():
 
 
 def test_logits_without_labels_are_refused():
-    with pytest.raises(ValueError, match=r"labels one a row, got shapes \(3, 2\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"labels \[batch\], got shapes \(3, 2\) and \(2,\)"):
         irm_penalty(torch.zeros(3, 2), torch.zeros(2, dtype=torch.long), torch.zeros(3, dtype=torch.long), count=1)

@@ -42,6 +42,9 @@ def test_the_loss_is_cross_entropy_and_the_contrast_of_projections(labels, augme
     contrast = _naive(method.head(embeddings), labels, 0.3)
     torch.testing.assert_close(step.loss, expected + 0.7 * contrast)
     torch.testing.assert_close(step.scalars["contrast"], contrast.detach())
+    assert float(step.scalars["with_positive"]) == pytest.approx(
+        sum(labels.count(each) > 1 for each in labels) / len(labels)
+    )
     assert METHODS["scl"] is SCL
 
 
@@ -51,6 +54,7 @@ def test_a_batch_without_positives_has_cross_entropy_alone():
     step = method(batch)
     logits = method.linear_classifier()(method.encoder(batch.inputs))
     torch.testing.assert_close(step.loss, F.cross_entropy(logits, batch.labels))
+    assert step.scalars["with_positive"] == 0
     step.loss.backward()
     assert all(parameter.grad.abs().sum() == 0 for parameter in method.head.parameters())
 

@@ -82,7 +82,7 @@ def test_each_rule_looks_at_its_own_figure_and_nothing_else():
     # The mean counts, not the best domain, nor what the run that stands for the row reaches.
     for place, photo, sketch in ((0, 1.0, 0.1), (1, 0.8, 0.5), (2, 0.2, 0.9), (3, 0.3, 0.3)):
         cells += without(cells[place], photo=photo, sketch=sketch)
-    found = {rule: choose(cells, rule)[0].candidate for rule in RULES}
+    found = {rule: choose(cells, rule)[0].candidate for rule in RULES if not RULES[rule].mean_of_groups}
     assert found == {
         "validation": "weight 1",
         "validation worst group": "weight 2",
@@ -90,6 +90,41 @@ def test_each_rule_looks_at_its_own_figure_and_nothing_else():
         "leave-one-domain-out": "weight 2",
         "oracle": "weight 3",
     }
+
+
+def test_the_mean_of_groups_counts_small_groups_as_large_ones():
+    # Pooled, the first has 0.78; over its groups 0.6. The second 0.7 and 0.7.
+    first, second = cell("a", 0, 0.5, classifier=0.78, linear_probe=0.1), cell("b", 0, 0.5, classifier=0.7)
+    groups = {"a": (0.9, 0.3), "b": (0.7, 0.7)}
+    cells = [
+        replace(
+            each,
+            evaluation=replace(
+                each.evaluation,
+                classifier_groups={
+                    "validation": dict(zip(("photo", "sketch"), map(figure, groups[each.candidate]), strict=True)),
+                    "test": {"photo": figure(float(each.candidate == "a"))},
+                },
+            ),
+        )
+        for each in (first, second)
+    ]
+    assert choose(cells, "validation")[0].candidate == "a"
+    assert choose(cells, "validation mean of groups")[0].candidate == "b"
+    # The probe judges where a row trains no classifier.
+    probed = [
+        replace(
+            each, evaluation=replace(each.evaluation, classifier_groups={}, groups=each.evaluation.classifier_groups)
+        )
+        for each in cells
+    ]
+    assert choose(probed, "validation mean of groups")[0].candidate == "b"
+    (none,) = choose([first, second], "validation mean of groups")
+    assert none.status == "failed"
+    assert none.error == (
+        "no candidate of cim has a figure of mean accuracy of the groups in validation: the data need groups and a "
+        "validation part (--validation-share 0.2)"
+    )
 
 
 def test_a_probe_judges_where_not_all_candidates_have_a_classifier():
@@ -182,6 +217,17 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
         cells += [cell("weight 1.0", seed, test + (0.1 if seed == 1 else -0.1), **better)]
         if rule == "leave-one-domain-out":
             cells += without(cells[-2], photo=0.6) + without(cells[-1], photo=0.7 if seed == 1 else 0.5)
+    if RULES[rule].mean_of_groups:
+        cells = [
+            replace(
+                each,
+                evaluation=replace(
+                    each.evaluation,
+                    groups={"validation": {"photo": each.evaluation.tests["validation"]["linear_probe"]}},
+                ),
+            )
+            for each in cells
+        ]
     comparison = chosen_comparison(cells, "erm", ("linear_probe",), "", rule=rule)
     erm, cim = comparison.lines(PROBE)
     assert [each.run for each in cim.cells] == [
@@ -192,6 +238,7 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
     told = {
         "validation": "cim, chosen by validation accuracy",
         "validation worst group": "cim*, chosen with group labels",
+        "validation mean of groups": "cim*, chosen by the mean of groups in validation",
         "validation MAP@R": "cim, chosen by validation MAP@R",
         "leave-one-domain-out": "cim, chosen by leaving one training domain out",
         "oracle": "cim, chosen on the test set (oracle)",

@@ -93,7 +93,6 @@ def test_patches_cover_an_image_of_any_size(picture_data, size):
         {"strata_on": "embedding"},
         {"strata_form": "batch-mlp"},
         {"strata_form": "sample-mlp"},
-        {"strata_form": "contexts"},
     ],
     ids=str,
 )
@@ -111,6 +110,30 @@ def test_strata_of_every_form_are_drawn_and_the_method_is_left_as_it_is(picture_
     table = tables.strata(part)
     assert [row.name for row in table.rows][2:] == ["stratum 3", "shuffled strata", "the foreground's area"]
     assert look_at_strata(method, source, prefix="of-one", batch_size=512).foreground == pytest.approx(part.foreground)
+
+
+def test_contexts_before_they_are_set_are_equal_and_lean_to_no_image(picture_data):
+    source = _with_masks(picture_data())
+    method = _method(source.schema, strata_form="contexts")
+    for batch_size in (5, 7, 512):
+        part = look_at_strata(method, source, batch_size=batch_size)
+        assert part.foreground == (None,) * 3
+        assert part.control is None
+        assert part.samples == SHOWN
+        assert "cosine of pairs of the 3 strata is 1.00" in part.sentences[0]
+        assert "No patch's removal" in part.sentences[1]
+        assert part.drawing.count("data:image/png") == 3 * SHOWN * 2
+
+
+@given(strata=st.integers(1, 7), width=st.integers(1, 300), own=st.booleans(), seed=st.integers(0, 99))
+def test_equal_strata_lean_to_all_images_alike_whatever_the_rounding(strata, width, own, seed):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(9, width, generator=generator)
+    weights = torch.rand(*((9, 1) if own else (1,)), width, generator=generator).expand(*(9,) * own, strata, width)
+    assert torch.equal(leans(values, weights), torch.ones(9, strata, dtype=torch.float64))
+    # Of one direction, too: powers of two leave the weights' digits as they are.
+    found = leans(values, weights * 2.0 ** torch.randint(3, (strata, 1), generator=generator))
+    assert torch.equal(found, found[:1].expand_as(found))
 
 
 def test_strata_that_look_at_one_side_are_told_from_shuffled_ones(picture_data):

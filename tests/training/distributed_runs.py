@@ -14,8 +14,9 @@ from training.toy import convnet, dataset_of, graph_source, image_source, option
 from training.toy_methods import BetweenEpochs, Drawing, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
-from unconfound.methods import DACL, DCML, JTT, Gaussian, GroupDRO, Metric, Random, SimCLR, SimCLRDACL, Supervised
+from unconfound.methods import DACL, DCML, DFR, JTT, Gaussian, GroupDRO, Metric, Random, SimCLR, SimCLRDACL, Supervised
 from unconfound.methods.dacl import DACLOptions
+from unconfound.methods.dfr import DFROptions
 from unconfound.methods.gaussian import GaussianOptions
 from unconfound.methods.metric import MetricOptions
 from unconfound.methods.supervised import SupervisedOptions
@@ -41,7 +42,7 @@ def _dacl_on(source):
 GROUPED = replace(
     SOURCE, schema=replace(SOURCE.schema, groups=("left", "right", "up")), groups=torch.arange(48) ** 2 % 5 % 3
 )
-SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48), "group-dro": GROUPED}
+SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48), "group-dro": GROUPED, "dfr": GROUPED}
 
 
 # name: (method, training options, forward passes after which the run is asked to stop and goes on)
@@ -55,6 +56,7 @@ RUNS = {
     "supervised, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True)), SGD, None),
     "supervised, vib, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True, vib=True)), SGD, None),
     "group-dro": (lambda: GroupDRO(convnet(GROUPED), GROUPED.schema).double(), SGD, 4),
+    "dfr": (lambda: DFR(convnet(GROUPED), GROUPED.schema, DFROptions(draws=2)).double(), SGD, None),
     "jtt": (lambda: _make(JTT), SGD, 5),
     # Environments are learnt once: Adam, at their learning rate, makes more of a difference in the last digit.
     "dcml": (lambda: _make(DCML, DCMLOptions(instances=8)), SGD, 5),

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 from two_processes import run
 
+from unconfound.data import Schema
+from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.training.batch_norm import SynchronizedBatchNorm, synchronize_batch_norm
 
@@ -43,6 +45,36 @@ def _normalised(options, steps=3):
     holder.eval()
     evaluated = holder(images[share]).detach()
     return [outputs.detach(), inputs.grad, evaluated], [*gradients, *holder.buffers()], list(holder.state_dict())
+
+
+def _gradients_of_a_resnet():
+    """What a ResNet-18 returns for this process's rows, and of each parameter's summed gradient a part and the length."""
+    rank, processes = world()
+    torch.manual_seed(0)
+    schema = Schema("images", (3, 8, 8), ("a", "b"))
+    network = build_encoder("resnet18", schema).double()
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (12, 3, 8, 8), generator=generator).double() / 255
+    share = slice(rank * 12 // processes, (rank + 1) * 12 // processes)
+    if processes > 1:
+        synchronize_batch_norm(network, torch.device("cpu"))
+    embeddings = network(images[share])
+    factors = torch.randn(12, embeddings.shape[1], generator=generator, dtype=torch.float64)
+    (embeddings * factors[share]).sum().backward()
+    gradients = [parameter.grad for parameter in network.parameters()]
+    if processes > 1:
+        for gradient in gradients:
+            torch.distributed.all_reduce(gradient)
+    return embeddings.detach(), [torch.cat([each.flatten()[:50], each.norm()[None]]) for each in gradients]
+
+
+def test_two_processes_have_the_gradients_of_one_through_a_resnet(tmp_path):
+    # In float32 an activation at the edge of a ReLU may fall to either side, which moves these gradients by percents.
+    embeddings, gradients = _gradients_of_a_resnet()
+    two = run(_gradients_of_a_resnet, tmp_path)
+    torch.testing.assert_close(torch.cat([rows for rows, _ in two]), embeddings, rtol=1e-10, atol=1e-10)
+    for _, summed in two:
+        torch.testing.assert_close(summed, gradients, rtol=1e-10, atol=1e-10)
 
 
 class Activated(nn.BatchNorm2d):

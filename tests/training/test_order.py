@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from training.toy import image_source
 from unconfound.training.checkpoint import Position
-from unconfound.training.order import class_balanced_order, epoch_order, pass_order, seed_update
+from unconfound.training.order import class_balanced_order, draw_by_weights, epoch_order, pass_order, seed_update
 
 
 @settings(deadline=None, max_examples=30)
@@ -58,6 +59,30 @@ def test_weights_say_how_often_samples_come_and_the_order_stays_a_function_of_th
     assert torch.equal(torch.cat(order), torch.cat(again))
     other = epoch_order(6000, 100, seed=0, epoch=2, data_pass=0, weights=weights)
     assert not torch.equal(torch.cat(order), torch.cat(other))
+
+
+def test_draws_are_distributed_as_the_weights():
+    weights = torch.tensor([0.0, 1.0, 2.5, 0.0, 7.0, 0.25, 0.0], dtype=torch.float64)
+    counts = torch.bincount(draw_by_weights(weights, 200_000, generator=torch.Generator().manual_seed(0)), minlength=7)
+    drawn, expected = counts[weights > 0].numpy(), (200_000 * weights / weights.sum())[weights > 0].numpy()
+    assert counts.sum() == drawn.sum() == 200_000
+    assert chisquare(drawn, expected).pvalue > 0.01
+    assert chisquare(drawn, [50_000] * 4).pvalue < 1e-9
+
+
+def test_more_samples_than_float32_counts_are_drawn_from():
+    samples = 2**24 + 3
+    weights = torch.zeros(samples)
+    weights[[0, 5, samples - 2]] = torch.tensor([1.0, 1.0, 2.0])
+    drawn = draw_by_weights(weights, 2000, generator=torch.Generator().manual_seed(0))
+    assert drawn.unique().tolist() == [0, 5, samples - 2]
+    assert abs(float((drawn == samples - 2).double().mean()) - 0.5) < 0.05
+
+
+def test_weights_of_any_size_are_drawn_by():
+    for scale in (1e-38, 1e38):
+        drawn = draw_by_weights(torch.tensor([3.0, 0.0, 1.0]) * scale, 4000, generator=torch.Generator().manual_seed(0))
+        assert abs(float((drawn == 0).double().mean()) - 0.75) < 0.03
 
 
 @settings(deadline=None, max_examples=20)

@@ -60,7 +60,7 @@ def compare(
         over: data option -> values: all rows are run in each of these settings.
         candidates: row -> options of the method or the training of each of its candidates.
         select: how one of these is chosen, per setting and seed: "validation", "validation worst group", "validation
-            MAP@R", "leave-one-domain-out" or "oracle".
+            mean of groups", "validation MAP@R", "leave-one-domain-out" or "oracle".
         jobs: runs side by side, each in a process with an equal share of the CPU cores; a GPU they share.
         **options: options of `fit` for every row, as in epochs=3 or data="table.csv".
 

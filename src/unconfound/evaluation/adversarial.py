@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import share
+from unconfound.functional.labels import Array, whole_numbers
 
 
 def adversarial_share(
-    predictions: Int[Tensor, "backgrounds foregrounds"],
-    labels: Int[Tensor, " foregrounds"],
+    predictions: Integer[Array, "backgrounds foregrounds"],
+    labels: Integer[Array, " foregrounds"],
     *,
-    background_classes: Int[Tensor, " backgrounds"] | Int[Tensor, "backgrounds foregrounds"] | None,
+    background_classes: Integer[Array, " backgrounds"] | Integer[Array, "backgrounds foregrounds"] | None,
 ) -> Figure:
     """Give the share of foregrounds that are answered rightly on every background of another class.
 
@@ -37,19 +38,22 @@ def adversarial_share(
             background counts.
 
     Raises:
+        TypeError: predictions, labels or classes are not integers.
         ValueError: shapes do not fit, or no foreground was tried on a background of another class.
     """
+    predictions, labels = whole_numbers("predictions", predictions), whole_numbers("labels", labels)
     if predictions.dim() != 2 or predictions.shape[1:] != labels.shape:
         raise ValueError(
             f"predictions must be [backgrounds, {len(labels)} foregrounds], got shape {tuple(predictions.shape)}"
         )
     counts = torch.ones_like(predictions, dtype=torch.bool)
     if background_classes is not None:
-        known = background_classes[:, None] if background_classes.dim() == 1 else background_classes
+        classes = whole_numbers("background_classes", background_classes)
+        known = classes[:, None] if classes.dim() == 1 else classes
         if len(known) != len(predictions) or known.shape[1] not in (1, len(labels)):
             raise ValueError(
                 f"background_classes must be one a background, or {tuple(predictions.shape)} as predictions are, got "
-                f"shape {tuple(background_classes.shape)}"
+                f"shape {tuple(classes.shape)}"
             )
         counts = (known != labels).expand_as(predictions)
     tried = counts.any(0)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from jaxtyping import Bool, Float, Int, Integer
 
 from unconfound.evaluation.intervals import NORMAL
+from unconfound.functional.labels import Array, whole_numbers
 
 SHUFFLES = 199
 
@@ -36,7 +36,7 @@ class Agreement:
     samples: int
 
 
-def adjusted_rand(first: Int[Tensor, " samples"], second: Int[Tensor, " samples"], *, seed: int = 0) -> Agreement:
+def adjusted_rand(first: Integer[Array, " samples"], second: Integer[Array, " samples"], *, seed: int = 0) -> Agreement:
     """Give the adjusted Rand index: 1 where the parts are the same, 0 on average where one division is shuffled.
 
     Hubert and Arabie, "Comparing partitions", 1985. Two samples are together in both divisions in at most
@@ -48,8 +48,10 @@ def adjusted_rand(first: Int[Tensor, " samples"], second: Int[Tensor, " samples"
         seed: of the shuffled divisions.
 
     Raises:
+        TypeError: parts are not integers.
         ValueError: there is no sample, or not as many in both.
     """
+    first, second = whole_numbers("first", first), whole_numbers("second", second)
     if len(first) == 0 or len(first) != len(second):
         raise ValueError(
             f"two divisions of the same samples are compared, got {len(first)} and {len(second)}: give both of all"
@@ -91,7 +93,7 @@ def _pairs(counts: Int[np.ndarray, "*parts"]) -> float:
     return float((many * (many - 1) / 2).sum())
 
 
-def ranked_higher(scores: Float[Tensor, " samples"], positive: Bool[Tensor, " samples"]) -> Agreement:
+def ranked_higher(scores: Float[Array, " samples"], positive: Bool[Array, " samples"]) -> Agreement:
     """Give the area under the ROC curve: how often a positive sample has a higher score than another one.
 
     Equal scores count half. The range of shuffled scores is the normal one of Mann and Whitney, 1947, with the
@@ -100,6 +102,7 @@ def ranked_higher(scores: Float[Tensor, " samples"], positive: Bool[Tensor, " sa
     Raises:
         ValueError: all samples are positive, or none is.
     """
+    scores, positive = torch.as_tensor(scores), torch.as_tensor(positive)
     count, positives = len(scores), int(positive.sum())
     others = count - positives
     if positives == 0 or others == 0:

@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import paired_difference, share
 from unconfound.evaluation.probe import LinearProbe
+from unconfound.functional.labels import Array, whole_numbers
 
 TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
 
@@ -22,8 +23,8 @@ def background_gap(
     same: Embeddings,
     rand: Embeddings,
     *,
-    same_predictions: Int[Tensor, " samples"],
-    rand_predictions: Int[Tensor, " samples"],
+    same_predictions: Integer[Array, " samples"],
+    rand_predictions: Integer[Array, " samples"],
 ) -> Figure:
     """Give the accuracy lost when the background stops matching the class, in [-1, 1].
 
@@ -32,11 +33,16 @@ def background_gap(
     answers to each foreground. Samples without a label are left out.
 
     Raises:
+        TypeError: predictions are not integers.
         ValueError: the two do not hold the same samples with the same labels in the same order.
     """
     labels = check_same_samples(same, rand, names=("mixed-same", "mixed-rand"))
     known = labels >= 0
-    return paired_difference((same_predictions == labels)[known], (rand_predictions == labels)[known])
+    first, second = (
+        whole_numbers("same_predictions", same_predictions),
+        whole_numbers("rand_predictions", rand_predictions),
+    )
+    return paired_difference((first == labels)[known], (second == labels)[known])
 
 
 def check_same_samples(first: Embeddings, second: Embeddings, *, names: tuple[str, str]) -> Int[Tensor, " samples"]:

@@ -17,6 +17,7 @@ from unconfound.data import Source
 from unconfound.data.sequences import SequenceSource
 from unconfound.data.subset import Subset
 from unconfound.devices import autocast, choose_device, choose_precision
+from unconfound.functional.labels import whole_numbers
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
 Encoder = Callable[[Any], Tensor]
@@ -26,12 +27,18 @@ Encoder = Callable[[Any], Tensor]
 class Embeddings:
     """The embeddings of some samples, on the CPU.
 
+    Arrays of numpy and integers of any width are taken, too, and become tensors; integers become int64.
+
     Args:
         features: finite.
         index: the position of each sample in its source.
         labels: -1 where a sample has no label; None where none has.
         groups: -1 where a sample has no group; None where none has.
         names: a file path or row name a sample.
+
+    Raises:
+        TypeError: index, labels or groups are not integers.
+        ValueError: they are not one a sample.
     """
 
     features: Float[Tensor, "samples features"]
@@ -39,6 +46,19 @@ class Embeddings:
     labels: Int[Tensor, " samples"] | None = None
     groups: Int[Tensor, " samples"] | None = None
     names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", torch.as_tensor(self.features))
+        for name in ("index", "labels", "groups"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            values = whole_numbers(name, given)
+            if values.shape != self.features.shape[:1]:
+                raise ValueError(
+                    f"{name} must be one a sample, got shape {tuple(values.shape)} for {len(self.features)} samples"
+                )
+            object.__setattr__(self, name, values)
 
     def __len__(self) -> int:
         return len(self.features)

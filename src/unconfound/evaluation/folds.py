@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import repeated_folds
+from unconfound.functional.labels import Array, whole_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +42,17 @@ class CrossValidation:
 
 
 def stratified_folds(
-    labels: Int[Tensor, " samples"], *, folds: int = 10, repeats: int = 5, seed: int = 0
+    labels: Integer[Array, " samples"], *, folds: int = 10, repeats: int = 5, seed: int = 0
 ) -> Int[Tensor, "repeats samples"]:
     """Assign samples to folds, each repeat anew: the number of a class's samples differs by one at most among folds.
 
     So do the sizes of the folds.
 
     Raises:
+        TypeError: labels are not integers.
         ValueError: fewer than 2 folds, more folds than samples, or no repeat.
     """
+    labels = whole_numbers("labels", labels)
     if not 2 <= folds <= len(labels):
         raise ValueError(f"{folds} folds of {len(labels)} labelled samples: give a number from 2 to {len(labels)}")
     if repeats < 1:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import share, weighted_share
 from unconfound.functional.groups import group_accuracy
+from unconfound.functional.labels import Array, whole_numbers
 
 
 def group_figures(
-    predictions: Int[Tensor, " samples"],
+    predictions: Integer[Array, " samples"],
     embeddings: Embeddings,
     *,
     names: Sequence[str],
-    train_groups: Int[Tensor, " training"] | None,
+    train_groups: Integer[Array, " training"] | None,
 ) -> tuple[dict[str, Figure], dict[str, Figure]]:
     """Give worst_group, average_group and reweighted_average, and the accuracy of each group by its name.
 
@@ -35,6 +36,7 @@ def group_figures(
         train_groups: the groups of the training samples; without them there is no reweighted_average.
 
     Raises:
+        TypeError: predictions or groups are not integers.
         ValueError: no sample has both a label and a group, or a group has no name.
     """
     if embeddings.labels is None or embeddings.groups is None:
@@ -42,7 +44,11 @@ def group_figures(
     known = (embeddings.labels >= 0) & (embeddings.groups >= 0)
     if not bool(known.any()):
         raise ValueError("no sample has both a label and a group; give both to score groups")
-    given, labels, groups = predictions[known], embeddings.labels[known], embeddings.groups[known]
+    given, labels, groups = (
+        whole_numbers("predictions", predictions)[known],
+        embeddings.labels[known],
+        embeddings.groups[known],
+    )
     if int(groups.max()) >= len(names):
         raise ValueError(f"group {int(groups.max())} has no name, for only {len(names)} have; name every group")
     trained = _counts(train_groups, len(names))
@@ -59,8 +65,9 @@ def group_figures(
     return overall, by_name
 
 
-def _counts(groups: Int[Tensor, " samples"] | None, names: int) -> Int[Tensor, " groups"] | None:
+def _counts(given: Array | None, names: int) -> Int[Tensor, " groups"] | None:
     """Count the samples of each group; None where no sample has one."""
+    groups = None if given is None else whole_numbers("train_groups", given)
     if groups is None or not bool((groups >= 0).any()):
         return None
     return torch.bincount(groups[groups >= 0], minlength=names)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.logistic import LogisticRegression, Solution
+from unconfound.functional.labels import Array, whole_numbers
 
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 # From so many samples on, the solves that choose a strength stop at the loose tolerance: accuracy has settled to a few
@@ -136,11 +137,12 @@ def fit_probe(
     )
 
 
-def stratified_split(labels: Int[Tensor, " samples"], *, share: float, seed: int) -> Tensor:
+def stratified_split(labels: Integer[Array, " samples"], *, share: float, seed: int) -> Tensor:
     """Choose which samples to hold out: `share` of each class, rounded, but neither none nor all of it.
 
     A class with a single sample is not held out.
     """
+    labels = whole_numbers("labels", labels)
     generator = torch.Generator().manual_seed(seed)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():

@@ -99,6 +99,8 @@ def swapped_prediction(
     """
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
+    check_rows("first", first)
+    check_rows("second", second)
     if first.shape != second.shape:
         raise ValueError(
             "first and second must have equal shapes, row i of one belonging to row i of the other, "

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from unconfound.functional.similarity import check_floating
+
 
 def gaussian_kl(
     mean: Float[Tensor, "batch features"], deviation: Float[Tensor, "batch features"]
@@ -27,8 +29,11 @@ def gaussian_kl(
         [batch] in float64 where the input is, else in float32, also under autocast; 0 or above.
 
     Raises:
+        TypeError: mean or deviation is not floating-point.
         ValueError: the shapes differ, or are not [batch, features].
     """
+    check_floating("mean", mean)
+    check_floating("deviation", deviation)
     if mean.dim() != 2 or mean.shape != deviation.shape:
         raise ValueError(
             "mean and deviation must both be [batch, features], "

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from unconfound.functional.contrastive import check_labels
+from unconfound.functional.labels import check_labels
+from unconfound.functional.similarity import check_floating
 from unconfound.functional.weighted_mean import weighted_mean
 
 
 def mean_class_penalty(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
 ) -> Float[Tensor, "*environments"]:
     """Compute how far samples lie from the mean of their class in the batch: the code's form of the gamma term.
@@ -37,7 +38,7 @@ def mean_class_penalty(
         TypeError: embeddings or weights are not floating-point, or labels not integers.
         ValueError: shapes do not fit, or there are no rows.
     """
-    rows = _rows(embeddings, labels)
+    rows, labels = _rows(embeddings, labels)
     with torch.autocast(embeddings.device.type, enabled=False):
         means, classes, _ = _class_means(rows, labels)
         return weighted_mean((rows - means.detach()[classes]).square().sum(1), weights)
@@ -45,7 +46,7 @@ def mean_class_penalty(
 
 def pairwise_class_penalty(
     embeddings: Float[Tensor, "batch *features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
 ) -> Float[Tensor, "*environments"]:
     """Compute how far samples of a class lie from each other: the paper's form of the gamma term.
@@ -63,7 +64,7 @@ def pairwise_class_penalty(
         TypeError: embeddings or weights are not floating-point, or labels not integers.
         ValueError: shapes do not fit, or there are no rows.
     """
-    rows = _rows(embeddings, labels)
+    rows, labels = _rows(embeddings, labels)
     with torch.autocast(embeddings.device.type, enabled=False):
         means, classes, sizes = _class_means(rows, labels)
         apart = (rows - means[classes]).square().sum(1)
@@ -118,15 +119,14 @@ def _wide(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _rows(embeddings: Tensor, labels: Tensor) -> Tensor:
-    if not embeddings.is_floating_point():
-        raise TypeError(f"embeddings must be floating-point, got {embeddings.dtype}: convert with .float()")
+def _rows(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    check_floating("embeddings", embeddings)
     if embeddings.dim() < 2 or embeddings.numel() == 0:
         raise ValueError(
             f"embeddings must be [batch, features...] with at least one of each, got shape {tuple(embeddings.shape)}"
         )
-    check_labels(labels, rows=len(embeddings))
-    return _wide(embeddings).flatten(1)
+    labels = check_labels(labels, rows=len(embeddings))
+    return _wide(embeddings).flatten(1), labels
 
 
 def _class_means(
@@ -144,8 +144,7 @@ def _check_matrices(weights: Sequence[Tensor]) -> torch.device:
     if len(weights) == 0:
         raise ValueError("weights must hold at least one matrix, stacked over environments, got none")
     for each in weights:
-        if not each.is_floating_point():
-            raise TypeError(f"weights must be floating-point, got {each.dtype}: convert with .float()")
+        check_floating("weights", each)
         if each.dim() < 2 or each.numel() == 0:
             raise ValueError(f"weights must be [environments, ...] each, got shape {tuple(each.shape)}")
     return weights[0].device

@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
+from unconfound.functional.labels import check_labels
 from unconfound.functional.similarity import check_rows, check_tile, normalize
 from unconfound.functional.tiled_cross_entropy import cross_entropy
 
@@ -103,7 +104,7 @@ def info_nce(
 
 def supervised_contrastive(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     temperature: float = 0.1,
     tile: int | None = None,
@@ -127,7 +128,7 @@ def supervised_contrastive(
     """
     _check_options(temperature, tile)
     check_rows("embeddings", embeddings)
-    check_labels(labels, rows=len(embeddings))
+    labels = check_labels(labels, rows=len(embeddings))
     _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     others = (sizes - 1)[classes]
     has_positive = others > 0
@@ -146,22 +147,6 @@ def supervised_contrastive(
         )
         loss: Tensor = repulsion - (attraction @ weights) / temperature
         return loss
-
-
-def check_labels(labels: Tensor, *, rows: int) -> None:
-    """Refuse anything but one class index a row.
-
-    Raises:
-        TypeError: labels are not integers.
-        ValueError: there is not one label a row, or (found on the CPU alone) a label is negative.
-    """
-    if labels.is_floating_point() or labels.is_complex():
-        raise TypeError(f"labels must be integers, got {labels.dtype}: convert with .long()")
-    if labels.shape != (rows,):
-        raise ValueError(f"labels must have shape ({rows},), one a row, got {tuple(labels.shape)}")
-    # Elsewhere the device's own check does it: reading the values here would wait for them.
-    if rows and labels.device.type == "cpu" and labels.min() < 0:
-        raise ValueError(f"labels must be 0 or above, got {labels.min().item()}: leave out the rows without a label")
 
 
 def _check_options(temperature: float, tile: int | None) -> None:

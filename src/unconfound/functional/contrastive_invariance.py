@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
-from unconfound.functional.contrastive import check_labels
+from unconfound.functional.labels import check_labels
 from unconfound.functional.paired import check_paired
 from unconfound.functional.similarity import check_rows, normalize
 from unconfound.functional.weighted_mean import weighted_mean
@@ -45,7 +45,7 @@ def nt_xent_scale_gradient(
 
 def supervised_nt_xent_scale_gradient(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     temperature: float,
@@ -80,7 +80,7 @@ def supervised_nt_xent_scale_gradient(
 
 def supervised_contrastive_scale_gradient(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     temperature: float,
@@ -126,7 +126,7 @@ def _among_others(scores: Tensor) -> Tensor:
 def _positives(embeddings: Tensor, labels: Tensor) -> tuple[Bool[Tensor, "batch batch"], Bool[Tensor, "batch batch"]]:
     """Which other rows are of a row's class; and which rows are, itself among them."""
     check_rows("embeddings", embeddings)
-    check_labels(labels, rows=len(embeddings))
+    labels = check_labels(labels, rows=len(embeddings))
     same = labels[:, None] == labels
     positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     if not positive.any():

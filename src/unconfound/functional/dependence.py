@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.similarity import check_floating, check_rows, normalize
 
 Kernel = Literal["multiquadric", "gaussian"]
 
@@ -132,6 +132,7 @@ def ssl_hsic(
     """
     if not (weight >= 0 and math.isfinite(weight)):
         raise ValueError(f"weight must be a finite number of 0 or above, got {weight}")
+    check_floating("views", views)
     if views.dim() != 3 or min(views.shape[:2]) < 2:
         raise ValueError(f"views must be [views, batch, features] with two or more of both, got {tuple(views.shape)}")
     count, batch = views.shape[:2]

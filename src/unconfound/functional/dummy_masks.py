@@ -9,10 +9,10 @@ mean, one sample at a time and without differentiating the network.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.similarity import check_floating, check_rows, normalize
 from unconfound.functional.weighted_mean import check_classes
 
 
@@ -37,8 +37,7 @@ def mask_gradients(
         ValueError: shapes do not fit, or the maps have no place.
     """
     for name, given in (("maps", maps), ("pooled_gradient", pooled_gradient)):
-        if not given.is_floating_point():
-            raise TypeError(f"{name} must be floating-point, got {given.dtype}: convert with .float()")
+        check_floating(name, given)
     if maps.dim() != 4 or maps.shape[:2] != pooled_gradient.shape or maps[0:0].shape[2:].numel() == 0:
         raise ValueError(
             "maps must be [batch, channels, height, width] and pooled_gradient [batch, channels], "
@@ -55,7 +54,7 @@ def cosine_embedding_gradient(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes features"],
     logits: Float[Tensor, "batch classes"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     scale: float,
 ) -> Float[Tensor, "batch features"]:
     """Compute the gradient of each sample's softmax cross-entropy by its embedding, for logits made of cosines.
@@ -78,7 +77,7 @@ def cosine_embedding_gradient(
         TypeError: an input is not floating-point, or labels are not integers.
         ValueError: shapes do not fit, there are no rows, or a label is out of range.
     """
-    check_classes(logits, labels)
+    labels = check_classes(logits, labels)
     check_rows("embeddings", embeddings)
     check_rows("proxies", proxies)
     if embeddings.shape != (len(logits), proxies.shape[1]) or len(proxies) != logits.shape[1]:
@@ -89,7 +88,7 @@ def cosine_embedding_gradient(
     with torch.autocast(embeddings.device.type, enabled=False):
         directions = normalize(embeddings)
         probabilities = torch.softmax(logits.to(directions.dtype), 1)
-        pull = probabilities.scatter_add(1, labels.long()[:, None], -torch.ones_like(probabilities[:, :1]))
+        pull = probabilities.scatter_add(1, labels[:, None], -torch.ones_like(probabilities[:, :1]))
         gradient = scale * pull @ normalize(proxies).to(directions.dtype)
         gradient = gradient - (gradient * directions).sum(1, keepdim=True) * directions
         lengths = torch.linalg.vector_norm(embeddings.to(directions.dtype), dim=1, keepdim=True)

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from unconfound.functional.similarity import check_floating
+
 Normalization = Literal["environment", "samples"]
 # Numbers of `vectors` that are held in float32 at a time.
 _CHUNK = 2**22
@@ -135,8 +137,7 @@ def check_vectors(vectors: Tensor, weights_logits: Tensor, normalization: str) -
         ValueError: shapes do not fit, there are no samples, or the normalisation is not known.
     """
     for name, given in (("vectors", vectors), ("weights_logits", weights_logits)):
-        if not given.is_floating_point():
-            raise TypeError(f"{name} must be floating-point, got {given.dtype}: convert with .float()")
+        check_floating(name, given)
     if weights_logits.dim() != 2 or weights_logits.numel() == 0:
         raise ValueError(
             "weights_logits must be [samples, environments] with at least one of each, "

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from unconfound.functional.environment_objective import (
@@ -28,6 +28,7 @@ from unconfound.functional.environment_objective import (
 )
 from unconfound.functional.environment_passes import ascend_by_passes
 from unconfound.functional.environment_shares import entropy_slopes, raise_shares
+from unconfound.functional.labels import whole_numbers
 
 __all__ = ["environment_gradient", "environment_objective", "learn_environments"]
 
@@ -48,7 +49,7 @@ def learn_environments(
     entropy_weight: float = 0.0,
     batch_size: int | None = None,
     passes: int = 1,
-    batches: Iterable[Int[Tensor, " rows"]] | None = None,
+    batches: Iterable[Integer[Tensor, " rows"]] | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Float[Tensor, "samples count"], Float[Tensor, " looks"]]:
     """Find environments that maximise `environment_objective`, from logits drawn from N(0, 1).
@@ -89,7 +90,7 @@ def learn_environments(
         that it looked at, and at last that of all samples under the logits returned.
 
     Raises:
-        TypeError: vectors are not floating-point.
+        TypeError: vectors are not floating-point, or batches hold no integers.
         ValueError: vectors are not finite, shapes do not fit, or an option is out of its range.
     """
     if environments < 1:
@@ -122,7 +123,7 @@ def learn_environments(
         orders = (_order(len(vectors), generator) for _ in range(passes))
         logits, history = ascend_by_passes(vectors, logits, orders, batch_size=batch_size, **ascent)
     else:
-        looks = _looks(len(vectors), steps, batch_size, passes, generator) if batches is None else batches
+        looks = _looks(len(vectors), steps, batch_size, passes, generator) if batches is None else _given(batches)
         logits, history = _ascend(vectors, logits, looks, smallest_share=smallest_share, **ascent)
     return logits, torch.cat([history, environment_objective(vectors, logits, normalization=normalization)[None]])
 
@@ -163,6 +164,10 @@ def _looks(
         return
     for _ in range(passes):
         yield from _order(samples, generator).split(batch_size)
+
+
+def _given(batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    return (whole_numbers("batches", rows) for rows in batches)
 
 
 def _order(samples: int, generator: torch.Generator | None) -> Int[Tensor, " samples"]:

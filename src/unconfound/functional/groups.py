@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64, Integer
 from torch import Tensor
+
+from unconfound.functional.labels import Array, whole_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +32,11 @@ class GroupAccuracy:
 
 
 def group_accuracy(
-    predictions: Int[Tensor, " samples"],
-    labels: Int[Tensor, " samples"],
-    groups: Int[Tensor, " samples"],
+    predictions: Integer[Array, " samples"],
+    labels: Integer[Array, " samples"],
+    groups: Integer[Array, " samples"],
     *,
-    train_group_counts: Int[Tensor, " groups"] | None = None,
+    train_group_counts: Integer[Array, " groups"] | None = None,
 ) -> GroupAccuracy:
     """Compute worst-group, average and reweighted accuracy.
 
@@ -43,7 +45,7 @@ def group_accuracy(
     reweighted by the training groups).
 
     Args:
-        predictions: a class index a sample.
+        predictions: a class index a sample; a tensor or an array, as all others.
         labels: the right class of each sample.
         groups: the group of each sample, 0 or above. Without `train_group_counts` there are max(groups) + 1 groups.
         train_group_counts: training samples of each group.
@@ -53,29 +55,28 @@ def group_accuracy(
         ValueError: lengths differ, there is no sample, a group is negative or has no entry in `train_group_counts`, or
             the counts are negative or all 0.
     """
-    for name, values in (("predictions", predictions), ("labels", labels), ("groups", groups)):
-        _check_integers(name, values)
-        if values.shape != groups.shape:
-            raise ValueError(
-                "predictions, labels and groups must be one a sample, "
-                f"got {len(predictions)}, {len(labels)} and {len(groups)}"
-            )
+    predictions = _one_dimension("predictions", predictions)
+    labels, groups = _one_dimension("labels", labels), _one_dimension("groups", groups)
+    if not len(predictions) == len(labels) == len(groups):
+        raise ValueError(
+            "predictions, labels and groups must be one a sample, "
+            f"got {len(predictions)}, {len(labels)} and {len(groups)}"
+        )
     if len(groups) == 0:
         raise ValueError("predictions, labels and groups must hold at least one sample, got none")
     if groups.min() < 0:
         raise ValueError(f"groups must be 0 or above, got {groups.min().item()}: leave out samples without a group")
-    if train_group_counts is not None:
-        _check_train_group_counts(train_group_counts, largest=int(groups.max()))
+    trained = None if train_group_counts is None else _trained(train_group_counts, largest=int(groups.max()))
 
-    known = 0 if train_group_counts is None else len(train_group_counts)
+    known = 0 if trained is None else len(trained)
     correct = (predictions == labels).double()
     counts = torch.bincount(groups, minlength=known)
     right = torch.zeros(len(counts), dtype=torch.float64, device=groups.device).index_add(0, groups, correct)
     per_group = right / counts  # 0 / 0 is NaN: an empty group has no accuracy
     filled = counts > 0
     reweighted = None
-    if train_group_counts is not None and bool(filled[train_group_counts > 0].all()):
-        weights = train_group_counts.to(per_group) / train_group_counts.sum()
+    if trained is not None and bool(filled[trained > 0].all()):
+        weights = trained.to(per_group) / trained.sum()
         reweighted = float(weights @ torch.where(filled, per_group, 0))
     return GroupAccuracy(
         per_group=per_group,
@@ -86,8 +87,9 @@ def group_accuracy(
     )
 
 
-def _check_train_group_counts(counts: Tensor, *, largest: int) -> None:
-    _check_integers("train_group_counts", counts)
+def _trained(counts: Array, *, largest: int) -> Tensor:
+    """Return the counts of the training samples, checked."""
+    counts = _one_dimension("train_group_counts", counts)
     if len(counts) <= largest:
         raise ValueError(
             f"train_group_counts must have an entry a group, 0 where it was not trained on: groups go up to {largest}, "
@@ -97,10 +99,11 @@ def _check_train_group_counts(counts: Tensor, *, largest: int) -> None:
         raise ValueError(
             f"train_group_counts must be 0 or above and not all 0, got {counts.tolist()}: give None if not known"
         )
+    return counts
 
 
-def _check_integers(name: str, values: Tensor) -> None:
-    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
-        raise TypeError(f"{name} must be integers, got {values.dtype}: convert with .long()")
+def _one_dimension(name: str, values: Array) -> Int64[Tensor, " values"]:
+    values = whole_numbers(name, values)
     if values.dim() != 1:
         raise ValueError(f"{name} must have one dimension, got shape {tuple(values.shape)}")
+    return values

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.similarity import check_floating, check_rows, normalize
 
 # Squared lengths (of at most 1) below this are those of a positive that a stratum wipes out.
 _WIPED = 1e-12
@@ -141,8 +141,7 @@ def _check(first: Tensor, second: Tensor, strata: Tensor, *, temperature: float,
     check_rows("second", second)
     if first.shape != second.shape:
         raise ValueError(f"first and second must have equal shapes, got {tuple(first.shape)} and {tuple(second.shape)}")
-    if not strata.is_floating_point():
-        raise TypeError(f"strata must be floating-point, got {strata.dtype}: convert with .float()")
+    check_floating("strata", strata)
     batch, features = first.shape
     if strata.dim() not in (2, 3) or strata.shape[-1] != features or 0 in strata.shape or strata.shape[0] == 0:
         raise ValueError(

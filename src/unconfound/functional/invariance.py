@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Integer, Num
 from torch import Tensor
 
 from unconfound.functional.contrastive_invariance import (
@@ -38,6 +38,7 @@ from unconfound.functional.pair_invariance import (
     squared_contrastive_scale_gradient,
     triplet_scale_gradient,
 )
+from unconfound.functional.similarity import check_floating, check_tensor
 from unconfound.functional.similarity_invariance import multi_similarity_scale_gradient, proxy_anchor_scale_gradient
 from unconfound.functional.weighted_mean import check_classes, weighted_mean
 
@@ -67,7 +68,7 @@ __all__ = [
 
 def softmax_scale_gradient(
     logits: Float[Tensor, "batch classes"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     per_class: bool = False,
@@ -97,7 +98,7 @@ def softmax_scale_gradient(
 
 
 def softmax_sample_scale_gradients(
-    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, per_class: bool = False
+    logits: Float[Tensor, "batch classes"], labels: Integer[Tensor, " batch"], *, per_class: bool = False
 ) -> Float[Tensor, "..."]:
     """Compute each sample's derivative of softmax cross-entropy by the scale of the logits.
 
@@ -116,9 +117,9 @@ def softmax_sample_scale_gradients(
         TypeError: logits are not floating-point, or labels not integers.
         ValueError: shapes do not fit, there are no rows, or a label is out of range.
     """
-    check_classes(logits, labels)
+    labels = check_classes(logits, labels)
     with torch.autocast(logits.device.type, enabled=False):
-        logits, labels = _wide(logits), labels.long()[:, None]
+        logits, labels = _wide(logits), labels[:, None]
         probabilities = torch.softmax(logits, 1)
         if per_class:
             return probabilities.scatter_add(1, labels, -torch.ones_like(logits[:, :1])) * logits
@@ -128,7 +129,7 @@ def softmax_sample_scale_gradients(
 
 def proxy_nca_scale_gradient(
     logits: Float[Tensor, "batch classes"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
 ) -> Float[Tensor, "*environments"]:
     """Compute g of ProxyNCA in its original form, which leaves a sample's own proxy out of the denominator.
@@ -147,9 +148,9 @@ def proxy_nca_scale_gradient(
         TypeError: logits or weights are not floating-point, or labels not integers.
         ValueError: shapes do not fit, there are no rows or fewer than two classes, or a label is out of range.
     """
-    check_classes(logits, labels, least=2)
+    labels = check_classes(logits, labels, least=2)
     with torch.autocast(logits.device.type, enabled=False):
-        logits, labels = _wide(logits), labels.long()[:, None]
+        logits, labels = _wide(logits), labels[:, None]
         others = torch.softmax(logits.scatter(1, labels, -torch.inf), 1)
         return weighted_mean((others * (logits - logits.gather(1, labels))).sum(1), weights)
 
@@ -173,7 +174,7 @@ def logistic_scale_gradient(
     _check_targets("logits", logits, targets)
     with torch.autocast(logits.device.type, enabled=False):
         logits = _wide(logits)
-        return weighted_mean((torch.sigmoid(logits) - targets) * logits, weights)
+        return weighted_mean((torch.sigmoid(logits) - targets.to(logits)) * logits, weights)
 
 
 def squared_error_scale_gradient(
@@ -195,7 +196,7 @@ def squared_error_scale_gradient(
     _check_targets("predictions", predictions, targets)
     with torch.autocast(predictions.device.type, enabled=False):
         predictions = _wide(predictions)
-        return weighted_mean(2 * (predictions - targets) * predictions, weights)
+        return weighted_mean(2 * (predictions - targets.to(predictions)) * predictions, weights)
 
 
 def scale_gradient(loss: Callable[[Tensor], Tensor], scores: Float[Tensor, "*shape"]) -> Float[Tensor, "..."]:
@@ -213,8 +214,7 @@ def scale_gradient(loss: Callable[[Tensor], Tensor], scores: Float[Tensor, "*sha
         TypeError: scores are not floating-point.
         NotImplementedError: torch has no forward derivative of an operation in the loss.
     """
-    if not scores.is_floating_point():
-        raise TypeError(f"scores must be floating-point, got {scores.dtype}: convert with .float()")
+    check_floating("scores", scores)
     with torch.autocast(scores.device.type, enabled=False):
         scores = _wide(scores)
         # By the chain rule, c moves the scores in their own direction.
@@ -227,8 +227,8 @@ def _wide(scores: Tensor) -> Tensor:
 
 
 def _check_targets(name: str, scores: Tensor, targets: Tensor) -> None:
-    if not scores.is_floating_point():
-        raise TypeError(f"{name} must be floating-point, got {scores.dtype}: convert with .float()")
+    check_floating(name, scores)
+    check_tensor("targets", targets)
     if scores.dim() != 1 or scores.shape != targets.shape or len(scores) == 0:
         raise ValueError(
             f"{name} and targets must be [batch], with at least one row, "

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
+
+from unconfound.functional.labels import check_labels
+from unconfound.functional.similarity import check_floating
 
 Penalty = Literal["l1", "l2"]
 
@@ -14,7 +17,7 @@ Penalty = Literal["l1", "l2"]
 @torch.no_grad()
 def penalized_logistic_regression(
     features: Float[Tensor, "samples features"],
-    labels: Int[Tensor, " samples"],
+    labels: Integer[Tensor, " samples"],
     *,
     classes: int,
     penalty: Penalty,
@@ -45,14 +48,17 @@ def penalized_logistic_regression(
         Weights and bias, in float64, on the features' device.
 
     Raises:
-        ValueError: an option is out of its range, or there are no samples.
+        TypeError: features are not floating-point, or labels not integers.
+        ValueError: an option is out of its range, there are no samples, or not one label a sample.
     """
     if penalty not in ("l1", "l2"):
         raise ValueError(f"penalty must be l1 or l2, got {penalty!r}")
     if not inverse_strength > 0:
         raise ValueError(f"inverse_strength must be above 0, got {inverse_strength}")
+    check_floating("features", features)
     if len(features) == 0:
         raise ValueError("logistic regression needs samples, got none")
+    labels = check_labels(labels, rows=len(features), count=classes)
     ones = features.new_ones(len(features), 1, dtype=torch.float64)
     rows = torch.cat([features.double(), ones], 1)
     targets = torch.nn.functional.one_hot(labels, classes).double()

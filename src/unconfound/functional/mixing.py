@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from unconfound.functional.similarity import check_tensor
+
 
 def linear_mix(
     x: Float[Tensor, "batch *sample"],
@@ -119,5 +121,7 @@ def _shares(x: Tensor, partner: Tensor, weight: Tensor | float, *, checked: bool
 
 
 def _check_shapes(x: Tensor, partner: Tensor) -> None:
+    check_tensor("x", x)
+    check_tensor("partner", partner)
     if x.shape != partner.shape:
         raise ValueError(f"x and its partner must be of one shape, got {tuple(x.shape)} and {tuple(partner.shape)}")

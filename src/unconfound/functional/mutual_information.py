@@ -6,14 +6,16 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from unconfound.functional.distributed import sum_over_processes
+from unconfound.functional.labels import whole_numbers
+from unconfound.functional.similarity import check_floating
 
 
 def jensen_shannon_loss(
-    scores: Float[Tensor, "nodes graphs"], graph_of_node: Int[Tensor, " nodes"]
+    scores: Float[Tensor, "nodes graphs"], graph_of_node: Integer[Tensor, " nodes"]
 ) -> Float[Tensor, ""]:
     """Compute the negative Jensen-Shannon estimate of how much nodes tell of their graphs.
 
@@ -33,7 +35,7 @@ def jensen_shannon_loss(
         ValueError: shapes do not fit, there are no nodes, fewer than two graphs (a node then has no other), or a column
             that is not there.
     """
-    _check(scores, graph_of_node)
+    graph_of_node = _check(scores, graph_of_node)
     nodes, graphs = scores.shape
     with torch.autocast(scores.device.type, enabled=False):
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
@@ -44,11 +46,9 @@ def jensen_shannon_loss(
         return sum_over_processes(attraction + repulsion) / count - 2 * math.log(2)
 
 
-def _check(scores: Tensor, graph_of_node: Tensor) -> None:
-    if not scores.is_floating_point():
-        raise TypeError(f"scores must be floating-point, got {scores.dtype}: convert with .float()")
-    if graph_of_node.is_floating_point() or graph_of_node.is_complex():
-        raise TypeError(f"graph_of_node must be integers, got {graph_of_node.dtype}: convert with .long()")
+def _check(scores: Tensor, graph_of_node: Tensor) -> Tensor:
+    check_floating("scores", scores)
+    graph_of_node = whole_numbers("graph_of_node", graph_of_node)
     if scores.dim() != 2 or scores.shape[:1] != graph_of_node.shape or not len(scores):
         raise ValueError(
             "scores must be [nodes, graphs] with a graph_of_node for each of at least one node, got shapes "
@@ -60,3 +60,4 @@ def _check(scores: Tensor, graph_of_node: Tensor) -> None:
     low, high = int(graph_of_node.min()), int(graph_of_node.max())
     if low < 0 or high >= graphs:
         raise ValueError(f"graph_of_node must be 0 to {graphs - 1}, a column of scores, got {low} to {high}")
+    return graph_of_node

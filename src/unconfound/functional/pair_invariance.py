@@ -10,16 +10,17 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-from unconfound.functional.contrastive import check_labels
+from unconfound.functional.labels import check_labels
+from unconfound.functional.similarity import check_floating
 from unconfound.functional.weighted_mean import weighted_mean
 
 
 def contrastive_scale_gradient(
     distances: Float[Tensor, "batch batch"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     positive_margin: float = 0.0,
@@ -53,7 +54,7 @@ def contrastive_scale_gradient(
 
 def squared_contrastive_scale_gradient(
     distances: Float[Tensor, "batch batch"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     margin: float,
@@ -84,7 +85,7 @@ def squared_contrastive_scale_gradient(
 
 def triplet_scale_gradient(
     distances: Float[Tensor, "batch batch"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     margin: float,
@@ -110,7 +111,7 @@ def triplet_scale_gradient(
 
 def soft_triplet_scale_gradient(
     distances: Float[Tensor, "batch batch"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     margin: float = 0.0,
@@ -171,11 +172,10 @@ def check_pairs(
         TypeError: scores are not floating-point, or labels not integers.
         ValueError: scores are no square matrix of two rows or more, or labels not one a row.
     """
-    if not scores.is_floating_point():
-        raise TypeError(f"{name} must be floating-point, got {scores.dtype}: convert with .float()")
+    check_floating(name, scores)
     if scores.dim() != 2 or scores.shape[0] != scores.shape[1] or len(scores) < 2:
         raise ValueError(f"{name} must be [batch, batch], of at least 2 rows, got shape {tuple(scores.shape)}")
-    check_labels(labels, rows=len(scores))
+    labels = check_labels(labels, rows=len(scores))
     same = labels[:, None] == labels
     negative = ~same
     return same.fill_diagonal_(False), negative

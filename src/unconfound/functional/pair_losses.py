@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
-from unconfound.functional.contrastive import check_labels
+from unconfound.functional.labels import check_labels
 from unconfound.functional.pair_terms import (
     contrastive_terms,
     cosines,
@@ -32,7 +32,7 @@ from unconfound.functional.similarity import check_rows
 
 def contrastive(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     positive_margin: float = 0.0,
     margin: float = 1.0,
@@ -53,7 +53,7 @@ def contrastive(
         TypeError: embeddings are not floating-point, or labels not integers.
         ValueError: shapes do not fit, a label is negative, or an option is no finite number.
     """
-    _check(embeddings, labels, positive_margin=positive_margin, margin=margin)
+    labels = _check(embeddings, labels, positive_margin=positive_margin, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         scores = distances(embeddings, embeddings)
         return contrastive_terms(scores, *pairs(labels), positive_margin, margin).total()
@@ -61,7 +61,7 @@ def contrastive(
 
 def noise_contrastive(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     positive_margin: float = 0.0,
     margin: float = 1.0,
@@ -77,14 +77,14 @@ def noise_contrastive(
     Raises:
         TypeError, ValueError: as `contrastive`.
     """
-    _check(embeddings, labels, positive_margin=positive_margin, margin=margin)
+    labels = _check(embeddings, labels, positive_margin=positive_margin, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         scores = noise_to_signal(embeddings, embeddings)
         return contrastive_terms(scores, *pairs(labels), positive_margin, margin).total()
 
 
 def triplet_margin(
-    embeddings: Float[Tensor, "batch features"], labels: Int[Tensor, " batch"], *, margin: float = 0.05
+    embeddings: Float[Tensor, "batch features"], labels: Integer[Tensor, " batch"], *, margin: float = 0.05
 ) -> Float[Tensor, ""]:
     """Compute the mean of [d(anchor, positive) - d(anchor, negative) + margin]+ over the triplets that have any.
 
@@ -98,14 +98,14 @@ def triplet_margin(
     Raises:
         TypeError, ValueError: as `contrastive`.
     """
-    _check(embeddings, labels, margin=margin)
+    labels = _check(embeddings, labels, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         return triplet_total(distances(embeddings, embeddings), *pairs(labels), margin=margin)
 
 
 def margin_loss(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     margin: float = 0.2,
     boundary: float | Float[Tensor, " classes"] = 1.2,
@@ -123,7 +123,7 @@ def margin_loss(
     Raises:
         TypeError, ValueError: as `contrastive`.
     """
-    _check(embeddings, labels, margin=margin)
+    labels = _check(embeddings, labels, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         scores = distances(embeddings, embeddings)
         edge = torch.as_tensor(boundary, dtype=scores.dtype, device=scores.device).flatten()
@@ -132,7 +132,7 @@ def margin_loss(
 
 
 def supervised_nt_xent(
-    embeddings: Float[Tensor, "batch features"], labels: Int[Tensor, " batch"], *, scale: float
+    embeddings: Float[Tensor, "batch features"], labels: Integer[Tensor, " batch"], *, scale: float
 ) -> Float[Tensor, ""]:
     """Compute NT-Xent over labelled samples: each positive against all samples of other classes.
 
@@ -147,7 +147,7 @@ def supervised_nt_xent(
     Raises:
         TypeError, ValueError: as `contrastive`.
     """
-    _check(embeddings, labels, scale=scale)
+    labels = _check(embeddings, labels, scale=scale)
     if not scale > 0:
         raise ValueError(f"scale must be above 0, got {scale}")
     with torch.autocast(embeddings.device.type, enabled=False):
@@ -156,7 +156,7 @@ def supervised_nt_xent(
 
 def multi_similarity(
     embeddings: Float[Tensor, "batch features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     positive_scale: float = 2.0,
     scale: float = 50.0,
@@ -178,7 +178,7 @@ def multi_similarity(
     Raises:
         TypeError, ValueError: as `contrastive`.
     """
-    _check(embeddings, labels, positive_scale=positive_scale, scale=scale, base=base)
+    labels = _check(embeddings, labels, positive_scale=positive_scale, scale=scale, base=base)
     if not (positive_scale > 0 and scale > 0):
         raise ValueError(f"positive_scale and scale must be above 0, got {positive_scale} and {scale}")
     with torch.autocast(embeddings.device.type, enabled=False):
@@ -192,9 +192,11 @@ def multi_similarity(
         ).total()
 
 
-def _check(embeddings: Tensor, labels: Tensor, **numbers: float) -> None:
+def _check(embeddings: Tensor, labels: Tensor, **numbers: float) -> Tensor:
+    """Return the labels as int64."""
     check_rows("embeddings", embeddings)
-    check_labels(labels, rows=len(embeddings))
+    labels = check_labels(labels, rows=len(embeddings))
     for name, number in numbers.items():
         if not math.isfinite(number):
             raise ValueError(f"{name} must be a finite number, got {number}")
+    return labels

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
+
+from unconfound.functional.labels import whole_numbers
 
 
 def class_partners(
-    labels: Int[Tensor, " anchors"], others: Int[Tensor, " others"], *, first: int = 0
+    labels: Integer[Tensor, " anchors"], others: Integer[Tensor, " others"], *, first: int = 0
 ) -> tuple[Bool[Tensor, "anchors others"], Bool[Tensor, "anchors others"]]:
     """Say which images may be an anchor's positives, those of its class but itself, and which its negatives, the rest.
 
@@ -16,7 +18,11 @@ def class_partners(
         labels: of the anchors.
         others: labels of all images, the anchors among them.
         first: position of the first anchor among them; the others follow it in order.
+
+    Raises:
+        TypeError: labels are not integers.
     """
+    labels, others = whole_numbers("labels", labels), whole_numbers("others", others)
     same = labels[:, None] == others
     oneself = torch.arange(len(others), device=others.device) == (
         first + torch.arange(len(labels), device=labels.device)[:, None]

@@ -12,18 +12,18 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
-from unconfound.functional.contrastive import check_labels
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.labels import check_labels
+from unconfound.functional.similarity import check_floating, check_rows, normalize
 
 
 def cosface_logits(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float,
     margin: float,
@@ -43,7 +43,7 @@ def cosface_logits(
         TypeError: embeddings or proxies are not floating-point, or labels not integers.
         ValueError: shapes do not fit, a label is no class, or an option is out of its range.
     """
-    _check(embeddings, proxies, labels, scale=scale, margin=margin)
+    labels = _check(embeddings, proxies, labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         return scale * (_cosines(embeddings, proxies) - margin * _own(labels, proxies))
 
@@ -51,7 +51,7 @@ def cosface_logits(
 def arcface_logits(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float,
     margin: float,
@@ -71,7 +71,7 @@ def arcface_logits(
     Raises:
         TypeError, ValueError: as `cosface_logits`.
     """
-    _check(embeddings, proxies, labels, scale=scale, margin=margin)
+    labels = _check(embeddings, proxies, labels, scale=scale, margin=margin)
     if not 0 <= margin <= 180:
         raise ValueError(f"the margin of ArcFace is an angle in degrees from 0 to 180, got {margin}")
     radians = math.radians(margin)
@@ -92,7 +92,7 @@ def arcface_logits(
 def normalized_softmax_logits(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float,
 ) -> Float[Tensor, "batch classes"]:
@@ -109,7 +109,7 @@ def normalized_softmax_logits(
     Raises:
         TypeError, ValueError: as `cosface_logits`.
     """
-    _check(embeddings, proxies, labels, scale=scale)
+    labels = _check(embeddings, proxies, labels, scale=scale)
     with torch.autocast(embeddings.device.type, enabled=False):
         return scale * _cosines(embeddings, proxies)
 
@@ -117,7 +117,7 @@ def normalized_softmax_logits(
 def proxy_nca_logits(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float,
 ) -> Float[Tensor, "batch classes"]:
@@ -135,7 +135,7 @@ def proxy_nca_logits(
     Raises:
         TypeError, ValueError: as `cosface_logits`.
     """
-    _check(embeddings, proxies, labels, scale=scale)
+    labels = _check(embeddings, proxies, labels, scale=scale)
     with torch.autocast(embeddings.device.type, enabled=False):
         rows, centers = _units(embeddings, proxies)
         squares = rows.square().sum(1, keepdim=True) + centers.square().sum(1)
@@ -146,7 +146,7 @@ def proxy_nca_logits(
 def soft_triple_logits(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes centers features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float,
     margin: float,
@@ -167,11 +167,12 @@ def soft_triple_logits(
     Raises:
         TypeError, ValueError: as `cosface_logits`.
     """
+    check_floating("proxies", proxies)
     if proxies.dim() != 3:
         raise ValueError(f"proxies must be [classes, centers, features], got shape {tuple(proxies.shape)}")
     if not (sharpness >= 0 and math.isfinite(sharpness)):
         raise ValueError(f"sharpness must be a finite number of at least 0, got {sharpness}")
-    _check(embeddings, proxies[:, 0], labels, scale=scale, margin=margin)
+    labels = _check(embeddings, proxies[:, 0], labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         cosines = _cosines(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
         similarities = (cosines * (sharpness * cosines).softmax(2)).sum(2)
@@ -199,7 +200,7 @@ def center_spread(proxies: Float[Tensor, "classes centers features"]) -> Float[T
 def proxy_anchor_loss(
     embeddings: Float[Tensor, "batch features"],
     proxies: Float[Tensor, "classes features"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float = 32.0,
     margin: float = 0.1,
@@ -218,7 +219,7 @@ def proxy_anchor_loss(
     Raises:
         TypeError, ValueError: as `cosface_logits`.
     """
-    _check(embeddings, proxies, labels, scale=scale, margin=margin)
+    labels = _check(embeddings, proxies, labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         cosines = _cosines(embeddings, proxies)
         own = _own(labels, proxies).bool()
@@ -251,17 +252,17 @@ def _own(labels: Tensor, proxies: Tensor) -> Tensor:
     return F.one_hot(labels, len(proxies)).to(torch.promote_types(proxies.dtype, torch.float32))
 
 
-def _check(embeddings: Tensor, proxies: Tensor, labels: Tensor, *, scale: float, margin: float = 0.0) -> None:
+def _check(embeddings: Tensor, proxies: Tensor, labels: Tensor, *, scale: float, margin: float = 0.0) -> Tensor:
+    """Return the labels as int64."""
     check_rows("embeddings", embeddings)
     check_rows("proxies", proxies)
-    check_labels(labels, rows=len(embeddings))
+    labels = check_labels(labels, rows=len(embeddings), count=len(proxies))
     if embeddings.shape[1] != proxies.shape[1]:
         raise ValueError(
             f"embeddings and proxies must have as many columns, got {embeddings.shape[1]} and {proxies.shape[1]}"
         )
-    if labels.device.type == "cpu" and labels.max() >= len(proxies):
-        raise ValueError(f"labels must be below the number of proxies, {len(proxies)}, got {labels.max().item()}")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale must be a finite number above 0, got {scale}")
     if not math.isfinite(margin):
         raise ValueError(f"margin must be a finite number, got {margin}")
+    return labels

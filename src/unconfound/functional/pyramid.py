@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from unconfound.functional.similarity import check_tensor
+
 # Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment" (Asilomar 2003), 3.2.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _DEVIATION = 1.5  # of the Gaussian window, in pixels
@@ -62,9 +64,11 @@ def pyramid_of(
         )
     taps = [math.exp(-((tap - size // 2) ** 2) / (2 * _DEVIATION**2)) for tap in range(size)]
     weights = _SCALE_WEIGHTS[:scales]
+    # All five are taken as printed, though four digits each sum to 1.0001: so are published values.
+    total = 1.0 if scales == len(_SCALE_WEIGHTS) else sum(weights)
     return Pyramid(
         window=tuple(tap / sum(taps) for tap in taps),
-        weights=tuple(weight / sum(weights) for weight in weights),
+        weights=tuple(weight / total for weight in weights),
         data_range=data_range,
         negative=negative,
     )
@@ -83,6 +87,7 @@ def check_images(name: str, images: Tensor) -> None:
         TypeError: the images are not floating-point.
         ValueError: they do not have four dimensions, or one is empty.
     """
+    check_tensor(name, images)
     if not images.is_floating_point():
         raise TypeError(f"{name} must be floating-point, got {images.dtype}: divide by 255 with .float().div(255)")
     if images.dim() != 4 or images.numel() == 0:

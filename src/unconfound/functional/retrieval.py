@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from unconfound.functional.contrastive import check_labels
+from unconfound.functional.labels import check_labels
 from unconfound.functional.search import check_finite, largest, spread, strip
 from unconfound.functional.similarity import check_tile, normalize
 
@@ -31,7 +31,7 @@ class RetrievalScores(NamedTuple):
 
 def retrieval_metrics(
     embeddings: Float[Tensor, "rows features"],
-    labels: Int[Tensor, " rows"],
+    labels: Integer[Tensor, " rows"],
     *,
     gallery: Float[Tensor, "rows features"] | None = None,
     tile: int = 1024,
@@ -50,7 +50,7 @@ def retrieval_metrics(
 
 def retrieval_per_query(
     embeddings: Float[Tensor, "rows features"],
-    labels: Int[Tensor, " rows"],
+    labels: Integer[Tensor, " rows"],
     *,
     gallery: Float[Tensor, "rows features"] | None = None,
     tile: int = 1024,
@@ -82,7 +82,7 @@ def retrieval_per_query(
                 f"the gallery must hold the queries' samples in their order, {tuple(embeddings.shape)}, "
                 f"got {tuple(gallery.shape)}"
             )
-    check_labels(labels, rows=len(embeddings))
+    labels = check_labels(labels, rows=len(embeddings))
     _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     relevant = (sizes - 1)[classes]
     queries = relevant.nonzero().squeeze(1)

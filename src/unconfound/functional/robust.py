@@ -9,12 +9,16 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
+
+from unconfound.functional.labels import check_labels
+from unconfound.functional.similarity import check_floating, check_tensor
+from unconfound.functional.weighted_mean import check_classes
 
 
 def group_losses(
-    losses: Float[Tensor, " batch"], groups: Int[Tensor, " batch"], *, count: int
+    losses: Float[Tensor, " batch"], groups: Integer[Tensor, " batch"], *, count: int
 ) -> tuple[Float[Tensor, " groups"], Int[Tensor, " groups"]]:
     """Average losses over the samples of each group.
 
@@ -27,13 +31,11 @@ def group_losses(
         The mean loss of each group, 0 for a group without a sample in this batch; and the samples of each.
 
     Raises:
-        TypeError: groups are not integers.
-        ValueError: there is not one group a sample, or a group is out of range.
+        TypeError: losses are not floating-point, or groups not integers.
+        ValueError: there is not one group a sample, or (found on the CPU alone) a group is out of range.
     """
-    check_groups(groups, rows=len(losses), count=count)
-    samples = torch.zeros(count, dtype=torch.long, device=losses.device).index_add(0, groups, torch.ones_like(groups))
-    sums = torch.zeros(count, dtype=losses.dtype, device=losses.device).index_add(0, groups, losses)
-    return sums / samples.clamp_min(1), samples
+    check_floating("losses", losses)
+    return _means(losses, check_labels(groups, rows=len(losses), count=count, name="groups"), count)
 
 
 @torch.no_grad()
@@ -67,7 +69,10 @@ def update_group_weights(
     """
     if not (step_size >= 0 and math.isfinite(step_size)):
         raise ValueError(f"step_size must be a finite number of at least 0, got {step_size}")
+    check_floating("weights", weights)
     for name, values in (("losses", losses), ("adjustment", adjustment)):
+        if values is not None:
+            check_tensor(name, values)
         if values is not None and (values.dim() != 1 or values.shape != weights.shape):
             raise ValueError(
                 f"{name} must be one a group as the weights, got shapes {tuple(values.shape)} and "
@@ -80,8 +85,8 @@ def update_group_weights(
 
 def irm_penalty(
     logits: Float[Tensor, "batch classes"],
-    labels: Int[Tensor, " batch"],
-    environments: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
+    environments: Integer[Tensor, " batch"],
     *,
     count: int,
 ) -> Float[Tensor, " environments"]:
@@ -104,36 +109,23 @@ def irm_penalty(
         else in float32, also under autocast.
 
     Raises:
-        TypeError: environments are not integers.
-        ValueError: there is not one label and one environment a sample, or an environment is out of range.
+        TypeError: logits are not floating-point, or labels or environments not integers.
+        ValueError: there is not one label and one environment a sample, there is no sample, or (found on the CPU alone)
+            a label or an environment is out of range.
     """
-    if logits.dim() != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(
-            "logits must be [batch, classes] and labels one a row, "
-            f"got shapes {tuple(logits.shape)} and {tuple(labels.shape)}"
-        )
+    labels = check_classes(logits, labels)
+    environments = check_labels(environments, rows=len(logits), count=count, name="environments")
     with torch.autocast(logits.device.type, enabled=False):
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         own = wide.gather(1, labels[:, None]).squeeze(1)
         slopes = (torch.softmax(wide, 1) * wide).sum(1) - own
-        means, _ = group_losses(slopes, environments, count=count)
-        return means.square()
+        return _means(slopes, environments, count)[0].square()
 
 
-def check_groups(groups: Tensor, *, rows: int, count: int) -> None:
-    """Refuse anything but one group a row, from 0 to count - 1.
-
-    Raises:
-        TypeError: groups are not integers.
-        ValueError: there is not one group a row, or a group is out of range.
-    """
-    if groups.is_floating_point() or groups.is_complex() or groups.dtype == torch.bool:
-        raise TypeError(f"groups must be integers, got {groups.dtype}: convert with .long()")
-    if groups.shape != (rows,):
-        raise ValueError(f"groups must have shape ({rows},), one a row, got {tuple(groups.shape)}")
-    if rows:
-        lowest, highest = int(groups.min()), int(groups.max())
-        if lowest < 0 or highest >= count:
-            raise ValueError(
-                f"groups must be 0 to {count - 1}, got {lowest} to {highest}: leave out the samples without a group"
-            )
+def _means(
+    values: Float[Tensor, " batch"], groups: Int[Tensor, " batch"], count: int
+) -> tuple[Float[Tensor, " groups"], Int[Tensor, " groups"]]:
+    """Average over the samples of each group, and count these."""
+    samples = torch.zeros(count, dtype=torch.long, device=values.device).index_add(0, groups, torch.ones_like(groups))
+    sums = torch.zeros(count, dtype=values.dtype, device=values.device).index_add(0, groups, values)
+    return sums / samples.clamp_min(1), samples

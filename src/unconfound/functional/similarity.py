@@ -39,10 +39,30 @@ def check_rows(name: str, rows: Tensor) -> None:
         TypeError: the tensor is not floating-point.
         ValueError: it is not a matrix, or has no rows or columns.
     """
-    if not rows.is_floating_point():
-        raise TypeError(f"{name} must be floating-point, got {rows.dtype}: convert with .float()")
+    check_floating(name, rows)
     if rows.dim() != 2 or rows.numel() == 0:
         raise ValueError(f"{name} must be [rows, features] with at least one of each, got shape {tuple(rows.shape)}")
+
+
+def check_tensor(name: str, values: Tensor) -> None:
+    """Refuse anything but a tensor.
+
+    Raises:
+        TypeError: an array, a list or another thing.
+    """
+    if not isinstance(values, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(values).__name__}: convert with torch.as_tensor")
+
+
+def check_floating(name: str, values: Tensor) -> None:
+    """Refuse anything but a floating-point tensor.
+
+    Raises:
+        TypeError: an array or a list, or a tensor of other numbers.
+    """
+    check_tensor(name, values)
+    if not values.is_floating_point():
+        raise TypeError(f"{name} must be floating-point, got {values.dtype}: convert with .float()")
 
 
 def check_tile(tile: int) -> None:

@@ -9,7 +9,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from unconfound.functional.pair_invariance import check_finite, check_pairs, wide
@@ -18,7 +18,7 @@ from unconfound.functional.weighted_mean import check_classes, weighted_mean
 
 def multi_similarity_scale_gradient(
     similarities: Float[Tensor, "batch batch"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     weights: Float[Tensor, "batch *environments"] | None = None,
     *,
     positive_scale: float = 2.0,
@@ -56,7 +56,7 @@ def multi_similarity_scale_gradient(
 
 def proxy_anchor_scale_gradient(
     similarities: Float[Tensor, "batch classes"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     scale: float = 32.0,
     margin: float = 0.1,
@@ -78,12 +78,12 @@ def proxy_anchor_scale_gradient(
         TypeError: similarities are not floating-point, or labels not integers.
         ValueError: shapes do not fit, there are no rows, a label or an option is out of its range.
     """
-    check_classes(similarities, labels, name="similarities")
+    labels = check_classes(similarities, labels, name="similarities")
     check_finite(margin=margin)
     _check_above_0(scale=scale)
     with torch.autocast(similarities.device.type, enabled=False):
         similarities = wide(similarities)
-        own = F.one_hot(labels.long(), similarities.shape[1]).bool()
+        own = F.one_hot(labels, similarities.shape[1]).bool()
         pulled = _soft_sum(similarities, own, -scale * (similarities - margin), axis=0)
         pushed = _soft_sum(similarities, ~own, scale * (similarities + margin), axis=0)
         return scale * (pushed.mean() - pulled.sum() / own.any(0).sum())

@@ -11,9 +11,10 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.labels import whole_numbers
 from unconfound.functional.pyramid import Negative, check_images, check_range, promoted, pyramid_of
 from unconfound.functional.weighted_similarity import weighted_similarity
 
@@ -35,8 +36,9 @@ def ms_ssim(
     windows of deviation 1.5 pixels; between scales squares of 2 x 2 pixels are averaged. Channels are averaged last.
     `scales=1` is SSIM (Wang et al., IEEE TIP 2004), what `negative` does to values below 0 apart.
 
-    The paper has five scales and an 11-pixel window, for photographs. Where we depart: smaller images get fewer scales,
-    with the first weights divided by their sum, and a smaller window; an odd last row or column is left out of the
+    The paper has five scales and an 11-pixel window, for photographs; its weights are taken as printed, as by
+    pytorch-msssim and torchmetrics: they sum to 1.0001. Where we depart: smaller images get fewer scales, with the
+    first weights divided by their sum, and a smaller window; an odd last row or column is left out of the
     average of squares, where others pad with zeros.
 
     Args:
@@ -96,8 +98,8 @@ class PerceptualTriplet(NamedTuple):
 def perceptual_triplet(
     morphed: Float[Tensor, "batch channels height width"],
     originals: Float[Tensor, "originals channels height width"],
-    positive_index: Int[Tensor, "batch positives"],
-    negative_index: Int[Tensor, "batch negatives"],
+    positive_index: Integer[Tensor, "batch positives"],
+    negative_index: Integer[Tensor, "batch negatives"],
     *,
     direction: Literal["pull", "literal"] = "pull",
     negative: Negative = "shift",
@@ -139,7 +141,7 @@ def perceptual_triplet(
         ValueError: shapes do not go together, an option is out of its range or does not belong to the similarity, the
             shorter side is too small, or (found on the CPU alone) a position is not in [-1, originals).
     """
-    _check_triplet(morphed, originals, positive_index, negative_index)
+    positive_index, negative_index = _check_triplet(morphed, originals, positive_index, negative_index)
     if direction not in ("pull", "literal"):
         raise ValueError(f"direction must be pull or literal, got {direction!r}")
     if similarity not in ("ms-ssim", "ssim", "l2"):
@@ -164,7 +166,7 @@ def perceptual_triplet(
         ]
         sign = 1 if direction == "literal" else -1
         weights = torch.cat([sign * shares[0], -sign * shares[1]], 1)
-        index = torch.cat([positive_index, negative_index], 1).clamp_min(0).long()
+        index = torch.cat([positive_index, negative_index], 1).clamp_min(0)
         if pyramid is None:
             sums, similarities = _weighted_l2(morphed, originals, index, weights, data_range)
         else:
@@ -184,7 +186,10 @@ def _weighted_l2(
     return (similarities * weights).sum(1), similarities.detach()
 
 
-def _check_triplet(morphed: Tensor, originals: Tensor, positive_index: Tensor, negative_index: Tensor) -> None:
+def _check_triplet(
+    morphed: Tensor, originals: Tensor, positive_index: Tensor, negative_index: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the positions as int64."""
     check_images("morphed", morphed)
     check_images("originals", originals)
     if morphed.shape[1:] != originals.shape[1:]:
@@ -192,9 +197,9 @@ def _check_triplet(morphed: Tensor, originals: Tensor, positive_index: Tensor, n
             "morphed and originals must have equal channels, heights and widths, "
             f"got {tuple(morphed.shape[1:])} and {tuple(originals.shape[1:])}"
         )
-    for name, index in (("positive_index", positive_index), ("negative_index", negative_index)):
-        if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
-            raise TypeError(f"{name} must hold integers, positions in originals, got {index.dtype}")
+    checked = []
+    for name, given in (("positive_index", positive_index), ("negative_index", negative_index)):
+        index = whole_numbers(name, given)
         if index.dim() != 2 or len(index) != len(morphed) or index.shape[1] == 0:
             raise ValueError(
                 f"{name} must be [{len(morphed)}, count] with a count of at least 1, got {tuple(index.shape)}: "
@@ -204,3 +209,5 @@ def _check_triplet(morphed: Tensor, originals: Tensor, positive_index: Tensor, n
         if index.device.type == "cpu" and (int(index.min()) < -1 or int(index.max()) >= len(originals)):
             wrong = index[(index < -1) | (index >= len(originals))][0].item()
             raise ValueError(f"{name} must be -1 for no partner or below {len(originals)}, the originals, got {wrong}")
+        checked.append(index)
+    return checked[0], checked[1]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int64, Num
 from torch import Tensor
+
+from unconfound.functional.labels import check_labels, whole_numbers
+from unconfound.functional.similarity import check_floating
 
 
 def weighted_mean(
@@ -46,13 +49,12 @@ def check_weights(weights: Tensor, *, rows: int) -> None:
         TypeError: weights are not floating-point.
         ValueError: they have another shape.
     """
-    if not weights.is_floating_point():
-        raise TypeError(f"weights must be floating-point, got {weights.dtype}: convert with .float()")
+    check_floating("weights", weights)
     if weights.dim() not in (1, 2) or len(weights) != rows:
         raise ValueError(f"weights must be [{rows}] or [{rows}, environments], got shape {tuple(weights.shape)}")
 
 
-def check_classes(scores: Tensor, labels: Tensor, *, name: str = "logits", least: int = 1) -> None:
+def check_classes(scores: Tensor, labels: Tensor, *, name: str = "logits", least: int = 1) -> Int64[Tensor, " batch"]:
     """Refuse anything but a floating-point score of each class and one class index a row.
 
     Args:
@@ -61,15 +63,16 @@ def check_classes(scores: Tensor, labels: Tensor, *, name: str = "logits", least
         name: how the error calls the scores.
         least: classes that this needs.
 
+    Returns:
+        The labels as int64.
+
     Raises:
         TypeError: scores are not floating-point, or labels not integers.
         ValueError: shapes do not fit, there are no rows or too few classes, or (found on the CPU alone) a label is out
             of range.
     """
-    if not scores.is_floating_point():
-        raise TypeError(f"{name} must be floating-point, got {scores.dtype}: convert with .float()")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"labels must be integers, got {labels.dtype}: convert with .long()")
+    check_floating(name, scores)
+    labels = whole_numbers("labels", labels)
     if scores.dim() != 2 or labels.shape != scores.shape[:1]:
         raise ValueError(
             f"{name} must be [batch, classes] and labels [batch], "
@@ -79,12 +82,4 @@ def check_classes(scores: Tensor, labels: Tensor, *, name: str = "logits", least
         raise ValueError(
             f"{name} must hold at least one row and {least} class{'es' * (least > 1)}, got shape {tuple(scores.shape)}"
         )
-    if labels.device.type != "cpu":
-        # The device's own check does it: reading the values here would wait for them.
-        return
-    lowest, highest = (int(each) for each in labels.aminmax())
-    if lowest < 0 or highest >= scores.shape[1]:
-        raise ValueError(
-            f"labels must be 0 to {scores.shape[1] - 1}, one of the {scores.shape[1]} classes that {name} score, "
-            f"got {lowest} to {highest}"
-        )
+    return check_labels(labels, rows=len(scores), count=scores.shape[1])

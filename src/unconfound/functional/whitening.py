@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.labels import whole_numbers
 from unconfound.functional.paired import check_paired
-from unconfound.functional.similarity import normalize
+from unconfound.functional.similarity import check_floating, normalize
 
 
 def whiten(
@@ -34,8 +35,7 @@ def whiten(
         TypeError: rows are not floating-point.
         ValueError: there are fewer than two rows, or no features; or, without shrinkage, rows do not span all features.
     """
-    if not rows.is_floating_point():
-        raise TypeError(f"rows must be floating-point, got {rows.dtype}: convert with .float()")
+    check_floating("rows", rows)
     if not 0 <= shrinkage < 1:
         raise ValueError(f"shrinkage must be from 0 to below 1, got {shrinkage}")
     if rows.dim() < 2 or rows.numel() == 0 or rows.shape[-2] < 2:
@@ -69,7 +69,7 @@ def w_mse(
     second: Float[Tensor, "batch features"],
     *,
     size: int,
-    orders: Int[Tensor, "iterations batch"] | None = None,
+    orders: Integer[Tensor, "iterations batch"] | None = None,
     shrinkage: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Compute the loss of W-MSE: the squared distance of the two views of a sample, whitened and then normalised.
@@ -90,7 +90,7 @@ def w_mse(
         shrinkage: as `whiten` has it.
 
     Raises:
-        TypeError: embeddings are not floating-point.
+        TypeError: embeddings are not floating-point, or orders not integers.
         ValueError: shapes differ, there are fewer than two rows, an option is out of its range, or a sub-batch cannot
             be whitened (see `whiten`).
     """
@@ -100,7 +100,8 @@ def w_mse(
     batch, features = first.shape
     if orders is None:
         orders = torch.arange(batch, device=first.device)[None]
-    elif orders.dim() != 2 or orders.shape[1] != batch or not len(orders):
+    orders = whole_numbers("orders", orders)
+    if orders.dim() != 2 or orders.shape[1] != batch or not len(orders):
         raise ValueError(f"orders must be [iterations, {batch}], a permutation a row, got {tuple(orders.shape)}")
     count = max(1, batch // size)
     smaller, longer = divmod(batch, count)

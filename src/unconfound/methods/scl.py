@@ -27,7 +27,7 @@ class SCL(Method):
     two layers with a ReLU between, of unit length. There the classifier is trained afterwards; here encoder and
     classifier are trained at once, which is how we read the row "SCL_E2E" in the tables of CIM's paper. The contrast is
     a mean over all rows of a batch: a row whose class no other row carries has the loss 0, and where that holds for all
-    rows, cross-entropy alone is left.
+    rows, cross-entropy alone is left; the share of rows with a positive is logged.
     """
 
     Options = SCLOptions
@@ -51,8 +51,10 @@ class SCL(Method):
         embeddings = self.encoder(inputs)
         logits = self.classifier(embeddings)
         classified = cross_entropy(logits, labels).mean()
-        contrast = _contrast(gather(self.head(embeddings)), gather(labels), temperature=self.options.temperature)
-        scalars = {"accuracy": accuracy(logits, labels), "contrast": contrast.detach()}
+        contrast, paired = _contrast(
+            gather(self.head(embeddings)), gather(labels), temperature=self.options.temperature
+        )
+        scalars = {"accuracy": accuracy(logits, labels), "contrast": contrast.detach(), "with_positive": paired}
         loss = classified + self.options.contrast_weight * contrast
         return Step(loss, scalars, torch.atleast_2d(embeddings.detach().float()))
 
@@ -63,10 +65,14 @@ class SCL(Method):
 
 def _contrast(
     rows: Float[Tensor, "rows features"], labels: Int[Tensor, " rows"], *, temperature: float
-) -> Float[Tensor, ""]:
-    """Average the supervised contrastive loss over all rows, those without a positive having the loss 0."""
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Average the supervised contrastive loss over all rows, those without a positive having the loss 0.
+
+    Returns:
+        The mean, and the share of rows that have a positive.
+    """
     _, kinds, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-    paired = float((sizes > 1)[kinds].double().mean())
+    paired = (sizes > 1)[kinds].double().mean()
     if paired == 0:
-        return 0 * rows.sum()
-    return paired * supervised_contrastive(rows, labels, temperature=temperature)
+        return 0 * rows.sum(), paired
+    return float(paired) * supervised_contrastive(rows, labels, temperature=temperature), paired

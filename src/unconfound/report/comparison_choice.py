@@ -22,6 +22,7 @@ class Rule:
         told: behind the row's name in tables.
         leaves_out: a candidate is judged by the mean over runs of its own, each of which leaves one training domain out
             and is judged on that; the run that stands for the row, trained on all of them, has no say in it.
+        mean_of_groups: each metric is the mean of the groups' accuracies, in which a small group counts as a large one.
     """
 
     metrics: tuple[str, ...]
@@ -29,17 +30,25 @@ class Rule:
     figure: str
     told: str
     leaves_out: bool = False
+    mean_of_groups: bool = False
 
     @property
     def groups(self) -> bool:
         """Whether it takes group labels."""
-        return "worst_group" in self.metrics
+        return self.mean_of_groups or "worst_group" in self.metrics
 
 
 RULES = {
     "validation": Rule(("classifier", "linear_probe"), False, "validation accuracy", ", chosen by validation accuracy"),
     "validation worst group": Rule(
         ("worst_group_classifier", "worst_group"), False, "the worst group in validation", "*, chosen with group labels"
+    ),
+    "validation mean of groups": Rule(
+        ("classifier", "linear_probe"),
+        False,
+        "mean accuracy of the groups in validation",
+        "*, chosen by the mean of groups in validation",
+        mean_of_groups=True,
     ),
     "validation MAP@R": Rule(("map_at_r",), False, "validation MAP@R", ", chosen by validation MAP@R"),
     "leave-one-domain-out": Rule(
@@ -160,9 +169,20 @@ def _values(evaluations: Sequence[Evaluation], rule: Rule) -> dict[str, float]:
     looked_at = []
     for evaluation in evaluations:
         tests = [test for test in evaluation.tests if (test == VALIDATION) != rule.test]
-        looked_at.append(evaluation.tests[tests[0]] if tests else {})
+        figures = {name: figure.value for name, figure in evaluation.tests[tests[0]].items()} if tests else {}
+        looked_at.append(_means_of_groups(evaluation, tests[:1]) if rule.mean_of_groups else figures)
     return {
-        metric: fsum(figures[metric].value for figures in looked_at) / len(looked_at)
+        metric: fsum(figures[metric] for figures in looked_at) / len(looked_at)
         for metric in rule.metrics
         if looked_at and all(metric in figures for figures in looked_at)
     }
+
+
+def _means_of_groups(evaluation: Evaluation, tests: Sequence[str]) -> dict[str, float]:
+    """Return what each judge reaches on average over the groups of a set."""
+    judges = {"classifier": evaluation.classifier_groups, "linear_probe": evaluation.groups}
+    accuracies = {
+        judge: [figure.value for test in tests for figure in groups.get(test, {}).values()]
+        for judge, groups in judges.items()
+    }
+    return {judge: fsum(each) / len(each) for judge, each in accuracies.items() if each}

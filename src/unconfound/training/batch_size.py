@@ -20,7 +20,12 @@ def balance_of(method: Method, source: Source) -> tuple[int, int] | None:
 
 
 def batch_size_of(
-    training: TrainingOptions, samples: int, processes: int, *, balanced: tuple[int, int] | None = None
+    training: TrainingOptions,
+    samples: int,
+    processes: int,
+    *,
+    balanced: tuple[int, int] | None = None,
+    most: int = DEFAULT,
 ) -> tuple[int, str]:
     """Return the samples a batch and, where the default had to adapt, a line that says so.
 
@@ -29,6 +34,7 @@ def batch_size_of(
         samples: trained on.
         processes: among which each batch is divided.
         balanced: as `balance_of`.
+        most: samples a batch, where no size is stated.
 
     Raises:
         ValueError: the stated size does not fit the samples or the processes, or there are too few samples for any.
@@ -45,7 +51,7 @@ def batch_size_of(
         return stated, ""
     classes, instances = balanced or (samples, 1)
     step = math.lcm(processes, instances)
-    fitting = min(DEFAULT, samples // training.accumulate, classes * instances) // step * step
+    fitting = min(most, samples // training.accumulate, classes * instances) // step * step
     if fitting < 1:
         parts = (
             (instances, "samples of a class"),
@@ -57,10 +63,10 @@ def batch_size_of(
             f"training samples are too few for one update: {samples}, where {step * training.accumulate} or more are "
             f"needed ({asked})"
         )
-    if fitting == DEFAULT:
+    if fitting == most:
         return fitting, ""
     if instances > 1:
         return fitting, f"batch size {fitting}, {instances} samples of each of {fitting // instances} classes"
-    few = samples // training.accumulate < DEFAULT
+    few = samples // training.accumulate < most
     why = f"as there are only {samples} training samples" if few else f"to divide among {processes} processes"
     return fitting, f"batch size {fitting}, {why}"

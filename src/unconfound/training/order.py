@@ -73,8 +73,27 @@ def epoch_order(
                 "sampling weights must be numbers of at least 0 and not all 0, "
                 f"got {float(weights.min())} to {float(weights.max())}"
             )
-        order = torch.multinomial(weights, samples, replacement=True, generator=generator)
+        order = draw_by_weights(weights, samples, generator=generator)
     return list(order[: samples // batch_size * batch_size].split(batch_size))
+
+
+def draw_by_weights(
+    weights: Float[Tensor, " samples"], count: int, *, generator: torch.Generator
+) -> Int[Tensor, " count"]:
+    """Draw samples with replacement, each with a probability in proportion to its weight, which may be 0.
+
+    By a search in the cumulative sum, in float64: torch.multinomial ends at 2^24 samples.
+
+    Args:
+        weights: finite, 0 or above, with a sum above 0.
+        count: of draws.
+        generator: on the CPU; gives one number a draw.
+    """
+    # Of weights near the largest float the sum would be infinite.
+    reached = (weights / weights.max()).double().cumsum(0)
+    places = torch.rand(count, generator=generator, dtype=torch.float64) * reached[-1]
+    # To the right of equals: a sample of weight 0 reaches no farther than the one before it, and is passed over.
+    return torch.searchsorted(reached, places, right=True)
 
 
 def class_balanced_order(

@@ -42,8 +42,8 @@ class CorruptedViews(nn.Module):
         self.corrupted = int(rate * self.columns + 1e-9)
         if not self.corrupted:
             raise ValueError(
-                f"corruption_rate {rate} of {self.columns} column(s) replaces none, so that both views are equal: give "
-                f"a table of more columns, or at least {1 / self.columns:.2g}"
+                f"corruption_rate {rate} of {self.columns} column(s), {features} feature(s), replaces none, so that "
+                f"both views are equal: give a table of more columns, or at least {1 / self.columns:.2g}"
             )
         self.register_buffer(
             "column_of_feature", torch.arange(self.columns).repeat_interleave(widths), persistent=False
