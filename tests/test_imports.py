@@ -14,11 +14,13 @@ import unconfound
 ROOT = Path(unconfound.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What each room may import of ours beside itself. `data`, `files`, `lock`, `extras` and `suggestions` serve all.
-GROUND = {"data", "files", "lock", "extras", "suggestions"}
+# What each room may import of ours beside itself. `data` and the files beside it serve all.
+GROUND = {"data", "documents", "records", "files", "lock", "extras", "suggestions"}
 ROOMS = {
     "functional": set(),
     "data": GROUND,
+    "documents": GROUND,
+    "records": GROUND,
     "files": GROUND,
     "lock": GROUND,
     "extras": GROUND,

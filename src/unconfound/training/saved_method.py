@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from unconfound.documents import read_toml
 from unconfound.encoders import build_encoder, read_card
 from unconfound.methods import METHODS, Method
+from unconfound.records import shown
 from unconfound.training.checkpoint import load_checkpoint
 from unconfound.training.run_folder import RunFolder
 
@@ -56,11 +57,10 @@ def _configured(run: Path) -> tuple[str, dict[str, Any]]:
     path = run / "config.toml"
     if not path.is_file():
         raise FileNotFoundError(f"{run} is no run folder: it holds no config.toml")
-    try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-        name, options = config["method"], dict(config.get("options", {}))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({_line(error)})") from error
+    config = read_toml(path)
+    name, options = config.get("method"), config.get("options", {})
+    if not isinstance(name, str) or not isinstance(options, dict):
+        raise ValueError(f"{path} cannot be read: it needs a method and a section [options], got {shown(name)}")
     if name not in METHODS:
         raise ValueError(f"{run} was trained with {name!r}, which is no method of ours and cannot be rebuilt")
     # A file knows no tuples.
