@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from typing import Any
 
 import tyro
@@ -32,22 +32,32 @@ def parse(
         unknown: return a pair of the dataclass and the flags that it does not know, instead of refusing them.
 
     Raises:
-        ValueError: in one line, what is wrong with which flag.
+        ValueError: in one line, what is wrong with which flag, and whether the recipe says so.
     """
     defaults = recipe.flags(sections) if recipe else []
+
+    def parsed(words: Sequence[str]) -> Any:
+        return tyro.cli(  # type: ignore[call-overload]
+            tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind),
+            args=words,
+            prog=f"unconfound {command}",
+            return_unknown_args=unknown,
+        )
+
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
-            return tyro.cli(  # type: ignore[call-overload]
-                tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind),
-                args=[*defaults, *arguments],
-                prog=f"unconfound {command}",
-                return_unknown_args=unknown,
-            )
+            return parsed([*defaults, *arguments])
     except SystemExit as leaving:
         if leaving.code == 0:
             raise
-    raise ValueError(_one_line(complaint.getvalue()) + f" (unconfound {command} --help)")
+    whose = ""
+    if defaults:
+        # Where the user's own words are fine, it is the recipe that is not.
+        with suppress(SystemExit), redirect_stderr(io.StringIO()):
+            parsed(arguments)
+            whose = f"recipe {recipe.name}: "  # type: ignore[union-attr]
+    raise ValueError(f"{whose}{_one_line(complaint.getvalue())} (unconfound {command} --help)")
 
 
 def _one_line(boxed: str) -> str:

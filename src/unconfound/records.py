@@ -55,7 +55,7 @@ def typed(hint: Any, value: object, *, where: str) -> Any:
         return _one_of(inner, value, where=where)
     if origin is Literal and any(value == each and type(value) is type(each) for each in inner):
         return value
-    if origin in (tuple, list, Sequence) and isinstance(value, list):
+    if origin in (tuple, list, Sequence) and isinstance(value, list | tuple):
         each = inner[:1] * len(value) if origin is not tuple or inner[-1] is ... else inner
         if len(each) == len(value):
             return tuple(
@@ -66,7 +66,7 @@ def typed(hint: Any, value: object, *, where: str) -> Any:
         return {name: typed(inner[1], item, where=f"{where}.{name}") for name, item in value.items()}
     if hint is float and type(value) in (int, float):
         return value
-    if hint is Path and isinstance(value, str):
+    if hint is Path and isinstance(value, str | Path):
         return Path(value)
     if hint in _WORDS and type(value) is hint:
         return value
