@@ -35,8 +35,9 @@ def load_classifier(folder: Path | str) -> nn.Linear | None:
     weights = load_weights(path)
     try:
         classes, features = weights["weight"].shape
-        classifier: nn.Linear = nn.utils.skip_init(nn.Linear, features, classes, bias="bias" in weights)
-        classifier.load_state_dict(weights)
+        # No first weights are drawn; `skip_init` would do the same, and import half of torch's compiler for it.
+        classifier = nn.Linear(features, classes, bias="bias" in weights, device="meta")
+        classifier.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
     except (RuntimeError, KeyError, ValueError) as error:
         raise ValueError(f"{path} holds no linear classifier ({one_line(error)}): train the encoder anew") from error
     classifier.eval()

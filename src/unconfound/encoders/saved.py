@@ -121,7 +121,7 @@ def load_encoder(folder: Path | str) -> Encoder:
         if encoder.features != card.features:
             raise ValueError(f"its embeddings have {encoder.features} features, not {card.features}")
     except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(unfit(path, one_line(error))) from error
+        raise ValueError(unfit(path, f"{one_line(error)}, by encoder.json")) from error
     return encoder.eval()
 
 
