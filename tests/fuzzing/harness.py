@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +27,14 @@ class Kind:
         make: writes a sound file, and what else its reader needs, into an empty folder; returns the file to damage.
         read: reads it and returns what it holds, as values that can be compared.
         sealed: the file has a checksum, so that damage is refused or changes nothing.
+        several: files beside it say something of the same things, so that any of them may be named where they differ.
     """
 
     name: str
     make: Callable[[Path], Path]
     read: Callable[[Path], Any]
     sealed: bool = False
+    several: bool = False
 
 
 def faults(kind: Kind, folder: Path, cases: Sequence[int]) -> list[str]:
@@ -46,17 +48,18 @@ def faults(kind: Kind, folder: Path, cases: Sequence[int]) -> list[str]:
     path = kind.make(folder)
     content = path.read_bytes()
     sound = kind.read(path)
+    names = {file.name for file in folder.rglob("*") if file.is_file()} if kind.several else {path.name}
     found = []
     with _limited():
         for case in cases:
             path.unlink(missing_ok=True)
             path.write_bytes(damaged(content, case))
-            if fault := _fault(kind, path, sound):
+            if fault := _fault(kind, path, sound, names):
                 found.append(f"{kind.name}, case {case}: {fault}")
     return found
 
 
-def _fault(kind: Kind, path: Path, sound: Any) -> str:
+def _fault(kind: Kind, path: Path, sound: Any, names: Set[str]) -> str:
     signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
     try:
         read = kind.read(path)
@@ -64,7 +67,9 @@ def _fault(kind: Kind, path: Path, sound: Any) -> str:
         line = str(error)
         if "\n" in line:
             return f"{type(error).__name__} of several lines: {line!r}"
-        return "" if path.name in line else f"{type(error).__name__} does not name {path.name}: {line}"
+        return (
+            "" if any(name in line for name in names) else f"{type(error).__name__} does not name {path.name}: {line}"
+        )
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     finally:

@@ -1,4 +1,4 @@
-"""Each kind of file, damaged 300 times: read, or refused in one line that names it (`python -m tests.fuzzing`: more)."""
+"""Each kind of file, damaged 300 times: it is read, or refused in one line with its name. See also `__main__`."""
 
 from __future__ import annotations
 
