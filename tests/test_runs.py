@@ -13,8 +13,9 @@ from retrieval.conftest import SIZE, save_run
 
 from unconfound.arguments import EmbedArguments
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.recipes import read_recipe
 from unconfound.retrieval import index, reading
-from unconfound.runs import embed_run
+from unconfound.runs import embed_run, fit_arguments
 
 
 @pytest.fixture
@@ -53,3 +54,32 @@ def test_two_splits_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.
     run = save_run(tmp_path / "run", schema=source.schema, restore={"kind": "table"})
     with pytest.raises(ValueError, match="a test set called 'validation'"):
         embed_run(EmbedArguments(run=run, source="birds", out=tmp_path / "out.npy"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('epochs = "ten"', r"epochs in \[training\] must be a whole number, got 'ten'"),
+        ("epochs = [1, 2]", r"epochs in \[training\] must be a whole number, got \[1, 2\]"),
+        ("epochs = 1979-05-27", r"epochs in \[training\] must be a whole number, got datetime"),
+        ("epochs = 0", "Error parsing training: epochs must be at least 1, got 0"),
+        ("epoch = 1", r"unknown key 'epoch' in \[training\]"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_said_with_its_name(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "mine.toml").write_text(f'method = "simclr"\n[training]\n{line}\n')
+    with pytest.raises(ValueError, match=rf"^recipe .*mine\.toml: {said}") as told:
+        fit_arguments([], method=None, recipe=read_recipe(str(tmp_path / "mine.toml")))
+    assert "\n" not in str(told.value)
+
+
+def test_what_is_wrong_in_the_users_words_is_not_blamed_on_the_recipe() -> None:
+    with pytest.raises(ValueError, match="^Error parsing --epochs"):
+        fit_arguments(["--epochs", "ten"], method=None, recipe=read_recipe("simclr/demo"))
+
+
+def test_what_a_recipe_leaves_open_is_filled_in_by_the_user(tmp_path: Path) -> None:
+    """A recipe need not stand alone: here its fold is one of the classes that the user's words divide."""
+    (tmp_path / "mine.toml").write_text('method = "simclr"\n[data]\nfold = 0\n')
+    _, given = fit_arguments(["--unseen-classes"], method=None, recipe=read_recipe(str(tmp_path / "mine.toml")))
+    assert (given.data.fold, given.data.unseen_classes) == (0, True)

@@ -32,7 +32,7 @@ def record(kind: type[Record], values: object, *, where: str = "") -> Record:
     inside = f"{where}." if where else ""
     for name in values:
         if name not in {field.name for field in known}:
-            raise ValueError(f"{inside}{name} is unknown")
+            raise ValueError(f"{inside}{_plain(name)} is unknown")
     for field in known:
         if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{inside}{field.name} is missing")
@@ -63,7 +63,7 @@ def typed(hint: Any, value: object, *, where: str) -> Any:
                 for place, (kind, item) in enumerate(zip(each, value, strict=True))
             )
     if origin in (dict, Mapping) and isinstance(value, dict):
-        return {name: typed(inner[1], item, where=f"{where}.{name}") for name, item in value.items()}
+        return {name: typed(inner[1], item, where=f"{where}.{_plain(name)}") for name, item in value.items()}
     if hint is float and type(value) in (int, float):
         return value
     if hint is Path and isinstance(value, str | Path):
@@ -77,6 +77,10 @@ def shown(value: object) -> str:
     """Return a value as an error shows it: in one line that is not too long."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split())[:80]
 
 
 def _one_of(kinds: Sequence[Any], value: object, *, where: str) -> Any:

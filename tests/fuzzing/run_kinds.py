@@ -58,14 +58,14 @@ crop_scale = [0.5, 1.0]
 """
 COMPARISON = """\
 baseline = "cold"
-seeds = [0, 1]
+seeds = [0]
 metrics = ["linear_probe"]
 
 [data]
 data = "demo"
 
 [over]
-correlation = [0.5, 0.9]
+correlation = [0.5]
 
 [rows.cold]
 method = "simclr"
@@ -73,7 +73,7 @@ options = {temperature = 0.1}
 
 [rows.warm]
 recipe = "simclr/demo"
-candidates = [{temperature = 0.5}, {epochs = 3}]
+candidates = [{epochs = 3}]
 """
 
 
