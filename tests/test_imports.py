@@ -14,15 +14,16 @@ import unconfound
 ROOT = Path(unconfound.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What each room may import of ours beside itself. `data`, `options` and the files `devices`, `progress`,
-# `files`, `lock`, `extras` and `suggestions` serve all.
-GROUND = {"data", "options", "devices", "progress", "files", "lock", "extras", "suggestions"}
+# What each room may import of ours beside itself. `data`, `options` and the files beside them serve all.
+GROUND = {"data", "options", "devices", "progress", "documents", "records", "files", "lock", "extras", "suggestions"}
 ROOMS = {
     "functional": set(),
     "data": GROUND,
     "options": {"suggestions"},
     "devices": GROUND,
     "progress": GROUND,
+    "documents": GROUND,
+    "records": GROUND,
     "files": GROUND,
     "lock": GROUND,
     "extras": GROUND,

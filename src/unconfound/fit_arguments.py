@@ -32,7 +32,8 @@ def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | 
         # What a recipe says of an option counts more than what its method's name implies.
         recipe = Recipe(alias, method, sections | {"options": preset | sections.get("options", {})})
     if method not in OPTIONS:
-        raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*OPTIONS, *ALIASES])}")
+        whose = f" (recipe {recipe.name})" if recipe else ""
+        raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*OPTIONS, *ALIASES])}{whose}")
     if recipe is not None:
         recipe = _for_encoder(recipe, arguments)
     if method in JUDGED_ON_UNSEEN_CLASSES:

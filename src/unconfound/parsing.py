@@ -44,23 +44,33 @@ def parse(
         about: first lines of the help text; by default the docstring of `kind`.
 
     Raises:
-        ValueError: in one line, what is wrong with which flag.
+        ValueError: in one line, what is wrong with which flag, and whether the recipe says so.
     """
     defaults = recipe.flags(sections) if recipe else []
+
+    def parsed(words: Sequence[str]) -> Any:
+        return tyro.cli(  # type: ignore[call-overload]
+            tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind),
+            args=words,
+            prog=f"unconfound {command}",
+            return_unknown_args=unknown,
+            description=about,
+        )
+
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
-            return tyro.cli(  # type: ignore[call-overload]
-                tyro.conf.configure(tyro.conf.OmitArgPrefixes)(kind),
-                args=[*defaults, *arguments],
-                prog=f"unconfound {command}",
-                return_unknown_args=unknown,
-                description=about,
-            )
+            return parsed([*defaults, *arguments])
     except SystemExit as leaving:
         if leaving.code == 0:
             raise
-    told = _unknown_flags(kind, arguments) or _one_line(complaint.getvalue())
+    told = _unknown_flags(kind, arguments)
+    if not told:
+        told = _one_line(complaint.getvalue())
+        # Where the user's own words are fine, it is the recipe that is not.
+        with suppress(SystemExit), redirect_stderr(io.StringIO()):
+            parsed(arguments)
+            told = f"recipe {recipe.name}: {told}" if recipe else told
     raise ValueError(f"{told} (unconfound {command} --help)")
 
 

@@ -10,7 +10,7 @@ import torch
 from rich.progress import Progress
 
 from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
-from unconfound.data import Dataset, Source
+from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
 from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import build_encoder, load_classifier, load_encoder, read_card
@@ -19,6 +19,7 @@ from unconfound.evaluation.save import save_embeddings
 from unconfound.methods import METHODS
 from unconfound.progress import announced, console
 from unconfound.recipes import Recipe, read_recipe
+from unconfound.retrieval.reading import read_parts
 from unconfound.training import Fitted, fit
 from unconfound.training.fitting import plain
 from unconfound.training.run_folder import RunFolder
@@ -136,7 +137,7 @@ def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -
 
 
 def embed_run(arguments: EmbedArguments, *, progress: Progress | None = None) -> int:
-    """Embed every split of some data with a run's encoder; return the number of samples.
+    """Embed all splits of some data, a validation part included, with a run's encoder; return the number of samples.
 
     Args:
         arguments: of the command.
@@ -150,21 +151,14 @@ def embed_run(arguments: EmbedArguments, *, progress: Progress | None = None) ->
     if arguments.out.exists() and not arguments.overwrite:
         raise ValueError(f"{arguments.out} is there already: choose another --out, or give --overwrite")
     card, encoder = read_card(arguments.run), load_encoder(arguments.run)
-    dataset = load(
-        DataOptions(data=arguments.source, data_root=arguments.data_root, test_share=0.0), restore=card.restore
-    )
-    sources: dict[str, Source] = {"train": dataset.train, **dataset.tests}
+    parts = read_parts(arguments.source, card, data_root=arguments.data_root)
+    sources = {part.split: part.source for part in parts}
     device = choose_device(arguments.device)
     precision = choose_precision(arguments.precision, device)
     embedded = {}
     for split, source in sources.items():
         for note in source.notes:
             console.print(note)
-        if source.schema.shape[0] != card.schema.shape[0] or source.schema.modality != card.schema.modality:
-            raise ValueError(
-                f"{arguments.source} holds {source.schema.modality} of shape {source.schema.shape}, "
-                f"the encoder of {arguments.run} takes {card.schema.modality} of shape {card.schema.shape}"
-            )
         embedded[split] = embed(
             encoder, source, batch_size=arguments.batch_size, device=device, precision=precision, progress=progress
         )

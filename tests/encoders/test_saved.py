@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from unconfound.data import Dataset, Graphs, Schema, Sequences
 from unconfound.data.load import DataOptions, load
@@ -214,6 +215,96 @@ def test_a_pickle_in_place_of_the_weights_is_not_executed(tmp_path):
     with pytest.raises(ValueError, match="is damaged"):
         load_encoder(tmp_path)
     assert not (tmp_path / "executed").exists()
+
+
+def _flipped(path, place, bit):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path):
+    encoder = _saved(tmp_path, width=1, depth=1)
+    weights = encoder.state_dict()
+    for name in ("encoder.safetensors", "encoder.json"):
+        path = tmp_path / name
+        content = path.read_bytes()
+        for place in range(0, len(content), 13):
+            _flipped(path, place, place % 8)
+            try:
+                loaded = load_encoder(tmp_path).state_dict()
+            except ValueError as error:
+                assert name in str(error)  # noqa: PT017
+                assert "\n" not in str(error)  # noqa: PT017
+            else:
+                assert all(torch.equal(weights[key], loaded[key]) for key in weights | loaded)
+            path.write_bytes(content)
+
+
+def test_files_of_an_earlier_version_have_no_checksums_and_are_read(tmp_path):
+    encoder = _saved(tmp_path)
+    weights = {name: value.contiguous() for name, value in encoder.state_dict().items()}
+    save_file(weights, tmp_path / "encoder.safetensors")
+    _rewrite(tmp_path / "encoder.json", {})
+    assert torch.equal(load_encoder(tmp_path)(_inputs(IMAGES)), encoder(_inputs(IMAGES)))
+
+
+def _rewrite(path, change):
+    """Change what a description says, as a file of an earlier version would say it: without a checksum."""
+    card = json.loads(path.read_text())
+    del card["checksum"]
+    path.write_text(json.dumps(card | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"features": 9}, "its embeddings have 8 features, not 9"),
+        ({"features": "8"}, "features must be a whole number, got '8'"),
+        ({"features": 0}, "must be at least 1"),
+        ({"new": 1}, "new is unknown"),
+        ({"restore": []}, "restore must be a section"),
+        ({"architecture": {"name": "convnet"}}, r"architecture\.shape is missing"),
+        ({"schema": {"modality": "image", "shape": [3, 16, 16]}}, r"schema\.modality must be 'images' or"),
+        ({"schema": {"modality": "images", "shape": [16]}}, "images have 3 sizes"),
+        ({"schema": {"modality": "images", "shape": [3, 16, 17]}}, "architecture is of images of shape"),
+    ],
+)
+def test_a_card_that_says_something_else_is_refused_in_one_line(tmp_path, change, said):
+    _saved(tmp_path, width=4, depth=2)
+    _rewrite(tmp_path / "encoder.json", change)
+    with pytest.raises(ValueError, match=said) as raised:
+        load_encoder(tmp_path)
+    assert str(tmp_path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"width": 10**9}, {"depth": 10**9}, {"projection": {"features": 10**12}}, {"morpher": {"reduction": 0}}]
+)
+def test_no_memory_is_taken_for_sizes_that_the_weights_do_not_have(tmp_path, sizes):
+    _saved(tmp_path, width=4, depth=2)
+    card = json.loads((tmp_path / "encoder.json").read_text())
+    _rewrite(tmp_path / "encoder.json", {"architecture": card["architecture"] | sizes})
+    with pytest.raises(ValueError, match=r"encoder\.safetensors is damaged or of another encoder") as raised:
+        load_encoder(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_kill_between_the_two_files_leaves_a_run_that_loads(tmp_path, monkeypatch):
+    """A finished run that is gone on with writes both anew: each vouches for itself, not for the other."""
+    first = _saved(tmp_path)
+
+    def killed(path, text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(saved, "write_text", killed)
+    changed = build_encoder("convnet", IMAGES)
+    with pytest.raises(KeyboardInterrupt):
+        save_encoder(tmp_path, changed, schema=IMAGES)
+    loaded = load_encoder(tmp_path)
+    assert torch.equal(loaded(_inputs(IMAGES)), changed.eval()(_inputs(IMAGES)))
+    assert not torch.equal(loaded(_inputs(IMAGES)), first(_inputs(IMAGES)))
 
 
 def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_earlier_encoder(tmp_path, monkeypatch):

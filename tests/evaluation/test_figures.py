@@ -61,7 +61,7 @@ def test_figures_print_in_percent() -> None:
 def test_other_files_are_refused(tmp_path, text: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"evaluation.json is not an evaluation.json that this version reads"):
+    with pytest.raises(ValueError, match=r"evaluation.json (is damaged|has format 2)"):
         read_evaluation(path)
     with pytest.raises(FileNotFoundError):
         read_evaluation(tmp_path / "absent.json")
@@ -71,6 +71,7 @@ def test_files_of_versions_without_classifiers_and_masks_are_read(tmp_path) -> N
     path = tmp_path / "evaluation.json"
     write_evaluations(path, [EVALUATION], command="", environment={})
     document = json.loads(path.read_text(encoding="utf-8"))
+    del document["checksum"]
     for name in ("classifier_groups", "morph"):
         del document["evaluations"][0][name]
     path.write_text(json.dumps(document), encoding="utf-8")

@@ -195,7 +195,9 @@ def test_a_damaged_file_is_named(run: Path, images: Path, tmp_path: Path, what: 
         ({"items": 9}, "is damaged"),
         ({"features": 17}, "embeddings-.*is damaged"),
         ({"shards": [{}]}, "is damaged"),
-        ({"origins": [{"date": 1}]}, "is damaged"),
+        ({"origins": [{"date": 1}]}, r"is damaged \(origins\[0\]\.date is unknown\)"),
+        ({"metric": "euclidean"}, "is damaged .*metric must be 'cosine'"),
+        ({"encoder": "../run"}, "is damaged .*'../run' is no file of the index"),
     ],
 )
 def test_a_manifest_that_says_something_else(
@@ -205,8 +207,32 @@ def test_a_manifest_that_says_something_else(
     index(run, images, out=out)
     said = json.loads((out / "index.json").read_text())
     (out / "index.json").write_text(json.dumps(said | change))
+    with pytest.raises(ValueError, match="has format 2" if "format" in change else "its checksum is not that it had"):
+        open_index(out)
+    # Files of an earlier version have no checksum.
+    del said["checksum"]
+    (out / "index.json").write_text(json.dumps(said | change))
     with pytest.raises(ValueError, match=match):
         open_index(out)
+
+
+@pytest.mark.parametrize("what", ["embeddings-*.npy", "items-*.parquet"])
+def test_rows_that_are_written_anew_are_not_given_a_checksum_over_damage(
+    run: Path, images: Path, tmp_path: Path, what: str
+) -> None:
+    out = tmp_path / "index"
+    index(run, images, out=out)
+    (path,) = out.glob(what)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    before = files(out)
+    for change in ({"remove": [str(images / "circle/0.png")]}, {"run": run, "data": images, "add": True}):
+        if what.startswith("embeddings") and "run" in change:
+            continue  # all of its rows are replaced
+        with pytest.raises(ValueError, match=f"{path.name} is damaged: its checksum is not that it had"):
+            index(**change, out=out)
+        assert files(out) == before
 
 
 def test_another_encoder_is_refused(run: Path, images: Path, tmp_path: Path) -> None:
@@ -220,6 +246,7 @@ def test_another_encoder_is_refused(run: Path, images: Path, tmp_path: Path) -> 
     # The same weights that read their data otherwise give other embeddings.
     shutil.copytree(run, tmp_path / "cropped")
     card = json.loads((run / "encoder.json").read_text())
+    del card["checksum"]
     (tmp_path / "cropped/encoder.json").write_text(json.dumps(card | {"restore": {"kind": "images", "image_size": 8}}))
     with pytest.raises(ValueError, match="another encoder"):
         index(tmp_path / "cropped", images, out=out, add=True)

@@ -75,7 +75,7 @@ def test_what_is_not_there_is_named(run, removed, said):
     [
         ('method = "icl-msr"', 'method = "mine"', "no method of ours"),
         ('method = "icl-msr"', 'method = "simclr"', "cannot be rebuilt"),
-        ("strata = 3", "strata = 4", "does not fit its options"),
+        ("strata = 3", "strata = 4", "does not fit its config.toml"),
         ("strata = 3", "strata = 0", "at least 1"),
         ("strata = 3", "layers = 3", "cannot be rebuilt"),
         ('host = "moco"', 'host = "noco"', "unknown host"),

@@ -14,7 +14,7 @@ from unconfound.comparison.cell import command, dataset_of, run_cell
 from unconfound.comparison.folder import check_folder, done_cell, start_folder
 from unconfound.comparison.folds import Folds
 from unconfound.comparison.jobs import side_by_side
-from unconfound.comparison.plan import Task, completed, differing_data, shown_configs, tasks_of
+from unconfound.comparison.plan import Task, differing_data, planned, shown_configs
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.lock import FolderLock
@@ -100,8 +100,8 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
     """Do the same for rows."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("compare runs in one process: start it without torchrun")
-    asked, out = completed(rows, arguments), arguments.out
-    tasks = tasks_of(asked, out, flags)
+    out = arguments.out
+    asked, tasks = planned(rows, arguments, flags)
     check_folder(arguments, tasks)
     with FolderLock(out) as lock:
         lock.acquire()

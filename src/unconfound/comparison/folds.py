@@ -16,6 +16,7 @@ from unconfound.comparison.settings import named
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.devices import choose_device
+from unconfound.documents import read_sealed, sealed
 from unconfound.encoders import load_encoder
 from unconfound.evaluation.concatenated import concatenated_evaluations
 from unconfound.evaluation.embed import embed
@@ -96,7 +97,7 @@ class Folds:
             return
         evaluations = {form: evaluation.to_json() for form, evaluation in self.found[key].items()}
         document = {"format": FORMAT, "runs": runs, "evaluations": evaluations}
-        write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        write_text(path, json.dumps(sealed(document), indent=2, allow_nan=False) + "\n")
 
     def _embedded(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         tasks = [self.tasks[cell.run] for cell in cells]
@@ -119,8 +120,8 @@ def _version(run: Path) -> list[int]:
 def _read(path: Path, runs: dict[str, list[int]]) -> dict[str, Evaluation]:
     """Read what was found of these very runs; nothing where that is not known."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT or document["runs"] != runs:
+        document = read_sealed(path, format=FORMAT, remedy="measure anew")
+        if document["runs"] != runs:
             return {}
         return {form: Evaluation.from_json(values) for form, values in document["evaluations"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

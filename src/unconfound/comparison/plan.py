@@ -60,6 +60,19 @@ class Task:
         return self.cell.title
 
 
+def planned(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> tuple[Rows, list[Task]]:
+    """Do what `completed` and `tasks_of` do.
+
+    Raises:
+        ValueError, FileNotFoundError: as they; with the name of the comparison where the rows are those of one.
+    """
+    try:
+        asked = completed(rows, arguments)
+        return asked, tasks_of(asked, arguments.out, flags)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"comparison {rows.file}: {error}" if rows.file else str(error)) from error
+
+
 def completed(asked: Rows, arguments: CompareArguments) -> Rows:
     """Let the arguments override what the rows' file says, and fill in what both leave open.
 

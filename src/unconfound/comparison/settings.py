@@ -55,7 +55,7 @@ def settings_of(over: Mapping[str, Sequence[Any]], base: DataOptions | None = No
             key: _switched(value) if isinstance(defaults[key], bool) else value
             for key, value in zip(over, combination, strict=True)
         }
-        recipe = Recipe("over", "", {"data": plain(base) | asked})
+        recipe = Recipe("[over]", "", {"data": plain(base) | asked})
         parsed = parse(DataOptions, [], command="compare", recipe=recipe, sections=("data",))
         read = {key: getattr(parsed, key) for key in over}
         settings.append(Setting(named(read), read))

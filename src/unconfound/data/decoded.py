@@ -25,6 +25,7 @@ from unconfound.data.decoding import (
     decode_mask,
     large_images_allowed,
 )
+from unconfound.documents import read_sealed, sealed
 
 # A new way of decoding gets a new number, so that entries of the old one are not taken for its result.
 _FORMAT = 1
@@ -165,16 +166,17 @@ def _build(folder: Path, files: ImageFiles, *, keep: bool, workers: int) -> None
                 _write(images, result[0])
                 _write(masks, result[1])
     index = {
+        "format": _FORMAT,
         "skipped": skipped,
         "empty_masks": empty,
         "kept": keep,
         "stamps": {name: _stamp(folder / name) for name in ("images.bin", "masks.bin")},
     }
-    (folder / "index.json").write_text(json.dumps(index))
+    (folder / "index.json").write_text(json.dumps(sealed(index)))
 
 
 def _load(folder: Path, files: ImageFiles) -> Decoded:
-    index = json.loads((folder / "index.json").read_text())
+    index = read_sealed(folder / "index.json", format=_FORMAT, remedy="it is decoded anew")
     for name, stamp in index["stamps"].items():
         if _stamp(folder / name) != stamp:
             raise OSError(f"{folder / name} was changed")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from unconfound.files import atomic
+from unconfound.documents import one_line
+from unconfound.encoders.weights import load_weights, save_weights
 
 FILE = "classifier.safetensors"
 
@@ -19,11 +18,7 @@ def save_classifier(folder: Path, classifier: nn.Linear) -> None:
     Raises:
         OSError: the file cannot be written, on a full disk for example.
     """
-    with atomic(folder / FILE) as temporary:
-        try:
-            save_file({name: value.contiguous() for name, value in classifier.state_dict().items()}, temporary)
-        except SafetensorError as error:
-            raise OSError(f"cannot write {folder / FILE} ({error})") from error
+    save_weights(folder / FILE, classifier.state_dict())
 
 
 def load_classifier(folder: Path | str) -> nn.Linear | None:
@@ -37,15 +32,13 @@ def load_classifier(folder: Path | str) -> nn.Linear | None:
     path = Path(folder) / FILE
     if not path.is_file():
         return None
+    weights = load_weights(path)
     try:
-        weights = load_file(path)
         classes, features = weights["weight"].shape
-        classifier: nn.Linear = nn.utils.skip_init(nn.Linear, features, classes, bias="bias" in weights)
-        classifier.load_state_dict(weights)
-    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"{path} is damaged or holds no linear classifier ({first}): train the encoder anew"
-        ) from error
+        # No first weights are drawn; `skip_init` would do the same, and import half of torch's compiler for it.
+        classifier = nn.Linear(features, classes, bias="bias" in weights, device="meta")
+        classifier.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds no linear classifier ({one_line(error)}): train the encoder anew") from error
     classifier.eval()
     return classifier

@@ -1,4 +1,7 @@
-"""Encoders on disk: `encoder.safetensors` holds the weights, `encoder.json` all else that is needed to use them."""
+"""Encoders on disk: `encoder.safetensors` holds the weights, `encoder.json` all else that is needed to use them.
+
+Each of the two holds a checksum of its own content, which is compared when it is read.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,37 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from torch import Tensor
 
 from unconfound.data import Schema
-from unconfound.encoders.build import build_encoder
+from unconfound.data.source import Modality
+from unconfound.documents import one_line, read_sealed, sealed
+from unconfound.encoders.build import OWN_ENCODERS, build_encoder
+from unconfound.encoders.convnet import Pooling
 from unconfound.encoders.encoder import Encoder
-from unconfound.files import atomic, write_text
+from unconfound.encoders.weights import load_weights, save_weights, unfit
+from unconfound.files import write_text
+from unconfound.records import record
 
 FORMAT = 1
+# Of a sample's shape, by modality: see `Schema`.
+DIMENSIONS = {"images": 3, "tables": 1, "graphs": 1, "text": 1, "series": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Arguments of `build_encoder`, as `encoder.json` has them; shape and modality are those of the schema."""
+
+    name: str
+    shape: tuple[int, ...]
+    modality: Modality
+    width: int | None = None
+    depth: int | None = None
+    pooling: Pooling | None = None
+    morpher: dict[str, int] | None = None
+    attention: dict[str, int] | None = None
+    projection: dict[str, int | bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,14 +75,9 @@ def save_encoder(
     Raises:
         OSError: a file cannot be written, on a full disk for example.
     """
-    path = folder / "encoder.safetensors"
-    with atomic(path) as temporary:
-        try:
-            save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, temporary)
-        except SafetensorError as error:
-            raise OSError(f"cannot write {path} ({error})") from error
+    save_weights(folder / "encoder.safetensors", encoder.state_dict())
     card = Card(encoder.architecture, schema, encoder.features, restore or {}, provenance or {})
-    write_text(folder / "encoder.json", json.dumps({"format": FORMAT, **asdict(card)}, indent=2) + "\n")
+    write_text(folder / "encoder.json", json.dumps(sealed({"format": FORMAT, **asdict(card)}), indent=2) + "\n")
 
 
 def read_card(folder: Path | str) -> Card:
@@ -65,33 +85,21 @@ def read_card(folder: Path | str) -> Card:
 
     Raises:
         FileNotFoundError: the folder holds no encoder.
-        ValueError: the description is damaged or of another format.
+        ValueError: the description is damaged, altered or of another format.
     """
     path = Path(folder) / "encoder.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder} holds no encoder.json: give the folder of a finished run, or go on with the run by --resume"
         )
+    remedy = "train the encoder anew"
+    values = read_sealed(path, format=FORMAT, remedy=remedy)
     try:
-        values = json.loads(path.read_text())
-        if values["format"] != FORMAT:
-            raise ValueError(f"{path} has format {values['format']}, this version of unconfound reads {FORMAT}")
-        schema = values["schema"]
-        return Card(
-            architecture=values["architecture"],
-            schema=Schema(
-                schema["modality"],
-                shape=tuple(schema["shape"]),
-                classes=tuple(schema["classes"]),
-                groups=tuple(schema["groups"]),
-                columns=tuple(schema.get("columns", ())),
-            ),
-            features=values["features"],
-            restore=values["restore"],
-            provenance=values["provenance"],
-        )
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): train the encoder anew") from error
+        card = record(Card, values)
+        _check(card, record(Architecture, card.architecture, where="architecture"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
+    return card
 
 
 def load_encoder(folder: Path | str) -> Encoder:
@@ -102,16 +110,63 @@ def load_encoder(folder: Path | str) -> Encoder:
         ValueError: a file is damaged.
     """
     card = read_card(folder)
-    kept = ("name", "width", "depth", "pooling", "morpher", "attention", "projection")
-    arguments = {key: value for key, value in card.architecture.items() if key in kept}
-    encoder = build_encoder(schema=card.schema, **arguments)
     path = Path(folder) / "encoder.safetensors"
+    weights = load_weights(path)
+    architecture = record(Architecture, card.architecture)
     try:
-        encoder.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} is damaged or of another encoder ({first}): train the encoder anew") from error
+        if architecture.name in OWN_ENCODERS[architecture.modality]:
+            _check_sizes(architecture, card, weights)
+        encoder = _build(architecture, card)
+        encoder.load_state_dict(weights)
+        if encoder.features != card.features:
+            raise ValueError(f"its embeddings have {encoder.features} features, not {card.features}")
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(unfit(path, f"{one_line(error)}, by encoder.json")) from error
     return encoder.eval()
+
+
+def _check(card: Card, architecture: Architecture) -> None:
+    schema = card.schema
+    if len(schema.shape) != DIMENSIONS[schema.modality]:
+        raise ValueError(
+            f"schema.shape is {list(schema.shape)}, {schema.modality} have {DIMENSIONS[schema.modality]} sizes"
+        )
+    if min(*schema.shape, card.features) < 1:
+        raise ValueError(f"schema.shape {list(schema.shape)} and features {card.features} must be at least 1")
+    if (architecture.shape, architecture.modality) != (schema.shape, schema.modality):
+        raise ValueError(
+            f"architecture is of {architecture.modality} of shape {list(architecture.shape)}, schema of "
+            f"{schema.modality} of shape {list(schema.shape)}"
+        )
+
+
+def _check_sizes(architecture: Architecture, card: Card, weights: dict[str, Tensor]) -> None:
+    """Refuse sizes that are not those of the weights before any memory is taken for them."""
+    if (architecture.depth or 0) > len(weights):
+        raise ValueError(f"depth {architecture.depth} needs more than {len(weights)} weights")
+    with torch.device("meta"):
+        expected = {name: value.shape for name, value in _build(architecture, card).state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    for name in expected | found:
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{name} is {_size(found.get(name))}, {_size(expected.get(name))} is needed")
+
+
+def _size(shape: torch.Size | None) -> str:
+    return "nothing" if shape is None else str(list(shape))
+
+
+def _build(architecture: Architecture, card: Card) -> Encoder:
+    return build_encoder(
+        architecture.name,
+        card.schema,
+        width=architecture.width,
+        depth=architecture.depth,
+        pooling=architecture.pooling,
+        morpher=architecture.morpher,
+        attention=architecture.attention,
+        projection=architecture.projection,
+    )
 
 
 def loading_snippet(folder: Path) -> str:

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unconfound.documents import read_sealed, sealed
 from unconfound.files import write_text
+from unconfound.records import record
 
 VALIDATION = "validation"  # judged beside the test sets, and no test set: candidates are chosen by it
 RETRIEVAL = ("precision_at_1", "r_precision", "map_at_r")
@@ -79,19 +81,12 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Evaluation:
-        """Rebuild what `to_json` gave."""
-        return cls(
-            name=values["name"],
-            tests={test: _figures(metrics) for test, metrics in values["tests"].items()},
-            groups={test: _figures(groups) for test, groups in values["groups"].items()},
-            background=_figures(values["background"]),
-            cells=_figures(values["cells"]),
-            settings=values["settings"],
-            notes=tuple(values["notes"]),
-            # Files of earlier versions have neither.
-            classifier_groups={test: _figures(each) for test, each in values.get("classifier_groups", {}).items()},
-            morph=_figures(values.get("morph", {})),
-        )
+        """Rebuild what `to_json` gave; what earlier versions did not know may be absent.
+
+        Raises:
+            ValueError: it is something else; in one line, what is wrong.
+        """
+        return record(cls, values)
 
 
 def set_title(test: str) -> str:
@@ -128,7 +123,7 @@ def write_evaluations(
         "environment": environment,
         "evaluations": [evaluation.to_json() for evaluation in evaluations],
     }
-    write_text(path, json.dumps(_finite(document), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(sealed(_finite(document)), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_evaluation(path: Path) -> list[Evaluation]:
@@ -138,19 +133,20 @@ def read_evaluation(path: Path) -> list[Evaluation]:
         FileNotFoundError: there is no such file.
         ValueError: it is not an `evaluation.json`, or one of another format.
     """
+    document = read_sealed(path, format=1, remedy="evaluate the encoder again")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != 1:
-            raise ValueError(f"its format is {document['format']!r}, not 1")
-        return [Evaluation.from_json(values) for values in document["evaluations"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is not an evaluation.json that this version reads ({error!r}); evaluate the encoder again"
-        ) from error
+        return list(record(_Document, document).evaluations)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): evaluate the encoder again") from error
 
 
-def _figures(values: dict[str, dict[str, Any]]) -> dict[str, Figure]:
-    return {name: Figure(**figure) for name, figure in values.items()}
+@dataclass(frozen=True)
+class _Document:
+    """What an `evaluation.json` says beside its format."""
+
+    evaluations: tuple[Evaluation, ...]
+    command: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
 
 
 def _finite(value: Any) -> Any:

@@ -19,13 +19,14 @@ Keys are those of the dataclasses that the command line shows as flags, with und
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from unconfound.documents import read_toml as parsed_toml
+from unconfound.records import typed
 from unconfound.suggestions import nearest_name
 
 SECTIONS = ("data", "encoder", "training", "options")
@@ -111,24 +112,24 @@ def read_toml(name: str, known: Collection[str], *, kind: str) -> dict[str, Any]
         ValueError: the file is not TOML.
     """
     if name in known:
-        text = (files("unconfound.recipes") / f"{name}.toml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
-    else:
-        raise FileNotFoundError(f"no {kind} and no file {name!r}: {nearest_name(name, known)}")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{kind} {name} is not TOML: {error}") from error
+        return parsed_toml(files("unconfound.recipes") / f"{name}.toml", kind=kind)
+    if Path(name).is_file():
+        return parsed_toml(Path(name), kind=kind)
+    raise FileNotFoundError(f"no {kind} and no file {name!r}: {nearest_name(name, known)}")
 
 
 def check_keys(recipe: Recipe, section: str, kind: type[Any]) -> None:
-    """Refuse keys of a section that its dataclass does not have.
+    """Refuse keys of a section that its dataclass does not have, and values of another type than it says.
 
     Raises:
-        ValueError: names the key and the nearest known one.
+        ValueError: names the key, and the nearest known one or what is allowed.
     """
     known = [field.name for field in fields(kind)]
-    for key in recipe.sections.get(section, {}):
+    hints = get_type_hints(kind)
+    for key, value in recipe.sections.get(section, {}).items():
         if key not in known:
             raise ValueError(f"recipe {recipe.name}: unknown key {key!r} in [{section}]: {nearest_name(key, known)}")
+        try:
+            typed(hints[key], value, where=f"{key} in [{section}]")
+        except ValueError as error:
+            raise ValueError(f"recipe {recipe.name}: {error}") from error

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.recipes import COMPARISONS, SECTIONS, Recipe, built_in, list_recipes, read_recipe, read_toml
+from unconfound.records import shown
 from unconfound.suggestions import nearest_name
 
 COMMON = ("data", "encoder", "training")
@@ -56,6 +57,7 @@ class Rows:
         over: data option -> values, for settings that all rows are run in.
         candidates: row -> options of each of its candidates.
         select: how one of these is chosen; None where that is left open.
+        file: the name or path of the comparison; empty where it is none.
     """
 
     recipes: dict[str, Recipe]
@@ -65,6 +67,7 @@ class Rows:
     over: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     candidates: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     select: str | None = None
+    file: str = ""
 
 
 def list_comparisons() -> dict[str, str]:
@@ -109,41 +112,46 @@ def read_comparison(name: str) -> Rows:
         ValueError: the file is not TOML, has no rows, or an unknown key.
     """
     content = read_toml(name, list_comparisons(), kind="comparison")
+    try:
+        return _rows(content, name)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"comparison {name}: {error}") from error
+
+
+def _rows(content: dict[str, Any], name: str) -> Rows:
     rows = content.get("rows")
     if not isinstance(rows, dict) or not rows or not all(isinstance(row, dict) for row in rows.values()):
-        raise ValueError(f"comparison {name} has no rows: add a section such as [rows.simclr]")
+        raise ValueError("it has no rows: add a section such as [rows.simclr]")
     lists = {key: content.get(key, []) for key in ("seeds", "metrics")}
     kinds = {"seeds": int, "metrics": str}
     for key, values in lists.items():
         if not isinstance(values, list) or not all(type(value) is kinds[key] for value in values):
-            raise ValueError(f"comparison {name}: {key} must be a list of {kinds[key].__name__}, got {values!r}")
+            raise ValueError(f"{key} must be a list of {kinds[key].__name__}, got {values!r}")
     known = ("rows", "baseline", "seeds", "metrics", "select", "over", *COMMON)
-    _check_known(content, known, where=f"comparison {name}")
-    over, select = content.get("over", {}), content.get("select")
+    _check_known(content, known, where="it")
+    over, baseline, select = content.get("over", {}), content.get("baseline"), content.get("select")
     if not isinstance(over, dict):
-        raise ValueError(f"comparison {name}: over must be a section of data options, got {over!r}")
+        raise ValueError(f"over must be a section of data options, got {shown(over)}")
     return Rows(
-        {
-            _checked(row): _row(row, values, content, where=f"comparison {name}, row {row}")
-            for row, values in rows.items()
-        },
+        {_checked(row): _row(row, values, content, where=f"row {row}") for row, values in rows.items()},
         seeds=tuple(lists["seeds"]),
-        baseline=content.get("baseline"),
+        baseline=None if baseline is None else str(baseline),
         metrics=tuple(lists["metrics"]),
         over=over,
         candidates={
-            row: _candidates(values["candidates"], where=f"comparison {name}, row {row}")
+            row: _candidates(values["candidates"], where=f"row {row}")
             for row, values in rows.items()
             if "candidates" in values
         },
         select=None if select is None else str(select),
+        file=name,
     )
 
 
 def _candidates(given: Any, *, where: str) -> tuple[dict[str, Any], ...]:
     if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
         raise ValueError(
-            f"{where}: candidates must be a list such as [{{epochs = 10}}, {{epochs = 20}}], got {given!r}"
+            f"{where}: candidates must be a list such as [{{epochs = 10}}, {{epochs = 20}}], got {shown(given)}"
         )
     return tuple(given)
 
@@ -152,13 +160,18 @@ def _row(name: str, values: dict[str, Any], common: dict[str, Any], *, where: st
     _check_known(values, ("method", "recipe", "candidates", *SECTIONS), where=where)
     if ("method" in values) == ("recipe" in values):
         raise ValueError(f"{where} needs either a method or a recipe")
+    for key in ("method", "recipe"):
+        if not isinstance(values.get(key, ""), str):
+            raise ValueError(f"{where}: {key} must be a name, got {shown(values[key])}")
     base = read_recipe(values["recipe"]) if "recipe" in values else Recipe(name, values["method"], {})
     layers = (base.sections, {section: common.get(section, {}) for section in COMMON}, values)
     sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for layer in layers:
         for section in SECTIONS:
             if not isinstance(layer.get(section, {}), dict):
-                raise ValueError(f"{where}: {section} must be a section of keys and values, got {layer[section]!r}")
+                raise ValueError(
+                    f"{where}: {section} must be a section of keys and values, got {shown(layer[section])}"
+                )
             sections[section] |= layer.get(section, {})
     return Recipe(name, base.method, {section: held for section, held in sections.items() if held})
 

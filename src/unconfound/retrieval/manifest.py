@@ -1,13 +1,15 @@
-"""`index.json`: of which files an index consists, and of which encoder its embeddings are."""
+"""`index.json`: of which files an index consists, and of which encoder its embeddings are; with its own checksum."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from unconfound.documents import read_sealed, sealed
 from unconfound.files import write_text
+from unconfound.records import record
 
 FORMAT = 1
 NAME = "index.json"
@@ -59,7 +61,7 @@ class Manifest:
     shards: tuple[Shard, ...] = ()
     origins: tuple[Origin, ...] = ()
     generation: int = 0
-    metric: str = "cosine"
+    metric: Literal["cosine"] = "cosine"
 
     @property
     def items(self) -> int:
@@ -74,7 +76,7 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `index.json`: from here on the index is what it says, before it what the earlier one said."""
     said = {"format": FORMAT, "items": manifest.items, **asdict(manifest)}
-    write_text(folder / NAME, json.dumps(said, indent=2) + "\n")
+    write_text(folder / NAME, json.dumps(sealed(said), indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -82,30 +84,28 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         FileNotFoundError: the folder holds no index.
-        ValueError: the file is damaged or of another format.
+        ValueError: the file is damaged, altered or of another format.
     """
     path = folder / NAME
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no {NAME}: make an index by unconfound index RUN DATA --out {folder}")
+    remedy = "index the data anew, with --overwrite"
+    said = read_sealed(path, format=FORMAT, remedy=remedy)
+    items = said.pop("items", None)
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if said["format"] != FORMAT:
-            raise ValueError(f"{path} has format {said['format']}, this version of unconfound reads {FORMAT}")
-        manifest = Manifest(
-            encoder=str(said["encoder"]),
-            fingerprint=str(said["fingerprint"]),
-            features=int(said["features"]),
-            shards=tuple(_shard(each) for each in said["shards"]),
-            origins=tuple(Origin(**each) for each in said["origins"]),
-            generation=int(said["generation"]),
-            metric=str(said["metric"]),
-        )
-        if manifest.items != said["items"]:
-            raise TypeError(f"{said['items']} items, but {manifest.items} in its shards")
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): index the data anew, with --overwrite") from error
+        manifest = record(Manifest, said)
+        _check(manifest, items)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
     return manifest
 
 
-def _shard(said: dict[str, Any]) -> Shard:
-    return Shard(int(said["rows"]), StoredFile(**said["embeddings"]), StoredFile(**said["items"]))
+def _check(manifest: Manifest, items: object) -> None:
+    if manifest.items != items:
+        raise ValueError(f"{items} items, but {manifest.items} in its shards")
+    if manifest.features < 1 or any(shard.rows < 1 for shard in manifest.shards):
+        raise ValueError("features and the rows of shards must be at least 1")
+    for name in (manifest.encoder, *(file.name for file in manifest.files())):
+        # Nothing outside of the folder is read, and nothing there is removed.
+        if Path(name).name != name:
+            raise ValueError(f"{name!r} is no file of the index")

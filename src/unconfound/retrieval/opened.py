@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int
 
 from unconfound.encoders import Encoder, load_encoder
 from unconfound.encoders.saved import Card, read_card
-from unconfound.retrieval.fingerprint import encoder_fingerprint
+from unconfound.retrieval.fingerprint import FILES, encoder_fingerprint
 from unconfound.retrieval.manifest import Manifest, read_manifest
 from unconfound.retrieval.shards import check_files, open_embeddings, read_items
 
@@ -77,8 +77,8 @@ class Index:
         folder = self.folder / self.manifest.encoder
         if encoder_fingerprint(folder) != self.manifest.fingerprint:
             raise ValueError(
-                f"{folder} holds another encoder than the one that made the index, or a damaged one: put its files "
-                "back, or index the data anew with --overwrite"
+                f"{folder} holds another encoder than the one that made the index, or a damaged one: put "
+                f"{' and '.join(FILES)} back, or index the data anew with --overwrite"
             )
         return load_encoder(folder)
 

@@ -31,7 +31,7 @@ class Part:
 
 
 def read_parts(data: str, card: Card, *, data_root: Path | None = None) -> list[Part]:
-    """Read all splits of some data as the data of an encoder were read.
+    """Read all splits of some data, a validation part included, as the data of an encoder were read.
 
     Args:
         data: what `DataOptions.data` may be.
@@ -40,7 +40,8 @@ def read_parts(data: str, card: Card, *, data_root: Path | None = None) -> list[
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: the data cannot be read, or are of another kind or shape than the encoder takes.
+        ValueError: the data cannot be read, are of another kind or shape than the encoder takes, or have two splits of
+            one name.
     """
     dataset = load(DataOptions(data=data, data_root=data_root, test_share=0.0), restore=card.restore)
     splits = _splits(dataset)
@@ -78,6 +79,8 @@ def _splits(dataset: Dataset) -> dict[str, Source]:
     found: dict[str, Source] = {"train": dataset.train}
     if dataset.validation is not None:
         found["validation"] = dataset.validation
+    if taken := found.keys() & dataset.tests.keys():
+        raise ValueError(f"{dataset.train.name} has a test set called {min(taken)!r}, as another part is: rename it")
     return found | dataset.tests
 
 

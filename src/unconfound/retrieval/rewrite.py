@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unconfound.retrieval.manifest import Manifest, Shard
-from unconfound.retrieval.shards import Piece, open_embeddings, read_items, write_shard
+from unconfound.retrieval.shards import Piece, check_checksum, open_embeddings, read_items, write_shard
 
 # 131,072 rows of 128 features: few files for many rows, and little to write anew for one.
 SHARD_BYTES = 2**26
@@ -30,6 +30,9 @@ def kept_pieces(folder: Path, manifest: Manifest, gone: Sequence[str]) -> Iterat
         folder: of the index.
         manifest: of the index.
         gone: the names of items that do not stay.
+
+    Raises:
+        ValueError: a file whose rows are written anew is damaged.
     """
     names = pa.array(gone, pa.string())
     for shard in manifest.shards:
@@ -38,6 +41,8 @@ def kept_pieces(folder: Path, manifest: Manifest, gone: Sequence[str]) -> Iterat
         if stays.all() and 2 * shard.rows >= shard_rows(manifest.features):
             yield shard
         elif stays.any():
+            # They get a new checksum, which must not vouch for damage.
+            check_checksum(folder, shard.embeddings)
             rows = open_embeddings(folder, shard, features=manifest.features)
             yield Piece(rows[stays], items.filter(pa.array(stays)))
 

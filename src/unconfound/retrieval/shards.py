@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32
 
+from unconfound.documents import one_line
 from unconfound.files import atomic
 from unconfound.retrieval.manifest import Manifest, Shard, StoredFile
 
@@ -51,14 +53,17 @@ def open_embeddings(folder: Path, shard: Shard, *, features: int) -> Float32[np.
     """Map a shard's embeddings into memory.
 
     Raises:
+        FileNotFoundError, OSError: the file cannot be read.
         ValueError: the file holds something else.
     """
     path = folder / shard.embeddings.name
     try:
         # Copy-on-write, so that torch takes the array; nothing is written to it.
         rows = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())}): {_REMEDY}") from error
+    except OSError:
+        raise
+    except Exception as error:  # what damage to the head of the file raises depends on where it is
+        raise ValueError(f"{path} is damaged ({one_line(error)}): {_REMEDY}") from error
     if rows.dtype != np.float32 or rows.shape != (shard.rows, features):
         raise ValueError(
             f"{path} is damaged: it holds {rows.dtype} of shape {rows.shape}, not float32 of "
@@ -68,20 +73,21 @@ def open_embeddings(folder: Path, shard: Shard, *, features: int) -> Float32[np.
 
 
 def read_items(folder: Path, shards: Iterable[Shard]) -> pa.Table:
-    """Read the items of shards into one table.
+    """Read the items of shards into one table, and compare their checksums.
 
     Raises:
+        FileNotFoundError, OSError: a file cannot be read.
         ValueError: a file is damaged.
     """
     tables = [ITEMS.empty_table()]
     for shard in shards:
         path = folder / shard.items.name
+        # Damage is looked for before Arrow sees the file: it would believe any size that it reads there.
+        check_checksum(folder, shard.items)
         try:
             table = pq.read_table(path).select(ITEMS.names).cast(ITEMS)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, KeyError, OSError) as error:
-            raise ValueError(f"{path} is damaged ({' '.join(str(error).split())}): {_REMEDY}") from error
+        except (pa.ArrowException, KeyError) as error:
+            raise ValueError(f"{path} is damaged ({one_line(error)}): {_REMEDY}") from error
         if len(table) != shard.rows:
             raise ValueError(f"{path} is damaged: it holds {len(table)} items, not {shard.rows}: {_REMEDY}")
         tables.append(table)
@@ -111,10 +117,18 @@ def check_files(folder: Path, manifest: Manifest, *, checksums: bool) -> None:
             raise ValueError(f"{path} is {kind}: it has {size:,} bytes instead of {file.bytes:,}: {_REMEDY}")
     if checksums:
         with ThreadPoolExecutor() as pool:
-            found = pool.map(_digest, [folder / file.name for file in files])
-            for file, digest in zip(files, found, strict=True):
-                if digest != file.sha256:
-                    raise ValueError(f"{folder / file.name} is damaged: its checksum is not that it had: {_REMEDY}")
+            list(pool.map(partial(check_checksum, folder), files))
+
+
+def check_checksum(folder: Path, file: StoredFile) -> None:
+    """Refuse a file that is not, byte for byte, what was written.
+
+    Raises:
+        FileNotFoundError, OSError: it cannot be read.
+        ValueError: its checksum is another.
+    """
+    if _digest(folder / file.name) != file.sha256:
+        raise ValueError(f"{folder / file.name} is damaged: its checksum is not that it had: {_REMEDY}")
 
 
 def _stored(path: Path) -> StoredFile:

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import torch
 
 from unconfound.files import atomic
+from unconfound.records import record
 
 FORMAT = 1
 
@@ -56,18 +57,23 @@ def load_checkpoint(path: Path, *, method: str) -> tuple[Position, dict[str, Any
             f"checkpoint {path} is of method {content['method']!r}, not {method!r}: name the same method, or start "
             "anew with --overwrite"
         )
-    return Position(**content["position"]), content["state"]
+    try:
+        if not isinstance(content["state"], dict):
+            raise ValueError("its state is no section of names and values")
+        return record(Position, content["position"], where="position"), content["state"]
+    except ValueError as error:
+        raise ValueError(f"{_damaged(path)} ({error})") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        # torch compares no checksums.
+        # The archive has a checksum of each of its files, which torch does not compare.
         with ZipFile(path) as archive:
             damaged = archive.testzip()
         content: Any = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # what damage raises depends on where it is
+    except Exception as error:  # what damage raises depends on where it is, an OSError without the file's name included
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         raise ValueError(_damaged(path)) from error
     known = {"format", "method", "position", "state"}
     if not isinstance(content, dict) or (content.get("format", FORMAT) == FORMAT and content.keys() != known):

@@ -6,10 +6,13 @@ import csv
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -90,7 +93,7 @@ class RunFolder:
         """
         path = self.path / "config.toml"
         text = tomli_w.dumps(config)
-        if path.is_file() and (before := path.read_text()) != text:
+        if path.is_file() and (before := path.read_bytes().decode("utf-8", errors="replace")) != text:
             changed = sorted(set(text.splitlines()) ^ set(before.splitlines()))
             raise ValueError(
                 f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
@@ -115,10 +118,7 @@ class Metrics:
         self.path = path
         self.rows: list[dict[str, Any]] = []
         if path.is_file():
-            # A row that was cut off by a kill lacks its end.
-            lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            kept = (row for row in csv.DictReader(lines) if row.get("step", "").isdigit() and int(row["step"]) <= step)
-            self.rows.extend(kept)
+            self.rows.extend(row for row in _whole_rows(path) if int(row["step"]) <= step)
         self.columns = list(self.rows[0]) if self.rows else []
         self._rewrite()
 
@@ -136,6 +136,17 @@ class Metrics:
     def _rewrite(self) -> None:
         lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in self.rows)]
         write_text(self.path, "".join(",".join(str(cell) for cell in line) + "\n" for line in lines if line))
+
+
+def _whole_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Read what is whole of a metrics.csv: no row that was cut off by a kill, and none that is damaged."""
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    # A row that was cut off lacks its end.
+    rows = csv.DictReader(line for line in text.splitlines(keepends=True) if line.endswith("\n"))
+    with suppress(csv.Error):
+        for row in rows:
+            if None not in row and None not in row.values() and re.fullmatch("[0-9]{1,18}", row.get("step", "")):
+                yield row
 
 
 def environment() -> dict[str, Any]:

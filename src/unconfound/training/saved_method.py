@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from unconfound.documents import read_toml
 from unconfound.encoders import build_encoder, read_card
 from unconfound.methods import METHODS, Method
+from unconfound.records import shown
 from unconfound.training.checkpoint import load_checkpoint
 from unconfound.training.run_folder import RunFolder
 
@@ -40,13 +41,16 @@ def load_method(run: Path | str) -> Method:
         try:
             method = kind(build_encoder(schema=card.schema, **architecture), card.schema, kind.Options(**options))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} of {folder.path} cannot be rebuilt ({_line(error)})") from error
+            raise ValueError(
+                f"{name} of {folder.path} cannot be rebuilt by its config.toml ({_line(error)})"
+            ) from error
     _, state = load_checkpoint(folder.checkpoint, method=name)
     try:
         method.load_state_dict(state.get("selection", {}).get("method", state["method"]))
     except (RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"{name} of {folder.path} cannot be rebuilt: its checkpoint does not fit its options ({_line(error)})"
+            f"{name} of {folder.path} cannot be rebuilt: its checkpoint does not fit its config.toml and encoder.json "
+            f"({_line(error)})"
         ) from error
     return method.eval()
 
@@ -56,13 +60,14 @@ def _configured(run: Path) -> tuple[str, dict[str, Any]]:
     path = run / "config.toml"
     if not path.is_file():
         raise FileNotFoundError(f"{run} is no run folder: it holds no config.toml")
-    try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-        name, options = config["method"], dict(config.get("options", {}))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({_line(error)})") from error
+    config = read_toml(path)
+    name, options = config.get("method"), config.get("options", {})
+    if not isinstance(name, str) or not isinstance(options, dict):
+        raise ValueError(f"{path} cannot be read: it needs a method and a section [options], got {shown(name)}")
     if name not in METHODS:
-        raise ValueError(f"{run} was trained with {name!r}, which is no method of ours and cannot be rebuilt")
+        raise ValueError(
+            f"{path} says that {shown(name)} was trained, which is no method of ours and cannot be rebuilt"
+        )
     # A file knows no tuples.
     return name, {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
