@@ -177,17 +177,17 @@ def test_more_pixels_than_the_limit_are_refused_before_they_are_decoded(tmp_path
         image_shape(tmp_path / "a.png")
 
 
-def test_masks_are_foreground_above_half_and_cropped_as_their_image(tmp_path):
+def test_masks_are_foreground_as_stated_and_cropped_as_their_image(tmp_path):
     mask = np.zeros((48, 80), dtype=np.uint8)
     mask[10:30, 20:50] = 128
     mask[30:, 50:] = 127
     Image.fromarray(mask).save(tmp_path / "a.png")
-    decoded = decode_mask(tmp_path / "a.png", 48, (48, 80))
+    decoded = decode_mask(tmp_path / "a.png", 48, (48, 80), spans=((128, 255),))
     assert decoded.shape == (1, 48, 48)
     assert np.array_equal(decoded[0], mask[:, 16:64] == 128)
     half = Image.fromarray(mask).resize((40, 24), Image.Resampling.NEAREST)
     half.save(tmp_path / "b.png")
-    smaller = decode_mask(tmp_path / "b.png", 24, (48, 80))
+    smaller = decode_mask(tmp_path / "b.png", 24, (48, 80), spans=((128, 255),))
     assert (smaller[0] == decoded[0, 1::2, 1::2]).mean() > 0.97
 
 

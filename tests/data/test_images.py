@@ -137,15 +137,6 @@ def test_masks_come_with_their_images(folder, tmp_path):
             assert where[:, 1].tolist() == [int(name[-6:-4]) for name in source.names]
 
 
-def test_masks_of_zeros_and_ones_are_refused(folder, tmp_path):
-    for path in folder.rglob("*.png"):
-        mask = tmp_path / "masks" / path.relative_to(folder)
-        mask.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.eye(16, dtype=np.uint8)).save(mask)
-    with pytest.raises(ValueError, match=r"no mask .* has any foreground.*multiplied by 255"):
-        image_folder(folder, masks=tmp_path / "masks")
-
-
 @pytest.mark.parametrize("memory", [4.0, 0.0])
 def test_damaged_images_are_skipped_counted_and_named(folder, memory):
     for number in range(7):

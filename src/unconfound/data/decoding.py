@@ -12,6 +12,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image, ImageOps
 
+from unconfound.data.mask_values import UnclearMaskError, foreground
+from unconfound.data.spans import Spans
+
 # Also about where Pillow itself refuses: a file that unpacks to more is a mistake or an attack.
 PIXEL_LIMIT = 178_000_000
 
@@ -86,31 +89,35 @@ def decode_image(
 
 
 def decode_mask(
-    path: Path, image_size: int, image: tuple[int, int], *, box: Box | None = None
+    path: Path, image_size: int, image: tuple[int, int], *, box: Box | None = None, spans: Spans | None = None
 ) -> Bool[np.ndarray, "1 size size"]:
     """Decode the mask of an image, cropped and resized as the image is, by nearest neighbours.
 
-    The foreground is where the brightest channel is above 127 of 255 (above half of the range for 16-bit and float
-    files). Transparent parts are background.
+    `unconfound.data.mask_values.foreground` says what of it is foreground.
 
     Args:
         path: any file that Pillow reads.
         image_size: side of the result in pixels.
         image: (height, width) of the image it belongs to; the mask must have the same proportions.
         box: in that image, as `decode_image` has it.
+        spans: the values of the foreground; None: the mask must be black and white.
 
     Raises:
         UnreadableImageError: the file cannot be decoded, or its proportions are not those of the image.
+        UnclearMaskError: it is not black and white, although no `spans` are given.
     """
     try:
         with Image.open(path) as mask:
             checked_size(mask)
-            upright = flattened(_oriented(mask), "black").convert("RGB")
+            upright = _oriented(mask)
             _check_proportions((upright.height, upright.width), image)
-            pixels = np.asarray(_square(upright, image_size, Image.Resampling.NEAREST, box, image))
+            bright = foreground(upright, spans)
+            pixels = np.asarray(_square(bright, image_size, Image.Resampling.NEAREST, box, image))
+    except UnclearMaskError as error:
+        raise UnclearMaskError(f"{path}: {error}") from None
     except Exception as error:
         raise unreadable(error) from error
-    return np.asarray(pixels.max(axis=2)[None] > 127)
+    return np.asarray(pixels[None] > 127)
 
 
 def checked_size(image: Image.Image) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: flo
     return [f"{told}; they are skipped"]
 
 
-def mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
+def mask_note(masks: Path | None, files: ImageFiles, decoded: Decoded, readable: int) -> list[str]:
     """Return a note on masks without any foreground, if there are some.
 
     Raises:
@@ -61,10 +61,8 @@ def mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
     if not decoded.empty_masks:
         return []
     if decoded.empty_masks == readable:
-        raise ValueError(
-            f"no mask in {masks} has any foreground, which is where values exceed 127 of 255: "
-            "masks of 0 and 1 must be multiplied by 255"
-        )
+        stated = "all are black" if files.spans is None else "none has a value of --mask-values"
+        raise ValueError(f"no mask in {masks} has any foreground: {stated}")
     return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
 
 

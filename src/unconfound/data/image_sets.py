@@ -50,4 +50,5 @@ def reading_of(options: DataOptions) -> Reading:
         bad_share=options.bad_share,
         memory_gib=options.memory_gib,
         workers=options.workers,
+        mask_values=options.mask_values,
     )

@@ -160,6 +160,7 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
     return image_folder(
         path,
         masks=options.masks,
+        mask_values=options.mask_values,
         image_size=options.image_size,
         channels=options.channels,
         bad_share=options.bad_share,

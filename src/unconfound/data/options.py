@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from unconfound.data.spans import read_spans
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
@@ -33,7 +35,9 @@ class DataOptions:
     max_length: int = 256
     """longest text (tokens) or series (frames); what is longer is cut"""
     masks: Path | None = None
-    """folder of masks parallel to a folder of images, bright on the foreground"""
+    """folder of masks parallel to a folder of images, black and white, white on the foreground"""
+    mask_values: tuple[str, ...] | None = None
+    """values of the foreground in masks that are not black and white (of class numbers, say): 3, or 1-20 for a span"""
     image_size: int | None = None
     """side of the images in pixels; by default that of the images, 224 at most"""
     channels: int = 3
@@ -99,6 +103,8 @@ class DataOptions:
         for name in ("test_share", "correlation", "bad_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.mask_values is not None:
+            read_spans(self.mask_values)
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, got {self.channels}")
         for name in ("train_samples", "test_samples"):
