@@ -21,6 +21,8 @@ def common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
             except UnreadableImageError:
                 continue  # counted and named when it is decoded
     if not shapes:
+        if not any((path / name).exists() for name in names):
+            raise FileNotFoundError(f"none of the {len(names):,} images is in {path}: {names[0]} is missing")
         raise ValueError(f"{path} holds {len(names):,} files named like images, but none of them can be read")
     height, width = shapes[0]
     if height == width <= 224 and all(shape == shapes[0] for shape in shapes):
