@@ -199,7 +199,7 @@ def test_what_an_annotation_or_image_lacks_is_named(root):
         (
             "images",
             {"id": 2, "file_name": "b.png", "height": 3, "width": 4},
-            "image number 2 stands for b.png of 4 x 3 .* and for 0",
+            r"image number 2 stands for b\.png of 4 x 3",
         ),
         ("categories", 7, "category at place 0"),
         ("categories", {"id": 18, "name": "cat"}, "category number 18 stands for cat and for dog; give each category"),
@@ -346,7 +346,7 @@ def _damage(content, rng):
         return content[:place] + bytes([int(rng.integers(256))]) + content[place + 1 :]
     if kind == 2:
         return content[:start] + content[end:] if rng.integers(2) else content[:end] + content[start:]
-    values = b'null [] {} -1 1e400 NaN true "\\ud800" "\\u0000"'.split() + [b"[[" * 2000, b"9" * 25]
+    values = [*b'null [] {} -1 1e400 NaN true "\\ud800" "\\u0000"'.split(), b"[[" * 2000, b"9" * 25]
     places = [place + 1 for place, byte in enumerate(content) if byte == ord(":")]
     place = places[rng.integers(len(places))]
     ends = [at for at in (content.find(b",", place), content.find(b"}", place)) if at > 0]
