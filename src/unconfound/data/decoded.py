@@ -44,6 +44,7 @@ class ImageFiles:
         channels: 3 or 1.
         boxes: what to cut out of each image, see `decoding.Box`; None: the central square.
         spans: which values of the masks are foreground; None: they must be black and white.
+        bits: of the values in 16-bit files, see `decoding.decode_image`.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class ImageFiles:
     channels: int
     boxes: tuple[Box, ...] | None = field(default=None, kw_only=True)
     spans: Spans | None = field(default=None, kw_only=True)
+    bits: int = field(default=16, kw_only=True)
 
     def decode(self, position: int) -> tuple[np.ndarray, np.ndarray | None] | str:
         """Return image and mask at a position, or the reason why they cannot be had.
@@ -63,7 +65,7 @@ class ImageFiles:
         path = self.root / self.images[position]
         box = None if self.boxes is None else self.boxes[position]
         try:
-            image, shape = decode_image(path, self.image_size, self.channels, box=box)
+            image, shape = decode_image(path, self.image_size, self.channels, box=box, bits=self.bits)
         except UnreadableImageError as error:
             return str(error)
         if self.masks is None:
@@ -81,6 +83,11 @@ class ImageFiles:
             masks=None if self.masks is None else tuple(self.masks[position] for position in positions),
             boxes=None if self.boxes is None else tuple(self.boxes[position] for position in positions),
         )
+
+    def restore(self) -> dict[str, object]:
+        """Return how other images are read as these are, for `Dataset.restore`."""
+        known = {"kind": "images", "image_size": self.image_size, "channels": self.channels}
+        return known if self.bits == 16 else known | {"bits": self.bits}
 
     def bytes_decoded(self) -> int:
         """Return how much memory all of them take once decoded."""
@@ -122,7 +129,7 @@ def decode_all(files: ImageFiles, *, keep: bool, cache: Cache, workers: int) -> 
     Raises:
         UnclearMaskError: a mask is not black and white, and nothing states how it is to be read.
     """
-    further = {"boxes": files.boxes, "spans": files.spans}
+    further = {"boxes": files.boxes, "spans": files.spans, "bits": files.bits}
     settings = json.dumps([_FORMAT, keep, files.masks is not None, files.image_size, files.channels, further])
     state = _digest(settings, [str(files.root.resolve()), *_states(files)])
     key = cache.recall(state)

@@ -85,7 +85,7 @@ def domains(
         train=learning,
         tests={"test": Subset(source, _positions(kept, [tested]), name=f"{root.name} {tested}", grouped=False)},
         labelled=learning,
-        restore={"kind": "images", "image_size": listed.image_size, "channels": listed.channels},
+        restore=listed.restore(),
         validation=validation,
     )
 

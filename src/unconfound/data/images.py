@@ -13,7 +13,7 @@ from torch import Tensor
 from unconfound.data.cache import Cache, cache_folder, cache_limit
 from unconfound.data.decoded import Decoded, ImageFiles, decode_all
 from unconfound.data.folders import Layout, find_masks, read_layout
-from unconfound.data.image_checks import check_arguments, common_size, mask_note, skipped_note
+from unconfound.data.image_checks import check_arguments, check_depth, common_size, mask_note, skipped_note
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.spans import read_spans
 from unconfound.data.splits import train_test_indices
@@ -28,6 +28,7 @@ def image_folder(
     mask_values: Sequence[str | int] | None = None,
     image_size: int | None = None,
     channels: int = 3,
+    bits: int | None = None,
     test_share: float = 0.2,
     seed: int = 0,
     bad_share: float = 0.01,
@@ -55,6 +56,8 @@ def image_folder(
             have the same square size of at most 224, else the median of their short sides rounded down to a
             multiple of 32, at least 32 and at most 224.
         channels: 3 for colours, 1 for brightness.
+        bits: of the values in 16-bit files, 8 to 16. None: 16, and an error where none of them (of up to 64, evenly
+            spaced) reaches a quarter of the range.
         test_share: share of each class to test on where the folder has no test part, in [0, 1).
         seed: for that split.
         bad_share: largest share of images that may be skipped, in [0, 1].
@@ -76,6 +79,7 @@ def image_folder(
         bad_share=bad_share,
         memory_gib=memory_gib,
         workers=workers,
+        bits=bits,
     )
     if masks is None and mask_values is not None:
         raise ValueError(f"mask_values say how masks are read: give the folder of the masks of {path}, too (--masks)")
@@ -85,7 +89,9 @@ def image_folder(
     names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
     size, size_note = (image_size, None) if image_size else common_size(path, names)
-    files = ImageFiles(path, names, mask_files, size, channels, spans=spans)
+    if bits is None:
+        check_depth(path, names)
+    files = ImageFiles(path, names, mask_files, size, channels, spans=spans, bits=16 if bits is None else bits)
     keep = files.bytes_decoded() <= memory_gib * 2**30
     store = Cache(cache_folder(cache) / "images", limit=cache_limit())
     decoded = decode_all(files, keep=keep, cache=store, workers=workers)
@@ -118,7 +124,7 @@ def image_folder(
         train=train,
         tests=tests,
         labelled=None if train.labels is None else train,
-        restore={"kind": "images", "image_size": size, "channels": channels},
+        restore=files.restore(),
     )
 
 
