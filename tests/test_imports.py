@@ -15,11 +15,23 @@ ROOT = Path(unconfound.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 # What each room may import of ours beside itself. `data`, `options` and the files beside them serve all.
-GROUND = {"data", "options", "devices", "progress", "documents", "records", "files", "lock", "extras", "suggestions"}
+GROUND = {
+    "data",
+    "options",
+    "devices",
+    "progress",
+    "documents",
+    "records",
+    "files",
+    "lock",
+    "extras",
+    "suggestions",
+    "spans",
+}
 ROOMS = {
     "functional": set(),
     "data": GROUND,
-    "options": {"suggestions"},
+    "options": {"suggestions", "spans"},
     "devices": GROUND,
     "progress": GROUND,
     "documents": GROUND,
@@ -28,6 +40,7 @@ ROOMS = {
     "lock": GROUND,
     "extras": GROUND,
     "suggestions": GROUND,
+    "spans": GROUND,
     "views": GROUND | {"functional"},
     "encoders": GROUND | {"functional"},
     "methods": GROUND | {"functional", "views", "encoders"},

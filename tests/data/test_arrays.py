@@ -107,7 +107,7 @@ def test_labels_that_are_all_missing_are_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values", [np.array([0, 1]), np.array([False, True]), np.array([0.2, 0.9]), np.array([127, 128])]
+    "values", [np.array([0, 1]), np.array([False, True]), np.array([0.2, 0.9]), np.array([0, 128])]
 )
 def test_masks_of_any_range(tmp_path, values):
     data = image_arrays(_save(tmp_path, _images(2, 4, 4), masks=values[[[[0] * 4] * 4, [[1] * 4] * 4]]), test_share=0)
@@ -143,6 +143,13 @@ def _with(images, position, value):
             "5 x 5 pixels, but their masks have the shape",
         ),
         ({"images": _images(4, 5, 5), "masks": np.zeros((4, 5, 5))}, "no mask has any foreground"),
+        (
+            {
+                "images": _images(4, 5, 5),
+                "masks": np.arange(100).reshape(4, 5, 5) % 2 * np.array([1, 255])[[0, 1, 0, 1]].reshape(4, 1, 1),
+            },
+            "masks hold the values 0, 1, 255, where black and white ones have 0 and 255: give them as booleans",
+        ),
         ({"images": _images(4, 5, 5), "masks": np.full((4, 5, 5), 300)}, "masks lie between 300 and 300"),
         ({"images": _images(4, 5, 5), "masks": np.full((4, 5, 5), "a")}, "masks are <U1"),
         (

@@ -7,7 +7,7 @@ from PIL import Image
 
 from unconfound.data import Schema
 from unconfound.data.coco import coco, crop_square
-from unconfound.data.coco_annotations import LEAST_PIXELS, CocoObject
+from unconfound.data.coco_annotations import LEAST_PIXELS, CocoObject, read_annotations
 from unconfound.data.image_parts import Reading
 from unconfound.data.load import DataOptions, load
 
@@ -174,8 +174,9 @@ def test_damaged_and_missing_images_are_skipped_and_named(root):
         ({"bbox": [0, 0, 0, 9]}, r"annotation 0: its bbox is \[0, 0, 0, 9\]"),
         ({"bbox": [0, 0, 5]}, r"annotation 0: its bbox is \[0, 0, 5\], not left, top, width and height"),
         ({"segmentation": [[1, 2, 3]]}, "annotation 0: one of its polygons"),
-        ({"area": "large"}, "annotation 0: could not convert"),
-        ({"area": None}, "annotation 0: float"),
+        ({"iscrowd": "many"}, "annotation 0: could not convert"),
+        ({"segmentation": "text"}, "annotation 0: its segmentation is neither"),
+        ({"image_id": [0]}, r"annotation 0: there is no image \[0\]"),
     ],
 )
 def test_damaged_annotations_are_named(root, change, message):
@@ -189,12 +190,19 @@ def test_what_an_annotation_or_image_lacks_is_named(root):
     path = root / "annotations" / "instances_val2017.json"
     content = json.loads(path.read_text())
     for key, first, message in (
-        ("annotations", {"id": 5, "iscrowd": 0}, "annotation 5: it lacks 'area'"),
+        ("annotations", {"id": 5, "segmentation": [[0] * 6]}, "annotation 5: it lacks 'image_id'"),
+        ("annotations", [], r"annotation at place 0: it is '\[\]', no object of JSON"),
         ("images", {"id": 5, "height": 3, "width": 3}, "image 5: it lacks 'file_name'"),
         ("images", {"id": 5, "file_name": "../a.jpg", "height": 3, "width": 3}, "leads out of the folder"),
         ("images", {"id": 5, "file_name": "a.jpg", "height": 0, "width": 3}, "3 x 0 pixels"),
+        ("images", {"id": 5, "file_name": "a\0.jpg", "height": 3, "width": 3}, "characters that no file's name has"),
+        (
+            "images",
+            {"id": 2, "file_name": "b.png", "height": 3, "width": 4},
+            r"image number 2 stands for b\.png of 4 x 3",
+        ),
         ("categories", 7, "category at place 0"),
-        ("categories", {"id": 18, "name": "cat"}, "3 categories but 2 numbers"),
+        ("categories", {"id": 18, "name": "cat"}, "category number 18 stands for cat and for dog; give each category"),
     ):
         path.write_text(json.dumps(content | {key: [first, *content[key]]}))
         with pytest.raises(ValueError, match=message) as caught:
@@ -244,3 +252,116 @@ def test_what_is_missing_is_named(root, tmp_path):
 def test_the_square_is_centred_on_the_box_and_stays_inside(box, expected):
     described = CocoObject("a.jpg", HEIGHT, WIDTH, tuple(map(float, box)), (), 0)
     assert crop_square(described) == pytest.approx(expected)
+
+
+def _changed(root, change):
+    """Read the set after a change of the content of its training annotations."""
+    path = root / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return coco(root, reading=Reading(image_size=20)).train
+
+
+def test_files_that_were_merged_without_new_numbers_are_refused(root):
+    def clash(content):
+        for entry in content["images"]:
+            entry["id"] %= 2
+
+    with pytest.raises(
+        ValueError, match=r"instances_train2017\.json: the image number 0 stands for 0+\.png of"
+    ) as caught:
+        _changed(root, clash)
+    assert "two files that were merged" in str(caught.value)
+
+
+def test_what_is_listed_twice_alike_counts_once(root):
+    def twice(content):
+        for entries in content.values():
+            entries.append(dict(entries[0]))
+
+    train = _changed(root, twice)
+    assert len(train) == 8
+    assert "train2017: 1 annotations are listed twice alike: they count once" in train.notes
+
+
+def test_annotations_that_share_a_number_or_have_none_are_all_read(root):
+    def same(content):
+        for entry in content["annotations"][:4]:
+            entry["id"] = 5
+        del content["annotations"][4]["id"]
+
+    assert len(_changed(root, same)) == 8
+
+
+@pytest.mark.parametrize("outline", [[], None, [[]]])
+def test_an_object_without_an_outline_is_left_out(root, outline):
+    train = _changed(root, lambda content: content["annotations"][0].update(segmentation=outline))
+    assert train.labels.tolist() == [0, 1, 1, 0, 0, 1, 1]
+    assert train.notes[0].endswith("1 objects of fewer than 9,216 pixels and 1 objects without an outline")
+
+
+def test_categories_of_one_name_are_one_class(root):
+    def renamed(content):
+        content["categories"].append({"id": 44, "name": "dog"})
+        content["annotations"][1]["category_id"] = 44
+
+    train = _changed(root, renamed)
+    assert train.schema.classes == ("car", "dog")
+    assert train.labels.tolist() == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert "train2017: the categories 18 and 44 are both called dog: they are one class" in train.notes
+
+
+def test_numbers_may_be_text_and_areas_may_be_missing(root):
+    before = _all(coco(root, reading=Reading(image_size=20)).train)
+
+    def written(content):
+        for entry in content["images"]:
+            entry["id"] = f"{entry['id']:03}"
+        for entry in content["annotations"]:
+            entry |= {
+                "area": str(entry["area"]),
+                "category_id": str(entry["category_id"]),
+                "iscrowd": str(entry["iscrowd"]),
+            }
+        content["annotations"][0]["image_id"] = 0.0
+        del content["annotations"][1]["area"]
+        content["annotations"][2]["area"] = None
+        # Its outline has 95 x 95 pixels.
+        content["annotations"][8]["area"] = float("nan")
+
+    after = _all(_changed(root, written))
+    for name in ("inputs", "masks", "labels"):
+        assert torch.equal(getattr(before, name), getattr(after, name))
+
+
+def _damage(content, rng):
+    """Cut, overwrite or repeat bytes, or replace a value by one of another kind."""
+    kind = rng.integers(4)
+    start, end = np.sort(rng.integers(0, len(content), 2))
+    if kind == 0:
+        return content[:start]
+    if kind == 1:
+        place = int(rng.integers(len(content)))
+        return content[:place] + bytes([int(rng.integers(256))]) + content[place + 1 :]
+    if kind == 2:
+        return content[:start] + content[end:] if rng.integers(2) else content[:end] + content[start:]
+    values = [*b'null [] {} -1 1e400 NaN true "\\ud800" "\\u0000"'.split(), b"[[" * 2000, b"9" * 25]
+    places = [place + 1 for place, byte in enumerate(content) if byte == ord(":")]
+    place = places[rng.integers(len(places))]
+    ends = [at for at in (content.find(b",", place), content.find(b"}", place)) if at > 0]
+    return content[:place] + values[rng.integers(len(values))] + content[min(ends) :]
+
+
+def test_damaged_files_end_in_one_line_that_names_the_file(root):
+    path = root / "annotations" / "instances_train2017.json"
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    errors = []
+    for _ in range(300):
+        path.write_bytes(_damage(content, rng))
+        try:
+            read_annotations(path, "train2017")
+        except ValueError as error:
+            errors.append(str(error))
+    assert len(errors) > 150
+    assert all(str(path) in error and "\n" not in error for error in errors)

@@ -94,6 +94,37 @@ def test_sixteen_bits_keep_their_brightness(tmp_path):
         assert np.array_equal(decoded[1], np.round(deep / 65535 * 255))
 
 
+def _twelve_bits(values):
+    """A TIFF that stores its values in 12 bits each."""
+    height, width = values.shape
+    pairs = values.reshape(-1, 2).tolist()
+    packed = b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in pairs)
+    # Width, height, bits, compression, black is 0, place, channels, rows together, bytes.
+    tags = {256: width, 257: height, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHI", b"II", 42, 8 + len(packed)) + packed + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_values_of_fewer_bits_in_16_bit_files(tmp_path):
+    values = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    expected = np.round(values / 4095 * 255)
+    (tmp_path / "own.tif").write_bytes(_twelve_bits(values))
+    assert np.array_equal(decode_image(tmp_path / "own.tif", 8, 1)[0][0], expected)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert np.array_equal(decode_image(tmp_path / "a.png", 8, 1, bits=12)[0][0], expected)
+    with pytest.raises(UnreadableImageError, match="integer values from 0 to 4095, where 0 to 1023 can be read"):
+        decode_image(tmp_path / "a.png", 8, 1, bits=10)
+
+
+def test_transparent_parts_of_16_bit_greys_are_white(tmp_path):
+    values = np.zeros((8, 8), np.uint16)
+    values[:4] = 300
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=300)
+    decoded = decode_image(tmp_path / "a.png", 8, 1)[0][0]
+    assert (decoded[:4] == 255).all()
+    assert (decoded[4:] == 0).all()
+
+
 def test_float_images_lie_in_the_unit_interval_or_are_refused(tmp_path):
     shades = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
     Image.fromarray(shades).save(tmp_path / "a.tif")
@@ -177,17 +208,17 @@ def test_more_pixels_than_the_limit_are_refused_before_they_are_decoded(tmp_path
         image_shape(tmp_path / "a.png")
 
 
-def test_masks_are_foreground_above_half_and_cropped_as_their_image(tmp_path):
+def test_masks_are_foreground_as_stated_and_cropped_as_their_image(tmp_path):
     mask = np.zeros((48, 80), dtype=np.uint8)
     mask[10:30, 20:50] = 128
     mask[30:, 50:] = 127
     Image.fromarray(mask).save(tmp_path / "a.png")
-    decoded = decode_mask(tmp_path / "a.png", 48, (48, 80))
+    decoded = decode_mask(tmp_path / "a.png", 48, (48, 80), spans=((128, 255),))
     assert decoded.shape == (1, 48, 48)
     assert np.array_equal(decoded[0], mask[:, 16:64] == 128)
     half = Image.fromarray(mask).resize((40, 24), Image.Resampling.NEAREST)
     half.save(tmp_path / "b.png")
-    smaller = decode_mask(tmp_path / "b.png", 24, (48, 80))
+    smaller = decode_mask(tmp_path / "b.png", 24, (48, 80), spans=((128, 255),))
     assert (smaller[0] == decoded[0, 1::2, 1::2]).mean() > 0.97
 
 

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from unconfound.data.folders import find_masks, read_layout
@@ -110,3 +112,35 @@ def test_masks_that_are_missing_or_double_are_refused(tmp_path):
         find_masks(tmp_path / "masks", ("a.jpg",))
     with pytest.raises(FileNotFoundError, match="no folder of masks"):
         find_masks(tmp_path / "nowhere", ("a.jpg",))
+
+
+ACCENT = "caf\u00e9"
+
+
+def _apart(name):
+    """The name with its accents as characters of their own."""
+    return unicodedata.normalize("NFD", name)
+
+
+def test_folders_that_systems_keep_are_no_classes_and_hold_no_samples(tmp_path):
+    data = _files(
+        tmp_path / "data", "a/1.png", "b/2.png", "a/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir/b/x.jpg", "b/Thumbs.db"
+    )
+    _files(data, "$RECYCLE.BIN/3.png", "__MACOSX/a/4.png", "b/.ipynb_checkpoints/2-checkpoint.png", "lost+found/5.png")
+    layout = read_layout(data)
+    assert layout.train.files == ("a/1.png", "b/2.png")
+    assert layout.train.classes == ("a", "b")
+    assert any("passed over: 6, the first is $RECYCLE.BIN" in note for note in layout.notes)
+    masks = _files(tmp_path / "masks", "a/1.png", "b/2.png", "a/@eaDir/1.bmp", "@eaDir/a/1.bmp")
+    assert find_masks(masks, layout.train.files) == (masks / "a/1.png", masks / "b/2.png")
+
+
+def test_names_in_another_unicode_form_are_the_same(tmp_path):
+    _files(tmp_path / "data", f"train/{ACCENT}/1.png", "train/b/2.png", f"test/{_apart(ACCENT)}/{ACCENT}.png")
+    layout = read_layout(tmp_path / "data")
+    assert layout.train.classes == ("b", ACCENT)
+    assert layout.tests["test"].classes == (ACCENT,)
+    test = layout.tests["test"].files
+    assert test == (f"test/{_apart(ACCENT)}/{ACCENT}.png",)
+    _files(tmp_path / "masks", f"test/{ACCENT}/{_apart(ACCENT)}.png")
+    assert find_masks(tmp_path / "masks", test) == (tmp_path / "masks" / f"test/{ACCENT}/{_apart(ACCENT)}.png",)

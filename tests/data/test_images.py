@@ -1,9 +1,13 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from unconfound.data.images import image_folder
+from unconfound.data.load import DataOptions, load
 
 
 @pytest.fixture(autouse=True)
@@ -137,15 +141,6 @@ def test_masks_come_with_their_images(folder, tmp_path):
             assert where[:, 1].tolist() == [int(name[-6:-4]) for name in source.names]
 
 
-def test_masks_of_zeros_and_ones_are_refused(folder, tmp_path):
-    for path in folder.rglob("*.png"):
-        mask = tmp_path / "masks" / path.relative_to(folder)
-        mask.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.eye(16, dtype=np.uint8)).save(mask)
-    with pytest.raises(ValueError, match=r"no mask .* has any foreground.*multiplied by 255"):
-        image_folder(folder, masks=tmp_path / "masks")
-
-
 @pytest.mark.parametrize("memory", [4.0, 0.0])
 def test_damaged_images_are_skipped_counted_and_named(folder, memory):
     for number in range(7):
@@ -181,6 +176,7 @@ def test_a_folder_of_damaged_images_is_refused_at_any_share(tmp_path):
     [
         ({"image_size": 0}, "image_size is 0"),
         ({"channels": 4}, "channels is 4"),
+        ({"bits": 7}, "bits is 7"),
         ({"test_share": 1.0}, "test_share is 1.0"),
         ({"bad_share": 1.5}, "bad_share is 1.5"),
         ({"memory_gib": float("nan")}, "memory_gib is nan"),
@@ -190,6 +186,54 @@ def test_a_folder_of_damaged_images_is_refused_at_any_share(tmp_path):
 def test_arguments_out_of_range_are_refused(folder, argument, message):
     with pytest.raises(ValueError, match=message):
         image_folder(folder, **argument)
+
+
+def _deep_pictures(folder, bits):
+    for number in range(6):
+        values = np.random.default_rng(number).integers(0, 2**bits, (16, 16)).astype(np.uint16)
+        (folder / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(folder / "ab"[number % 2] / f"{number}.png")
+    return folder
+
+
+def test_16_bit_images_that_use_the_lower_bits_only_need_their_number(tmp_path):
+    folder = _deep_pictures(tmp_path / "deep", 12)
+    with pytest.raises(ValueError, match=r"values up to 4,0.. of 65,535, .* nearly black: .*--bits 12 .*4,095") as told:
+        image_folder(folder)
+    assert "\n" not in str(note.value)
+    data = load(DataOptions(data=str(folder), bits=12))
+    assert data.restore == {"kind": "images", "image_size": 16, "channels": 3, "bits": 12}
+    assert _all(data.train).inputs.float().mean() == pytest.approx(127.5, abs=5)
+    again = load(DataOptions(data=str(folder)), restore=data.restore)
+    assert torch.equal(_all(again.train).inputs, _all(data.train).inputs)
+    assert _all(image_folder(folder, bits=16).train).inputs.max() == 16
+    # An encoder of full 16 bits reads dark images as dark ones.
+    dark = load(DataOptions(data=str(folder)), restore={"kind": "images", "image_size": 16, "channels": 3})
+    assert _all(dark.train).inputs.max() == 16
+    image_folder(_deep_pictures(tmp_path / "full", 16))
+
+
+def test_colours_of_16_bits_that_use_the_lower_bits_only_are_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    for number in range(3):
+        (tmp_path / "data" / f"{number}.png").write_bytes(_deep_colours(700 + number))
+    for bits, message in (
+        (None, "the upper 8 bits are read, so save"),
+        (12, "save them with 8 bits"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            image_folder(tmp_path / "data", bits=bits)
+    assert _all(image_folder(tmp_path / "data", bits=16).train).inputs.max() == 2
+
+
+def _deep_colours(value, side=16):
+    """A PNG of three channels of 16 bits, all of one value."""
+    rows = (b"\0" + struct.pack(">H", value) * 3 * side) * side
+    header = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path):

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 import torch
 
@@ -112,6 +114,29 @@ def test_files_that_only_one_side_knows(folder):
         _read(folder, path, label="bird")
     data = metadata_folder(folder, path, label="bird", reading=Reading(bad_share=0.2, workers=0))
     assert len(data.tests["test"]) == 2
+
+
+def test_files_none_of_which_is_there_are_named(folder):
+    rows = [(name.removesuffix(".png"), *rest) for name, *rest in ROWS]
+    with pytest.raises(
+        FileNotFoundError, match=r"none of the 7 files that .*metadata\.csv lists is in .*birds: "
+    ) as told:
+        _read(folder, _table(folder, rows), label="bird")
+    assert "a/1 is missing, it holds a/1.png; name files with their endings" in str(told.value)
+
+
+def test_a_table_may_write_names_in_another_unicode_form(tmp_path):
+    def names(*forms):
+        accents = [unicodedata.normalize(form, "\u00e9") for form in forms]
+        return [f"{accent}/{number}{accent}.png" for number, accent in enumerate(accents)]
+
+    for number, name in enumerate(names("NFC", "NFD", "NFC")):
+        picture(tmp_path / "birds" / name, 20 * number)
+    rows = [(name, "x" if "0" in name else "y") for name in names("NFD", "NFC", "NFD")]
+    data = _read(tmp_path / "birds", _table(tmp_path / "birds", rows, header="file,side"), test_share=0)
+    assert first_pixels(data.train) == [0, 20, 40]
+    assert data.train.schema.classes == ("\u00e9",)
+    assert not any("passed over" in note for note in data.train.notes)
 
 
 def test_a_part_without_any_group_gets_none(folder):

@@ -111,3 +111,14 @@ def test_folders_without_photographs(tmp_path) -> None:
         photographs.read(tmp_path / "absent")
     with pytest.raises(ValueError, match="no readable photograph"):
         photographs.read(tmp_path)
+
+
+def test_hidden_files_are_no_photographs_and_transparent_parts_are_white(tmp_path) -> None:
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:4, :, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"no image")
+    found, notes = photographs.read(tmp_path)
+    assert notes == []
+    assert (found["a.png"][:4] == 0).all()
+    assert (found["a.png"][4:] == 255).all()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unconfound.data.array_files import ArrayFile, check_finite, read_arrays, value_range
 from unconfound.data.categories import encode
+from unconfound.data.mask_values import black_and_white, listed
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.splits import check_test_share, train_test_indices
 from unconfound.data.subset import Subset
@@ -194,6 +195,12 @@ def _masks(masks: np.ndarray, what: str, shape: tuple[int, ...]) -> Bool[Tensor,
     top = 1 if high <= 1 else 255
     if low < 0 or high > top:
         raise ValueError(f"{what}masks lie between {low:g} and {high:g}, where 0 to 1 or 0 to 255 can be read")
+    levels = np.unique(masks).tolist()
+    if not black_and_white(levels, top):
+        raise ValueError(
+            f"{what}masks hold the values {listed(levels)}, where black and white ones have 0 and {top}: "
+            "give them as booleans, true on the foreground"
+        )
     foreground = (masks > top / 2).reshape(count, 1, height, width)
     if not foreground.any():
         raise ValueError(f"{what}no mask has any foreground")

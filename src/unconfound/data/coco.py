@@ -82,7 +82,7 @@ def coco(root: Path | None, *, reading: Reading) -> Dataset:
         labels=torch.tensor([each.label for each in objects]),
         classes=classes,
         reading=reading,
-        notes=[part.note for part in read.values()],
+        notes=[note for part in read.values() for note in part.notes],
     )
     train = sources["train"]
     if files.bytes_decoded() > reading.memory_gib * 2**30:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from unconfound.data.decoding import PIXEL_LIMIT
+
 # Polygons of [points, 2] (column, row), or the lengths of runs.
 Segmentation = tuple[np.ndarray, ...] | np.ndarray
 
@@ -47,6 +49,19 @@ def segmentation_mask(segmentation: Segmentation, height: int, width: int) -> Bo
     for polygon in segmentation:
         mask |= polygon_mask(polygon, height, width)
     return mask
+
+
+def segmentation_area(segmentation: Segmentation, height: int, width: int) -> int:
+    """Return how many pixels an object has, those of runs without filling them in.
+
+    Raises:
+        ValueError: the image is too large to fill polygons in.
+    """
+    if isinstance(segmentation, np.ndarray):
+        return int(segmentation[1::2].sum())
+    if height * width > PIXEL_LIMIT:
+        raise ValueError(f"{width} x {height} pixels are more than {PIXEL_LIMIT // 10**6} megapixels")
+    return int(segmentation_mask(segmentation, height, width).sum())
 
 
 def polygon_mask(polygon: Float64[np.ndarray, "points 2"], height: int, width: int) -> Bool[np.ndarray, "height width"]:

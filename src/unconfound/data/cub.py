@@ -6,6 +6,7 @@ Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001, Californ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -56,6 +57,9 @@ def cub(root: Path | None, *, reading: Reading, crop_boxes: bool = False) -> Dat
     masks = next((place for place in places if place.is_dir()), None)
     counts = {"training images": trains.count(0), "test images": trains.count(1), "classes": len(set(given))}
     notes = counted_notes(counts, PUBLISHED)
+    if reading.mask_values is None:
+        # Shades count those who outlined a bird.
+        reading = replace(reading, mask_values=("128-255",))
     return read_image_table("cub", folder / "images", table, reading=reading, masks=masks, notes=notes)
 
 

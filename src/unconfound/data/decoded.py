@@ -26,9 +26,10 @@ from unconfound.data.decoding import (
     large_images_allowed,
 )
 from unconfound.documents import read_sealed, sealed
+from unconfound.spans import Spans
 
 # A new way of decoding gets a new number, so that entries of the old one are not taken for its result.
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK = 512
 
 
@@ -43,6 +44,8 @@ class ImageFiles:
         image_size: side of the decoded square in pixels.
         channels: 3 or 1.
         boxes: what to cut out of each image, see `decoding.Box`; None: the central square.
+        spans: which values of the masks are foreground; None: they must be black and white.
+        bits: of the values in 16-bit files, see `decoding.decode_image`.
     """
 
     root: Path
@@ -51,19 +54,25 @@ class ImageFiles:
     image_size: int
     channels: int
     boxes: tuple[Box, ...] | None = field(default=None, kw_only=True)
+    spans: Spans | None = field(default=None, kw_only=True)
+    bits: int = field(default=16, kw_only=True)
 
     def decode(self, position: int) -> tuple[np.ndarray, np.ndarray | None] | str:
-        """Return image and mask at a position, or the reason why they cannot be had."""
+        """Return image and mask at a position, or the reason why they cannot be had.
+
+        Raises:
+            UnclearMaskError: the mask is not black and white, and no `spans` say how it is to be read.
+        """
         path = self.root / self.images[position]
         box = None if self.boxes is None else self.boxes[position]
         try:
-            image, shape = decode_image(path, self.image_size, self.channels, box=box)
+            image, shape = decode_image(path, self.image_size, self.channels, box=box, bits=self.bits)
         except UnreadableImageError as error:
             return str(error)
         if self.masks is None:
             return image, None
         try:
-            return image, decode_mask(self.masks[position], self.image_size, shape, box=box)
+            return image, decode_mask(self.masks[position], self.image_size, shape, box=box, spans=self.spans)
         except UnreadableImageError as error:
             return f"its mask: {error}"
 
@@ -75,6 +84,11 @@ class ImageFiles:
             masks=None if self.masks is None else tuple(self.masks[position] for position in positions),
             boxes=None if self.boxes is None else tuple(self.boxes[position] for position in positions),
         )
+
+    def restore(self) -> dict[str, object]:
+        """Return how other images are read as these are, for `Dataset.restore`."""
+        known = {"kind": "images", "image_size": self.image_size, "channels": self.channels}
+        return known if self.bits == 16 else known | {"bits": self.bits}
 
     def bytes_decoded(self) -> int:
         """Return how much memory all of them take once decoded."""
@@ -112,9 +126,12 @@ def decode_all(files: ImageFiles, *, keep: bool, cache: Cache, workers: int) -> 
         keep: False: only find out which can be decoded.
         cache: where results are kept.
         workers: number of threads that decode.
+
+    Raises:
+        UnclearMaskError: a mask is not black and white, and nothing states how it is to be read.
     """
-    cut_out = [] if files.boxes is None else [files.boxes]
-    settings = json.dumps([_FORMAT, keep, files.masks is not None, files.image_size, files.channels, *cut_out])
+    further = {"boxes": files.boxes, "spans": files.spans, "bits": files.bits}
+    settings = json.dumps([_FORMAT, keep, files.masks is not None, files.image_size, files.channels, further])
     state = _digest(settings, [str(files.root.resolve()), *_states(files)])
     key = cache.recall(state)
     if key is None:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
+
+from unconfound.data.mask_values import UnclearMaskError, foreground
+from unconfound.spans import Spans
 
 # Also about where Pillow itself refuses: a file that unpacks to more is a mistake or an attack.
 PIXEL_LIMIT = 178_000_000
@@ -47,11 +50,11 @@ def image_shape(path: Path) -> tuple[int, int]:
 
 
 def decode_image(
-    path: Path, image_size: int, channels: int, *, box: Box | None = None
+    path: Path, image_size: int, channels: int, *, box: Box | None = None, bits: int = 16
 ) -> tuple[UInt8[np.ndarray, "channels size size"], tuple[int, int]]:
     """Decode an image and fit its central square, or that around a box, to `image_size` x `image_size` pixels.
 
-    The Exif orientation is applied. Transparent parts show white. 16-bit values keep their upper 8 bits by rounding;
+    The Exif orientation is applied. Transparent parts show white. Deep integers are brought to 8 bits by rounding;
     float images must lie in [0, 1]; of several frames or pages the first counts. Resampling is bilinear with
     antialiasing; an image that has the size already keeps its values.
 
@@ -61,6 +64,7 @@ def decode_image(
         channels: 3 for colours, 1 for brightness.
         box: in the upright image; cut out is the smallest square around its middle that holds it, no longer than the
             image's shorter side and moved into the image where it would leave it. None: the central square.
+        bits: of the values in 16-bit files, whose white is 2**bits - 1. A TIFF of 12 bits says so itself.
 
     Returns:
         the pixels, and (height, width) of the whole image in the file.
@@ -76,9 +80,11 @@ def decode_image(
             if box is not None:
                 needed = math.ceil(needed * min(width, height) / square_around(box, (height, width))[2])
             image.draft(None, (needed, needed))
+            if bits != 16 and deep_colours(image):
+                raise ValueError(f"of 16-bit colours the upper 8 bits are read, not {bits} bits: save them with 8 bits")
             image.load()
             shape = (width, height) if _turned(image) else (height, width)
-            upright = flattened(_oriented(image), "white").convert("RGB" if channels == 3 else "L")
+            upright = flattened(_oriented(image), "white", bits=bits).convert("RGB" if channels == 3 else "L")
             pixels = np.asarray(_square(upright, image_size, Image.Resampling.BILINEAR, box, shape))
     except Exception as error:
         raise unreadable(error) from error
@@ -86,31 +92,35 @@ def decode_image(
 
 
 def decode_mask(
-    path: Path, image_size: int, image: tuple[int, int], *, box: Box | None = None
+    path: Path, image_size: int, image: tuple[int, int], *, box: Box | None = None, spans: Spans | None = None
 ) -> Bool[np.ndarray, "1 size size"]:
     """Decode the mask of an image, cropped and resized as the image is, by nearest neighbours.
 
-    The foreground is where the brightest channel is above 127 of 255 (above half of the range for 16-bit and float
-    files). Transparent parts are background.
+    `unconfound.data.mask_values.foreground` says what of it is foreground.
 
     Args:
         path: any file that Pillow reads.
         image_size: side of the result in pixels.
         image: (height, width) of the image it belongs to; the mask must have the same proportions.
         box: in that image, as `decode_image` has it.
+        spans: the values of the foreground; None: the mask must be black and white.
 
     Raises:
         UnreadableImageError: the file cannot be decoded, or its proportions are not those of the image.
+        UnclearMaskError: it is not black and white, although no `spans` are given.
     """
     try:
         with Image.open(path) as mask:
             checked_size(mask)
-            upright = flattened(_oriented(mask), "black").convert("RGB")
+            upright = _oriented(mask)
             _check_proportions((upright.height, upright.width), image)
-            pixels = np.asarray(_square(upright, image_size, Image.Resampling.NEAREST, box, image))
+            bright = foreground(upright, spans)
+            pixels = np.asarray(_square(bright, image_size, Image.Resampling.NEAREST, box, image))
+    except UnclearMaskError as error:
+        raise UnclearMaskError(f"{path}: {error}") from None
     except Exception as error:
         raise unreadable(error) from error
-    return np.asarray(pixels.max(axis=2)[None] > 127)
+    return np.asarray(pixels[None] > 127)
 
 
 def checked_size(image: Image.Image) -> tuple[int, int]:
@@ -131,10 +141,24 @@ def _oriented(image: Image.Image) -> Image.Image:
     return image
 
 
-def flattened(image: Image.Image, background: str) -> Image.Image:
-    """Bring deep images to 8 bits and lay transparent ones over a background."""
+def deep_colours(image: Image.Image) -> bool:
+    """Say whether an image, not loaded yet, has several channels of 16 bits, of which Pillow keeps the upper 8."""
+    return not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def has_twelve_bits(image: Image.Image) -> bool:
+    """Say whether an image is a TIFF whose values are stored in 12 bits."""
+    return getattr(image, "tag_v2", {}).get(258) == (12,)
+
+
+def flattened(image: Image.Image, background: str, *, bits: int = 16) -> Image.Image:
+    """Bring deep images, whose values have so many bits, to 8 bits and lay transparent ones over a background."""
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image), floating=image.mode == "F"))
+        values, top = np.asarray(image), 2 ** (12 if has_twelve_bits(image) else bits) - 1
+        shown = _eight_bits(values, top=1 if image.mode == "F" else top)
+        if "transparency" in image.info:
+            shown[values == image.info["transparency"]] = ImageColor.getcolor(background, "L")
+        return Image.fromarray(shown)
     if image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, background)
         opaque.alpha_composite(image.convert("RGBA"))
@@ -142,11 +166,10 @@ def flattened(image: Image.Image, background: str) -> Image.Image:
     return image
 
 
-def _eight_bits(values: np.ndarray, *, floating: bool) -> UInt8[np.ndarray, "height width"]:
-    top = 1 if floating else 65535
+def _eight_bits(values: np.ndarray, *, top: int) -> UInt8[np.ndarray, "height width"]:
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= top):
-        kind = "float" if floating else "integer"
+        kind = "float" if top == 1 else "integer"
         raise ValueError(f"{kind} values from {low} to {high}, where 0 to {top} can be read")
     return np.round(values * (255 / top)).astype(np.uint8)
 

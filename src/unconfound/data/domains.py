@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from unconfound.data.folders import EXTENSIONS, find_files
+from unconfound.data.folders import EXTENSIONS
 from unconfound.data.image_parts import Reading, read_parts
 from unconfound.data.source import Dataset
 from unconfound.data.subset import Subset
+from unconfound.data.walking import Found, find_files, same_form
 from unconfound.suggestions import nearest_name
 
 # DomainBed (Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021) holds out a fifth of each
@@ -50,7 +51,7 @@ def domains(
         ValueError: no or an unknown domain is held out, the validation domain is unknown or that one, none is left to
             train on, images lie loose, a domain lacks classes that another has, or too many images are damaged.
     """
-    files, steps = _listed(root)
+    found, steps = _listed(root)
     assert root is not None
     classes = _checked_classes(root, {(path[0], path[1]) for path in steps})
     names = sorted({path[0] for path in steps})
@@ -59,21 +60,21 @@ def domains(
     if validation_domain is not None:
         validated = _validated(root, validation_domain, tested, learnt)
         learnt.remove(validated)
-    listed, notes = reading.files(root, files)
+    listed, notes = reading.files(root, found.files)
     source = read_parts(
         root.name,
         listed,
-        {"train": len(files)},
+        {"train": len(steps)},
         labels=torch.tensor([classes.index(path[1]) for path in steps]),
         classes=classes,
         groups=torch.tensor([learnt.index(path[0]) if path[0] in learnt else -1 for path in steps]),
         group_names=learnt,
         reading=reading,
-        notes=[*notes, *_published_notes(root.name, [path[0] for path in steps])],
+        notes=[*found.notes("image"), *notes, *_published_notes(root.name, [path[0] for path in steps])],
     )["train"]
     assert source.names is not None
     # Not by the files that were found: some may be damaged.
-    kept = [name.split("/")[0] for name in source.names]
+    kept = [same_form(name).split("/")[0] for name in source.names]
     told, validation = [*source.notes], None
     if validated is not None:
         validation = Subset(source, _positions(kept, [validated]), name=f"{root.name} {validated}", grouped=False)
@@ -84,7 +85,7 @@ def domains(
         train=learning,
         tests={"test": Subset(source, _positions(kept, [tested]), name=f"{root.name} {tested}", grouped=False)},
         labelled=learning,
-        restore={"kind": "images", "image_size": listed.image_size, "channels": listed.channels},
+        restore=listed.restore(),
         validation=validation,
     )
 
@@ -101,18 +102,19 @@ def training_domains(root: Path | None, *, held_out: str | None) -> list[str]:
     return [name for name in names if name != tested]
 
 
-def _listed(root: Path | None) -> tuple[list[str], list[list[str]]]:
-    """Return the image files of a folder of domains, and the steps of their paths: domain, class and what follows."""
+def _listed(root: Path | None) -> tuple[Found, list[list[str]]]:
+    """Return what a folder of domains holds, and the steps of their paths: domain, class and what follows."""
     if root is None:
         raise ValueError("domains are read from files: say which folder holds the domains' folders (--data-root)")
     if not root.is_dir():
         raise FileNotFoundError(f"domains need the folder {root}: there is none; nothing is downloaded")
-    files, _ = find_files(root, EXTENSIONS)
-    steps = [file.split("/") for file in files]
-    loose = next((file for file, path in zip(files, steps, strict=True) if len(path) < 3), None)
+    found = find_files(root, EXTENSIONS)
+    # An accent in the name of a domain or class may be written in two ways.
+    steps = [same_form(file).split("/") for file in found.files]
+    loose = next((file for file, path in zip(found.files, steps, strict=True) if len(path) < 3), None)
     if loose is not None:
         raise ValueError(f"{root} holds the image {loose}: images belong into DOMAIN/CLASS/")
-    return files, steps
+    return found, steps
 
 
 def _positions(of_samples: Sequence[str], kept: Container[str]) -> Int[Tensor, " kept"]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+
+from unconfound.data.walking import find_files, same_form
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
@@ -19,7 +21,8 @@ class Part:
     Args:
         folder: name of the part's folder in the root; empty where the root is the part.
         files: paths relative to the root, with forward slashes, in order.
-        classes: the class of each file (the name of a folder), or None where the files lie loose.
+        classes: the class of each file (the name of a folder, in Unicode's form NFC), or None where the files lie
+            loose.
     """
 
     folder: str
@@ -53,8 +56,9 @@ def read_layout(
     """Find out how a folder of images, or of other files, is laid out.
 
     Understood are class folders (`cat/1.jpg`, `cat/more/2.jpg`, `dog/1.png`), loose files (no labels), and either of
-    these under `train` and `test`, `val`, `valid` or `validation` (in upper or lower case). Hidden files and files of
-    other types are passed over; links are followed.
+    these under `train` and `test`, `val`, `valid` or `validation` (in upper or lower case). Files that are hidden or of
+    other types and folders that a system keeps (thumbnails of a NAS, say) are passed over; links are followed. Folders
+    whose names differ in nothing but their Unicode form are one class.
 
     Args:
         path: the folder.
@@ -72,13 +76,14 @@ def read_layout(
         raise FileNotFoundError(f"there is no folder {path}")
     if not path.is_dir():
         raise ValueError(f"{path} is a file: a folder of {what}s is needed")
-    found, others = find_files(path, extensions, without=without)
+    listed = find_files(path, extensions, without=without)
+    found = listed.files
     if not found:
         raise ValueError(
             f"{path} holds no {what}, neither directly nor in its folders; "
             f"read are {', '.join(sorted(extension[1:] for extension in extensions))}"
         )
-    notes = [f"files that are not {what}s by their names, passed over: {others:,}"] if others else []
+    notes = listed.notes(what)
     tops = sorted({file.split("/")[0] for file in found if "/" in file})
     by_lower = {top.lower(): top for top in tops}
     tests = [by_lower[test] for test in _TESTS if test in by_lower]
@@ -114,7 +119,7 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     if not masks.is_dir():
         raise FileNotFoundError(f"there is no folder of masks {masks}")
     by_stem: dict[str, str] = {}
-    for mask in find_files(masks, EXTENSIONS)[0]:
+    for mask in find_files(masks, EXTENSIONS).files:
         other = by_stem.setdefault(_stem(mask), mask)
         if other != mask:
             raise ValueError(f"{masks} holds two masks of one image: {other} and {mask}; remove one")
@@ -124,31 +129,6 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
             f"{len(missing):,} of {len(images):,} images have no mask in {masks}: {_stem(missing[0])}.* is missing"
         )
     return tuple(masks / by_stem[_stem(image)] for image in images)
-
-
-def find_files(root: Path, extensions: Collection[str], *, without: Path | None = None) -> tuple[list[str], int]:
-    """Return the sorted relative paths of all files under `root` that end like this, and the number of other files."""
-    found, others = [], 0
-    for folder, files in walk(str(root), "", set(), None if without is None else os.path.realpath(without)):
-        for file in files:
-            if os.path.splitext(file)[1].lower() in extensions:
-                found.append(folder + file)
-            else:
-                others += 1
-    return sorted(found), others
-
-
-def walk(root: str, folder: str, above: set[str], without: str | None) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder under `root` (relative, with its slash) and its files, hidden ones left out."""
-    real = os.path.realpath(os.path.join(root, folder))
-    if real in above or real == without:  # a link to a folder that holds the link would never end
-        return
-    with os.scandir(os.path.join(root, folder)) as entries:
-        visible = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    yield folder, [name for name, is_folder in visible if not is_folder]
-    for name, is_folder in visible:
-        if is_folder:
-            yield from walk(root, f"{folder}{name}/", above | {real}, without)
 
 
 def _part(root: Path, folder: str, found: list[str], what: str) -> Part:
@@ -163,7 +143,7 @@ def _part(root: Path, folder: str, found: list[str], what: str) -> Part:
             f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}): "
             "either put all of them into class folders or none"
         )
-    return Part(folder, files, None if loose else tuple(steps[0] for steps in inside))
+    return Part(folder, files, None if loose else tuple(same_form(steps[0]) for steps in inside))
 
 
 def _check_classes(train: Part, test: Part, what: str, *, unseen_classes: bool) -> None:
@@ -180,4 +160,4 @@ def _check_classes(train: Part, test: Part, what: str, *, unseen_classes: bool) 
 
 
 def _stem(relative: str) -> str:
-    return os.path.splitext(relative)[0]
+    return same_form(os.path.splitext(relative)[0])

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from unconfound.data.decoded import Decoded, ImageFiles
-from unconfound.data.decoding import UnreadableImageError, image_shape, large_images_allowed
+from unconfound.data.decoding import (
+    UnreadableImageError,
+    checked_size,
+    deep_colours,
+    has_twelve_bits,
+    image_shape,
+    large_images_allowed,
+)
 from unconfound.data.splits import check_test_share
 
 
@@ -21,6 +30,8 @@ def common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
             except UnreadableImageError:
                 continue  # counted and named when it is decoded
     if not shapes:
+        if not any((path / name).exists() for name in names):
+            raise FileNotFoundError(f"none of the {len(names):,} images is in {path}: {names[0]} is missing")
         raise ValueError(f"{path} holds {len(names):,} files named like images, but none of them can be read")
     height, width = shapes[0]
     if height == width <= 224 and all(shape == shapes[0] for shape in shapes):
@@ -31,6 +42,35 @@ def common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
         f"image_size is {size}: central squares are resized to it "
         f"(the images' short sides are {min(map(min, shapes))} to {max(map(min, shapes))} pixels)"
     )
+
+
+def check_depth(path: Path, names: tuple[str, ...]) -> None:
+    """Refuse images of 16 bits that use the lower ones only, judged by up to 64 files that are evenly spaced.
+
+    Raises:
+        ValueError: none of them reaches a quarter of the range.
+    """
+    deep = [name for name in names if Path(name).suffix.lower() in (".png", ".tif", ".tiff")]
+    grey, colour = [0], [0]
+    with large_images_allowed():
+        for position in np.linspace(0, len(deep) - 1, min(64, len(deep))).astype(int):
+            with suppress(Exception), Image.open(path / deep[position]) as image:  # damaged: counted when it is decoded
+                checked_size(image)
+                if deep_colours(image):
+                    colour.append(257 * int(np.asarray(image.convert("RGB")).max()))
+                elif image.mode.startswith("I") and not has_twelve_bits(image):
+                    grey.append(int(np.asarray(image).max()))
+    for highest in (max(grey), max(colour)):
+        if not 0 < highest < 2**14:
+            continue
+        told = f"the 16-bit images in {path} hold values up to {highest:,} of 65,535, which would be nearly black"
+        if highest == max(colour):
+            raise ValueError(f"{told}: of 16-bit colours the upper 8 bits are read, so save them with 8 bits")
+        bits = next(bits for bits in (8, 10, 12, 14) if highest < 2**bits)
+        raise ValueError(
+            f"{told}: say how many bits they have (--bits {bits} for values up to {2**bits - 1:,}), or --bits 16 "
+            "to read them as they are"
+        )
 
 
 def skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: float) -> list[str]:
@@ -52,7 +92,7 @@ def skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: flo
     return [f"{told}; they are skipped"]
 
 
-def mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
+def mask_note(masks: Path | None, files: ImageFiles, decoded: Decoded, readable: int) -> list[str]:
     """Return a note on masks without any foreground, if there are some.
 
     Raises:
@@ -61,10 +101,8 @@ def mask_note(masks: Path | None, decoded: Decoded, readable: int) -> list[str]:
     if not decoded.empty_masks:
         return []
     if decoded.empty_masks == readable:
-        raise ValueError(
-            f"no mask in {masks} has any foreground, which is where values exceed 127 of 255: "
-            "masks of 0 and 1 must be multiplied by 255"
-        )
+        stated = "all are black" if files.spans is None else "none has a value of --mask-values"
+        raise ValueError(f"no mask in {masks} has any foreground: {stated}")
     return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
 
 
@@ -76,6 +114,7 @@ def check_arguments(
     bad_share: float,
     memory_gib: float,
     workers: int,
+    bits: int | None,
 ) -> None:
     """Raise a ValueError for an argument of `image_folder` that is out of its range."""
     check_test_share(test_share)
@@ -83,6 +122,8 @@ def check_arguments(
         raise ValueError(f"image_size is {image_size}: it must be at least 1 pixel, or None to choose it")
     if channels not in (1, 3):
         raise ValueError(f"channels is {channels}: image files are read with 3 (colours) or 1 (brightness)")
+    if bits is not None and not 8 <= bits <= 16:
+        raise ValueError(f"bits is {bits}: the values in 16-bit files have 8 to 16")
     if not 0 <= bad_share <= 1:
         raise ValueError(f"bad_share is {bad_share}: it must lie between 0 and 1")
     if not memory_gib >= 0:

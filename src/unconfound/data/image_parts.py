@@ -13,10 +13,11 @@ from torch import Tensor
 
 from unconfound.data.cache import Cache, cache_folder, cache_limit
 from unconfound.data.decoded import ImageFiles, decode_all
-from unconfound.data.image_checks import check_arguments, common_size, mask_note, skipped_note
+from unconfound.data.image_checks import check_arguments, check_depth, common_size, mask_note, skipped_note
 from unconfound.data.source import MemorySource, Schema, Source
 from unconfound.data.streaming import StreamingSource
 from unconfound.data.subset import Subset
+from unconfound.spans import Spans, read_spans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Reading:
         memory_gib: gibibytes up to which decoded images are kept.
         cache: folder of the cache, or None for the usual one.
         workers: number of threads that decode at first, and of processes that decode batches.
+        bits: of the values in 16-bit files, 8 to 16; None: 16, and files that use the lower ones only are refused.
+        mask_values: the foreground of masks that are not black and white, as values such as "3" and spans "5-20".
     """
 
     image_size: int | None = None
@@ -38,6 +41,8 @@ class Reading:
     memory_gib: float = 4.0
     cache: Path | None = None
     workers: int = 2
+    bits: int | None = None
+    mask_values: Sequence[str | int] | None = None
 
     def __post_init__(self) -> None:
         check_arguments(
@@ -47,14 +52,24 @@ class Reading:
             bad_share=self.bad_share,
             memory_gib=self.memory_gib,
             workers=self.workers,
+            bits=self.bits,
         )
+        self.spans()
+
+    def spans(self) -> Spans | None:
+        """Return which values of masks are foreground, or None for the bright ones of black and white masks."""
+        return None if self.mask_values is None else read_spans(self.mask_values)
 
     def files(
         self, root: Path, names: Sequence[str], *, masks: tuple[Path, ...] | None = None
     ) -> tuple[ImageFiles, list[str]]:
         """Return image files under `root`, with a mask each or none, and a note where their size was chosen."""
         size, note = (self.image_size, None) if self.image_size else common_size(root, tuple(names))
-        return ImageFiles(root, tuple(names), masks, size, self.channels), [note] if note else []
+        if self.bits is None:
+            check_depth(root, tuple(names))
+        bits = 16 if self.bits is None else self.bits
+        files = ImageFiles(root, tuple(names), masks, size, self.channels, spans=self.spans(), bits=bits)
+        return files, [note] if note else []
 
 
 def published_folder(name: str, root: Path | None, inside: str) -> Path:
@@ -104,7 +119,7 @@ def read_parts(
     decoded = decode_all(files, keep=keep, cache=store, workers=reading.workers)
     readable = [position for position in range(len(files.images)) if position not in decoded.skipped]
     told = [*notes, *decoded.notes, *skipped_note(files.root, files, decoded, reading.bad_share)]
-    told += mask_note(files.root, decoded, len(readable))
+    told += mask_note(files.root, files, decoded, len(readable))
     schema = Schema("images", (files.channels, files.image_size, files.image_size), tuple(classes), tuple(group_names))
     names = tuple(files.images[position] for position in readable)
     known, grouped = (None if each is None else each[torch.tensor(readable)] for each in (labels, groups))

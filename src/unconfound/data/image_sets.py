@@ -47,7 +47,9 @@ def reading_of(options: DataOptions) -> Reading:
     return Reading(
         image_size=options.image_size,
         channels=options.channels,
+        bits=options.bits,
         bad_share=options.bad_share,
         memory_gib=options.memory_gib,
         workers=options.workers,
+        mask_values=options.mask_values,
     )

@@ -100,7 +100,7 @@ def read_image_table(
         train=train,
         tests=tests,
         labelled=labelled_part(train),
-        restore={"kind": "images", "image_size": files.image_size, "channels": files.channels},
+        restore=files.restore(),
         validation=held.get("validation"),
     )
 

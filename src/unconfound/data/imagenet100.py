@@ -11,6 +11,7 @@ import torch
 from unconfound.data.folders import read_layout
 from unconfound.data.image_parts import Reading, published_folder, read_parts
 from unconfound.data.source import Dataset
+from unconfound.data.walking import of_system
 
 _LIST = "imagenet100.txt"
 _CLASSES = 100
@@ -79,9 +80,7 @@ def _chosen(folder: Path) -> tuple[list[str], str]:
                 f"{path} holds {len(wnids)} lines with {len(set(wnids))} different classes: {_CLASSES} are needed"
             )
         return sorted(wnids), f"the classes are the {_CLASSES} of {_LIST}"
-    there = sorted(
-        entry.name for entry in (folder / "train").iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
+    there = sorted(entry.name for entry in (folder / "train").iterdir() if entry.is_dir() and not of_system(entry.name))
     if len(there) != _CLASSES:
         raise FileNotFoundError(
             f"imagenet100 needs {_LIST} in {folder}, for train holds {len(there):,} class folders, not {_CLASSES}: "

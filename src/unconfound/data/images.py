@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -12,19 +13,22 @@ from torch import Tensor
 from unconfound.data.cache import Cache, cache_folder, cache_limit
 from unconfound.data.decoded import Decoded, ImageFiles, decode_all
 from unconfound.data.folders import Layout, find_masks, read_layout
-from unconfound.data.image_checks import check_arguments, common_size, mask_note, skipped_note
+from unconfound.data.image_checks import check_arguments, check_depth, common_size, mask_note, skipped_note
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.splits import train_test_indices
 from unconfound.data.streaming import StreamingSource
 from unconfound.data.subset import Subset
+from unconfound.spans import read_spans
 
 
 def image_folder(
     path: Path,
     *,
     masks: Path | None = None,
+    mask_values: Sequence[str | int] | None = None,
     image_size: int | None = None,
     channels: int = 3,
+    bits: int | None = None,
     test_share: float = 0.2,
     seed: int = 0,
     bad_share: float = 0.01,
@@ -46,10 +50,14 @@ def image_folder(
     Args:
         path: the folder.
         masks: a folder of foreground masks, one for each image at the same relative path.
+        mask_values: the foreground of masks that are not black and white, as values such as "3" and spans such as
+            "5-20"; see `unconfound.data.mask_values.foreground`.
         image_size: side of the squares in pixels. None: the images' own size where all (of up to 200, evenly spaced)
             have the same square size of at most 224, else the median of their short sides rounded down to a
             multiple of 32, at least 32 and at most 224.
         channels: 3 for colours, 1 for brightness.
+        bits: of the values in 16-bit files, 8 to 16. None: 16, and an error where none of them (of up to 64, evenly
+            spaced) reaches a quarter of the range.
         test_share: share of each class to test on where the folder has no test part, in [0, 1).
         seed: for that split.
         bad_share: largest share of images that may be skipped, in [0, 1].
@@ -61,8 +69,8 @@ def image_folder(
 
     Raises:
         FileNotFoundError: the folder, the folder of masks or a mask is missing.
-        ValueError: the folder holds no images or an unclear mixture, too many of them are damaged, no mask shows any
-            foreground, or an argument is out of its range.
+        ValueError: the folder holds no images or an unclear mixture, too many of them are damaged, a mask is neither
+            black and white nor read by `mask_values`, no mask shows any foreground, or an argument is out of its range.
     """
     check_arguments(
         image_size=image_size,
@@ -71,13 +79,19 @@ def image_folder(
         bad_share=bad_share,
         memory_gib=memory_gib,
         workers=workers,
+        bits=bits,
     )
+    if masks is None and mask_values is not None:
+        raise ValueError(f"mask_values say how masks are read: give the folder of the masks of {path}, too (--masks)")
+    spans = None if mask_values is None else read_spans(mask_values)
     layout = read_layout(path, without=masks, unseen_classes=unseen_classes)
     parts = {"train": layout.train, **layout.tests}
     names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
     size, size_note = (image_size, None) if image_size else common_size(path, names)
-    files = ImageFiles(path, names, mask_files, size, channels)
+    if bits is None:
+        check_depth(path, names)
+    files = ImageFiles(path, names, mask_files, size, channels, spans=spans, bits=16 if bits is None else bits)
     keep = files.bytes_decoded() <= memory_gib * 2**30
     store = Cache(cache_folder(cache) / "images", limit=cache_limit())
     decoded = decode_all(files, keep=keep, cache=store, workers=workers)
@@ -85,7 +99,7 @@ def image_folder(
     readable = [position for position in range(len(names)) if position not in decoded.skipped]
     notes = [*layout.notes, *([size_note] if size_note else []), *decoded.notes]
     notes += skipped_note(path, files, decoded, bad_share)
-    notes += mask_note(masks, decoded, len(readable))
+    notes += mask_note(masks, files, decoded, len(readable))
     if not keep:
         notes.append(
             f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {memory_gib:g}: "
@@ -110,7 +124,7 @@ def image_folder(
         train=train,
         tests=tests,
         labelled=None if train.labels is None else train,
-        restore={"kind": "images", "image_size": size, "channels": channels},
+        restore=files.restore(),
     )
 
 

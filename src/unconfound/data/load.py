@@ -79,6 +79,8 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         for key, kind in (("image_size", int), ("channels", int), ("max_length", int), ("node_features", str))
         if isinstance(restore.get(key), kind)
     }
+    if "channels" in known:
+        known["bits"] = restore.get("bits", 16)
     options = replace(options, **known)
     if name in NAMED:
         return _named(options, restore)
@@ -160,8 +162,10 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
     return image_folder(
         path,
         masks=options.masks,
+        mask_values=options.mask_values,
         image_size=options.image_size,
         channels=options.channels,
+        bits=options.bits,
         bad_share=options.bad_share,
         memory_gib=options.memory_gib,
         workers=options.workers,

@@ -13,13 +13,14 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.columns import as_text
-from unconfound.data.folders import EXTENSIONS, find_files, read_layout
+from unconfound.data.folders import EXTENSIONS, read_layout
 from unconfound.data.image_parts import Reading
 from unconfound.data.image_table import PARTS, ImageTable, read_image_table
 from unconfound.data.source import Dataset
 from unconfound.data.splits import train_test_indices
 from unconfound.data.table_files import read_frame
 from unconfound.data.targets import fit_targets, read_targets
+from unconfound.data.walking import find_files, same_form
 
 # The column of file names is called one of these, or is the first.
 FILES = ("file", "img_filename")
@@ -61,7 +62,7 @@ def metadata_folder(
         unseen_classes: test folders may hold classes that the training folder lacks.
 
     Raises:
-        FileNotFoundError: the folder, the table, the folder of masks or a mask is missing.
+        FileNotFoundError: the folder, the table, all files that it lists, the folder of masks or a mask is missing.
         ValueError: a column is not there, a file is listed twice, a split has an unknown name, no label is given and
             the images lie loose, or too many images are missing or damaged.
     """
@@ -70,8 +71,9 @@ def metadata_folder(
     stated = fit_targets(frame, metadata, label=label, group=group)
     if not path.is_dir():
         raise FileNotFoundError(f"there is no folder {path}")
-    there, _ = find_files(path, EXTENSIONS, without=masks)
-    unlisted = sorted(set(there) - set(names))
+    found = find_files(path, EXTENSIONS, without=masks)
+    names = _as_on_disk(names, found.files, path, metadata)
+    unlisted = sorted(set(found.files) - set(names))
     if unlisted:
         notes.append(f"images not in {metadata.name}, passed over: {len(unlisted):,}, the first is {unlisted[0]}")
     layout_parts = torch.zeros(len(names), dtype=torch.long)
@@ -111,10 +113,29 @@ def _names(frame: pd.DataFrame, metadata: Path) -> list[str]:
         raise ValueError(
             f"{metadata} names the file {outside}: paths must be relative to the folder and stay inside it"
         )
-    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    twice = next((name for name, times in Counter(map(same_form, names)).items() if times > 1), None)
     if twice is not None:
         raise ValueError(f"{metadata} lists {twice} twice: keep one of the rows")
     return names
+
+
+def _as_on_disk(names: list[str], there: list[str], path: Path, metadata: Path) -> list[str]:
+    """Return the names as the folder writes them, which may be in another Unicode form than the table's.
+
+    Raises:
+        FileNotFoundError: not one of them is in the folder.
+    """
+    written = {same_form(name): name for name in there}
+    known = [written.get(same_form(name), name) for name in names]
+    if known and not any((path / name).exists() for name in known):
+        alike = {same_form(PurePosixPath(name).stem): name for name in reversed(there)}
+        hint = alike.get(same_form(PurePosixPath(names[0]).stem), there[0] if there else None)
+        told = "it holds no image" if hint is None else f"it holds {hint}"
+        raise FileNotFoundError(
+            f"none of the {len(names):,} files that {metadata} lists is in {path}: {names[0]} is missing, {told}; "
+            "name files with their endings and by their path below the folder"
+        )
+    return known
 
 
 def _of_folders(

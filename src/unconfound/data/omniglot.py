@@ -18,9 +18,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from unconfound.data.decoding import central_square, checked_size, unreadable
-from unconfound.data.folders import find_files
 from unconfound.data.image_parts import published_folder
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
+from unconfound.data.walking import find_files
 
 # What to train on and what to test on, and how many characters each holds, of twenty drawings each.
 PAIRS = (
@@ -112,7 +112,7 @@ def _read(folder: Path, name: str, image_size: int | None) -> Drawings:
 def _opened(folder: Path, name: str) -> Iterator[tuple[str, BinaryIO]]:
     """Open the drawings of a package one after the other, in the order of their names."""
     if (folder / name).is_dir():
-        for file in find_files(folder / name, {".png"})[0]:
+        for file in find_files(folder / name, {".png"}).files:
             with open(folder / name / file, "rb") as opened:
                 yield file, opened
         return

@@ -14,7 +14,9 @@ from numpy import ndarray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from unconfound.data.decoding import flattened
 from unconfound.data.folders import EXTENSIONS
+from unconfound.data.walking import of_system
 
 # The side of a crop, as a share of the shorter side of the scene's narrowest region.
 ZOOMS = (0.8, 0.65, 0.5)
@@ -113,10 +115,12 @@ def read(folder: Path) -> tuple[dict[str, UInt8[ndarray, "_ _ 3"]], list[str]]:
         raise FileNotFoundError(f"no folder of photographs at {folder}")
     found: dict[str, UInt8[ndarray, "_ _ 3"]] = {}
     notes = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS):
+    named = (path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and not of_system(path.name))
+    for path in sorted(named):
         try:
             with Image.open(path) as image:
-                found[path.name] = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                upright = flattened(ImageOps.exif_transpose(image), "white")
+                found[path.name] = np.asarray(upright.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             notes.append(f"photograph {path.name} is left out: {error}")
     if not found:

@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from unconfound.data.folders import EXTENSIONS, Part, read_layout, walk
+from unconfound.data.folders import EXTENSIONS, Part, read_layout
 from unconfound.data.named import folder_inside
 from unconfound.data.sequences import SequenceSource
 from unconfound.data.source import Dataset, Schema, Source
 from unconfound.data.splits import check_test_share, train_test_indices
 from unconfound.data.subset import Subset
 from unconfound.data.targets import labelled_part
+from unconfound.data.walking import walk
 from unconfound.data.waveforms import FRAMES, Frames, read_frames
 
 WAV = frozenset({".wav"})

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from unconfound.spans import read_spans
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
@@ -33,11 +35,15 @@ class DataOptions:
     max_length: int = 256
     """longest text (tokens) or series (frames); what is longer is cut"""
     masks: Path | None = None
-    """folder of masks parallel to a folder of images, bright on the foreground"""
+    """folder of masks parallel to a folder of images, black and white, white on the foreground"""
+    mask_values: tuple[str, ...] | None = None
+    """values of the foreground in masks that are not black and white (of class numbers, say): 3, or 1-20 for a span"""
     image_size: int | None = None
     """side of the images in pixels; by default that of the images, 224 at most"""
     channels: int = 3
     """3 reads images of a folder in colour, 1 in grey"""
+    bits: int | None = None
+    """of the values in 16-bit image files: 12 where white is 4,095; by default 16"""
     crop_boxes: bool = False
     """cub, cars196: cut out the square around the object's box, not the central one"""
     test_share: float = 0.2
@@ -99,8 +105,7 @@ class DataOptions:
         for name in ("test_share", "correlation", "bad_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        self._check_images()
         for name in ("train_samples", "test_samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -115,6 +120,14 @@ class DataOptions:
             raise ValueError(f"group_counts must be four numbers of at least 1, got {self.group_counts}")
         if self.max_length < 1:
             raise ValueError(f"max_length must be at least 1, got {self.max_length}")
+
+    def _check_images(self) -> None:
+        if self.mask_values is not None:
+            read_spans(self.mask_values)
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, got {self.channels}")
+        if self.bits is not None and not 8 <= self.bits <= 16:
+            raise ValueError(f"bits must be 8 to 16, got {self.bits}")
         if self.image_size is not None and self.image_size < 8:
             raise ValueError(f"image_size must be at least 8 pixels, got {self.image_size}")
 

@@ -112,9 +112,10 @@ def _looks(index: Index, positions: Sequence[int]) -> dict[int, Sample]:
     """Return what items look like, by their positions in the index."""
     looks: dict[int, Sample] = {}
     read: dict[int, list[Part]] = {}
+    bits = index.card.restore.get("bits", 16)
     for position, item in zip(positions, index.items.take(positions).to_pylist(), strict=True):
         name, label = item["name"], item["label"] or UNLABELLED
-        picture = _picture(Path(name)) if Path(name).suffix.lower() in EXTENSIONS else ""
+        picture = _picture(Path(name), bits) if Path(name).suffix.lower() in EXTENSIONS else ""
         look = Sample(label, shown_name(name), picture=picture)
         if not picture:
             if item["origin"] not in read:
@@ -124,10 +125,10 @@ def _looks(index: Index, positions: Sequence[int]) -> dict[int, Sample]:
     return looks
 
 
-def _picture(file: Path) -> str:
+def _picture(file: Path, bits: int) -> str:
     try:
         with large_images_allowed():
-            return data_uri(torch.from_numpy(decode_image(file, min(SIDE, *image_shape(file)), 3)[0]))
+            return data_uri(torch.from_numpy(decode_image(file, min(SIDE, *image_shape(file)), 3, bits=bits)[0]))
     except UnreadableImageError:
         return ""
 

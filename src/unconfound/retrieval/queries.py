@@ -82,11 +82,12 @@ def _is_image(word: str) -> bool:
 def _images(files: Sequence[str], card: Card) -> Asked:
     """Decode image files as those of the encoder's data were."""
     channels, size = _channels_and_size(files[0], card)
+    bits = card.restore.get("bits", 16)
     pixels = []
     with large_images_allowed():
         for file in files:
             try:
-                pixels.append(decode_image(Path(file), size, channels)[0])
+                pixels.append(decode_image(Path(file), size, channels, bits=bits)[0])
             except UnreadableImageError as error:
                 raise ValueError(f"{file} is no image that can be read ({error}): leave it out") from error
     names = [os.path.abspath(file) for file in files]
