@@ -36,6 +36,7 @@ OPTIONAL = (
     "torchvision",
     "timm",
     "torch_geometric",
+    "soundfile",
     "onnx",
     "onnxscript",
     "onnxruntime",

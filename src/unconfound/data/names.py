@@ -46,7 +46,7 @@ PATHS = {
     "path/to/tu/folder": "graphs in the TU form (NAME_A.txt, NAME_graph_indicator.txt, ...)",
     "path/to/texts.jsonl": "texts: .csv, .tsv, .parquet or .jsonl with --text COLUMN, or .txt with one a line",
     "path/to/series.npz": "series: an array [samples, time, channels], or ragged with lengths",
-    "path/to/recordings": "WAV files in class folders, as log-mel frames",
+    "path/to/recordings": "sound files (.wav, .flac, .ogg, .opus, .mp3) in class folders, as log-mel frames",
 }
 TEXTS = (".jsonl", ".txt")
 TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq")
