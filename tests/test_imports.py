@@ -54,6 +54,7 @@ OPTIONAL = (
     "torchvision",
     "timm",
     "torch_geometric",
+    "soundfile",
     "onnx",
     "onnxscript",
     "onnxruntime",

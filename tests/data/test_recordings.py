@@ -109,7 +109,9 @@ def test_what_is_taken_for_recordings(tmp_path):
 def test_unclear_folders_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         recordings(tmp_path / "none")
-    with pytest.raises(ValueError, match="holds no recording, neither directly nor in its folders; read are wav"):
+    with pytest.raises(
+        ValueError, match="holds no recording, neither directly nor in its folders; read are flac, mp3, ogg, opus, wav"
+    ):
         recordings(tmp_path)
     _folder(tmp_path, "1.wav", "a/1.wav")
     with pytest.raises(ValueError, match="1 loose recordings beside 1 folders of recordings"):
@@ -148,3 +150,19 @@ def test_the_real_digits(data_root):
     assert data.train.labels.bincount().tolist() == [90] * 10
     assert data.train.groups.bincount().tolist() == [150] * 6
     assert not any("cut" in note for note in data.train.notes)
+
+
+def test_other_sound_files_are_recordings(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    sound = np.random.default_rng(0).normal(size=2400, scale=0.1)
+    for file in ("a/1.FLAC", "a/2.ogg", "b/3.mp3"):
+        soundfile.write(tmp_path / file, sound, 8000)
+    soundfile.write(tmp_path / "b" / "4.opus", sound, 8000, format="OGG", subtype="OPUS")
+    assert has_recordings(tmp_path)
+    data = recordings(tmp_path, test_share=0)
+    assert data.train.names == ["a/1.FLAC", "a/2.ogg", "b/3.mp3", "b/4.opus"]
+    assert data.train.labels.tolist() == [0, 0, 1, 1]
+    expected = log_mel(read_waveform(tmp_path / "a" / "1.FLAC")[0], 8000)
+    assert _frames(data.train)["a/1.FLAC"].equal(expected)

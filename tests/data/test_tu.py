@@ -52,15 +52,16 @@ def test_a_folder_of_text_files(tmp_path, inside):
     assert train.labels.tolist() == [1, 0]
     assert train.names == ["graph 1", "graph 2"]
     assert graphs.sizes.tolist() == [3, 1]
-    assert graphs.edges.T.tolist() == [[0, 1], [1, 0], [1, 2], [2, 1], [3, 3]]
+    assert graphs.edges.T.tolist() == [[0, 1], [1, 0], [1, 2], [2, 1]]
     # The labels 3, 9, 10 in the order of their numbers.
     assert graphs.nodes.tolist() == [[0, 0, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
     assert data.labelled is train
     assert data.tests == {}
     assert list(train.notes) == [
+        "1 of 6 listed edges join a node with itself and are dropped",
         "1 of 6 listed edges are repeats and dropped",
         "node features: 3 node labels, one-hot",
-        "2 graphs of 2 classes, on average of 2.00 nodes and 2.50 edges, counted in each direction",
+        "2 graphs of 2 classes, on average of 2.00 nodes and 2.00 edges, counted in each direction",
     ]
 
 
@@ -72,7 +73,7 @@ def test_degree_and_constant(tmp_path):
     assert "node features: the constant 1, 1 wide" in constant.train.notes
     degree = _inputs(tu_folder(tmp_path, node_features="degree")).nodes
     assert degree.shape == (4, 101)
-    assert degree.argmax(1).tolist() == [1, 2, 1, 1]
+    assert degree.argmax(1).tolist() == [1, 2, 1, 0]
     assert (degree.sum(1) == 1).all()
 
 
@@ -115,6 +116,62 @@ def test_what_is_not_used_is_said(tmp_path):
     notes = tu_folder(tmp_path).train.notes
     assert "TOY_node_attributes.txt is not used" in notes
     assert "TOY_edge_labels.txt is not used" in notes
+
+
+ATTRIBUTES = "0.5, -1\n2e3, 0\n0, 7\n1, 1\n"
+
+
+def test_edges_that_are_listed_one_way_go_one_way_and_are_counted(tmp_path):
+    data = tu_folder(_write(tmp_path, {"A": "1, 2\n2, 1\n3, 2\n1, 3\n1, 3\n"}), node_features="degree")
+    graphs = _inputs(data)
+    assert graphs.edges.T.tolist() == [[0, 1], [0, 2], [1, 0], [2, 1]]
+    assert graphs.nodes.argmax(1).tolist() == [2, 1, 1, 0]
+    assert "2 of 4 edges are listed in one direction only and go that way only" in data.train.notes
+
+
+def test_several_labels_of_a_node_stand_side_by_side(tmp_path):
+    data = tu_folder(_write(tmp_path, {"node_labels": "10, 1\n9, 0\n10, 0\n3, 1\n"}))
+    assert _inputs(data).nodes.tolist() == [[0, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
+    assert data.train.schema.shape == (5,)
+    assert "node features: 3 + 2 node labels, one-hot" in data.train.notes
+    restore = json.loads(json.dumps(data.restore))
+    new = tu_folder(_write(tmp_path / "new", {"node_labels": "3, 0\n9, 5\n8, 1\n8, 5\n"}), encoding=restore["encoding"])
+    assert _inputs(new).nodes.tolist() == [[1, 0, 0, 1, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
+    assert new.train.schema == data.train.schema
+    with pytest.raises(ValueError, match=r"TOY_node_labels.txt has 1 numbers a line, the encoder was trained on 2"):
+        tu_folder(_write(tmp_path / "one"), encoding=restore["encoding"])
+
+
+def test_attributes_are_taken_as_they_are_where_asked_for(tmp_path):
+    _write(tmp_path, {"node_attributes": ATTRIBUTES})
+    assert "TOY_node_attributes.txt is not used" in tu_folder(tmp_path).train.notes
+    data = tu_folder(tmp_path, node_features="attributes")
+    assert _inputs(data).nodes.tolist() == [[0.5, -1], [2000, 0], [0, 7], [1, 1]]
+    assert not any("not used" in note for note in data.train.notes)
+    both = tu_folder(tmp_path, node_features="labels+attributes")
+    assert _inputs(both).nodes.tolist() == [[0.5, -1, 0, 0, 1], [2000, 0, 0, 1, 0], [0, 7, 0, 0, 1], [1, 1, 1, 0, 0]]
+    assert both.train.schema.shape == (5,)
+    restore = json.loads(json.dumps(both.restore))
+    again = tu_folder(tmp_path, encoding=restore["encoding"])
+    assert torch.equal(_inputs(again).nodes, _inputs(both).nodes)
+    assert again.restore == both.restore
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (None, r"TOY has no node attributes \(TOY_node_attributes.txt\)"),
+        ("1, 2\n", "TOY_node_attributes.txt has 1 lines for 4 nodes"),
+        ("1, 2\nx, 2\n1, 2\n1, 2\n", "TOY_node_attributes.txt must hold numbers: "),
+        ("1, 2\n1, nan\n1, 2\n1, 2\n", "TOY: graph 1 has a node with NaN or infinity among its features"),
+        ("1, 2\n1, 2\n1, 2\n1, 1e300\n", "TOY: graph 2 has a node with NaN or infinity among its features"),
+    ],
+)
+def test_damaged_attributes_are_refused(tmp_path, attributes, message):
+    _write(tmp_path, {"node_attributes": attributes})
+    with pytest.raises(ValueError, match=message) as raised:
+        tu_folder(tmp_path, node_features="attributes")
+    assert "\n" not in str(raised.value)
 
 
 def test_graphs_without_edges_and_without_labels(tmp_path):
@@ -179,6 +236,7 @@ def test_other_folders_are_told_apart(tmp_path):
         ({"A": "1, x\n"}, "TOY_A.txt must hold whole numbers: "),
         ({"graph_labels": "1\n-1\n1\n"}, "TOY: graph 3 has no nodes: leave it out"),
         ({"graph_indicator": "1\n1\n1\n3\n", "graph_labels": None}, "TOY: graph 2 has no nodes"),
+        ({"graph_indicator": "1\n1\n1\n99999999999999\n", "graph_labels": None}, "TOY has 99,.* but only 4 nodes"),
         ({"graph_indicator": "1\n1\n1\n3\n"}, "TOY_graph_indicator.txt, line 4: graph 3, but the graphs are 1 to 2"),
         ({"graph_indicator": "1\n2\n1\n2\n"}, "indicator.txt, line 3: nodes must come in the order of their graphs"),
         ({"graph_labels": "0.5\n1.5\n"}, "TOY_graph_labels.txt must hold whole numbers"),
@@ -201,7 +259,7 @@ def unchecked_shapes():
 
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_unknown_node_features_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="must be auto, labels, degree or constant, got 'given'"):
+    with pytest.raises(ValueError, match=r"must be auto, labels, attributes, .* or constant, got 'given'"):
         tu_folder(_write(tmp_path), node_features="given")
     with pytest.raises(ValueError, match="TOY has no node labels"):
         tu_folder(_write(tmp_path / "bare", {"node_labels": None}), node_features="labels")
@@ -217,3 +275,27 @@ def test_the_published_counts(data_root, name):
     assert round(source.edges.shape[1] / 2 / graphs, 2) == pytest.approx(edges)
     assert source.schema.shape == (features,)
     assert source.schema.classes == tuple(sorted(source.schema.classes, key=int))
+
+
+@pytest.mark.parametrize("name", ["MUTAG", "PTC_MR", "PROTEINS"])
+def test_graphs_are_those_that_pytorch_geometric_reads(data_root, name):
+    reader = pytest.importorskip("torch_geometric.io.tu")
+    folder = next((data_root / "TUDataset" / name).rglob(f"{name}_A.txt")).parent
+    theirs, slices, sizes = reader.read_tu_data(str(folder), name)
+    attributes = sizes["num_node_attributes"] > 0
+    ours = tu_set(name, data_root, node_features="labels+attributes" if attributes else "auto")
+    assert torch.equal(_inputs(ours).nodes, theirs.x)
+    assert torch.equal(ours.train.edges, theirs.edge_index)
+    assert torch.equal(ours.train.edge_counts, slices["edge_index"].diff())
+    assert torch.equal(ours.train.sizes, slices["x"].diff())
+    assert torch.equal(ours.train.labels, theirs.y)
+
+
+@pytest.mark.parametrize("lines", ["", "1, 1\n4, 4\n1, 2\n1, 1\n", "1, 3\n"])
+def test_loops_repeats_and_directions_are_those_of_pytorch_geometric(tmp_path, lines):
+    reader = pytest.importorskip("torch_geometric.io.tu")
+    _write(tmp_path, {"A": "1, 2\n2, 1\n" + lines, "node_labels": "0, 1\n1, 1\n2, 0\n0, 0\n"})
+    theirs, _, _ = reader.read_tu_data(str(tmp_path), "TOY")
+    ours = tu_folder(tmp_path)
+    assert torch.equal(ours.train.edges, theirs.edge_index)
+    assert torch.equal(_inputs(ours).nodes, theirs.x)

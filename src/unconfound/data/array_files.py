@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from unconfound.data.damaged import naming
 
 _MEANINGS = {
     "samples": ("images", "x", "rows", "series"),
@@ -109,18 +109,26 @@ def _parts(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 def _open(path: Path) -> dict[str, np.ndarray]:
     try:
-        opened = np.load(path, mmap_mode="c" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            return {"images": opened}
-        with opened:
-            return {name: opened[name] for name in opened.files}
-    except (OSError, ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        with naming(path):
+            opened = np.load(path, mmap_mode="c" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
+            if isinstance(opened, np.ndarray):
+                return {"images": opened}
+            with opened:
+                return {name: _array(opened[name], name) for name in opened.files}
+    except ValueError as error:
         if "pickle" in str(error) or "Object arrays" in str(error):
             raise ValueError(
                 f"{path} holds Python objects (arrays of unequal lengths, or a pickle), which are not read: "
                 "save arrays of numbers (series of unequal lengths one below the other, with their lengths)"
             ) from error
-        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+        raise
+
+
+def _array(value: object, name: str) -> np.ndarray:
+    # numpy returns the bytes of what is no array.
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"{name} is no array")
+    return value
 
 
 def _check_lengths(path: Path, arrays: dict[str, np.ndarray], start: str) -> None:

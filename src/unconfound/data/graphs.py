@@ -65,15 +65,13 @@ class GraphSource(Source):
             edges += first_nodes.repeat_interleave(edge_counts, output_size=edges.shape[1])
             nodes = self.nodes[concatenated_ranges(self.first_nodes[index], sizes)]
             yield Batch(
-                inputs=Graphs(nodes if nodes.is_floating_point() else self._one_hot(nodes), edges, sizes),
+                inputs=Graphs(
+                    nodes if nodes.is_floating_point() else one_hot(nodes, self.schema.shape[0]), edges, sizes
+                ),
                 index=index,
                 labels=None if self.labels is None else self.labels[index],
                 groups=None if self.groups is None else self.groups[index],
             )
-
-    def _one_hot(self, codes: Int[Tensor, " nodes"]) -> Float[Tensor, "nodes features"]:
-        features = torch.zeros(len(codes), self.schema.shape[0])
-        return features.scatter_(1, codes.clamp_min(0)[:, None], (codes >= 0).float()[:, None])
 
     def _check(self) -> None:
         for what, counts, total in (("nodes", self.sizes, self.nodes), ("edges", self.edge_counts, self.edges[0])):
@@ -104,6 +102,12 @@ class GraphSource(Source):
 
     def _called(self, graph: int) -> str:
         return f"graph {graph}" if self.names is None else self.names[graph]
+
+
+def one_hot(codes: Int[Tensor, " nodes"], width: int) -> Float[Tensor, "nodes width"]:
+    """Return a row of zeros for each code, with a 1 at its place; -1 has none."""
+    features = torch.zeros(len(codes), width)
+    return features.scatter_(1, codes.clamp_min(0)[:, None], (codes >= 0).float()[:, None])
 
 
 def _first(wrong: Bool[Tensor, " values"]) -> int | None:

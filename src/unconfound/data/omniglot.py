@@ -6,7 +6,6 @@ Lake, Salakhutdinov and Tenenbaum, "Human-level concept learning through probabi
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -116,14 +115,12 @@ def _opened(folder: Path, name: str) -> Iterator[tuple[str, BinaryIO]]:
             with open(folder / name / file, "rb") as opened:
                 yield file, opened
         return
-    try:
-        with zipfile.ZipFile(folder / f"{name}.zip") as package:
-            for inside in sorted(package.namelist()):
-                start, _, file = inside.partition("/")
-                if start == name and file.endswith(".png"):
-                    yield file, BytesIO(package.read(inside))
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-        raise ValueError(f"{folder / name}.zip is damaged: {error}; fetch it anew") from error
+    archive = folder / f"{name}.zip"
+    with naming(archive, advice="; fetch it anew"), zipfile.ZipFile(archive) as package:
+        for inside in sorted(package.namelist()):
+            start, _, file = inside.partition("/")
+            if start == name and file.endswith(".png"):
+                yield file, BytesIO(package.read(inside))
 
 
 def _alphabet(file: str) -> str:

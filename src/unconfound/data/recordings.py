@@ -1,4 +1,4 @@
-"""Folders of WAV files as data sets of log-mel frames."""
+"""Folders of sound files as data sets of log-mel frames."""
 
 from __future__ import annotations
 
@@ -20,17 +20,15 @@ from unconfound.data.splits import check_test_share, train_test_indices
 from unconfound.data.subset import Subset
 from unconfound.data.targets import labelled_part
 from unconfound.data.walking import walk
-from unconfound.data.waveforms import FRAMES, Frames, read_frames
-
-WAV = frozenset({".wav"})
+from unconfound.data.waveforms import FRAMES, SOUNDS, Frames, read_frames
 
 
 def has_recordings(path: Path) -> bool:
-    """Say whether a folder is one of WAV files: the first folder in it that has images or WAV files has the latter."""
+    """Say whether a folder is one of sounds: the first folder in it that has images or sound files has the latter."""
     for _, files in walk(str(path), "", set(), None):
         kinds = {Path(file).suffix.lower() for file in files}
-        if not kinds.isdisjoint(WAV | EXTENSIONS):
-            return not kinds.isdisjoint(WAV)
+        if not kinds.isdisjoint(SOUNDS | EXTENSIONS):
+            return not kinds.isdisjoint(SOUNDS)
     return False
 
 
@@ -43,7 +41,7 @@ def recordings(
     encoding: Mapping[str, Any] | None = None,
     unseen_classes: bool = False,
 ) -> Dataset:
-    """Read a folder of WAV files, laid out as `folders.read_layout` has it for images.
+    """Read a folder of sound files, laid out as `folders.read_layout` has it for images.
 
     `waveforms.read_waveform` says which files are read, `mel.log_mel` what a frame is. All have one sample rate. A
     recording shorter than a window is padded with silence; one without a sample is an error, as is a damaged one.
@@ -57,11 +55,12 @@ def recordings(
         unseen_classes: test folders may hold classes that the training folder lacks; every part then names all.
 
     Raises:
+        ImportError: a file is no WAV file of plain samples, and soundfile is not installed.
         FileNotFoundError: there is no such folder.
         ValueError: it holds no recording or an unclear mixture, a file is damaged or empty, or two sample rates differ.
     """
     check_test_share(test_share)
-    layout = read_layout(path, what="recording", extensions=WAV, unseen_classes=unseen_classes)
+    layout = read_layout(path, what="recording", extensions=SOUNDS, unseen_classes=unseen_classes)
     parts = {"train": layout.train, **layout.tests}
     files = list(chain.from_iterable(part.files for part in parts.values()))
     classes = sorted({name for part in parts.values() for name in part.classes or ()})

@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from unconfound.data.array_files import ArrayFile, read_arrays
 from unconfound.data.arrays import dataset_of, name_of, part_of, targets_of
+from unconfound.data.damaged import naming
 from unconfound.data.sequences import SequenceSource
 from unconfound.data.source import Dataset, Schema, Source
 from unconfound.data.splits import check_test_share
@@ -19,9 +20,9 @@ from unconfound.data.splits import check_test_share
 def is_series(path: Path) -> bool:
     """Say whether an .npz file holds `series`, or `lengths`, without reading them; a damaged file holds neither."""
     try:
-        with zipfile.ZipFile(path) as file:
+        with naming(path), zipfile.ZipFile(path) as file:
             return not {"series.npy", "lengths.npy"}.isdisjoint(file.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError):
         return False
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+
+from unconfound.data.damaged import naming
 
 # Opens the file of this ending, or gives None where there is none.
 _Open = Callable[[str], IO[bytes] | None]
@@ -26,16 +28,19 @@ class TUFiles:
         name: of the set.
         graph_of_node: from 0, ascending.
         sizes: nodes of each graph.
-        edges: source and target of each edge among all nodes, from 0, without repeats, ascending.
-        node_labels, graph_labels: None where there is no such file.
-        notes: what was dropped or is not used.
+        edges: source and target of each edge among all nodes, from 0, without loops and repeats, ascending.
+        node_labels: in one or several columns; None where there is no such file.
+        node_attributes: None where there is no such file, or nobody asked for them.
+        graph_labels: None where there is no such file.
+        notes: what was dropped, is not used or is noteworthy.
     """
 
     name: str
     graph_of_node: Int[ndarray, " nodes"]
     sizes: Int[ndarray, " graphs"]
     edges: Int[ndarray, "2 edges"]
-    node_labels: Int[ndarray, " nodes"] | None
+    node_labels: Int[ndarray, "nodes columns"] | None
+    node_attributes: Float[ndarray, "nodes columns"] | None
     graph_labels: Int[ndarray, " graphs"] | None
     notes: list[str]
 
@@ -52,8 +57,13 @@ def is_tu_folder(path: Path) -> bool:
     return bool(tu_names(path))
 
 
-def read_tu_files(folder: Path, name: str) -> TUFiles:
+def read_tu_files(folder: Path, name: str, *, attributes: bool = False) -> TUFiles:
     """Read the files of a set from the folder that they lie in.
+
+    Args:
+        folder: holds NAME_A.txt and the others.
+        name: of the set.
+        attributes: read those of the nodes, too.
 
     Raises:
         FileNotFoundError: edges or graph indicator are missing.
@@ -64,54 +74,42 @@ def read_tu_files(folder: Path, name: str) -> TUFiles:
         file = folder / f"{name}_{ending}.txt"
         return file.open("rb") if file.is_file() else None
 
-    return _read(name, opened)
+    return _read(name, opened, attributes=attributes)
 
 
-def tu_archive(path: Path, name: str) -> TUFiles:
+def tu_archive(path: Path, name: str, *, attributes: bool = False) -> TUFiles:
     """Read the files of a set from a zip file, in whatever folder of it they lie.
 
     Raises:
         FileNotFoundError, ValueError: as `read_tu_files`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {Path(member).name: member for member in archive.namelist()}
+    with naming(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        members = {Path(member).name: member for member in archive.namelist()}
 
-            def opened(ending: str) -> IO[bytes] | None:
-                member = members.get(f"{name}_{ending}.txt")
-                return None if member is None else archive.open(member)
+        def opened(ending: str) -> IO[bytes] | None:
+            member = members.get(f"{name}_{ending}.txt")
+            if member is None:
+                return None
+            with naming(path):
+                return BytesIO(archive.read(member))
 
-            return _read(name, opened)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        return _read(name, opened, attributes=attributes)
 
 
-def _read(name: str, opened: _Open) -> TUFiles:
-    indicator, pairs = _numbers(name, opened, "graph_indicator"), _numbers(name, opened, "A", columns=2)
+def _read(name: str, opened: _Open, *, attributes: bool) -> TUFiles:
+    indicator, pairs = _numbers(name, opened, "graph_indicator", columns=1), _numbers(name, opened, "A", columns=2)
     if indicator is None or pairs is None:
         missing = "graph_indicator" if indicator is None else "A"
         raise FileNotFoundError(f"{name}_{missing}.txt is missing: the graphs of {name} cannot be read without it")
-    graph_labels, node_labels = (_numbers(name, opened, ending) for ending in ("graph_labels", "node_labels"))
-    graph_of_node = indicator[:, 0] - 1
-    nodes, graphs = len(indicator), int(indicator.max(initial=0)) if graph_labels is None else len(graph_labels)
-    if not graphs:
-        raise ValueError(f"{name} holds no graphs: its files are empty")
-    if node_labels is not None and len(node_labels) != nodes:
-        raise ValueError(f"{name}_node_labels.txt has {len(node_labels):,} lines for {nodes:,} nodes")
-    if (line := _first((graph_of_node < 0) | (graph_of_node >= graphs))) is not None:
-        raise ValueError(
-            f"{name}_graph_indicator.txt, line {line + 1}: graph {indicator[line, 0]}, but the graphs are 1 to "
-            f"{graphs:,}"
-        )
-    if (line := _first(np.diff(graph_of_node) < 0)) is not None:
-        raise ValueError(
-            f"{name}_graph_indicator.txt, line {line + 2}: nodes must come in the order of their graphs, here one of "
-            f"graph {indicator[line + 1, 0]} follows one of graph {indicator[line, 0]}"
-        )
-    edges, notes = _edges(name, pairs - 1, graph_of_node), []
-    if len(pairs) > edges.shape[1]:
-        notes.append(f"{len(pairs) - edges.shape[1]:,} of {len(pairs):,} listed edges are repeats and dropped")
-    for ending in ("node_attributes", "edge_labels", "edge_attributes", "graph_attributes"):
+    graph_labels = _numbers(name, opened, "graph_labels", columns=1)
+    graph_of_node, nodes = indicator[:, 0] - 1, len(indicator)
+    graphs = int(indicator.max(initial=0)) if graph_labels is None else len(graph_labels)
+    _check_graphs(name, graph_of_node, graphs)
+    edges, notes = _edges(name, pairs - 1, graph_of_node)
+    unused = ["edge_labels", "edge_attributes", "graph_attributes"]
+    for ending in unused if attributes else ["node_attributes", *unused]:
         if (file := opened(ending)) is not None:
             file.close()
             notes.append(f"{name}_{ending}.txt is not used")
@@ -120,44 +118,92 @@ def _read(name: str, opened: _Open) -> TUFiles:
         graph_of_node,
         np.bincount(graph_of_node, minlength=graphs),
         edges,
-        None if node_labels is None else node_labels[:, 0],
+        _of_nodes(name, opened, "node_labels", nodes),
+        _of_nodes(name, opened, "node_attributes", nodes, kind=np.float64) if attributes else None,
         None if graph_labels is None else graph_labels[:, 0],
         notes,
     )
 
 
-def _edges(name: str, pairs: Int[ndarray, "lines 2"], graph_of_node: Int[ndarray, " nodes"]) -> Int[ndarray, "2 edges"]:
-    nodes = len(graph_of_node)
+def _check_graphs(name: str, graph_of_node: Int[ndarray, " nodes"], graphs: int) -> None:
+    if not graphs:
+        raise ValueError(f"{name} holds no graphs: its files are empty")
+    if (line := _first((graph_of_node < 0) | (graph_of_node >= graphs))) is not None:
+        raise ValueError(
+            f"{name}_graph_indicator.txt, line {line + 1}: graph {graph_of_node[line] + 1}, but the graphs are 1 to "
+            f"{graphs:,}"
+        )
+    if (line := _first(np.diff(graph_of_node) < 0)) is not None:
+        raise ValueError(
+            f"{name}_graph_indicator.txt, line {line + 2}: nodes must come in the order of their graphs, here one of "
+            f"graph {graph_of_node[line + 1] + 1} follows one of graph {graph_of_node[line] + 1}"
+        )
+    if graphs > len(graph_of_node):
+        raise ValueError(f"{name} has {graphs:,} graphs but only {len(graph_of_node):,} nodes: leave empty graphs out")
+
+
+def _edges(
+    name: str, pairs: Int[ndarray, "lines 2"], graph_of_node: Int[ndarray, " nodes"]
+) -> tuple[Int[ndarray, "2 edges"], list[str]]:
+    """The edges without loops and repeats, in ascending order, and what there is to say of them."""
+    nodes, notes = len(graph_of_node), []
     if (line := _first(np.asarray(((pairs < 0) | (pairs >= nodes)).any(1)))) is not None:
         raise ValueError(f"{_edge(name, line, pairs)}, but the nodes are 1 to {nodes:,}")
     graphs = graph_of_node[pairs]
     if (line := _first(graphs[:, 0] != graphs[:, 1])) is not None:
         first, second = graphs[line] + 1
         raise ValueError(f"{_edge(name, line, pairs)} joins graph {first} and graph {second}")
-    # numpy's own `unique` takes far longer.
-    places = np.sort(pairs[:, 0] * nodes + pairs[:, 1])
-    is_new = np.diff(places, prepend=-1) > 0
-    return np.stack(np.divmod(places[is_new], nodes))
+    places = pairs[:, 0] * nodes + pairs[:, 1]
+    # numpy's own `unique` takes far longer than a sort, and so does `isin`.
+    joining = np.sort(places[pairs[:, 0] != pairs[:, 1]])
+    distinct = joining[np.diff(joining, prepend=-1) > 0]
+    edges = np.stack(np.divmod(distinct, nodes))
+    back = np.sort(edges[1] * nodes + edges[0])
+    one_way = 0 if np.array_equal(back, distinct) else np.isin(distinct, back, invert=True).sum()
+    for count, total, what in (
+        (len(pairs) - len(joining), len(pairs), "listed edges join a node with itself and are dropped"),
+        (len(joining) - len(distinct), len(pairs), "listed edges are repeats and dropped"),
+        (one_way, len(distinct), "edges are listed in one direction only and go that way only"),
+    ):
+        if count:
+            notes.append(f"{count:,} of {total:,} {what}")
+    return edges, notes
 
 
 def _edge(name: str, line: int, pairs: Int[ndarray, "lines 2"]) -> str:
     return f"{name}_A.txt, line {line + 1}: an edge from node {pairs[line, 0] + 1} to node {pairs[line, 1] + 1}"
 
 
-def _numbers(name: str, opened: _Open, ending: str, *, columns: int = 1) -> Int[ndarray, "lines columns"] | None:
-    """The whole numbers of a file, or None where there is none."""
+def _of_nodes(
+    name: str, opened: _Open, ending: str, nodes: int, *, kind: type[np.generic] = np.int64
+) -> ndarray | None:
+    """The numbers of a file that has a line for each node, or None where there is none."""
+    numbers = _numbers(name, opened, ending, kind=kind)
+    if numbers is not None and len(numbers) != nodes:
+        raise ValueError(f"{name}_{ending}.txt has {len(numbers):,} lines for {nodes:,} nodes")
+    return numbers
+
+
+def _numbers(
+    name: str, opened: _Open, ending: str, *, columns: int | None = None, kind: type[np.generic] = np.int64
+) -> ndarray | None:
+    """The numbers of a file, or None where there is none.
+
+    Args:
+        name, opened, ending: which file.
+        columns: how many a line must have; any where None.
+        kind: of numbers, whole or not.
+    """
     file = opened(ending)
     if file is None:
         return None
-    try:
-        with file:
-            frame = pd.read_csv(file, header=None, dtype=np.int64, skipinitialspace=True)
-    except pd.errors.EmptyDataError:
-        return np.empty((0, columns), np.int64)
-    except (ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{name}_{ending}.txt must hold whole numbers: {reason}") from error
-    if len(frame.columns) != columns:
+    what = "whole numbers" if kind is np.int64 else "numbers"
+    with file, naming(Path(f"{name}_{ending}.txt"), fault=f"must hold {what}"):
+        try:
+            frame = pd.read_csv(file, header=None, dtype=kind, skipinitialspace=True)
+        except pd.errors.EmptyDataError:
+            return np.empty((0, columns or 1), kind)
+    if columns is not None and len(frame.columns) != columns:
         raise ValueError(f"{name}_{ending}.txt has {len(frame.columns)} numbers a line, expected {columns}")
     return frame.to_numpy()
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 from unconfound.spans import read_spans
 
+NodeFeatures = Literal["auto", "labels", "attributes", "labels+attributes", "degree", "constant"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
@@ -30,8 +32,9 @@ class DataOptions:
     """read images as rows of a table, one column per pixel and channel"""
     series: bool = False
     """read an array [samples, time, channels] as series, not as images"""
-    node_features: Literal["auto", "labels", "degree", "constant"] = "auto"
-    """of graphs: node labels one-hot, degree one-hot, or the constant 1; auto is labels where there are any, else 1"""
+    node_features: NodeFeatures = "auto"
+    """of graphs: node labels one-hot, node attributes, both, degree one-hot, or the constant 1; auto is labels where
+    there are any, else 1"""
     max_length: int = 256
     """longest text (tokens) or series (frames); what is longer is cut"""
     masks: Path | None = None

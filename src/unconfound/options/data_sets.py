@@ -61,7 +61,7 @@ PATHS_OF = {
     "sequences": {
         "path/to/texts.jsonl": "texts: .csv, .tsv, .parquet or .jsonl with --text COLUMN, or .txt with one a line",
         "path/to/series.npz": "series: an array [samples, time, channels], or ragged with lengths",
-        "path/to/recordings": "WAV files in class folders, as log-mel frames",
+        "path/to/recordings": "sound files (.wav, .flac, .ogg, .opus, .mp3) in class folders, as log-mel frames",
     },
 }
 PATHS = {path: about for paths in PATHS_OF.values() for path, about in paths.items()}
