@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,29 @@ import pandas as pd
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
+from unconfound.data.column_kinds import Scale, find_scale
+from unconfound.data.scaled_columns import encode_scale, fit_scale
+from unconfound.data.written_numbers import MISSING_WORDS
+
 CATEGORIES = 1000
+# From this number on, it is said how many features the categories of a column become.
+_DOZENS = 20
 
 
-def fit_columns(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
-    """Decide how each column of the training rows becomes features.
+def fit_columns(
+    frame: pd.DataFrame, train: Int64[ndarray, " train"] | None = None, *, written: bool = False
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Decide how each column becomes features.
 
     Numbers and dates (seconds since 1970) are scaled so that the training rows span [0, 1], and missing ones are the
     training median, flagged by a feature of their own; everything else is one feature a category, of which missing is
-    one.
+    one. `column_kinds.find_scale` says what is a number. How a column is written is found out from all rows, ranges,
+    medians and categories from the training rows only.
 
     Args:
-        frame: the training rows, without label and group.
+        frame: all rows, without label and group.
+        train: positions of the training rows; None: all of them.
+        written: the cells come from a file that is all text, so that text may be a number.
 
     Returns:
         One JSON object a column that gives features, and notes for the run's log.
@@ -29,15 +41,16 @@ def fit_columns(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
     Raises:
         ValueError: infinity, a column of objects that are no values, or no column left.
     """
+    train = np.arange(len(frame)) if train is None else train
     fitted, notes = [], []
+    scales, said = _find_scales(frame, written=written)
     for name in frame.columns:
-        column = frame[name]
-        if column.isna().all():
+        scale, column = scales[name], frame[name].iloc[train]
+        if column.isna().all() or (scale is not None and np.isnan(scale.numbers[train]).all()):
             notes.append(f"column {name!r} is left out: it is empty in the training rows")
             continue
-        scale = next((kind for kind, read in _SCALES.items() if read(column) is not None), None)
         if scale is not None:
-            fitted.append(_fit_scale(column, kind=scale, notes=notes))
+            fitted.append(fit_scale(frame[name], scale, train, notes))
             continue
         values = as_text(column)
         categories = sorted(values.dropna().unique())
@@ -47,9 +60,13 @@ def fit_columns(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
                 f"column {name!r} is left out: {len(categories):,} categories in {rows:,} rows name rows, not kinds"
             )
             continue
+        notes += said.get(name, [])
+        if len(categories) > _DOZENS:
+            notes.append(f"column {name!r} becomes {len(categories):,} features, one for each category")
         missing = int(values.isna().sum())
         if missing:
             notes.append(f"column {name!r}: {missing:,} missing training cells are a category of their own")
+        notes += word_notes(name, categories)
         fitted.append({"name": name, "kind": "category", "categories": categories, "missing": bool(missing)})
     if not fitted:
         raise ValueError(f"none of the {len(frame.columns)} columns besides label and group can be learnt from")
@@ -70,12 +87,13 @@ def encode_columns(
     absent = [str(column["name"]) for column in fitted if column["name"] not in frame.columns]
     if absent:
         raise ValueError(f"the table lacks the columns {', '.join(absent)}, on which the encoder was trained")
+    _check_lists([str(column["name"]) for column in fitted], frame.columns)
     features = np.zeros((len(frame), len(feature_names(fitted))), np.float32)
     notes: list[str] = []
     start = 0
     for column in fitted:
         width = len(feature_names([column]))
-        encode = _encode_categories if column["kind"] == "category" else _encode_scale
+        encode = _encode_categories if column["kind"] == "category" else encode_scale
         encode(frame[column["name"]], column, features[:, start : start + width], notes)
         start += width
     return features, notes
@@ -94,6 +112,14 @@ def feature_names(fitted: Sequence[dict[str, Any]]) -> list[str]:
     return names
 
 
+def _check_lists(stored: Sequence[str], names: Iterable[str]) -> None:
+    """Refuse lists that are longer than those of training, whose places are the columns "name[0]", "name[1]", ..."""
+    for name in set(names).difference(stored):
+        place = re.fullmatch(r"(.*)\[(\d+)\]", name)
+        if place and f"{place[1]}[0]" in stored and f"{place[1]}[{int(place[2]) - 1}]" in stored:
+            raise ValueError(f"column {place[1]!r} holds longer lists than the {place[2]} numbers of training")
+
+
 def as_text(column: pd.Series) -> pd.Series:
     """The values as text, whole numbers without a decimal point, missing ones as None.
 
@@ -102,7 +128,12 @@ def as_text(column: pd.Series) -> pd.Series:
     """
 
     def written(value: object) -> str:
-        if isinstance(value, (list, dict, tuple, set, bytes, ndarray)):
+        if isinstance(value, (list, tuple, ndarray)):
+            raise ValueError(
+                f"column {column.name!r} holds a list in a cell: of lists, only those of floats in a Parquet file that "
+                "all have one length are read, as embeddings; cast whole numbers to floats where they measure something"
+            )
+        if isinstance(value, (dict, set, bytes)):
             raise ValueError(
                 f"column {column.name!r} holds a {type(value).__name__} in a cell: one number or text a cell is needed"
             )
@@ -122,93 +153,23 @@ def places(texts: pd.Series, values: Sequence[str]) -> Int64[ndarray, " rows"]:
     return np.asarray(found, np.int64)
 
 
-def _as_numbers(column: pd.Series) -> pd.Series | None:
-    """Numbers, decimals and durations as float64 with NaN where missing; None where the column is of another kind."""
-    if pd.api.types.is_complex_dtype(column):
-        raise ValueError(f"column {column.name!r} holds complex numbers: split it into two columns")
-    if pd.api.types.is_timedelta64_dtype(column):
-        return pd.Series(pd.to_timedelta(column).dt.total_seconds())
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if numeric or pd.api.types.infer_dtype(column, skipna=True) == "decimal":
-        return column.astype("float64")
-    return None
+def word_notes(name: str, values: Sequence[str]) -> list[str]:
+    """Say which values are words that others take for missing."""
+    words = [repr(value) for value in values if value.lower() in MISSING_WORDS]
+    return [f"column {name!r}: {', '.join(words)} is a value; leave a cell empty where it is missing"] if words else []
 
 
-def _as_times(column: pd.Series) -> pd.Series | None:
-    """Dates and times as seconds since 1970, NaN where missing; None where the column is of another kind."""
-    kind = pd.api.types.infer_dtype(column, skipna=True)
-    if isinstance(column.dtype, pd.CategoricalDtype) or kind not in (
-        "string",
-        "date",
-        "datetime",
-        "datetime64",
-    ):
-        return None
-    try:
-        # As text, only the unambiguous order year-month-day is taken for a date.
-        moments = pd.to_datetime(column, format="ISO8601", utc=True)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return pd.Series((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1))
+def _find_scales(frame: pd.DataFrame, *, written: bool) -> tuple[dict[str, Scale | None], dict[str, list[str]]]:
+    """What is known of each column as numbers, and notes.
 
-
-_SCALES: dict[str, Callable[[pd.Series], pd.Series | None]] = {"number": _as_numbers, "time": _as_times}
-
-
-def _check_finite(numbers: pd.Series) -> None:
-    infinite = np.flatnonzero(np.isinf(numbers.to_numpy()))
-    if len(infinite):
-        raise ValueError(
-            f"column {numbers.name!r} is infinite in row {numbers.index[infinite[0]]} "
-            "(the first row after the header is 0): leave the cell empty or give a number"
-        )
-
-
-def _fit_scale(column: pd.Series, *, kind: str, notes: list[str]) -> dict[str, Any]:
-    numbers = pd.Series(_SCALES[kind](column))
-    _check_finite(numbers)
-    known = numbers.dropna()
-    low, high, median = float(known.min()), float(known.max()), float(known.median())
-    missing = int(numbers.isna().sum())
-    if kind == "time":
-        notes.append(f"column {column.name!r} is read as a time")
-    if missing:
-        notes.append(f"column {column.name!r}: {missing:,} missing training cells become the median and are flagged")
-    if low == high:
-        notes.append(f"column {column.name!r} has one value in all training rows: it becomes 0")
-    return {
-        "name": column.name,
-        "kind": kind,
-        "low": low,
-        "high": high,
-        "median": median,
-        "missing": bool(missing),
-    }
-
-
-def _encode_scale(
-    column: pd.Series, fitted: dict[str, Any], features: Float32[ndarray, "rows width"], notes: list[str]
-) -> None:
-    numbers = pd.Series(np.nan, index=column.index) if column.isna().all() else _SCALES[fitted["kind"]](column)
-    if numbers is None:
-        known = column.dropna()
-        bad = known[pd.to_numeric(known, errors="coerce").isna()] if fitted["kind"] == "number" else known
-        row = bad.index[0] if len(bad) else known.index[0]
-        raise ValueError(
-            f"column {column.name!r} holds {column.loc[row]!r} in row {row}: "
-            f"a {fitted['kind']} is needed, as in training"
-        )
-    _check_finite(numbers)
-    missing = numbers.isna().to_numpy()
-    # In float64 until scaled: seconds since 1970 have more digits than float32.
-    filled = numbers.fillna(fitted["median"]).to_numpy()
-    # Halved, the widest range does not overflow.
-    reach = fitted["high"] / 2 - fitted["low"] / 2
-    features[:, 0] = (filled / 2 - fitted["low"] / 2) / reach if reach > 0 else 0.0
-    if fitted["missing"]:
-        features[:, 1] = missing
-    elif missing.any():
-        notes.append(f"column {column.name!r}: {int(missing.sum()):,} missing cells are the training median")
+    A column of decimal commas settles what "1,234" is in the others, as all cells of a file are written alike.
+    """
+    found = {name: find_scale(frame[name], written=written) for name in frame.columns}
+    forms = [scale.form for scale, _ in found.values() if scale is not None and scale.form is not None]
+    if written and any(form.decimal == "," for form in forms):
+        found = {name: find_scale(frame[name], written=written, decimal=",") for name in frame.columns}
+    notes = {name: [note] for name, (_, note) in found.items() if note is not None}
+    return {name: scale for name, (scale, _) in found.items()}, notes
 
 
 def _encode_categories(

@@ -2,27 +2,59 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import warnings
-import zlib
 from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+
+from unconfound.data.csv_files import read_csv
+from unconfound.data.parquet_files import read_parquet
+from unconfound.data.written_numbers import plain_column
 
 _CSV = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
-_DELIMITERS = (",", ";", "\t", "|")
+# What pandas calls the column of an index that had no name, once it was written and read, twice, ...
+_NAMELESS = re.compile(r"\s*|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
+_INDEX = re.compile(r"index|level_\d+")
 
 
-def read_frame(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read a CSV file with a header (plain or gzipped, any of four delimiters) or a Parquet file.
+@dataclass(frozen=True, eq=False)
+class TableFile:
+    """What a file holds.
 
-    Missing are empty cells, what pandas takes for missing (NA, NaN, null, ...) and "?", as the UCI tables write it.
+    Args:
+        frame: text as names, rows numbered from 0.
+        written: its cells are text as they are written, for a CSV file says no more of them.
+        notes: for the run's log.
+    """
+
+    frame: pd.DataFrame
+    written: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def read_frame(path: Path, *, expected: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table file as `read_table_file` does, with columns of plain numbers as numbers.
 
     Returns:
-        The table with text as names, rows numbered from 0, and notes for the run's log.
+        The table, and notes for the run's log.
+    """
+    file = read_table_file(path, expected=expected)
+    return file.frame.apply(plain_column) if file.written else file.frame, file.notes
+
+
+def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
+    """Read a CSV file with a header (see `csv_files.read_csv`) or a Parquet file (see `parquet_files.read_parquet`).
+
+    Missing are empty cells and "?", as the UCI tables write it. Row numbers are left out.
+
+    Args:
+        path: the file.
+        expected: names of columns by which a header is known.
 
     Raises:
         FileNotFoundError: no such file.
@@ -31,53 +63,41 @@ def read_frame(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if not path.is_file():
         raise FileNotFoundError(f"no table at {path}")
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    if kind.lower() not in (*_CSV, *_PARQUET) or (path.suffix == ".gz" and kind.lower() in _PARQUET):
+    written = kind.lower() in _CSV
+    if kind.lower() not in (*_CSV, *_PARQUET) or (path.suffix == ".gz" and not written):
         raise ValueError(f"{path} is no table: expected {', '.join((*_CSV, '.csv.gz', *_PARQUET))}")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty: a table needs a header and rows")
     try:
-        frame = _read_csv(path) if kind.lower() in _CSV else _read_parquet(path)
-    except (ValueError, OSError, EOFError, zlib.error, pd.errors.ParserWarning) as error:
+        frame, notes = read_csv(path, expected) if written else read_parquet(path)
+    # Damaged files make pandas and pyarrow fail in any way.
+    except Exception as error:
         raise ValueError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    frame, said = _without_row_numbers(frame)
     twice = [name for name, times in Counter(frame.columns).items() if times > 1]
     if twice:
         raise ValueError(f"{path} has more than one column named {twice[0]!r}: names must differ")
     if frame.empty:
         raise ValueError(f"{path} has {len(frame)} rows and {len(frame.columns)} columns: nothing to learn from")
-    # What pandas writes as the row index has no name; a row's number says where it stood, not what it is.
-    nameless = [name for name in frame.columns if not name.strip() or name == "__index_level_0__"]
-    notes = [f"column {name!r} is left out: without a name, it is taken for row numbers" for name in nameless]
-    return frame.drop(columns=nameless), notes
+    return TableFile(frame, written, [*notes, *said])
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    # A byte-order mark, as spreadsheets write it, is no part of the first name.
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
-        header = re.sub(r'"[^"]*"', "", file.readline())
-    delimiter = max(_DELIMITERS, key=header.count)
-    # pandas renames doubled columns and shifts rows that are longer than the header: both are mistakes to be told.
-    names = pd.read_csv(
-        path, sep=delimiter, header=None, nrows=1, dtype=str, skipinitialspace=True, encoding="utf-8-sig"
-    ).iloc[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(
-            path,
-            sep=delimiter,
-            skipinitialspace=True,
-            na_values=["?"],
-            index_col=False,
-            low_memory=False,
-            encoding="utf-8-sig",
-        )
-    frame.columns = pd.Index(["" if pd.isna(name) else str(name).strip() for name in names])
-    return frame
+def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out what pandas writes as the row index: a row's number says where it stood, not what it is."""
+    kept, notes = [], []
+    for place, name in enumerate(frame.columns):
+        column = frame.iloc[:, place]
+        if _NAMELESS.fullmatch(name):
+            what = "it is empty" if column.isna().all() else "without a name, it is taken for row numbers"
+        elif _INDEX.fullmatch(name) and _counts(column):
+            what = "it counts the rows"
+        else:
+            kept.append(place)
+            continue
+        notes.append(f"column {name!r} is left out: {what}")
+    return frame.iloc[:, kept], notes
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    # pyarrow's own errors on damaged files are ValueErrors and OSErrors.
-    frame = pd.read_parquet(path)
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index(drop=all(name is None for name in frame.index.names))
-    frame.columns = pd.Index([str(name) for name in frame.columns])
-    return frame.reset_index(drop=True)
+def _counts(column: pd.Series) -> bool:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all()) if len(numbers) else False

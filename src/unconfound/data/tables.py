@@ -15,8 +15,9 @@ from unconfound.data.columns import encode_columns, feature_names, fit_columns
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.splits import train_test_indices
 from unconfound.data.subset import Subset
-from unconfound.data.table_files import read_frame
+from unconfound.data.table_files import read_table_file
 from unconfound.data.targets import fit_targets, labelled_part, present_targets, read_targets
+from unconfound.data.written_numbers import plain_column
 
 
 def table(
@@ -48,14 +49,31 @@ def table(
         FileNotFoundError: no such file.
         ValueError: a file, column or cell that cannot be learnt from; the message names it.
     """
-    frame, notes = read_frame(path)
-    if encoding is not None:
-        rows = torch.arange(len(frame))
-        return frame_table(frame, encoding, name=path.name, train_rows=rows, test_rows=rows[:0], notes=notes)
-    stored = fit_targets(frame, path, label=label, group=group)
-    labels, _, _ = read_targets(frame, stored | {"group": None}, [])
-    train_rows, test_rows = train_test_indices(len(frame), labels, test_share, seed)
-    return frame_table(frame, stored, name=path.name, train_rows=train_rows, test_rows=test_rows, notes=notes)
+    stored = {"label": label, "group": group, "columns": []} if encoding is None else encoding
+    targets = [stored[role] for role in ("label", "group") if stored[role] is not None]
+    file = read_table_file(path, expected=[*targets, *(column["name"] for column in stored["columns"])])
+    frame = file.frame
+    if file.written:
+        # Classes and groups keep their words; features may be numbers that are written in other ways.
+        frame = frame.assign(**{name: plain_column(frame[name]) for name in targets if name in frame.columns})
+    try:
+        if encoding is None:
+            stored = fit_targets(frame, path, label=label, group=group)
+            labels, _, _ = read_targets(frame, stored | {"group": None}, [])
+            train_rows, test_rows = train_test_indices(len(frame), labels, test_share, seed)
+        else:
+            train_rows, test_rows = torch.arange(len(frame)), torch.arange(0)
+        return frame_table(
+            frame,
+            stored,
+            name=path.name,
+            train_rows=train_rows,
+            test_rows=test_rows,
+            notes=file.notes,
+            written=file.written,
+        )
+    except ValueError as error:
+        raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
 
 
 def frame_table(
@@ -66,6 +84,7 @@ def frame_table(
     train_rows: Int[Tensor, " train"],
     test_rows: Int[Tensor, " test"],
     notes: Sequence[str] = (),
+    written: bool = False,
 ) -> Dataset:
     """Make a data set of a table in memory, split as stated.
 
@@ -76,6 +95,7 @@ def frame_table(
         name: how logs and reports call it.
         train_rows, test_rows: positions.
         notes: what was noteworthy so far.
+        written: the features come from a file that is all text, so that text may be a number.
 
     Raises:
         ValueError: a column or cell that cannot be learnt from; the message names it.
@@ -88,7 +108,7 @@ def frame_table(
         features = frame.drop(columns=[column for column in (label, group) if column is not None])
         if not len(features.columns):
             raise ValueError(f"{name} has no column besides label and group: nothing to learn from")
-        stored["columns"], fitted_notes = fit_columns(features.iloc[train_rows.numpy()])
+        stored["columns"], fitted_notes = fit_columns(features, train_rows.numpy(), written=written)
         said += fitted_notes
     whole = _source(name, frame, present_targets(frame, stored), said)
     train = whole if len(train_rows) == len(frame) else Subset(whole, train_rows, notes=said)

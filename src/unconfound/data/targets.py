@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from unconfound.data.columns import as_text, places
+from unconfound.data.columns import as_text, places, word_notes
 from unconfound.data.source import Source
 from unconfound.data.subset import Subset
 
@@ -91,6 +91,7 @@ def _codes(
         notes.append(f"column {name!r}: {missing:,} of {len(frame):,} rows have no value (-1)")
     if unknown:
         notes.append(f"column {name!r}: {unknown:,} of {len(frame):,} rows have a value unknown in training (-1)")
+    notes += word_notes(name, values)
     return torch.from_numpy(codes)
 
 
