@@ -33,13 +33,14 @@ def classify(classifier: nn.Linear, embeddings: Embeddings) -> Answers:
         embeddings: need no labels.
 
     Raises:
-        ValueError: the classifier takes another number of features.
+        ValueError: the classifier takes another number of features, or an embedding is not finite.
     """
     if classifier.in_features != embeddings.features.shape[1]:
         raise ValueError(
             f"the classifier takes {classifier.in_features} features, the embeddings have "
             f"{embeddings.features.shape[1]}: give the classifier that was trained with this encoder"
         )
+    embeddings.check_finite()
     with torch.no_grad():
         return _most_probable(classifier(embeddings.features.to(classifier.weight.dtype)))
 
@@ -48,7 +49,7 @@ def ask_probe(probe: LinearProbe, embeddings: Embeddings) -> Answers:
     """Answer by a linear probe.
 
     Raises:
-        ValueError: the embeddings have another number of features than the probe.
+        ValueError: the embeddings have another number of features than the probe, or one is not finite.
     """
     answers = _most_probable(probe.logits(embeddings))
     return Answers(probe.classes[answers.predictions], answers.confidence)

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from unconfound.functional.search import check_finite
+
 Axes = tuple[Tensor, Tensor, float]
 
 # Principal axes that steps are scaled along, at most.
@@ -122,7 +124,12 @@ def fit_together(
 
 
 def principal_axes(features: Float[Tensor, "samples features"]) -> Axes:
-    """Give the leading axes of centred features, the variance along each, and the mean variance along the others."""
+    """Give the leading axes of centred features, the variance along each, and the mean variance along the others.
+
+    Raises:
+        ValueError: a feature is not finite.
+    """
+    check_finite("features", features)
     rank = min(_AXES, *features.shape)
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed GPUs, too, and not give their state back.

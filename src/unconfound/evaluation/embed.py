@@ -77,12 +77,34 @@ class Embeddings:
         """Return the samples that carry a label, and their labels.
 
         Raises:
-            ValueError: none does.
+            ValueError: none does, or the embedding of one that does is not finite.
         """
         if self.labels is None or not (self.labels >= 0).any():
             raise ValueError("none of the embeddings carries a label; give labels to score them, or only embed them")
-        known = self.labels >= 0
-        return self.where(known), self.labels[known]
+        known = self.where(self.labels >= 0)
+        assert known.labels is not None
+        known.check_finite()
+        return known, known.labels
+
+    def check_finite(self, *, of: str = "", remedy: str = "leave them out") -> None:
+        """Refuse embeddings that are no numbers. Whoever judges embeddings asks for this first.
+
+        Args:
+            of: what they are the embeddings of, if that is known.
+            remedy: what to do about them.
+
+        Raises:
+            ValueError: NaN or infinity; names how many samples and the first.
+        """
+        bad = ~self.features.isfinite().all(dim=1)
+        if not bool(bad.any()):
+            return
+        first = int(bad.nonzero()[0])
+        name = "" if self.names is None else f" ({self.names[first]})"
+        raise ValueError(
+            f"{int(bad.sum())} of {len(bad)} embeddings{of and f' of {of}'} are not finite, the first that of sample "
+            f"{int(self.index[first])}{name}; {remedy}"
+        )
 
 
 def embed(
@@ -148,7 +170,8 @@ def embed(
         groups=_joined(groups, ascending),
         names=None if source.names is None else list(source.names),
     )
-    _refuse_non_finite(embeddings, source, chosen)
+    remedy = "precision 32 or " if chosen != "32" else ""
+    embeddings.check_finite(of=source.name, remedy=f"try {remedy}another checkpoint, and look for NaN in the inputs")
     return embeddings
 
 
@@ -187,16 +210,3 @@ def at_rest(encoder: Encoder, device: str | torch.device) -> Iterator[None]:
         for module, training in modes.items():
             module.training = training
         encoder.to(home)
-
-
-def _refuse_non_finite(embeddings: Embeddings, source: Source, precision: str) -> None:
-    bad = ~embeddings.features.isfinite().all(dim=1)
-    if not bad.any():
-        return
-    first = int(bad.nonzero()[0])
-    name = "" if embeddings.names is None else f" ({embeddings.names[first]})"
-    remedy = "precision 32 or " if precision != "32" else ""
-    raise ValueError(
-        f"{int(bad.sum())} of {len(bad)} embeddings of {source.name} are not finite, the first that of sample "
-        f"{int(embeddings.index[first])}{name}; try {remedy}another checkpoint, and look for NaN in the inputs"
-    )

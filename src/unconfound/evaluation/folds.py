@@ -79,12 +79,6 @@ def prepared(embeddings: Embeddings) -> tuple[Embeddings, Int[Tensor, " labelled
         raise ValueError(
             f"all {len(labels)} labelled samples are of class {int(classes)}; a classifier needs two or more classes"
         )
-    bad = ~known.features.isfinite().all(1)
-    if bool(bad.any()):
-        raise ValueError(
-            f"{int(bad.sum())} of {len(bad)} embeddings are not finite, the first that of sample "
-            f"{int(known.index[bad][0])}; leave them out"
-        )
     return known, targets, classes
 
 

@@ -29,7 +29,7 @@ def knn_predict(
 
     Raises:
         ValueError: no training sample is labelled, or there are fewer than `neighbours`, or the two have different
-            numbers of features.
+            numbers of features, or an embedding is not finite.
     """
     train, labels = train.labelled()
     if not 1 <= neighbours <= len(train):
@@ -42,6 +42,7 @@ def knn_predict(
             f"the training embeddings have {train.features.shape[1]} features and the test embeddings "
             f"{test.features.shape[1]}; embed both with the same encoder"
         )
+    test.check_finite()
     classes, positions = labels.unique(return_inverse=True)
     _, found = nearest(test.features, train.features, neighbours=neighbours, metric=metric)
     votes = torch.zeros(len(test), len(classes), dtype=torch.int64)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
+from unconfound.functional.search import check_finite
+
 Array = NDArray[np.float64]
 
 # From so many values on, most steps are taken in float32, which halves their time; float64 has the last word.
@@ -54,9 +56,13 @@ class LogisticRegression:
         features: [samples, features], centred.
         targets: [samples], from 0 to classes - 1.
         classes: their number.
+
+    Raises:
+        ValueError: a feature is not finite.
     """
 
     def __init__(self, features: Array, targets: NDArray[np.int64], *, classes: int) -> None:
+        check_finite("features", torch.from_numpy(features))
         self.targets, self.classes = targets, classes
         if features.shape[0] < features.shape[1]:
             # The solution lies in the span of the samples, which has fewer axes than there are features.

@@ -50,7 +50,7 @@ class LinearProbe:
         """Give each class's unnormalised log probability.
 
         Raises:
-            ValueError: the embeddings have another number of features than the probe.
+            ValueError: the embeddings have another number of features than the probe, or one is not finite.
         """
         features = embeddings.features.shape[1]
         if features != len(self.mean):
@@ -58,6 +58,7 @@ class LinearProbe:
                 f"the embeddings have {features} features, but the probe was fitted on {len(self.mean)}; "
                 "embed both with the same encoder"
             )
+        embeddings.check_finite()
         return ((embeddings.features.double() - self.mean) / self.scale) @ self.weights.T + self.bias
 
     def predict(self, embeddings: Embeddings) -> Int[Tensor, " samples"]:
@@ -91,7 +92,8 @@ def fit_probe(
         iterations: at most so many a solve; one that stops here without having converged is named in `notes`.
 
     Raises:
-        ValueError: fewer than two classes, a strength that is not positive, or a share outside of (0, 1).
+        ValueError: fewer than two classes, a strength that is not positive, a share outside of (0, 1), or an embedding
+            that is not finite.
     """
     if not strengths or any(strength <= 0 for strength in strengths):
         raise ValueError(f"the strengths {tuple(strengths)} must be one or more positive numbers")

@@ -9,8 +9,10 @@ from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from unconfound.functional.labels import check_labels
-from unconfound.functional.search import check_finite, largest, spread, strip
-from unconfound.functional.similarity import check_tile, normalize
+from unconfound.functional.largest import spread, strip
+from unconfound.functional.nearness import Nearness, on_float64
+from unconfound.functional.search import check_finite
+from unconfound.functional.similarity import check_tile
 
 
 class RetrievalScores(NamedTuple):
@@ -57,8 +59,8 @@ def retrieval_per_query(
 ) -> RetrievalScores:
     """Compute precision at 1, R-precision and MAP@R of each query.
 
-    Rows are ranked by cosine similarity in float32 (float64 stays float64); of equally similar rows the one of the
-    lowest index comes first. The query itself is left out, its exact duplicates are not. For a query with R relevant
+    Rows are ranked by cosine similarity, exactly (see `nearest`); of equally similar rows the one of the lowest index
+    comes first. The query itself is left out, its exact duplicates are not. For a query with R relevant
     rows, MAP@R is 1/R sum_{i=1..R} P(i), with P(i) the precision at i where the i-th row is relevant, else 0.
 
     Args:
@@ -90,16 +92,15 @@ def retrieval_per_query(
         raise ValueError(
             f"no two of the {len(labels)} rows share a label, so there is nothing to find: give more of a class"
         )
-    rows = normalize(embeddings.detach())
-    searched = rows if gallery is None else normalize(gallery.detach()).to(rows)
+    rows = on_float64(embeddings)
+    nearness = Nearness.of_directions(rows, rows if gallery is None else on_float64(gallery))
+    device, classes, relevant, queries = labels.device, *(each.to(rows.device) for each in (classes, relevant, queries))
     scores = torch.empty(3, len(queries), dtype=torch.float64, device=rows.device)
 
     def score(positions: Tensor) -> None:
         asked = queries[positions]
-        similarities = rows[asked] @ searched.T
-        similarities.scatter_(1, asked[:, None], -torch.inf)
         count = relevant[asked, None]
-        _, found = largest(similarities, int(count.max()))
+        found = nearness.nearest(asked, int(count.max()), left_out=asked)
         ranks = torch.arange(1, found.shape[1] + 1, device=rows.device)
         hits = (classes[found] == classes[asked, None]) & (ranks <= count)
         precisions = hits.cumsum(1, dtype=torch.int32) / ranks.double() * hits
@@ -108,5 +109,5 @@ def retrieval_per_query(
         scores[2, positions] = precisions.sum(1) / count.squeeze(1)
 
     # Queries of classes of like size go together, so that one large class does not make all rankings long.
-    spread(score, relevant[queries].argsort().split(strip(searched, tile)), device=rows.device, tile=tile)
-    return RetrievalScores(queries, *scores)
+    spread(score, relevant[queries].argsort().split(strip(rows, tile)), device=rows.device, tile=tile)
+    return RetrievalScores(queries.to(device), *scores.to(device))

@@ -11,6 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from unconfound.functional.search import check_finite
+
 PERPLEXITY = 30
 STEPS = 500  # the picture hardly changes after half of the customary thousand
 
@@ -42,8 +44,9 @@ def project(features: Float[Tensor, "samples features"], *, limit: int = 600, se
         seed: of t-SNE's optimisation.
 
     Raises:
-        ValueError: there are fewer than two samples.
+        ValueError: there are fewer than two samples, or one is not finite.
     """
+    check_finite("embeddings", features)
     if len(features) < 2:
         raise ValueError(f"a map needs at least 2 samples, got {len(features)}")
     rows = torch.linspace(0, len(features) - 1, min(limit, len(features))).round().long()

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unconfound.functional.search import largest, spread
+from unconfound.functional.largest import largest, spread
 from unconfound.retrieval.best import Best
 from unconfound.retrieval.first_look import Centred, Look, Whole, centre_of, multiplies_bfloat16
 
