@@ -35,8 +35,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.open
 
     def opened(path: Any, flags: int, *rest: Any, **keywords: Any) -> int:
-        # `shutil.rmtree` opens folders where it can, and has other flags.
-        if flags == os.O_RDONLY and os.path.isdir(path):
+        # `shutil.rmtree` opens folders only where the system lets it.
+        if "dir_fd" not in keywords and os.path.isdir(path):
             raise PermissionError(13, "Permission denied", path)
         return real(path, flags, *rest, **keywords)
 

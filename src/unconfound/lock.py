@@ -8,13 +8,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _held: set[int] = set()
 
@@ -57,6 +59,8 @@ class FolderLock:
         assert free is not False  # None: a file system that knows no locks
 
     def _acquire_file(self) -> None:
+        from filelock import FileLock, Timeout
+
         folder = self.folder.resolve()
         self.file = FileLock(folder.with_name(f".{folder.name}.lock"))
         try:

@@ -297,17 +297,16 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch):
                 fit(_supervised(), DATA, out=out, training=options(), **way)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     # The folder stays locked while an earlier run is removed.
-    removed = []
+    looked = []
 
-    def check(folder):
-        if folder.overwrite and removed:
-            with FolderLock(out) as other, pytest.raises(ValueError, match="another process"):
-                other.acquire()
-        removed.append(folder)
+    def check(folder, config):
+        with FolderLock(folder.path) as other, pytest.raises(ValueError, match="another process"):
+            other.acquire()
+        looked.append(list(folder.path.iterdir()))
 
-    monkeypatch.setattr(RunFolder, "check_config", lambda folder, _: check(folder))
-    monkeypatch.setattr(RunFolder, "check", removed.append)
+    monkeypatch.setattr(RunFolder, "check_config", check)
     fit(_supervised(), DATA, out=out, training=options(), overwrite=True)
+    assert looked == [[]]
     assert (out / "encoder.json").is_file()
     with FolderLock(out) as other:
         other.acquire()

@@ -14,6 +14,7 @@ import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 # All else takes seconds to import and is imported by functions, once the caller is watched.
 
@@ -41,7 +42,7 @@ def _work(connection: Connection) -> None:
     sys.argv = arguments
     torch.set_num_threads(threads)
     console.quiet = True
-    datasets: dict[object, object] = {}
+    datasets: dict[Any, Any] = {}
     while True:
         task, later = connection.recv()
         for options in datasets.keys() - {task.arguments.data, *later}:
