@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
-from benchmarks.row import Row, median_seconds
+from benchmarks.measure import WHOLE, Scale, timed
+from benchmarks.row import LeftOut, Row
 from unconfound.data import Batch, Schema
 from unconfound.devices import choose_device
-from unconfound.encoders import Encoder, build_encoder
+from unconfound.encoders import build_encoder
 from unconfound.methods import CIM, Method, Supervised
 
 DEVICE = choose_device("auto")
-# A step of 256 takes a CPU half a minute; the ratio is the same.
-BATCH = 256 if DEVICE == "cuda" else 32
 SCHEMA = Schema("images", (3, 32, 32), tuple("abcdefghij"))
 
 
-def run() -> list[Row]:
-    ours, plain = median_seconds(_step(CIM(_encoder(), SCHEMA)), _step(Supervised(_encoder(), SCHEMA)), rounds=5)
-    what = f"CIM, step of {BATCH} images of 32 px, ResNet-18, x supervised"
-    return [Row(what, ours, plain, ours / plain, 1.5, "s", at_most=True)]
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    # A step of 256 takes a CPU half a minute; the ratio is the same.
+    images, network = scale.of((256 if DEVICE == "cuda" else 32, "resnet18"), (4, "convnet"))
+    yield timed(
+        f"CIM, step of {images} images of 32 px, {network}, x supervised",
+        _step(CIM(build_encoder(network, SCHEMA), SCHEMA), images),
+        lambda: _step(Supervised(build_encoder(network, SCHEMA), SCHEMA), images),
+        target=1.5,
+        rounds=5,
+        scale=scale,
+        at_most=True,
+    )
 
 
-def _encoder() -> Encoder:
-    return build_encoder("resnet18", SCHEMA)
-
-
-def _step(method: Method) -> Callable[[], None]:
+def _step(method: Method, count: int) -> Callable[[], None]:
     method.to(DEVICE)
-    images = torch.randint(0, 256, (BATCH, *SCHEMA.shape), dtype=torch.uint8, device=DEVICE)
-    index = torch.arange(BATCH, device=DEVICE)
+    images = torch.randint(0, 256, (count, *SCHEMA.shape), dtype=torch.uint8, device=DEVICE)
+    index = torch.arange(count, device=DEVICE)
     batch = Batch(images, index, index % 10)
 
     def step() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from benchmarks.row import Row, median_seconds
+from benchmarks.measure import WHOLE, Scale, timed
+from benchmarks.row import LeftOut, Row
 from unconfound.data import Batch, Schema
 from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
@@ -15,27 +16,28 @@ from unconfound.methods import DCML
 from unconfound.options.methods.dcml import DCMLOptions
 
 DEVICE = choose_device("auto")
-BATCH, CLASSES, SAMPLES = 32, 60, 512
+CLASSES, SAMPLES = 60, 512
 SCHEMA = Schema("images", (3, 64, 64), tuple(str(number) for number in range(CLASSES)))
 
 
-def run() -> list[Row]:
-    rows = []
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    count, network = scale.of((32, "resnet18"), (8, "convnet"))
     for form in ("code", "paper"):
         torch.manual_seed(0)
-        method = DCML(build_encoder("resnet18", SCHEMA), SCHEMA, DCMLOptions(form=form)).to(DEVICE)
+        method = DCML(build_encoder(network, SCHEMA), SCHEMA, DCMLOptions(form=form)).to(DEVICE)
         method.environment_logits = torch.randn(SAMPLES, 2, device=DEVICE)
-        index = torch.arange(BATCH, device=DEVICE)
-        images = torch.randint(0, 256, (BATCH, *SCHEMA.shape), dtype=torch.uint8, device=DEVICE)
+        index = torch.arange(count, device=DEVICE)
+        images = torch.randint(0, 256, (count, *SCHEMA.shape), dtype=torch.uint8, device=DEVICE)
         batch = Batch(images, index, index // 4)
-        ours, plain = median_seconds(
+        yield timed(
+            f"DCML ({form}), step of {count} images of 64 px, {network}, x CosFace with its gates and branches",
             _step(method, lambda method=method, batch=batch: method(batch).loss),
-            _step(method, lambda method=method, batch=batch: _plain_loss(method, batch)),
+            lambda method=method, batch=batch: _step(method, lambda: _plain_loss(method, batch)),
+            target=1.3,
             rounds=5,
+            scale=scale,
+            at_most=True,
         )
-        what = f"DCML ({form}), step of {BATCH} images of 64 px, ResNet-18, x CosFace with its gates and branches"
-        rows.append(Row(what, ours, plain, ours / plain, 1.3, "s", at_most=True))
-    return rows
 
 
 def _plain_loss(method: DCML, batch: Batch) -> Tensor:

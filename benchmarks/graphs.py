@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.row import Row, median_seconds
-from unconfound.data import Batch, Graphs, Source
+from benchmarks.measure import WHOLE, Scale, Step, timed
+from benchmarks.row import LeftOut, Row
+from unconfound.data import Batch, Graphs, Schema, Source
+from unconfound.data.graphs import GraphSource
 from unconfound.data.tu import tu_set
 from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
@@ -20,59 +23,81 @@ from unconfound.methods import DACL
 from unconfound.options.training import TrainingOptions
 from unconfound.training.optimizers import build_optimizer
 
-BATCH = 128
-WIDTH, DEPTH = 512, 4
 Batches = Callable[[], Iterable[Batch]]
 
 
-def run() -> list[Row]:
-    root = os.environ.get("UNCONFOUND_DATA")
-    if root is None:
-        print("  left out: UNCONFOUND_DATA does not name the folder that holds IMDB-BINARY")
-        return []
-    source = tu_set("IMDB-BINARY", Path(root)).train
-    loader = _loader(source)
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    if scale.tiny:
+        source, batch, layers = _made_up(), 4, (8, 2)
+    else:
+        root = os.environ.get("UNCONFOUND_DATA")
+        if root is None:
+            yield LeftOut("graphs", "UNCONFOUND_DATA does not name the folder that holds IMDB-BINARY")
+            return
+        source, batch, layers = tu_set("IMDB-BINARY", Path(root)).train, 128, (512, 4)
 
     def ours() -> Iterator[Batch]:
-        order = torch.randperm(len(source))[: len(source) // BATCH * BATCH]
-        return source.batches(order.split(BATCH))
+        order = torch.randperm(len(source))[: len(source) // batch * batch]
+        return source.batches(order.split(batch))
+
+    @cache
+    def loader() -> Iterable[Any]:
+        return _loader(source, batch)
 
     def theirs() -> Iterator[Batch]:
-        return map(_batch, loader)
+        return map(_batch, loader())
 
-    dacl, peer, other_dacl = _dacl(source), _dacl(source), _dacl(source)
-    peer.encoder.network = PyGNetwork(source.schema.shape[0]).to(choose_device("auto"))
+    def of_pyg() -> Step:
+        peer = _dacl(source, layers)
+        peer.encoder.network = PyGNetwork(source.schema.shape[0], *layers).to(choose_device("auto"))
+        return _epoch(peer, theirs, torch.optim.Adam(peer.parameters()))
+
+    def fed_by_pyg() -> Step:
+        loader()
+        other = _dacl(source, layers)
+        return _epoch(other, theirs, _optimizer(other))
+
+    dacl = _dacl(source, layers)
     epoch = _epoch(dacl, ours, _optimizer(dacl))
     ready = list(ours())
-    rows = []
     for what, other, target, at_most in (
-        ("against PyG's GINConv and DataLoader", _epoch(peer, theirs, torch.optim.Adam(peer.parameters())), 3, False),
-        ("against our encoder and PyG's DataLoader", _epoch(other_dacl, theirs, _optimizer(other_dacl)), 1, False),
-        ("x bare encoder and head", _bare(dacl, ready), 1.05, True),
+        ("against PyG's GINConv and DataLoader", of_pyg, 3, False),
+        ("against our encoder and PyG's DataLoader", fed_by_pyg, 1, False),
+        ("x bare encoder and head", lambda: _bare(dacl, ready), 1.05, True),
     ):
-        seconds, others = median_seconds(epoch, other, rounds=3)
-        ratio = seconds / others if at_most else others / seconds
-        name = f"DACL epoch, IMDB-BINARY, batch {BATCH}, {what}"
-        rows.append(Row(name, seconds, others, ratio, target, "s", at_most=at_most))
-    seconds, others = median_seconds(lambda: list(ours()), lambda: list(theirs()), rounds=5)
-    name = "an epoch's batches of IMDB-BINARY alone, against PyG's DataLoader"
-    rows.append(Row(name, 1e3 * seconds, 1e3 * others, others / seconds, 5, "ms"))
-    return rows
+        name = f"DACL epoch, {source.name}, batch {batch}, {what}"
+        yield timed(name, epoch, other, target=target, rounds=3, scale=scale, at_most=at_most)
+    yield timed(
+        f"an epoch's batches of {source.name} alone, against PyG's DataLoader",
+        lambda: list(ours()),
+        lambda: loader() and (lambda: list(theirs())),
+        target=5,
+        rounds=5,
+        scale=scale,
+        unit="ms",
+    )
+
+
+def _made_up() -> Source:
+    """Eight triangles."""
+    corners = torch.tensor([[0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2]])
+    each = {"sizes": torch.full((8,), 3), "edge_counts": torch.full((8,), 6)}
+    return GraphSource("triangles", Schema("graphs", (1,)), torch.ones(24, 1), corners.repeat(1, 8), **each)
 
 
 class PyGNetwork(nn.Module):
     """The encoder of the same layers and widths, of PyG's parts."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, width: int, depth: int) -> None:
         super().__init__()
         from torch_geometric.nn import GINConv
 
-        self.features = WIDTH * DEPTH
+        self.features = width * depth
         self.convolutions = nn.ModuleList(
             GINConv(nn.Sequential(nn.Linear(before, after), nn.ReLU(), nn.Linear(after, after), nn.ReLU()))
-            for before, after in pairwise([columns, *[WIDTH] * DEPTH])
+            for before, after in pairwise([columns, *[width] * depth])
         )
-        self.norms = nn.ModuleList(nn.BatchNorm1d(WIDTH) for _ in range(DEPTH))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))
 
     def forward(self, graphs: Graphs) -> Tensor:
         from torch_geometric.nn import global_add_pool
@@ -84,8 +109,9 @@ class PyGNetwork(nn.Module):
         return torch.cat(pooled, 1)
 
 
-def _dacl(source: Source) -> DACL:
-    method = DACL(build_encoder("gin", source.schema, width=WIDTH, depth=DEPTH), source.schema)
+def _dacl(source: Source, layers: tuple[int, int]) -> DACL:
+    width, depth = layers
+    method = DACL(build_encoder("gin", source.schema, width=width, depth=depth), source.schema)
     return method.to(choose_device("auto"))
 
 
@@ -121,7 +147,7 @@ def _bare(method: DACL, ready: list[Batch]) -> Callable[[], None]:
     return epoch
 
 
-def _loader(source: Source) -> Iterable[Any]:
+def _loader(source: Source, batch: int) -> Iterable[Any]:
     from torch_geometric.data import Data
     from torch_geometric.loader import DataLoader
 
@@ -130,7 +156,7 @@ def _loader(source: Source) -> Iterable[Any]:
         for single in source.batches(torch.arange(len(source)).split(1))
         if isinstance(single.inputs, Graphs)
     ]
-    loader: Iterable[Any] = DataLoader(graphs, batch_size=BATCH, shuffle=True, drop_last=True)
+    loader: Iterable[Any] = DataLoader(graphs, batch_size=batch, shuffle=True, drop_last=True)
     return loader
 
 
@@ -141,7 +167,3 @@ def _batch(joined: Any) -> Batch:
 def _wait() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-if __name__ == "__main__":
-    print(*run(), sep="\n")

@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.row import Row, median_seconds, peak_growth_mib
+from benchmarks.measure import WHOLE, Scale, held, timed
+from benchmarks.row import LeftOut, Row
 from unconfound.functional.contrastive import nt_xent
 
 FEATURES = 128
-LARGE = 8192
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def run() -> list[Row]:
-    rows = []
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
     for pairs, name, peer, target, rounds in (
-        (512, "lightly", _lightly(), 1.3, 20),
-        (128, "pytorch-metric-learning", _metric_learning(128), 100, 5),
+        (scale.of(512, 16), "lightly", _lightly, 1.3, 20),
+        (scale.of(128, 16), "pytorch-metric-learning", partial(_metric_learning, scale.of(128, 16)), 100, 5),
     ):
-        ours, theirs = median_seconds(_step(nt_xent, pairs), _step(peer, pairs), rounds=rounds)
-        rows.append(
-            Row(
-                f"NT-Xent, {pairs} pairs of {FEATURES}, against {name}",
-                ours * 1e3,
-                theirs * 1e3,
-                theirs / ours,
-                target,
-                "ms",
-            )
+        yield timed(
+            f"NT-Xent, {pairs} pairs of {FEATURES}, against {name}",
+            _step(nt_xent, pairs),
+            lambda pairs=pairs, peer=peer: _step(peer(), pairs),
+            target=target,
+            rounds=rounds,
+            scale=scale,
+            unit="ms",
         )
-    memory, theirs = peak_growth_mib(prepare_ours), peak_growth_mib(prepare_lightly)
-    what = f"NT-Xent, {LARGE} pairs of {FEATURES}, peak memory over lightly's"
-    rows.append(Row(what, memory, theirs, memory / theirs, 0.25, "MiB", at_most=True))
-    return rows
+    large = scale.of(8192, 64)
+    what = f"NT-Xent, {large} pairs of {FEATURES}, peak memory over lightly's"
+    yield held(what, partial(prepare_ours, large), partial(prepare_lightly, large), target=0.25, scale=scale)
 
 
-def prepare_ours() -> Callable[[], None]:
-    return _prepare(nt_xent)
+def prepare_ours(pairs: int) -> Callable[[], None]:
+    return _prepare(nt_xent, pairs)
 
 
-def prepare_lightly() -> Callable[[], None]:
-    return _prepare(_lightly())
+def prepare_lightly(pairs: int) -> Callable[[], None]:
+    return _prepare(_lightly(), pairs)
 
 
-def _prepare(loss: Loss) -> Callable[[], None]:
+def _prepare(loss: Loss, pairs: int) -> Callable[[], None]:
     _step(loss, 16)()
-    return _step(loss, LARGE)
+    return _step(loss, pairs)
 
 
 def _step(loss: Loss, pairs: int) -> Callable[[], None]:
@@ -70,7 +67,3 @@ def _metric_learning(pairs: int) -> Loss:
 
     loss, labels = NTXentLoss(temperature=0.5), torch.arange(pairs).repeat(2)
     return lambda first, second: loss(torch.cat([first, second]), labels)
-
-
-if __name__ == "__main__":
-    print(*run(), sep="\n")

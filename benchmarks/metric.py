@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.row import Row, median_seconds, peak_growth_mib
+from benchmarks.measure import WHOLE, Scale, held, timed
+from benchmarks.row import LeftOut, Row
 from unconfound.methods.metric_losses import build_metric_loss
 from unconfound.options.methods.metric_settings import LossName
 
@@ -31,17 +32,23 @@ TIMED: tuple[tuple[LossName, int, float, int], ...] = (
 )
 
 
-def run() -> list[Row]:
-    rows = []
-    for name, batch, target, rounds in TIMED:
-        ours, theirs = median_seconds(_step(name, batch, "ours"), _step(name, batch, "published"), rounds=rounds)
-        what = f"{name}, {batch} samples of {FEATURES}, against pytorch-metric-learning"
-        rows.append(Row(what, ours * 1e3, theirs * 1e3, theirs / ours, target, "ms"))
-    for name, batch in (("triplet", 1024), ("nt-xent", 256)):
-        memory, theirs = (peak_growth_mib(partial(prepare, name, batch, kind)) for kind in ("ours", "published"))
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    for name, whole, target, rounds in TIMED:
+        batch = scale.of(whole, 16)
+        yield timed(
+            f"{name}, {batch} samples of {FEATURES}, against pytorch-metric-learning",
+            _step(name, batch, "ours"),
+            lambda name=name, batch=batch: _step(name, batch, "published"),
+            target=target,
+            rounds=rounds,
+            scale=scale,
+            unit="ms",
+        )
+    sides: tuple[tuple[LossName, int], ...] = (("triplet", scale.of(1024, 16)), ("nt-xent", scale.of(256, 16)))
+    for name, batch in sides:
         what = f"{name}, {batch} samples of {FEATURES}, peak memory over pytorch-metric-learning's"
-        rows.append(Row(what, memory, theirs, memory / theirs, 0.1, "MiB", at_most=True))
-    return rows
+        ours, published = (partial(prepare, name, batch, kind) for kind in ("ours", "published"))
+        yield held(what, ours, published, target=0.1, scale=scale)
 
 
 def prepare(name: LossName, batch: int, implementation: str) -> Callable[[], object]:
@@ -61,7 +68,3 @@ def _step(name: LossName, batch: int, implementation: str) -> Callable[[], objec
         torch.autograd.backward(loss(embeddings, labels), inputs=inputs)
 
     return step
-
-
-if __name__ == "__main__":
-    print(*run(), sep="\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
-from benchmarks.row import Row, median_seconds
+from benchmarks.measure import WHOLE, Scale, timed
+from benchmarks.row import LeftOut, Row
 from benchmarks.training import update_step
 from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
@@ -16,52 +17,59 @@ from unconfound.options.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
 from unconfound.views import MixedViews
 
-ROWS, COLUMNS = 4096, 784
-BATCH = 1024  # of the recipe
+COLUMNS = 784
 SCHEMA = Schema("tables", (COLUMNS,))
 
 
-def run() -> list[Row]:
-    rows = torch.rand(ROWS, COLUMNS)
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    rows = torch.rand(scale.of(4096, 64), COLUMNS)
     views = MixedViews()
 
     def ours() -> torch.Tensor:
         with torch.no_grad():
             return views(rows)
 
-    seconds, copied = median_seconds(ours, lambda: torch.cat([rows, rows]), rounds=50)
-    what = f"two mixed views of {ROWS} x {COLUMNS}, against two copies"
-    measured = [Row(what, 1e3 * seconds, 1e3 * copied, seconds / copied, 1.3, "ms", at_most=True)]
+    yield timed(
+        f"two mixed views of {len(rows)} x {COLUMNS}, against two copies",
+        ours,
+        lambda: lambda: torch.cat([rows, rows]),
+        target=1.3,
+        rounds=50,
+        scale=scale,
+        at_most=True,
+        unit="ms",
+    )
+    batch, depth = scale.of((1024, 12), (16, 2))  # those of the recipe
     for parts, heads in (("its network", True), ("its encoder alone, without the head", False)):
-        step, bare = _step(), _bare(heads=heads)
-        seconds, alone = median_seconds(step, bare, rounds=5)
-        what = f"DACL step, 12 layers of 512, batch {BATCH}, x {parts}"
-        measured.append(Row(what, seconds, alone, seconds / alone, 1.05, "s", at_most=True))
-    return measured
+        yield timed(
+            f"DACL step, {depth} layers of 512, batch {batch}, x {parts}",
+            _step(batch, depth),
+            lambda heads=heads: _bare(batch, depth, heads=heads),
+            target=1.05,
+            rounds=5,
+            scale=scale,
+            at_most=True,
+        )
 
 
-def _method() -> DACL:
-    return DACL(build_encoder("mlp", SCHEMA, width=512, depth=12), SCHEMA)
+def _method(depth: int) -> DACL:
+    return DACL(build_encoder("mlp", SCHEMA, width=512, depth=depth), SCHEMA)
 
 
-def _step() -> Callable[[], None]:
-    source = MemorySource("noise", SCHEMA, torch.rand(2 * BATCH, COLUMNS))
-    return update_step(_method(), source, TrainingOptions(precision="32"), batch_size=BATCH)
+def _step(batch: int, depth: int) -> Callable[[], None]:
+    source = MemorySource("noise", SCHEMA, torch.rand(2 * batch, COLUMNS))
+    return update_step(_method(depth), source, TrainingOptions(precision="32"), batch_size=batch)
 
 
-def _bare(*, heads: bool) -> Callable[[], None]:
+def _bare(batch: int, depth: int, *, heads: bool) -> Callable[[], None]:
     """The same network, forward and backward on views that lie ready."""
     fabric = make_fabric(TrainingOptions(precision="32"), phases=1)
-    method = _method()
+    method = _method(depth)
     network = (nn.Sequential(method.encoder, method.head) if heads else method.encoder).to(fabric.device)
-    views = torch.rand(2 * BATCH, COLUMNS, device=fabric.device)
+    views = torch.rand(2 * batch, COLUMNS, device=fabric.device)
 
     def step() -> None:
         network(views).square().mean().backward()
         network.zero_grad()
 
     return step
-
-
-if __name__ == "__main__":
-    print(*run(), sep="\n")

@@ -5,30 +5,32 @@ That of pytorch-msssim refuses sides up to 96 px even for a window of 7 and thre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.row import Row, median_seconds, peak_growth_mib
+from benchmarks.measure import WHOLE, Scale, Step, held, timed
+from benchmarks.row import LeftOut, Row
 from unconfound.functional.ssim import perceptual_triplet
 
-SIZES = {"128 of 3 x 32 x 32": (128, 32), "16 of 3 x 224 x 224": (16, 224)}
-Step = Callable[[], object]
 
-
-def run() -> list[Row]:
-    rows = []
-    for (what, (count, side)), rounds in zip(SIZES.items(), (15, 5), strict=True):
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    for count, side, rounds in ((scale.of(128, 4), 32, 15), (scale.of(16, 2), 224, 5)):
         peer = "pytorch-msssim" if side > 160 else "torchmetrics"
-        ours, theirs = median_seconds(our_step(count, side), peer_step(count, side), rounds=rounds)
-        name = f"Triplet of MS-SSIM, forward and backward, {what}"
-        rows.append(Row(f"{name}, against {peer}", ours * 1e3, theirs * 1e3, theirs / ours, 4, "ms"))
-        ours, theirs = (peak_growth_mib(partial(_prepare, step, count, side)) for step in (our_step, peer_step))
-        name = f"{name}, peak memory over {peer}'s"
-        rows.append(Row(name, ours, theirs, ours / theirs, 1 / 3, "MiB", at_most=True))
-    return rows
+        name = f"Triplet of MS-SSIM, forward and backward, {count} of 3 x {side} x {side}"
+        yield timed(
+            f"{name}, against {peer}",
+            our_step(count, side),
+            partial(peer_step, count, side),
+            target=4,
+            rounds=rounds,
+            scale=scale,
+            unit="ms",
+        )
+        ours, theirs = (partial(_prepare, step, count, side) for step in (our_step, peer_step))
+        yield held(f"{name}, peak memory over {peer}'s", ours, theirs, target=1 / 3, scale=scale)
 
 
 def our_step(count: int, side: int) -> Step:
@@ -82,7 +84,3 @@ def _torchmetrics() -> Callable[[Tensor, Tensor], Tensor]:
         betas=(0.0711, 0.4530, 0.4760),
         normalize="relu",
     )
-
-
-if __name__ == "__main__":
-    print(*run(), sep="\n")

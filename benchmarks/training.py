@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.row import Row
+from benchmarks.measure import WHOLE, Scale, missing
+from benchmarks.row import LeftOut, Row
 from unconfound.data import MemorySource, Schema, Source
 from unconfound.devices import choose_device
 from unconfound.encoders import Encoder, build_encoder
@@ -22,34 +23,38 @@ from unconfound.training.optimizers import set_learning_rate
 from unconfound.training.running import RunningMeans
 from unconfound.training.state import TrainingState
 
-BATCH = 256
 SCHEMA = Schema("images", (3, 32, 32))
 
 
-def run() -> list[Row]:
-    rows = []
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    batch = scale.of(256, 8)
     for precision in ("auto", "32"):
-        ours, bare, peer = _step(precision), _bare(precision), _lightly()
-        times = _alternate([ours, bare, peer], rounds=3)
-        speed = BATCH / times[0]
-        name = f"SimCLR step, ResNet-18, 32 x 32, batch {BATCH}, precision {precision} ({speed:,.0f} images/s)"
-        rows.append(Row(f"{name}, x bare encoder", times[0], times[1], times[0] / times[1], 1.05, "s", at_most=True))
-        rows.append(Row(f"{name}, against lightly's loop", times[0], times[2], times[2] / times[0], 2.0, "s"))
-    return rows
+        steps = [_step(precision, batch, scale), _bare(precision, batch, scale)]
+        against = "against lightly's loop"
+        try:
+            steps.append(_lightly(batch))
+        except ModuleNotFoundError as error:
+            yield missing(f"SimCLR step, precision {precision}, {against}", error)
+        ours, bare, *peer = _alternate(steps, rounds=scale.of(3, 1), block=scale.of(3, 1))
+        speed = batch / ours
+        name = f"SimCLR step, ResNet-18, 32 x 32, batch {batch}, precision {precision} ({speed:,.0f} images/s)"
+        yield Row(f"{name}, x bare encoder", ours, bare, ours / bare, 1.05, "s", at_most=True)
+        for seconds in peer:
+            yield Row(f"{name}, {against}", ours, seconds, seconds / ours, 2.0, "s")
 
 
-def _encoder() -> Encoder:
-    return build_encoder("resnet18", SCHEMA)
+def _encoder(scale: Scale) -> Encoder:
+    return build_encoder(scale.of("resnet18", "convnet"), SCHEMA)
 
 
-def _source() -> MemorySource:
-    images = torch.randint(0, 256, (4 * BATCH, 3, 32, 32), dtype=torch.uint8)
+def _source(batch: int) -> MemorySource:
+    images = torch.randint(0, 256, (4 * batch, 3, 32, 32), dtype=torch.uint8)
     return MemorySource("noise", SCHEMA, images)
 
 
-def _step(precision: str) -> Callable[[], None]:
+def _step(precision: str, batch: int, scale: Scale) -> Callable[[], None]:
     options = TrainingOptions(optimizer="sgd", precision=precision)  # type: ignore[arg-type]
-    return update_step(SimCLR(_encoder(), SCHEMA), _source(), options, batch_size=BATCH)
+    return update_step(SimCLR(_encoder(scale), SCHEMA), _source(batch), options, batch_size=batch)
 
 
 def update_step(method: Method, source: Source, options: TrainingOptions, *, batch_size: int) -> Callable[[], None]:
@@ -62,17 +67,17 @@ def update_step(method: Method, source: Source, options: TrainingOptions, *, bat
     def step() -> None:
         batch = next(source.batches([torch.randint(len(source), (batch_size,))]))
         set_learning_rate(moving.optimizers[phase.name], 1.0)
-        update(moving, phase, [batch], 1.0, step=1, fabric=fabric, running=running)
+        update(moving, phase, [batch], 1.0, done=0.0, step=1, fabric=fabric, running=running)
         _wait()
 
     return step
 
 
-def _bare(precision: str) -> Callable[[], None]:
+def _bare(precision: str, batch: int, scale: Scale) -> Callable[[], None]:
     """The same encoder, forward and backward on tensors that lie ready, in the same precision."""
     fabric = make_fabric(TrainingOptions(precision=precision), phases=1)  # type: ignore[arg-type]
-    encoder = _encoder().to(fabric.device)
-    images = torch.rand(2 * BATCH, 3, 32, 32, device=fabric.device).to(memory_format=torch.channels_last)
+    encoder = _encoder(scale).to(fabric.device)
+    images = torch.rand(2 * batch, 3, 32, 32, device=fabric.device).to(memory_format=torch.channels_last)
 
     def step() -> None:
         with fabric.autocast():
@@ -84,7 +89,7 @@ def _bare(precision: str) -> Callable[[], None]:
     return step
 
 
-def _lightly() -> Callable[[], None]:
+def _lightly(batch: int) -> Callable[[], None]:
     """lightly's examples/pytorch/simclr.py with the CIFAR stem: PIL transforms in two workers, one pass a view."""
     import torchvision
     from lightly.loss import NTXentLoss
@@ -93,7 +98,7 @@ def _lightly() -> Callable[[], None]:
 
     class Images(Dataset[list[Tensor]]):
         def __init__(self) -> None:
-            self.images = [torchvision.transforms.functional.to_pil_image(image) for image in _source().inputs]
+            self.images = [torchvision.transforms.functional.to_pil_image(image) for image in _source(batch).inputs]
             self.transform = SimCLRTransform(input_size=32, gaussian_blur=0.0)
 
         def __len__(self) -> int:
@@ -110,7 +115,7 @@ def _lightly() -> Callable[[], None]:
     criterion = NTXentLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
     loader = DataLoader(
-        Images(), batch_size=BATCH, shuffle=True, drop_last=True, num_workers=2, persistent_workers=True
+        Images(), batch_size=batch, shuffle=True, drop_last=True, num_workers=2, persistent_workers=True
     )
 
     def forever() -> Iterator[list[Tensor]]:
@@ -135,7 +140,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _alternate(steps: list[Callable[[], None]], *, rounds: int, block: int = 3) -> list[float]:
+def _alternate(steps: list[Callable[[], None]], *, rounds: int, block: int) -> list[float]:
     """Median seconds of each step, in turns of a few: more than workers prepare while it is another's turn."""
     for step in steps:
         step()

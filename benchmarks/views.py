@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import torch
-from lightly.transforms import SimCLRTransform
-from PIL import Image
+from collections.abc import Iterator
+from functools import partial
 
-from benchmarks.row import Row, median_seconds
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.measure import WHOLE, Scale, Step, timed
+from benchmarks.row import LeftOut, Row
 from unconfound.views import ImageViews
 
 
-def run() -> list[Row]:
-    return [_row(size=32, batch=256, target=10, rounds=9), _row(size=224, batch=32, target=1, rounds=5)]
+def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
+    for size, count, target, rounds in ((32, scale.of(256, 4), 10, 9), (224, scale.of(32, 2), 1, 5)):
+        generator = torch.Generator().manual_seed(0)
+        # Images a little larger than large views, as they come from a folder; small ones are as large as their views.
+        side = size if size < 64 else size * 8 // 7
+        images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=generator)
+        yield timed(
+            f"two SimCLR views of {count} images at {size} x {size}, lightly's SimCLRTransform",
+            partial(ImageViews(size), images, generator),
+            partial(_peer, images, size),
+            target=target,
+            rounds=rounds,
+            scale=scale,
+            unit="ms",
+        )
 
 
-def _row(*, size: int, batch: int, target: float, rounds: int) -> Row:
-    generator = torch.Generator().manual_seed(0)
-    # Images a little larger than large views, as they come from a folder; small ones are as large as their views.
-    side = size if size < 64 else size * 8 // 7
-    images = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8, generator=generator)
+def _peer(images: Tensor, size: int) -> Step:
+    from lightly.transforms import SimCLRTransform
+
     pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
-    views = ImageViews(size)
     transform = SimCLRTransform(
         input_size=size,
         cj_prob=0.8,
@@ -36,24 +50,8 @@ def _row(*, size: int, batch: int, target: float, rounds: int) -> Row:
         normalize=None,
     )
 
-    def ours() -> torch.Tensor:
-        return views(images, generator)
-
-    def peer() -> torch.Tensor:
+    def peer() -> Tensor:
         first, second = zip(*map(transform, pictures), strict=True)
         return torch.stack(first + second)
 
-    seconds, peer_seconds = median_seconds(ours, peer, rounds=rounds)
-    return Row(
-        what=f"two SimCLR views of {batch} images at {size} x {size}, lightly's SimCLRTransform",
-        ours=1000 * seconds,
-        peer=1000 * peer_seconds,
-        ratio=peer_seconds / seconds,
-        target=target,
-        unit="ms",
-    )
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)
+    return peer

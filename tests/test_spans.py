@@ -1,5 +1,5 @@
 import pytest
-from unconfound.data.options import DataOptions
+from unconfound.options.data import DataOptions
 
 from unconfound.spans import read_spans
 

@@ -32,6 +32,7 @@ from unconfound.functional.contrastive_invariance import (
 )
 from unconfound.functional.dummy_masks import cosine_embedding_gradient, mask_gradients
 from unconfound.functional.environments import environment_gradient, environment_objective, learn_environments
+from unconfound.functional.forward_mode import prepare_forward_mode
 from unconfound.functional.pair_invariance import (
     contrastive_scale_gradient,
     soft_triplet_scale_gradient,
@@ -215,6 +216,7 @@ def scale_gradient(loss: Callable[[Tensor], Tensor], scores: Float[Tensor, "*sha
         NotImplementedError: torch has no forward derivative of an operation in the loss.
     """
     check_floating("scores", scores)
+    prepare_forward_mode()
     with torch.autocast(scores.device.type, enabled=False):
         scores = _wide(scores)
         # By the chain rule, c moves the scores in their own direction.

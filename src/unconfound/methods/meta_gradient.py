@@ -20,6 +20,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from unconfound.functional.distributed import gather, world
+from unconfound.functional.forward_mode import prepare_forward_mode
 from unconfound.methods.host import Compared, Host
 
 Weights = dict[str, Tensor]
@@ -80,6 +81,7 @@ class HostAt(nn.Module):
         self, weights: Weights, views: Tensor, direction: Weights, part: Callable[[Compared], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Give a part of what the host makes, and its derivative along a direction of the weights, by forward mode."""
+        prepare_forward_mode()
         with forward_ad.dual_level(), torch.no_grad():
             duals = {name: forward_ad.make_dual(weight, direction[name]) for name, weight in _detached(weights).items()}
             primal, tangent = forward_ad.unpack_dual(part(self.compare(duals, views)))

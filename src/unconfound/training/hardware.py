@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unconfound.devices import choose_device, choose_precision
 from unconfound.options.training import TrainingOptions
+from unconfound.training.launcher import check_launcher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -17,9 +18,15 @@ FABRIC_PRECISIONS: dict[str, _PRECISION_INPUT_STR] = {"32": "32-true", "bf16": "
 
 
 def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
-    """Make and launch Fabric on one device, or on one for each process that `torchrun` started."""
+    """Make and launch Fabric on one device, or on one for each process that `torchrun` started.
+
+    Raises:
+        ValueError: a device that is not here; or another launcher started several processes.
+    """
+    check_launcher()
     # Importing it takes longer than torch.
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     device = choose_device(options.device)
@@ -39,6 +46,8 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
         devices=[int(number)] if number else local,
         num_nodes=max(1, processes // local),
         strategy=strategy,
+        # Left to choose, Fabric takes a single process inside a SLURM job for one of several, and refuses it.
+        plugins=[TorchElasticEnvironment() if processes > 1 else LightningEnvironment()],
         precision=FABRIC_PRECISIONS[choose_precision(options.precision, device)],
     )
     fabric.launch()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import re
 import shutil
@@ -17,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import tomli_w
 import torch
 
@@ -73,7 +73,12 @@ class RunFolder:
             ValueError: `config` differs from the run that is there.
         """
         if self.overwrite and self.path.exists():
-            shutil.rmtree(self.path)
+            # Not the folder itself, which is locked.
+            for each in self.path.iterdir():
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each)
+                else:
+                    each.unlink()
         self.check_config(config)
         for folder in (self.path, self.checkpoint.parent):
             for left in folder.glob(HALF_WRITTEN):
@@ -130,7 +135,7 @@ class Metrics:
             self.columns += new
             self._rewrite()
             return
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self.columns).writerow(row)
 
     def _rewrite(self) -> None:
@@ -159,7 +164,7 @@ def environment() -> dict[str, Any]:
         "packages": {name: version(name) for name in packages},
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": joblib.cpu_count(),
         "gpus": gpus,
         "git": _git(),
     }
