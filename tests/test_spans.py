@@ -1,6 +1,6 @@
 import pytest
-from unconfound.options.data import DataOptions
 
+from unconfound.options.data import DataOptions
 from unconfound.spans import read_spans
 
 

@@ -17,10 +17,10 @@ from unconfound.data import Schema
 from unconfound.data.source import Modality
 from unconfound.documents import one_line, read_sealed, sealed
 from unconfound.encoders.build import OWN_ENCODERS, build_encoder
-from unconfound.encoders.convnet import Pooling
 from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.weights import load_weights, save_weights, unfit
 from unconfound.files import write_text
+from unconfound.options.encoders import Pooling
 from unconfound.records import record
 
 FORMAT = 1
