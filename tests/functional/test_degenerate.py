@@ -1,4 +1,4 @@
-"""A loss over a batch with nothing to tell apart is 0 where its docstring says so, as is its gradient; else it raises."""
+"""A loss over a batch with nothing to tell apart is 0 where its docstring says so, with no gradient; else it raises."""
 
 from __future__ import annotations
 
