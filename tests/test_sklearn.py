@@ -45,10 +45,11 @@ def test_scikit_learns_checks(estimator, check):
 def test_every_method_of_tables_embeds(method):
     transformer = ContrastiveTransformer(method, **SMALL)
     embeddings = transformer.fit(ROWS, CLASSES).transform(ROWS)
-    assert embeddings.shape == (60, 8)
+    width = 128 if method == "metric" else 8  # that of the linear map which ends its encoder
+    assert embeddings.shape == (60, width)
     assert np.isfinite(embeddings).all()
     assert np.ptp(embeddings, axis=0).max() > 0
-    assert list(transformer.get_feature_names_out()) == [f"contrastivetransformer{place}" for place in range(8)]
+    assert list(transformer.get_feature_names_out()) == [f"contrastivetransformer{place}" for place in range(width)]
     assert len(transformer.loss_curve_) == (0 if method == "random" else 2)
 
 

@@ -1,4 +1,4 @@
-"""A loss over a batch with nothing to tell apart is 0, as is its gradient, where the docstring says so; else it raises."""
+"""A loss over a batch with nothing to tell apart is 0 where its docstring says so, with no gradient; else it raises."""
 
 from __future__ import annotations
 

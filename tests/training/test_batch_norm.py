@@ -48,7 +48,7 @@ def _normalised(options, steps=3):
 
 
 def _gradients_of_a_resnet():
-    """What a ResNet-18 returns for this process's rows, and of each parameter's summed gradient a part and the length."""
+    """What a ResNet-18 returns for this process's rows; of each parameter's summed gradient a part and the length."""
     rank, processes = world()
     torch.manual_seed(0)
     schema = Schema("images", (3, 8, 8), ("a", "b"))
