@@ -74,7 +74,7 @@ def test_what_is_wrong_in_a_recipe_is_said_with_its_name(tmp_path: Path, line: s
 
 
 def test_what_is_wrong_in_the_users_words_is_not_blamed_on_the_recipe() -> None:
-    with pytest.raises(ValueError, match="^Error parsing --epochs"):
+    with pytest.raises(ValueError, match=r"^Error parsing --epochs"):
         fit_arguments(["--epochs", "ten"], method=None, recipe=read_recipe("simclr/demo"))
 
 
