@@ -16,6 +16,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
+from unconfound.data.damaged import naming
 from unconfound.data.decoding import central_square, checked_size, unreadable
 from unconfound.data.folders import find_files
 from unconfound.data.image_parts import published_folder
