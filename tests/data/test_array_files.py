@@ -74,6 +74,16 @@ def test_damaged_files_are_refused_in_one_line(tmp_path, name, cut):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("header", [b"{'descr': '<f8', 'shape': (3,", b"{'descr': '''", b"{" * 300, b"\0" * 40])
+def test_damaged_headers_are_refused_whatever_numpy_raises(tmp_path, header):
+    header += b" " * (117 - len(header) % 117) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24)
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npy is damaged: ") as caught:
+        read_arrays(tmp_path / "a.npy")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         read_arrays(tmp_path / "a.npy")

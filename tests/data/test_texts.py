@@ -173,6 +173,7 @@ def test_json_lines_may_lack_fields(tmp_path):
         ("a.txt", "\n \n", {}, "a.txt is empty"),
         ("a.txt", "duck\n", {"label": "stars"}, "has no label column 'stars'"),
         ("a.txt", b"caf\xe9\n", {}, "a.txt is not written in UTF-8 .* at byte 3.: save it so"),
+        ("a.txt", b"duck\ngoo\0se\n", {}, "a.txt, line 2 holds a NUL character, so it is damaged .*: save it anew"),
         ("a.jsonl", '{"text": "a"}\n{"text": }\n', {}, r"a.jsonl, line 2 is no JSON \(Expecting value at column 10\)"),
         ("a.jsonl", '\n["a"]\n', {}, "a.jsonl, line 2 holds a list: one object a line is needed"),
         ("a.jsonl", '{"body": "a"}\n', {"text": "text"}, "no text column 'text': its columns are body"),

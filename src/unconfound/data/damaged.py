@@ -34,6 +34,13 @@ def naming(path: Path, *, fault: str = "is damaged", advice: str = "") -> Iterat
         raise ValueError(f"{path} {fault}{_reason(error)}{advice}") from error
 
 
+def check_text(path: Path, text: str, *, advice: str) -> None:
+    """Raise a ValueError where a text holds a NUL, which no text does: zeros join the lines that they lie between."""
+    if (place := text.find("\0")) >= 0:
+        line = text.count("\n", 0, place) + 1
+        raise ValueError(f"{path}, line {line} holds a NUL character, so it is damaged or not in UTF-8: {advice}")
+
+
 def _reason(error: Exception) -> str:
     reason = " ".join(str(error).split())[:300]
     return f": {reason or type(error).__name__}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unconfound.data.damaged import check_text, naming
+
 
 def numbered(path: Path) -> dict[int, str]:
     """Read the lines of a file by their numbers: what follows the number and a space, in the order of the file.
@@ -32,7 +34,8 @@ def text_lines(path: Path) -> list[str]:
     Raises:
         ValueError: the file is no text.
     """
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}; unpack it anew") from error
+    with naming(path, advice="; unpack it anew"):
+        text = path.read_text(encoding="utf-8")
+    check_text(path, text, advice="unpack it anew")
+    # `splitlines` would end lines at control characters, too.
+    return text.removesuffix("\n").split("\n") if text else []

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.columns import as_text
+from unconfound.data.damaged import check_text
 from unconfound.data.sequences import SequenceSource
 from unconfound.data.source import Dataset, Schema, Source
 from unconfound.data.splits import train_test_indices
@@ -152,11 +153,13 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise FileNotFoundError(f"no texts at {path}")
     try:
         with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().split("\n")
+            content = file.read()
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not written in UTF-8 ({error.reason} at byte {error.start}): save it so"
         ) from error
+    check_text(path, content, advice="save it anew")
+    lines = content.split("\n")
     # The last line ends the file.
     lines = lines[:-1] if not lines[-1] else lines
     if not any(line.strip() for line in lines):
