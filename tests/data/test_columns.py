@@ -162,3 +162,95 @@ def test_text_is_written_alike_for_equal_values() -> None:
     assert as_text(pd.Series([1.0, None, 2.5])).tolist() == ["1", None, "2.5"]
     assert as_text(pd.Series([1, "a", 1.0, None], dtype=object)).tolist() == ["1", "a", "1", None]
     assert as_text(pd.Series([True, False])).tolist() == ["True", "False"]
+
+
+def kinds(frame: pd.DataFrame, *, written: bool = False) -> tuple[dict[str, str], list[str]]:
+    fitted, notes = fit_columns(frame, written=written)
+    return {column["name"]: column["kind"] for column in fitted}, notes
+
+
+def test_digits_as_text_are_codes() -> None:
+    codes = {
+        "postal": ["1010", "02139"],
+        "industry": ["1111", "4451"],
+        "lot": ["20010101", "20240229"],
+        "day": ["2001-01-01", "2024-02-29"],
+        "month": ["2001-01", "2024-02"],
+        "price": ["1,200", "3"],
+    }
+    frame = pd.DataFrame({name: values * 5 for name, values in codes.items()})
+    found, notes = kinds(frame)
+    text = dict.fromkeys(("postal", "industry", "lot"), "category")
+    assert found == text | {"day": "time", "month": "time", "price": "number"}
+    assert any("'industry' holds digits as text" in note for note in notes)
+    # In a file that is all text, digits are numbers, but for those that begin with a zero.
+    assert kinds(frame, written=True)[0] == found | {"industry": "number", "lot": "number"}
+
+
+def test_words_among_numbers_and_dates_count_as_missing() -> None:
+    numbers, days = [str(number) for number in range(5, 25)], [f"2020-01-{day:02d}" for day in range(1, 21)]
+    frame = pd.DataFrame({"age": numbers, "day": days})
+    frame.loc[3, ["age", "day"]] = "unknown"
+    frame.loc[4, ["age", "day"]] = "NA"
+    fitted, notes = fit_columns(frame, written=True)
+    assert [(column["kind"], column["words"]) for column in fitted] == [("number", ["unknown"]), ("time", ["unknown"])]
+    assert any(
+        "'age' is read as numbers: 1 cells that hold something else, such as 'unknown'" in note for note in notes
+    )
+    features, _ = encode_columns(frame, fitted)
+    assert np.flatnonzero(features[:, 1]).tolist() == np.flatnonzero(features[:, 3]).tolist() == [3, 4]
+    # The word is known in new rows, another one is not.
+    new = pd.DataFrame({"age": ["unknown"], "day": ["unknown"]})
+    assert encode_columns(new, fitted)[0].tolist() == [[pytest.approx(0.5, abs=0.1), 1] * 2]
+    with pytest.raises(ValueError, match="'age' holds 'old' in row 0: a number is needed"):
+        encode_columns(new.assign(age="old"), fitted)
+    # Where words are no exception, all are categories, which is said.
+    frame.loc[:9, "age"] = "unknown"
+    found, notes = kinds(frame, written=True)
+    assert found["age"] == "category"
+    assert any(
+        "'age' holds numbers and words such as 'unknown': each of its 11 values is a category" in note for note in notes
+    )
+
+
+def test_new_rows_are_read_in_the_form_of_training() -> None:
+    fitted, _ = fit_columns(pd.DataFrame({"a": ["1,5", "2,5"], "b": ["10%", "20%"]}), written=True)
+    fitted = json.loads(json.dumps(fitted))
+    features, _ = encode_columns(pd.DataFrame({"a": ["2,000"], "b": ["15%"]}), fitted)
+    assert features.tolist() == [[0.5, 0.5]]
+    with pytest.raises(ValueError, match=r"'a' holds '1\.5' in row 0"):
+        encode_columns(pd.DataFrame({"a": ["1.5"], "b": ["15%"]}), fitted)
+    with pytest.raises(ValueError, match=r"'b' holds 0\.15 in row 0: a number with % is needed"):
+        encode_columns(pd.DataFrame({"a": ["1,5"], "b": [0.15]}), fitted)
+
+
+@pytest.mark.parametrize(
+    "days", [["0001-01-01", "2020-01-01", "9999-12-31"], ["1600-01-01", "1700-05-05", "1850-01-01"]]
+)
+def test_far_dates(days: list[str]) -> None:
+    seconds = np.array(days, "datetime64[s]").astype(np.int64).astype(float)
+    expected = (seconds - seconds[0]) / (seconds[2] - seconds[0])
+    for column in (days, np.array(days, "datetime64[s]"), np.array(days, "datetime64[D]").astype(object)):
+        features, _ = encoded({"day": column})
+        np.testing.assert_allclose(features["day"], expected, atol=1e-6)
+    # Nanoseconds in one cell do not lose the far ones.
+    features, _ = encoded({"day": [*days[:2], f"{days[2]}T00:00:00.123456789"]})
+    np.testing.assert_allclose(features["day"], expected, atol=1e-6)
+
+
+def test_mixed_objects_are_numbers_where_nearly_all_are() -> None:
+    assert kinds(pd.DataFrame({"a": pd.Series([1, 2, 3], dtype=object)}))[0] == {"a": "number"}
+    assert kinds(pd.DataFrame({"a": pd.Series([*range(5, 25), "old"], dtype=object)}))[0] == {"a": "number"}
+
+
+def test_values_too_far_from_training_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'age' holds 1e\+300 in row 0: that is too far"):
+        encoded({"age": [1.0, 2.0]}, {"age": [1e300]})
+
+
+def test_what_is_odd_is_said() -> None:
+    frame = pd.DataFrame({"row": range(60), "word": ["NA", "x"] * 30, "many": [f"k{row % 30}" for row in range(60)]})
+    notes = fit_columns(frame)[1]
+    assert any("'row' counts the rows" in note for note in notes)
+    assert any("'word': 'NA' is a value" in note for note in notes)
+    assert any("'many' becomes 30 features" in note for note in notes)

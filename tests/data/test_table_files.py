@@ -82,3 +82,23 @@ def test_no_table(tmp_path: Path) -> None:
         read_frame(tmp_path / "absent.csv")
     with pytest.raises(ValueError, match="is no table: expected"):
         read_frame(written(tmp_path / "table.xlsx", "a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "Unnamed: 0.1", "", " ", "__index_level_0__"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_row_numbers_that_were_written_again_are_left_out(tmp_path: Path, name: str, ending: str) -> None:
+    path = tmp_path / f"table.{ending}"
+    getattr(pd.DataFrame({"age": [3, 9, 4], name: [5, 7, 8]}), f"to_{ending}")(path, index=False)
+    frame, notes = read_frame(path)
+    assert frame.columns.tolist() == ["age"]
+    assert any("row numbers" in note for note in notes)
+
+
+def test_an_index_column_is_left_out_where_it_counts(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age": [3, 9, 4]})
+    frame.reset_index().to_csv(tmp_path / "table.csv", index=False)
+    read, notes = read_frame(tmp_path / "table.csv")
+    assert read.columns.tolist() == ["age"]
+    assert notes == ["column 'index' is left out: it counts the rows"]
+    frame.assign(index=[7, 7, 1]).to_csv(tmp_path / "table.csv", index=False)
+    assert read_frame(tmp_path / "table.csv")[0].columns.tolist() == ["age", "index"]

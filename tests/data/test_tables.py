@@ -215,3 +215,41 @@ def test_adult(data_root: Path, tmp_path: Path) -> None:
     inputs = next(dataset.train.batches([torch.arange(len(dataset.train))])).inputs
     assert inputs.isfinite().all()
     assert 0 <= inputs.min() <= inputs.max() <= 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_words_that_others_take_for_missing_are_classes_and_groups(tmp_path: Path, ending: str) -> None:
+    frame = people().replace({"income": {">50K": "None"}, "sex": {"Male": "NA"}, "work": {"home": "null"}})
+    frame.loc[:4, "income"] = None
+    path = tmp_path / f"people.{ending}"
+    getattr(frame, f"to_{ending}")(path, index=False)
+    dataset = table(path, label="income", group="sex", test_share=0.0)
+    assert dataset.train.schema.classes == ("<=50K", "None")
+    assert dataset.train.schema.groups[1] == "income=<=50K, sex=NA"
+    assert "work=null" in dataset.restore["columns"]
+    assert (dataset.train.labels < 0).sum() == 5
+    assert any("'income': 'None' is a value" in note for note in dataset.train.notes)
+    again = table(path, encoding=json.loads(json.dumps(dataset.restore))["encoding"])
+    assert again.train.labels.equal(dataset.train.labels)
+    assert again.train.groups.equal(dataset.train.groups)
+
+
+def test_a_file_in_another_country_s_form(tmp_path: Path) -> None:
+    frame = people().assign(height=np.linspace(1.5, 2, 200).round(2), pay=np.arange(200) % 50 * 125 + 900)
+    plain = table(saved(frame, tmp_path), label="income")
+    written = frame.assign(pay=[f"{pay:,} €".replace(",", ".") for pay in frame["pay"]], work=frame["work"] + "ä")
+    written.to_csv(tmp_path / "other.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    other = table(tmp_path / "other.csv", label="income")
+    assert [column["kind"] for column in other.restore["encoding"]["columns"]] == ["number", "category", "category"] + [
+        "number"
+    ] * 2
+    rows = [torch.arange(len(source.train)) for source in (plain, other)]
+    batches = [next(data.train.batches([each])).inputs for data, each in zip((plain, other), rows, strict=True)]
+    assert batches[0].equal(batches[1])
+    again = table(tmp_path / "other.csv", encoding=json.loads(json.dumps(other.restore))["encoding"])
+    assert again.train.inputs[[int(name) for name in other.train.names]].equal(batches[1])
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"people\.csv: column 'age' is infinite"):
+        read(tmp_path, people().assign(age=np.inf))

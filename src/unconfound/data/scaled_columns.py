@@ -87,12 +87,12 @@ def encode_scale(
     if len(odd) and scale.share < SHARE:
         unit = " with %" if fitted.get("form", {}).get("unit") == "%" else ""
         raise ValueError(
-            f"column {column.name!r} holds {odd.iloc[0]!r} in row {odd.index[0]}: "
+            f"column {column.name!r} holds {odd.tolist()[0]!r} in row {odd.index[0]}: "
             f"a {kind}{unit} is needed, as in training"
         )
     if len(odd):
         notes.append(
-            f"column {column.name!r}: {len(odd):,} cells are no {kind}, such as {odd.iloc[0]!r}: they are missing"
+            f"column {column.name!r}: {len(odd):,} cells are no {kind}, such as {odd.tolist()[0]!r}: they are missing"
         )
     _check_finite(column.name, scale.numbers, column.index)
     missing = np.isnan(scale.numbers)
@@ -105,7 +105,7 @@ def encode_scale(
     beyond = np.flatnonzero(np.abs(scaled) > np.finfo(np.float32).max)
     if len(beyond):
         raise ValueError(
-            f"column {column.name!r} holds {column.iloc[beyond[0]]!r} in row {column.index[beyond[0]]}: "
+            f"column {column.name!r} holds {column.tolist()[beyond[0]]!r} in row {column.index[beyond[0]]}: "
             f"that is too far from the training rows' {fitted['low']:g} to {fitted['high']:g}"
         )
     features[:, 0] = scaled
