@@ -200,7 +200,7 @@ def test_16_bit_images_that_use_the_lower_bits_only_need_their_number(tmp_path):
     folder = _deep_pictures(tmp_path / "deep", 12)
     with pytest.raises(ValueError, match=r"values up to 4,0.. of 65,535, .* nearly black: .*--bits 12 .*4,095") as told:
         image_folder(folder)
-    assert "\n" not in str(note.value)
+    assert "\n" not in str(told.value)
     data = load(DataOptions(data=str(folder), bits=12))
     assert data.restore == {"kind": "images", "image_size": 16, "channels": 3, "bits": 12}
     assert _all(data.train).inputs.float().mean() == pytest.approx(127.5, abs=5)
