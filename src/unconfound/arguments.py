@@ -120,8 +120,8 @@ class ExportArguments:
     out: Path
     """.onnx (needs the extra `export`) or .pt2 (a program of torch.export)"""
     dtype: Literal["uint8", "float32"] | None = None
-    """type of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows of
-    a table, encoded as `unconfound embed` does, the only one)"""
+    """type of the inputs: uint8 (pixels from 0 to 255, the default of images) or float32 (pixels in [0, 1];
+    for rows of a table, encoded as `unconfound embed` does, the only one)"""
     classifier: bool = True
     """give the logits of the classifier that was trained with the encoder, too, where there is one"""
     overwrite: bool = False
