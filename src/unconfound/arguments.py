@@ -70,7 +70,7 @@ class CompareArguments:
     """what tables show, on every test set; by default classifier, linear_probe, svm, background_gap, worst_group and
     others, as there are; of classes that were not trained on precision_at_1, r_precision and map_at_r"""
     out: Path = Path("runs/compare")
-    """folder of the tables, report.html and one run folder ROW/seed-SEED per cell, below a folder SETTING with --over"""
+    """folder of the tables, report.html and a run folder ROW/seed-SEED per cell, below a folder SETTING with --over"""
     resume: bool = False
     """keep the cells that are done, go on with the one that was stopped, try failed ones again"""
     overwrite: bool = False
@@ -120,8 +120,8 @@ class ExportArguments:
     out: Path
     """.onnx (needs the extra `export`) or .pt2 (a program of torch.export)"""
     dtype: Literal["uint8", "float32"] | None = None
-    """type of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows of a
-    table, encoded as `unconfound embed` does, the only one)"""
+    """type of the inputs: uint8 (pixels from 0 to 255, the default of images) or float32 (pixels in [0, 1];
+    for rows of a table, encoded as `unconfound embed` does, the only one)"""
     classifier: bool = True
     """give the logits of the classifier that was trained with the encoder, too, where there is one"""
     overwrite: bool = False

@@ -62,7 +62,7 @@ class MixingOptions:
     floor: float = 1 / 255
     """geometric: smaller values are raised to this; 0 is the paper's formula, in which one 0 makes the product 0"""
     partners: Literal["shift", "independent"] = "shift"
-    """shift: partners are the batch, moved along by one random step per view; independent: one draw per sample and view"""
+    """shift: partners are the batch, moved by one random step per view; independent: one draw per sample and view"""
     shares: Literal["sample", "batch"] = "sample"
     """one share for each sample and view (the paper), or one for the whole batch and view"""
     exclude_self: bool = True

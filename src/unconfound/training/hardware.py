@@ -12,9 +12,8 @@ from unconfound.training.launcher import check_launcher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from lightning_fabric.connector import _PRECISION_INPUT_STR
 
-FABRIC_PRECISIONS: dict[str, _PRECISION_INPUT_STR] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+FABRIC_PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
