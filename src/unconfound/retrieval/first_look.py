@@ -53,8 +53,8 @@ class Centred:
 
     With d = q - c and e = g - c, 1 - |q - g|^2 / 2 = d.e - |e|^2 / 2 + 1 - |d|^2 / 2. The embeddings of most encoders
     lie in a narrow cone, where d and e are short, and so is what rounding takes from them. Two more columns hold
-    -|e|^2 / 2, as a rounded value and the rest of it, so that one matrix product gives all but the last two terms, which
-    are a constant of the query. The similarity of a row of zeros is 0, which is 1/2 less than that.
+    -|e|^2 / 2, as a rounded value and the rest of it, so that one matrix product gives all but the last two terms, a
+    constant of the query. The similarity of a row of zeros is 0, which is 1/2 less than that.
 
     Args:
         queries: of length at most 1, as rows must be.
