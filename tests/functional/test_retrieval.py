@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.retrieval import retrieval_metrics, retrieval_per_query
+from unconfound.functional.retrieval import first_hits, retrieval_metrics, retrieval_per_query
 
 
 def naive_scores(similarities, labels):
@@ -152,3 +152,77 @@ def test_a_gallery_of_other_samples_or_without_numbers_is_refused():
         retrieval_per_query(rows, labels, gallery=torch.ones(5, 2))
     with pytest.raises(ValueError, match="gallery must be finite"):
         retrieval_per_query(rows, labels, gallery=torch.full((4, 2), torch.nan))
+
+
+def naive_ranks(similarities, labels, gallery_labels, *, own):
+    """The rank of the first relevant row of each query that has one."""
+    ranks = {}
+    for query, row in enumerate(similarities):
+        others = [other for other in range(len(row)) if not (own and other == query)]
+        ranking = sorted(others, key=lambda other: (-row[other], other))
+        hits = [rank for rank, other in enumerate(ranking, 1) if gallery_labels[other] == labels[query]]
+        if hits:
+            ranks[query] = hits[0]
+    return ranks
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=5, max_size=40),
+    others=st.lists(st.integers(0, 4), min_size=3, max_size=90),
+    tile=st.sampled_from([1, 3, 1024]),
+    seed=st.integers(0, 1000),
+)
+def test_queries_search_a_reference_set_of_other_samples(labels, others, tile, seed):
+    queries, gallery = draw(seed, len(labels), 3), draw(seed + 1, len(others), 3)
+    similarities = (torch.nn.functional.normalize(queries) @ torch.nn.functional.normalize(gallery).T).tolist()
+    # By the definition for rows among themselves: queries and references are one set, in which queries are not found.
+    expected = {}
+    for query, row in enumerate(similarities):
+        relevant = others.count(labels[query])
+        if relevant:
+            ranking = sorted(range(len(row)), key=lambda other: (-row[other], other))[:relevant]
+            hits = [others[other] == labels[query] for other in ranking]
+            precisions = [sum(hits[: i + 1]) / (i + 1) if hit else 0.0 for i, hit in enumerate(hits)]
+            expected[query] = (float(hits[0]), sum(hits) / relevant, sum(precisions) / relevant)
+    given_ = {"gallery": gallery, "gallery_labels": torch.tensor(others), "tile": tile}
+    if not expected:
+        with pytest.raises(ValueError, match="no label of the queries is in the gallery"):
+            retrieval_per_query(queries, torch.tensor(labels), **given_)
+        return
+    scores = retrieval_per_query(queries, torch.tensor(labels), **given_)
+    assert scores.queries.tolist() == list(expected)
+    columns = torch.tensor(list(expected.values()), dtype=torch.float64).T
+    torch.testing.assert_close(torch.stack(scores[1:]), columns, rtol=0, atol=1e-12)
+    found = first_hits(queries, torch.tensor(labels), **given_)
+    ranks = naive_ranks(similarities, labels, others, own=False)
+    assert dict(zip(found.queries.tolist(), found.ranks.tolist(), strict=True)) == ranks
+
+
+@pytest.mark.parametrize("tile", [7, 1024])
+def test_first_hits_of_rows_among_themselves(tile):
+    """Some have to look far: a class of two at opposite ends."""
+    embeddings, labels = draw(5, 90, 4), torch.arange(90) // 2
+    embeddings[1] = -embeddings[0]
+    unit = embeddings / embeddings.norm(dim=1, keepdim=True)
+    found = first_hits(embeddings, labels, tile=tile)
+    ranks = naive_ranks((unit @ unit.T).tolist(), labels.tolist(), labels.tolist(), own=True)
+    assert dict(zip(found.queries.tolist(), found.ranks.tolist(), strict=True)) == ranks
+    assert ranks[0] == 89
+    for count in (1, 2, 8, 89):
+        assert found.recall_at(count) == pytest.approx(sum(rank <= count for rank in ranks.values()) / 90)
+    assert found.recall_at(1) == retrieval_metrics(embeddings, labels)["precision_at_1"]
+    assert found.mean_reciprocal_rank() == pytest.approx(sum(1 / rank for rank in ranks.values()) / 90)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_bad_reference_sets():
+    rows, labels = torch.ones(4, 2), torch.tensor([0, 0, 1, 1])
+    with pytest.raises(ValueError, match="same number of features, got 2 and 3"):
+        retrieval_metrics(rows, labels, gallery=torch.ones(5, 3), gallery_labels=torch.zeros(5, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"labels must have shape \(5,\), one a row, got \(4,\)"):
+        retrieval_metrics(rows, labels, gallery=torch.ones(5, 2), gallery_labels=labels)
+    with pytest.raises(ValueError, match="gallery_labels are those of a gallery, and there is none"):
+        first_hits(rows, labels, gallery_labels=labels)
+    with pytest.raises(ValueError, match="a K of at least 1, got 0"):
+        first_hits(rows, labels).recall_at(0)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.retrieval.test_exact import KINDS, draw
+from tests.retrieval.test_exact import KINDS, all_similarities, draw
 from unconfound.retrieval.first_look import Centred, Look, Whole, centre_of
 
 LOOKS = ("whole", "float32", "bfloat16")
@@ -20,10 +20,10 @@ def look_at(name: str, queries: torch.Tensor, rows: torch.Tensor) -> Look:
 
 
 def errors(look: Look, queries: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """How far each product is off, the similarity being rounded to float32, and how far it may be."""
+    """How far each product is off the similarity, and how far it may be."""
     matrix, off = look.of(rows)
     products = (matrix @ look.queries.T).double() + look.shift
-    similarities = (rows.double() @ queries.double().T).float().double()
+    similarities = torch.from_numpy(all_similarities(queries.numpy(), rows.numpy()).T)
     return (products - similarities).abs(), off.double()
 
 
@@ -53,7 +53,7 @@ def test_any_points(points: list[list[float]], name: str) -> None:
 def test_what_a_cone_has_in_common_costs_no_precision() -> None:
     gallery, asked = draw("tight", 800, 70, 64)
     rows, queries = torch.from_numpy(gallery), torch.from_numpy(asked)
-    spread = (rows.double() @ queries.double().T).std()
+    spread = all_similarities(asked, gallery).std()
     assert spread < 1e-6
     _, rounded = errors(look_at("bfloat16", queries, rows), queries, rows)
     _, whole = errors(look_at("whole", queries, rows), queries, rows)

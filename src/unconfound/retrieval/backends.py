@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 
 from unconfound.retrieval.exact import exact_search
 from unconfound.retrieval.faiss_search import faiss_search
@@ -23,7 +23,7 @@ def nearest_rows(
     *,
     neighbours: int,
     backend: Literal["auto", "exact", "faiss"],
-) -> tuple[Float32[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"], str]:
+) -> tuple[Float64[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"], str]:
     """Find the nearest rows of each query by a backend.
 
     On processors that multiply bfloat16 matrices, `exact_search` is the faster one at any size. On others faiss is, for

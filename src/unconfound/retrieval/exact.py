@@ -7,7 +7,7 @@ from threading import local
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,7 +32,7 @@ def exact_search(
     shards: Sequence[Float32[np.ndarray, "_ features"]],
     *,
     neighbours: int,
-) -> tuple[Float32[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"]]:
+) -> tuple[Float64[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"]]:
     """Find the nearest rows of each query by exhaustive search.
 
     A first look, by matrix products, passes over the rows that cannot be among the nearest: those whose similarity,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 
 from unconfound.extras import require
 from unconfound.retrieval.best import Best
+from unconfound.retrieval.exact import exact_search
+from unconfound.retrieval.first_look import inner_product_error
 
 # Rows asked for beyond those wanted: among them are those that only rounding has put behind the last.
 _SPARE = 16
@@ -19,12 +21,12 @@ def faiss_search(
     shards: Sequence[Float32[np.ndarray, "_ features"]],
     *,
     neighbours: int,
-) -> tuple[Float32[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"]]:
+) -> tuple[Float64[np.ndarray, "queries neighbours"], Int[np.ndarray, "queries neighbours"]]:
     """Find the nearest rows of each query by faiss's exhaustive search of inner products, shard by shard.
 
     Nothing is copied: a flat index would hold all rows in memory. Similarities are computed anew as `exact_search`
-    does, and equally similar rows come in the order of their positions; where more than 16 rows are within the rounding
-    of float32 of the last neighbour, others of them may be chosen.
+    does, and equally similar rows come in the order of their positions. Queries for which rows that faiss left out may
+    be as near as the last one found, for all that rounding may have taken from them, are searched by `exact_search`.
 
     Args:
         queries: of length 1 (or 0).
@@ -39,10 +41,18 @@ def faiss_search(
     """
     faiss = require("faiss", extra="search")
     best, start = Best(queries, neighbours), 0
+    left_out, off = np.full(len(queries), -np.inf), inner_product_error(queries.shape[1])
     for shard in shards:
         wanted = min(neighbours + _SPARE, len(shard))
-        _, found = faiss.knn(queries, shard, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+        products, found = faiss.knn(queries, shard, wanted, metric=faiss.METRIC_INNER_PRODUCT)
         asked = np.repeat(np.arange(len(queries)), wanted)
         best.offer(shard, asked, found.ravel(), start=start)
         start += len(shard)
+        if wanted < len(shard):
+            left_out = np.maximum(left_out, products[:, -1] + off)
+    doubtful = left_out >= best.similarities[:, -1]
+    if doubtful.any():
+        best.similarities[doubtful], best.positions[doubtful] = exact_search(
+            queries[doubtful], shards, neighbours=neighbours
+        )
     return best.similarities, best.positions

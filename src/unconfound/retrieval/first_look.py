@@ -16,6 +16,8 @@ _FLOAT32 = _ERRORS[torch.float32]
 class Look(Protocol):
     """Turns rows into a matrix whose products with `queries` are similarities, up to a constant a query and rounding.
 
+    Similarities are those of `unconfound.retrieval.best.similarity`.
+
     Attributes:
         queries: [queries, columns].
         shift: [queries] what is missing from the products to be similarities, in float64.
@@ -42,16 +44,17 @@ class Whole:
     def of(
         self, rows: Float32[Tensor, "rows features"]
     ) -> tuple[Float32[Tensor, "rows features"], Float32[Tensor, " queries"]]:
-        """Return the rows; the sum of so many products is off by at most 2^-24 an addition."""
-        return rows, torch.full((len(self.queries),), 1.01 * (rows.shape[1] + 4) * _FLOAT32)
+        """Return the rows; `inner_product_error` says by how much their products are off."""
+        return rows, torch.full((len(self.queries),), inner_product_error(rows.shape[1]))
 
 
 class Centred:
     """The differences of rows from a centre, in float32 or bfloat16.
 
-    With d = q - c and e = g - c, q.g = d.e + c.e + q.c. The embeddings of most encoders lie in a narrow cone, where d
-    and e are short, and so is what rounding takes from them. Two more columns hold c.e, as a rounded value and the
-    rest of it, so that one matrix product gives d.e + c.e; q.c is a constant a query.
+    With d = q - c and e = g - c, 1 - |q - g|^2 / 2 = d.e - |e|^2 / 2 + 1 - |d|^2 / 2. The embeddings of most encoders
+    lie in a narrow cone, where d and e are short, and so is what rounding takes from them. Two more columns hold
+    -|e|^2 / 2, as a rounded value and the rest of it, so that one matrix product gives all but the last two terms, a
+    constant of the query. The similarity of a row of zeros is 0, which is 1/2 less than that.
 
     Args:
         queries: of length at most 1, as rows must be.
@@ -66,7 +69,7 @@ class Centred:
         apart = queries - centre
         self.lengths = apart.norm(dim=1)
         self.queries = torch.cat([apart, apart.new_ones(len(queries), 2)], dim=1).to(dtype)
-        self.shift = queries.double() @ centre.double()
+        self.shift = 1 - (queries.double() - centre.double()).square().sum(1) / 2 - (~queries.any(1)).double() / 2
 
     def of(
         self, rows: Float32[Tensor, "rows features"]
@@ -78,18 +81,29 @@ class Centred:
         """
         features = rows.shape[1]
         apart = rows - self.centre
-        along = apart @ self.centre
+        squares, zeros = apart.square().sum(1), ~rows.any(1)
+        added = (squares + zeros) / -2
         matrix = apart.new_empty(len(rows), features + 2, dtype=self.dtype)
         matrix[:, :features] = apart
-        matrix[:, features] = along
-        matrix[:, features + 1] = along - matrix[:, features]
-        length = float(apart.square().sum(1).max().sqrt())
-        farthest, error = float(along.abs().max()), _ERRORS[self.dtype]
+        matrix[:, features] = added
+        matrix[:, features + 1] = added - matrix[:, features]
+        length, farthest, error = float(squares.max().sqrt()), float(added.abs().max()), _ERRORS[self.dtype]
         product = self.lengths * length
         off = product * (2 * error + error**2) + (product + farthest) * error + farthest * error**2
-        off += (features + 8) * _FLOAT32 * (product + farthest + length * float(self.centre.norm()))
-        # The last is the rounding of the similarity itself.
-        return matrix, 1.01 * off + 1.01 * _FLOAT32
+        off += (features + 8) * _FLOAT32 * (product + farthest)
+        if bool(zeros.any()):
+            # Where the half is taken off, the length of the query counts as 1.
+            off += (features + 8) * _FLOAT32
+        # The last is the rounding of the similarity itself, in float64.
+        return matrix, 1.01 * off + 1e-15
+
+
+def inner_product_error(features: int) -> float:
+    """Return by how much an inner product of rows of length 1 in float32 may be off the similarity of the rows.
+
+    A sum is off by at most 2^-24 an addition, and so is the square of a length that was made 1.
+    """
+    return 1.01 * 2 * (features + 8) * _FLOAT32
 
 
 def centre_of(shards: list[Tensor]) -> Float32[Tensor, " features"]:

@@ -55,8 +55,7 @@ def search(
             The class of an image file is the name of its folder where items of the index have that class.
         neighbours: of each query; fewer where the index is smaller.
         backend: who searches. "exact" is ours; "faiss" needs the extra `search`; "auto" takes the faster one. Their
-            answers are the same, save for which of equally similar items (to the rounding of float32) are chosen where
-            more than 16 tie with the last.
+            answers are the same.
         data_root: where the files of named data lie.
         batch_size: queries embedded at a time.
         device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
@@ -147,8 +146,8 @@ def _own_positions(names: Sequence[str], index: Index) -> dict[int, int]:
 
 
 def _without(
-    own: dict[int, int], similarities: NDArray[np.float32], positions: NDArray[np.int64], neighbours: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    own: dict[int, int], similarities: NDArray[np.float64], positions: NDArray[np.int64], neighbours: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Leave a query's own item out of its neighbours; a place that stays empty has the position -1."""
     if not own:
         return similarities, positions
