@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -25,6 +26,7 @@ from unconfound.report.comparison import Cell, Comparison
 from unconfound.report.comparison_choice import chosen_comparison
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import write_tables
+from unconfound.training.launcher import check_launcher
 from unconfound.training.progress import console
 from unconfound.training.run_folder import environment
 
@@ -98,8 +100,11 @@ def run_comparison(recipes: str | Sequence[str], arguments: CompareArguments, fl
 
 def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> Comparison:
     """Do the same for rows."""
+    check_launcher()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("compare runs in one process: start it without torchrun")
+    if arguments.jobs > 1 and sys.platform == "win32":
+        raise ValueError("--jobs runs cells side by side on Linux and macOS, not on Windows: leave it out")
     asked, out = completed(rows, arguments), arguments.out
     tasks = tasks_of(asked, out, flags)
     check_folder(arguments, tasks)

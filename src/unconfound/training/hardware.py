@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from unconfound.training.launcher import check_launcher
 from unconfound.training.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -38,9 +39,15 @@ def choose_precision(precision: str, device: str) -> str:
 
 
 def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
-    """Make and launch Fabric on one device, or on one for each process that `torchrun` started."""
+    """Make and launch Fabric on one device, or on one for each process that `torchrun` started.
+
+    Raises:
+        ValueError: a device that is not here; or another launcher started several processes.
+    """
+    check_launcher()
     # Importing it takes longer than torch.
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     device = choose_device(options.device)
@@ -57,6 +64,8 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
         devices=local,
         num_nodes=max(1, processes // local),
         strategy=strategy,
+        # Left to choose, Fabric takes a single process inside a SLURM job for one of several, and refuses it.
+        plugins=[TorchElasticEnvironment() if processes > 1 else LightningEnvironment()],
         precision=choose_precision(options.precision, device),  # type: ignore[arg-type]
     )
     fabric.launch()
