@@ -1,18 +1,31 @@
-"""One comparison at a time in a folder: two would remove what the other has half written."""
+"""One process at a time in a folder: two would remove what the other has half written."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_held: set[int] = set()
 
 
 class FolderLock:
     """A lock on a folder itself, without a file. It ends with the last process that holds it, however that ends.
+
+    Processes that are forked meanwhile, such as those that read data ahead, do not hold it. Windows locks no folders:
+    there it is a file beside the folder.
 
     Args:
         folder: need not be there yet.
@@ -23,6 +36,7 @@ class FolderLock:
         self.folder = folder
         self.patience = patience
         self.descriptor: int | None = None
+        self.file: FileLock | None = None
 
     def acquire(self) -> None:
         """Take the lock, if the folder is there and the lock is not held already.
@@ -30,22 +44,32 @@ class FolderLock:
         Raises:
             ValueError: another process has it.
         """
-        if self.descriptor is not None or not self.folder.is_dir():
+        if self.descriptor is not None or self.file is not None or not self.folder.is_dir():
+            return
+        if fcntl is None:
+            self._acquire_file()
             return
         self.descriptor = os.open(self.folder, os.O_RDONLY)
+        _held.add(self.descriptor)
         end = time.monotonic() + self.patience
-        while True:
-            try:
-                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    return  # a file system that knows no locks
-                if time.monotonic() > end:
-                    raise ValueError(
-                        f"another process is at work in {self.folder}: let it end, or choose another --out"
-                    ) from error
+        while (free := try_lock(self.descriptor)) is False:
+            if time.monotonic() > end:
+                raise self._busy()
             time.sleep(0.05)
+        assert free is not False  # None: a file system that knows no locks
+
+    def _acquire_file(self) -> None:
+        from filelock import FileLock, Timeout
+
+        folder = self.folder.resolve()
+        self.file = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            self.file.acquire(timeout=self.patience)
+        except Timeout as error:
+            raise self._busy() from error
+
+    def _busy(self) -> ValueError:
+        return ValueError(f"another process is at work in {self.folder}: let it end, or choose another --out")
 
     def __enter__(self) -> FolderLock:
         return self
@@ -53,7 +77,45 @@ class FolderLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.file is not None:
+            self.file.release()
+            self.file = None
         if self.descriptor is not None:
-            with suppress(OSError):
-                os.close(self.descriptor)
+            # In a process that was forked meanwhile it is closed, and the number may be another file's.
+            if self.descriptor in _held:
+                _held.remove(self.descriptor)
+                with suppress(OSError):
+                    os.close(self.descriptor)
             self.descriptor = None
+
+
+def try_lock(descriptor: int) -> bool | None:
+    """Lock an open file or folder, until the last process that has it open ends or closes it.
+
+    Returns:
+        Whether it is locked now; False where another has locked it, None where the file system knows no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+    return True
+
+
+def inherit(descriptor: int) -> None:
+    """Hold a lock that the process which started this one passed on."""
+    _held.add(descriptor)
+
+
+def _let_go() -> None:
+    """In a forked process: the lock is its parent's."""
+    for descriptor in _held:
+        with suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

@@ -47,7 +47,7 @@ class Pretended:
         self.ours, self.theirs = multiprocessing.Pipe()
         self.log = log
         self.ended = threading.Event()
-        self.stdin = SimpleNamespace(close=self.ended.set)
+        self.stdin = SimpleNamespace(write=lambda _: self.ended.set(), close=lambda: None)
         self.pid = 0
         threading.Thread(target=self.work, daemon=True).start()
 

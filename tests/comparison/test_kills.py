@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pandas as pd
 import pytest
 
 from comparison import runs as comparison_runs
 from comparison.runs import write_table
+from unconfound.comparison import jobs
 from unconfound.lock import FolderLock
 
 
@@ -58,7 +60,7 @@ def test_jobs_that_are_stopped_and_killed_leave_no_trace(
 
     # As many jobs as cores have a thread each. Asked to stop while the first cells run: what is done is in the tables,
     # and nothing goes on behind our backs.
-    cores = len(os.sched_getaffinity(0))
+    cores = joblib.cpu_count()
     process = start(cores)
     wait_for(lambda: found(out, "config.toml"))
     os.kill(process.pid, signal.SIGTERM)
@@ -67,17 +69,35 @@ def test_jobs_that_are_stopped_and_killed_leave_no_trace(
     with FolderLock(out, patience=0) as lock:
         lock.acquire()
     assert "failed" not in set(pd.read_csv(out / "comparison.csv")["status"])
-    # Killed before the last cell is done: its processes end, too, and only then may others have the folder.
+    # Killed before the last cell is done: its processes end, too, and --resume needs not wait for long.
     process = start(cores)
     wait_for(lambda: len(found(out, "evaluation.json")) >= 3)
     process.kill()
     process.join(timeout=120)
-    with FolderLock(out, patience=60) as lock:
-        lock.acquire()
     process = start(1)
     process.join(timeout=120)
     assert process.exitcode == 0
     assert_same(out, finished)
+
+
+@pytest.mark.parametrize(("said", "code"), [(b"", 1), (b"stop", -signal.SIGTERM)])
+def test_a_process_ends_with_the_one_that_started_it(said: bytes, code: int, tmp_path: Path) -> None:
+    """At once where that was killed, even while it imports; asked to stop, as by a signal."""
+    (tmp_path / "out").mkdir()
+    with FolderLock(tmp_path / "out") as lock:
+        lock.acquire()
+        connection, process = jobs._start(1, tmp_path / "log.txt", lock.descriptor)
+    with FolderLock(tmp_path / "out", patience=0) as other, pytest.raises(ValueError, match="another process"):
+        other.acquire()
+    assert process.stdin is not None
+    process.stdin.write(said)
+    if not said:
+        process.stdin.close()
+    assert process.wait(120) == code
+    with FolderLock(tmp_path / "out", patience=0) as other:
+        other.acquire()
+    process.stdin.close()
+    connection.close()
 
 
 def assert_same(out: Path, finished: Path) -> None:

@@ -12,8 +12,10 @@ from training.toy import convnet, dataset_of, image_source, metrics, options, ro
 from training.toy_methods import Interrupted, TwoPhase
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.encoders import build_encoder
+from unconfound.lock import FolderLock
 from unconfound.methods import Random, SimCLR, Supervised
 from unconfound.training import TrainingOptions, fit
+from unconfound.training.run_folder import RunFolder
 
 SOURCE = image_source(48)
 DATA = dataset_of(SOURCE)
@@ -281,3 +283,30 @@ def test_a_device_that_is_not_here_is_refused(tmp_path):
 def test_a_schema_without_the_labels_is_no_data_set(tmp_path):
     bare = MemorySource("bare", Schema("images", (3, 8, 8)), SOURCE.inputs)
     assert fit(SimCLR(convnet(bare), bare.schema), dataset_of(bare), out=tmp_path / "run", training=options()).finished
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(FolderLock.__init__, "__kwdefaults__", {"patience": 0.0})
+    out = tmp_path / "run"
+    fit(_supervised(), DATA, out=out, training=options())
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with FolderLock(out) as other:
+        other.acquire()
+        for way in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(ValueError, match=rf"another process is at work in .*{out.name}"):
+                fit(_supervised(), DATA, out=out, training=options(), **way)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # The folder stays locked while an earlier run is removed.
+    looked = []
+
+    def check(folder, config):
+        with FolderLock(folder.path) as other, pytest.raises(ValueError, match="another process"):
+            other.acquire()
+        looked.append(list(folder.path.iterdir()))
+
+    monkeypatch.setattr(RunFolder, "check_config", check)
+    fit(_supervised(), DATA, out=out, training=options(), overwrite=True)
+    assert looked == [[]]
+    assert (out / "encoder.json").is_file()
+    with FolderLock(out) as other:
+        other.acquire()

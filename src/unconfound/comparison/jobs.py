@@ -12,6 +12,9 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import joblib
+
+from unconfound.comparison import worker
 from unconfound.comparison.plan import Task
 from unconfound.report.comparison import Cell
 from unconfound.training.progress import console
@@ -30,9 +33,10 @@ class Worker:
 
     def stop(self) -> None:
         """Ask it to end: with a checkpoint where it trains, and whole files."""
-        # As if this process had died. A signal beside that would be the second one, which acts at once.
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        # Not by a signal: a second one would act at once. It may have ended on its own.
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(b"stop")
 
     def end(self) -> int:
         """Wait for its end; return its exit code."""
@@ -42,6 +46,9 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+        finally:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
 
 
 def side_by_side(
@@ -50,7 +57,7 @@ def side_by_side(
     """Run cells in several processes and give each as it comes. Close the iterator, to end the processes early.
 
     SIGINT and SIGTERM stop all processes with their checkpoints; a second signal acts at once. A process that is killed
-    leaves its cell to --resume, and another takes its place.
+    leaves its cell to --resume, and another takes its place. Where this one is killed, the others end at once.
 
     Args:
         tasks: those of the comparison.
@@ -85,8 +92,8 @@ def side_by_side(
             while left or workers:
                 if stop.requested:
                     left.clear()
-                    for worker in workers.values():
-                        worker.stop()
+                    for each in workers.values():
+                        each.stop()
                 while left and len(workers) < jobs:
                     start()
                 for connection in wait(list(workers), timeout=PAUSE):
@@ -103,18 +110,26 @@ def side_by_side(
                     elif not stop.requested:
                         _say(f"cut off: {tasks[place].title} (exit code {code})", tasks, workers)
         finally:
-            for worker in workers.values():
-                worker.stop()
-            for connection, worker in workers.items():
-                _hang_up(connection, worker)
+            for each in workers.values():
+                each.stop()
+            for connection, each in workers.items():
+                _hang_up(connection, each)
 
 
 def _start(jobs: int, log: Path, lock: int | None) -> tuple[Connection, subprocess.Popen[bytes]]:
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    threads = max(1, joblib.cpu_count() // jobs)
     ours, theirs = Pipe()
     process = subprocess.Popen(
-        # -P: not whatever lies in the user's folder under the name of a library.
-        [sys.executable, "-P", "-m", "unconfound.comparison.worker", str(theirs.fileno())],
+        # By its path, so that it watches for our end before it imports anything. -P: not whatever lies in the user's
+        # folder under the name of a library.
+        [
+            sys.executable,
+            "-P",
+            str(Path(worker.__file__)),
+            str(theirs.fileno()),
+            *([] if lock is None else [str(lock)]),
+        ],
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno(), *([] if lock is None else [lock])],
@@ -144,9 +159,9 @@ def _answer(connection: Connection) -> Cell | None:
     return answer
 
 
-def _hang_up(connection: Connection, worker: Worker) -> int:
+def _hang_up(connection: Connection, ended: Worker) -> int:
     connection.close()
-    return worker.end()
+    return ended.end()
 
 
 def _ending(cell: Cell) -> str:
@@ -158,5 +173,5 @@ def _ending(cell: Cell) -> str:
 
 def _say(line: str, tasks: Sequence[Task], workers: dict[Connection, Worker]) -> None:
     """Print what happened and what runs now."""
-    running = "; ".join(tasks[worker.place].title for worker in workers.values())
+    running = "; ".join(tasks[each.place].title for each in workers.values())
     console.print(f"{line}{f' | running: {running}' if running else ''}", markup=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+
+from filelock import FileLock, Timeout
 
 from unconfound.files import atomic, write_text
 
@@ -83,7 +84,7 @@ class Cache:
     def recall(self, name: str) -> str | None:
         """Return what `remember` keeps under a name, or None."""
         try:
-            return (self.root / "names" / name).read_text()
+            return (self.root / "names" / name).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
 
@@ -96,21 +97,17 @@ class Cache:
         """
         with suppress(OSError):
             (self.root / "locks").mkdir(parents=True, exist_ok=True)
+        lock, held = FileLock(self.root / "locks" / key), True
         try:
-            descriptor = os.open(self.root / "locks" / key, os.O_CREAT | os.O_RDWR)
-        except OSError:
-            yield wait
-            return
-        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            held = False
+        except (OSError, NotImplementedError):
             held = wait
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-                held = True
-            except OSError:
-                pass
+        try:
             yield held
         finally:
-            os.close(descriptor)
+            lock.release()
 
     def _remove_leftovers(self, key: str) -> None:
         """Remove what a killed build of the key left; nobody else builds it while the lock is held."""

@@ -12,6 +12,7 @@ from torch import nn
 import unconfound
 from unconfound.data import Dataset, Source
 from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
+from unconfound.lock import FolderLock
 from unconfound.methods import METHODS, Method
 from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
@@ -71,7 +72,8 @@ def fit(
 
     Raises:
         ValueError: a stated batch larger than the data, data without the labels that the method needs or the validation
-            part that an encoder is chosen by, a folder that holds something else, or a damaged checkpoint.
+            part that an encoder is chosen by, a folder that holds something else or in which another process is at
+            work, or a damaged checkpoint.
         NotFiniteError: the loss became NaN or infinite.
     """
     training = training or TrainingOptions()
@@ -83,10 +85,31 @@ def fit(
     batch_size, note = batch_size_of(training, len(source), fabric.world_size, balanced=balance_of(method, source))
     # Data that were handed over in Python have no words by which a command could read them again.
     config = config or {"method": name, "options": plain(getattr(method, "options", None))}
-    if fabric.is_global_zero:
-        folder.check()
-        folder.start(config | {"training": plain(training)})
-    fabric.barrier()
+    with FolderLock(folder.path) as lock:
+        if fabric.is_global_zero:
+            folder.check()
+            folder.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            # By now another process may have begun, and ended.
+            folder.check()
+            folder.start(config | {"training": plain(training)})
+        fabric.barrier()
+        return _fit(method, name, dataset, source, training, folder=folder, fabric=fabric, batch=(batch_size, note))
+
+
+def _fit(
+    method: Method,
+    name: str,
+    dataset: Dataset,
+    source: Source,
+    training: TrainingOptions,
+    *,
+    folder: RunFolder,
+    fabric: Fabric,
+    batch: tuple[int, str | None],
+) -> Fitted:
+    """Train in a folder that is this run's alone."""
+    batch_size, note = batch
 
     def say(line: str, style: str | None = None) -> None:
         if fabric.is_global_zero:
@@ -94,7 +117,7 @@ def fit(
             console.print(line, style=style)
 
     position, state = None, None
-    if resume and folder.checkpoint.is_file():
+    if folder.resume and folder.checkpoint.is_file():
         position, state = load_checkpoint(folder.checkpoint, method=name)
         say(f"resuming {folder.path} at epoch {position.epoch + 1}, update {position.step:,}")
     for line in (*source.notes, note):

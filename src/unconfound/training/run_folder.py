@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import tomli_w
 import torch
 
@@ -70,7 +70,12 @@ class RunFolder:
             ValueError: `config` differs from the run that is there.
         """
         if self.overwrite and self.path.exists():
-            shutil.rmtree(self.path)
+            # Not the folder itself, which is locked.
+            for each in self.path.iterdir():
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each)
+                else:
+                    each.unlink()
         self.check_config(config)
         for folder in (self.path, self.checkpoint.parent):
             for left in folder.glob(HALF_WRITTEN):
@@ -90,7 +95,7 @@ class RunFolder:
         """
         path = self.path / "config.toml"
         text = tomli_w.dumps(config)
-        if path.is_file() and (before := path.read_text()) != text:
+        if path.is_file() and (before := path.read_text(encoding="utf-8")) != text:
             changed = sorted(set(text.splitlines()) ^ set(before.splitlines()))
             raise ValueError(
                 f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
@@ -116,7 +121,7 @@ class Metrics:
         self.rows: list[dict[str, Any]] = []
         if path.is_file():
             # A row that was cut off by a kill lacks its end.
-            lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
             kept = (row for row in csv.DictReader(lines) if row.get("step", "").isdigit() and int(row["step"]) <= step)
             self.rows.extend(kept)
         self.columns = list(self.rows[0]) if self.rows else []
@@ -130,7 +135,7 @@ class Metrics:
             self.columns += new
             self._rewrite()
             return
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self.columns).writerow(row)
 
     def _rewrite(self) -> None:
@@ -148,7 +153,7 @@ def environment() -> dict[str, Any]:
         "packages": {name: version(name) for name in packages},
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": joblib.cpu_count(),
         "gpus": gpus,
         "git": _git(),
     }
