@@ -55,9 +55,9 @@ def test_all_commands_run(tmp_path: Path) -> None:
         fit,
         [*fit, "--overwrite"],
         ["evaluate", str(out)],
-        ["embed", str(out), "--out", str(tmp_path / "embeddings.npy")],
-        ["index", str(out), *data[:2], "--out", str(tmp_path / "index")],
-        ["search", str(tmp_path / "index"), f"{table}:test:0", "--out", str(tmp_path / "found.csv")],
+        ["embed", str(out), str(table), "--out", str(tmp_path / "embeddings.npy")],
+        ["index", str(out), str(table), "--out", str(tmp_path / "index")],
+        ["search", str(tmp_path / "index"), str(table), "--out", str(tmp_path / "found")],
         words(table, tmp_path / "compared", "random"),
     ):
         assert main(command) == 0, command

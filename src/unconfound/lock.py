@@ -52,11 +52,10 @@ class FolderLock:
         self.descriptor = os.open(self.folder, os.O_RDONLY)
         _held.add(self.descriptor)
         end = time.monotonic() + self.patience
-        while (free := try_lock(self.descriptor)) is False:
+        while try_lock(self.descriptor) is False:  # not where a file system knows no locks
             if time.monotonic() > end:
                 raise self._busy()
             time.sleep(0.05)
-        assert free is not False  # None: a file system that knows no locks
 
     def _acquire_file(self) -> None:
         from filelock import FileLock, Timeout

@@ -219,6 +219,7 @@ def _checked_gallery_labels(embeddings: Tensor, gallery: Tensor, labels: Tensor 
         return None
     if gallery.shape[1] != embeddings.shape[1]:
         raise ValueError(
-            f"queries and gallery must have the same number of features, got {embeddings.shape[1]} and {gallery.shape[1]}"
+            "queries and gallery must have the same number of features, "
+            f"got {embeddings.shape[1]} and {gallery.shape[1]}"
         )
     return check_labels(labels, rows=len(gallery), name="gallery_labels")
