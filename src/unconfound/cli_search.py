@@ -45,6 +45,7 @@ def search(arguments: list[str]) -> None:
     given: SearchArguments = parse(SearchArguments, arguments, command="search")
 
     from unconfound.retrieval import search as find
+    from unconfound.retrieval.scores import SCORES, scores_line, search_scores, write_scores
     from unconfound.retrieval.table import answers_table
     from unconfound.training.hardware import choose_device, choose_precision
 
@@ -65,9 +66,16 @@ def search(arguments: list[str]) -> None:
         precision=choose_precision(given.precision, device),
     )
     print_table(answers_table(answers))
+    scores = search_scores(answers)
+    if scores:
+        print(scores_line(scores))
     if given.out is None:
         print("Next: the same with --out FOLDER, for neighbours.parquet and a sheet of pictures")
         return
     answers.save(table)
+    if scores:
+        write_scores(given.out / SCORES, scores)
+    else:
+        (given.out / SCORES).unlink(missing_ok=True)  # of an earlier search
     write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *arguments]))
     print(f"Neighbours: {table}\nNext: open {sheet}")
