@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,11 @@ def test_index_and_search(room: Path, capsys: pytest.CaptureFixture[str]) -> Non
     printed = capsys.readouterr().out
     assert "Nearest in kept by cosine similarity" in printed
     assert "Next: open found/neighbours.html" in printed
+    scores = json.loads(Path("found/scores.json").read_text())
+    assert scores["queries"] == 5
+    assert f"Of 5 queries with items of their class: P@1 {100 * scores['precision_at_1']:.1f} %" in printed.replace(
+        "\n", " "
+    )
     frame = pd.read_parquet("found/neighbours.parquet")
     assert list(frame.columns) == ["query", "rank", "item", "label", "similarity", "distance", "hit"]
     assert frame["query"].unique().tolist() == [

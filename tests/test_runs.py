@@ -13,9 +13,10 @@ from retrieval.conftest import SIZE, save_run
 
 from unconfound.arguments import EmbedArguments
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.fit_arguments import fit_arguments
 from unconfound.recipes import read_recipe
 from unconfound.retrieval import index, reading
-from unconfound.runs import embed_run, fit_arguments
+from unconfound.runs import embed_run
 
 
 @pytest.fixture

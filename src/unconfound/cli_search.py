@@ -50,6 +50,7 @@ def search(arguments: list[str]) -> None:
 
     with announced("loading torch"):
         from unconfound.retrieval import search as find
+        from unconfound.retrieval.scores import SCORES, scores_line, search_scores, write_scores
         from unconfound.retrieval.table import answers_table
 
     if given.out is not None:
@@ -70,10 +71,17 @@ def search(arguments: list[str]) -> None:
             progress=progress,
         )
     print_table(answers_table(answers))
+    scores = search_scores(answers)
+    if scores:
+        print(scores_line(scores))
     if given.out is None:
         print("Next: the same with --out FOLDER, for neighbours.parquet and a sheet of pictures")
         return
     answers.save(table)
+    if scores:
+        write_scores(given.out / SCORES, scores)
+    else:
+        (given.out / SCORES).unlink(missing_ok=True)  # of an earlier search
     with announced(f"writing {sheet}"):
         write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *arguments]))
     print(f"Neighbours: {table}\nNext: open {sheet}")

@@ -58,7 +58,7 @@ class SearchArguments:
     backend: Literal["auto", "exact", "faiss"] = "auto"
     """who searches: ours, faiss (needs the extra `search`), or the faster one; the answers are the same"""
     out: Path | None = None
-    """folder for neighbours.parquet and neighbours.html, a sheet of pictures"""
+    """folder for neighbours.parquet, neighbours.html, a sheet of pictures, and scores.json where classes are known"""
     overwrite: bool = False
     """replace those in --out"""
     batch_size: int = 512

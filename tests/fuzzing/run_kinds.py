@@ -23,11 +23,12 @@ from unconfound.encoders import (
     save_encoder,
 )
 from unconfound.evaluation.figures import Evaluation, Figure, read_evaluation, write_evaluations
+from unconfound.fit_arguments import fit_arguments
 from unconfound.methods import METHODS
 from unconfound.parsing import parse
 from unconfound.recipes import read_recipe
 from unconfound.recipes.comparisons import rows_of
-from unconfound.runs import fit_arguments, run_recipe
+from unconfound.runs import run_recipe
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.run_folder import Metrics, RunFolder
 from unconfound.training.saved_method import load_method

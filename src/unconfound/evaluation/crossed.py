@@ -14,6 +14,7 @@ from unconfound.evaluation.cross_validation import cross_validate_knn, cross_val
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.folds import CrossValidation
+from unconfound.evaluation.further import class_figures, first_hit_figures
 from unconfound.evaluation.groups import group_figures
 from unconfound.evaluation.retrieval import retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
@@ -28,6 +29,7 @@ def crossed_evaluation(
     *,
     name: str,
     groups: Sequence[str],
+    classes: Sequence[str] = (),
     clock: Clock,
     neighbours: int = 5,
     seed: int = 0,
@@ -37,13 +39,14 @@ def crossed_evaluation(
     """Judge embeddings by repeated stratified cross-validation, and by retrieval of each from all others.
 
     All figures stand under the test set "cross-validation". Linear probe, the probe of the graph papers to the letter
-    ("adam_probe"), SVM and kNN are judged on the same folds; the figures of groups are those of the linear probe in the
-    first repeat.
+    ("adam_probe"), SVM and kNN are judged on the same folds; the figures of groups and classes are those of the
+    linear probe in the first repeat.
 
     Args:
         embeddings: with labels.
         name: how tables and pictures call the encoder.
         groups: the names of the groups, or none.
+        classes: the names of the classes 0, 1, ...; numbers without.
         clock: takes the time of five stages at most.
         neighbours: samples that vote in kNN.
         seed: of the folds.
@@ -70,9 +73,11 @@ def crossed_evaluation(
     with clock.stage("knn"):
         crossed["knn"] = cross_validate_knn(known, neighbours=neighbours, folds=folds, repeats=repeats, seed=seed)
     figures: dict[str, Figure] = {metric: each.figure() for metric, each in crossed.items()}
+    further: dict[str, dict[str, Figure]] = {}
     with clock.stage("retrieval"):
         if len(labels.unique()) < len(labels):
             figures |= retrieval_figures(known)
+            further[TEST] = first_hit_figures(known)
         else:
             notes.append("no two samples share a class, so that there is nothing to retrieve")
     by_group: dict[str, dict[str, Figure]] = {}
@@ -100,6 +105,8 @@ def crossed_evaluation(
             "seconds": clock.seconds,
         },
         notes=tuple(notes),
+        further=further,
+        classes={TEST: class_figures(crossed["linear_probe"].predictions[0], labels, names=classes)},
     )
 
 

@@ -171,6 +171,7 @@ def judge(
             embeddings["train"],
             name=name,
             groups=schema.groups,
+            classes=schema.classes,
             clock=clock,
             neighbours=neighbours,
             seed=seed,
@@ -209,6 +210,8 @@ def judge(
         tests=evaluation.tests | sets.tests,
         groups=evaluation.groups | sets.groups,
         classifier_groups=sets.classifier_groups,
+        further=evaluation.further | sets.further,
+        classes=evaluation.classes | sets.of_classes,
         notes=(*evaluation.notes, *([unfit] if unfit else []), *sets.notes),
         morph=morph_figures(encoder, shown, **passing),
     )

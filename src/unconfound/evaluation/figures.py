@@ -61,6 +61,9 @@ class Evaluation:
         settings: what was chosen or given: neighbours, regularisation of the probe, sample counts, seconds.
         notes: what a reader must know, in plain words (a class without test samples, ...).
         classifier_groups: test set -> group -> accuracy of the classifier; empty where there is none.
+        further: test set -> metric -> figure that tables leave out: top_5 of the linear probe and top_5_classifier of
+            more than five classes, recall_at_2, recall_at_4, recall_at_8 and mean_reciprocal_rank.
+        classes: test set -> class -> accuracy of the linear probe. A class without samples is left out.
         morph: mask_foreground, mask_background and mask_difference: means of the masks of an encoder with a morpher;
             empty without one, and where foregrounds are not known.
     """
@@ -74,6 +77,8 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     classifier_groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
     morph: dict[str, Figure] = field(default_factory=dict)
+    further: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    classes: dict[str, dict[str, Figure]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as plain values, as `evaluation.json` holds it."""

@@ -14,6 +14,7 @@ from unconfound.evaluation.background import background_gap
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
+from unconfound.evaluation.further import class_figures, first_hit_figures, top_5
 from unconfound.evaluation.groups import group_figures
 from unconfound.evaluation.intervals import share
 from unconfound.evaluation.knn import knn_predict
@@ -35,6 +36,8 @@ class JudgedSets:
         answers: judge ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples.
         background: what is known of reliance on background without these answers.
         notes: what the figures do not show.
+        further: set -> metric -> figure that tables leave out.
+        of_classes: set -> class -> accuracy of the linear probe.
     """
 
     tests: dict[str, dict[str, Figure]]
@@ -43,6 +46,8 @@ class JudgedSets:
     answers: dict[str, dict[str, Answers]] = field(default_factory=dict)
     background: dict[str, Figure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    further: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    of_classes: dict[str, dict[str, Figure]] = field(default_factory=dict)
 
     def beside(self, others: JudgedSets) -> JudgedSets:
         """Add sets of which there are no answers."""
@@ -51,6 +56,7 @@ class JudgedSets:
             tests=self.tests | others.tests,
             background=self.background | others.background,
             notes=(*self.notes, *others.notes),
+            further=self.further | others.further,
         )
 
 
@@ -88,10 +94,12 @@ def judge_sets(
         name: {metric: share(given[name].predictions == right) for metric, given in answers.items()}
         for name, right in labels.items()
     }
+    further = {name: _top_5(each, labels[name], probe=probe, classifier=classifier) for name, each in sets.items()}
     with clock.stage("retrieval"):
         for name, each in sets.items():
             if _has_pairs(labels[name]):
                 tests[name] |= retrieval_figures(each)
+                further[name] |= first_hit_figures(each)
     by_group: dict[str, dict[str, dict[str, Figure]]] = {"classifier": {}, "linear_probe": {}}
     for name, each in sets.items():
         # A domain that was left out of training may be in none of its groups.
@@ -107,6 +115,11 @@ def judge_sets(
         groups=by_group["linear_probe"],
         classifier_groups=by_group["classifier"],
         answers=answers,
+        further={name: figures for name, figures in further.items() if figures},
+        of_classes={
+            name: class_figures(answers["linear_probe"][name].predictions, right, names=classes)
+            for name, right in labels.items()
+        },
         notes=tuple(_remarks(labels, train.labelled()[1], classes)),
     )
 
@@ -123,6 +136,17 @@ def background_gaps(sets: Mapping[str, Embeddings], answers: Mapping[str, Mappin
         for judge, given in answers.items()
         if {"mixed-same", "mixed-rand"} <= given.keys()
     }
+
+
+def _top_5(
+    embeddings: Embeddings, labels: Int[Tensor, " samples"], *, probe: LinearProbe, classifier: nn.Linear | None
+) -> dict[str, Figure]:
+    figures = {"top_5": top_5(probe.logits(embeddings), probe.classes, labels)}
+    if classifier is not None:
+        with torch.no_grad():
+            logits = classifier(embeddings.features.to(classifier.weight.dtype))
+        figures["top_5_classifier"] = top_5(logits, torch.arange(logits.shape[1]), labels)
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _has_pairs(labels: Int[Tensor, " samples"]) -> bool:

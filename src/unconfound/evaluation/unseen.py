@@ -9,6 +9,7 @@ from unconfound.evaluation.background import check_same_samples
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
+from unconfound.evaluation.further import first_hit_figures
 from unconfound.evaluation.intervals import mean, mean_difference, paired_difference, share
 from unconfound.evaluation.judged_sets import JudgedSets
 from unconfound.evaluation.retrieval import summed_up
@@ -28,13 +29,14 @@ def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
         clock: takes the time of the stage "retrieval".
 
     Returns:
-        precision_at_1, r_precision and map_at_r of each set; and what `retrieval_on_backgrounds` gives, where
-        backgrounds were swapped. Accuracies, in groups too, take a classifier and are left out.
+        precision_at_1, r_precision and map_at_r of each set, and what `first_hit_figures` gives; and what
+        `retrieval_on_backgrounds` gives, where backgrounds were swapped. Accuracies, in groups too, take a classifier and are left out.
 
     Raises:
         ValueError: two swaps of backgrounds do not hold the same samples in the same order.
     """
     scores: dict[str, RetrievalScores] = {}
+    further: dict[str, dict[str, Figure]] = {}
     notes = [
         f"{', '.join(sets)}: classes that were not trained on, judged by retrieval alone (no probe, nearest "
         "neighbours, classifier or groups)"
@@ -44,6 +46,7 @@ def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
             known, labels = each.labelled()
             if len(labels.unique()) < len(labels):
                 scores[name] = retrieval_per_query(known.features, labels)
+                further[name] = first_hit_figures(known)
             else:
                 notes.append(f"{name}: no two samples share a class, so that there is nothing to retrieve")
         background = retrieval_on_backgrounds(sets, scores)
@@ -51,6 +54,7 @@ def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
         tests={name: summed_up(scores[name]) if name in scores else {} for name in sets},
         background=background,
         notes=tuple(notes),
+        further=further,
     )
 
 

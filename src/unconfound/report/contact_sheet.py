@@ -18,6 +18,7 @@ from unconfound.report.templates import template
 from unconfound.retrieval import Answers, Index
 from unconfound.retrieval.names import shown_name
 from unconfound.retrieval.reading import Part, read_parts
+from unconfound.retrieval.scores import SCORES
 
 # More would make a page of many megabytes, which nobody reads to its end.
 QUERIES = 50
@@ -32,13 +33,13 @@ class Found(Neighbour):
 
 
 def answers_files(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
-    """Return the names of the two files of a search, and refuse to replace them unasked.
+    """Return the names of a search's table and page, and refuse to replace them, or its scores, unasked.
 
     Raises:
         ValueError: one of them is there already.
     """
     table, sheet = folder / "neighbours.parquet", folder / "neighbours.html"
-    for path in (table, sheet):
+    for path in (table, sheet, folder / SCORES):
         if path.exists() and not overwrite:
             raise ValueError(f"{path} is there already: choose another --out, or give --overwrite")
     return table, sheet

@@ -31,6 +31,7 @@ class Answers:
         asked: the queries' samples, for pictures; empty where embeddings were given.
         backend: "exact" or "faiss".
         own: queries that are items of the index by their names, and were left out of their own neighbours.
+        relevant: how many items of its class a query may find, 0 where its class is not known.
     """
 
     index: Index
@@ -42,6 +43,7 @@ class Answers:
     asked: Sequence[Asked]
     backend: str
     own: int
+    relevant: Int[np.ndarray, " queries"]
 
     def __len__(self) -> int:
         return len(self.names)

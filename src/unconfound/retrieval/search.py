@@ -25,6 +25,7 @@ from unconfound.retrieval.answers import Answers
 from unconfound.retrieval.backends import nearest_rows
 from unconfound.retrieval.opened import Index, open_index
 from unconfound.retrieval.queries import Asked, read_queries
+from unconfound.retrieval.scores import relevant_items
 
 # Differences held at a time while distances are computed.
 _CHUNK_ELEMENTS = 2**22
@@ -114,6 +115,7 @@ def search(
         asked,
         used,
         len(own),
+        relevant_items(labels, index, own),
     )
 
 

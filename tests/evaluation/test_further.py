@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score, top_k_accuracy_score
+from torch import nn
+
+from unconfound.evaluation import Embeddings, fit_probe
+from unconfound.evaluation.clock import Clock
+from unconfound.evaluation.crossed import crossed_evaluation
+from unconfound.evaluation.figures import Evaluation
+from unconfound.evaluation.further import class_figures, first_hit_figures, kmeans_nmi, top_5
+from unconfound.evaluation.judged_sets import judge_sets
+
+
+def embeddings(seed: int, samples: int = 84, classes: int = 7) -> Embeddings:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(samples) % classes
+    features = torch.eye(classes)[labels] + 0.6 * torch.randn(samples, classes, generator=generator)
+    return Embeddings(features, torch.arange(samples), labels)
+
+
+def test_top_5_agrees_with_scikit_learn() -> None:
+    each = embeddings(0)
+    assert each.labels is not None
+    logits = torch.randn(84, 7, generator=torch.Generator().manual_seed(3)) + torch.eye(7)[each.labels]
+    figure = top_5(logits, torch.arange(7), each.labels)
+    assert figure is not None
+    assert figure.value == pytest.approx(top_k_accuracy_score(each.labels.numpy(), logits.numpy(), k=5))
+    # Classes by other numbers than their columns', and all logits equal: the first five.
+    equal = top_5(torch.zeros(84, 7), torch.arange(7) + 1, each.labels)
+    assert equal is not None
+    assert equal.value == pytest.approx(5 / 7)
+    assert top_5(torch.zeros(84, 5), torch.arange(5), each.labels) is None
+
+
+def test_each_class_alone() -> None:
+    predictions, labels = torch.tensor([0, 1, 1, 4, 4]), torch.tensor([0, 0, 1, 4, 1])
+    figures = class_figures(predictions, labels, names=["cat", "dog"])
+    assert {name: (figure.value, figure.samples) for name, figure in figures.items()} == {
+        "cat": (0.5, 2),
+        "dog": (0.5, 2),
+        "4": (1.0, 1),
+    }
+
+
+def test_first_hits_in_a_reference_set_and_among_themselves() -> None:
+    test, train = embeddings(1, 30), embeddings(2, 50)
+    assert test.labels is not None
+    assert train.labels is not None
+    unit = [each.features.double() / each.features.double().norm(dim=1, keepdim=True) for each in (test, train)]
+    for reference, similarities, others in ((train, unit[0] @ unit[1].T, train), (None, unit[0] @ unit[0].T, test)):
+        if reference is None:
+            similarities.fill_diagonal_(-torch.inf)
+        assert others.labels is not None
+        hits = others.labels[similarities.sort(descending=True, stable=True).indices] == test.labels[:, None]
+        if reference is None:
+            hits[:, -1] = False  # the sample itself
+        ranks = hits.byte().argmax(1) + 1
+        figures = first_hit_figures(test, reference=reference)
+        assert figures["mean_reciprocal_rank"].value == pytest.approx(float((1 / ranks).mean()))
+        for count in (2, 4, 8):
+            assert figures[f"recall_at_{count}"].value == pytest.approx(float((ranks <= count).double().mean()))
+
+
+def test_kmeans_nmi_is_that_of_clusters_of_unit_rows() -> None:
+    each = embeddings(4)
+    assert each.labels is not None
+    unit = torch.nn.functional.normalize(each.features.double()).numpy()
+    clusters = KMeans(7, n_init=10, random_state=3).fit_predict(unit)
+    expected = normalized_mutual_info_score(each.labels.numpy(), clusters)
+    assert kmeans_nmi(each, seed=3) == pytest.approx(expected)
+    assert kmeans_nmi(Embeddings(torch.eye(3).repeat(5, 1), torch.arange(15), torch.arange(15) % 3)) == pytest.approx(1)
+
+
+def test_evaluations_hold_them_and_come_back_from_files() -> None:
+    train, test = embeddings(5), embeddings(6, 42)
+    probe, classifier = fit_probe(train), nn.Linear(7, 7)
+    judged = judge_sets(
+        train,
+        {"test": test},
+        probe=probe,
+        classifier=classifier,
+        classes=list("abcdefg"),
+        group_names=(),
+        neighbours=5,
+        clock=Clock("", None, stages=2),
+    )
+    assert set(judged.further["test"]) == {
+        "top_5",
+        "top_5_classifier",
+        "recall_at_2",
+        "recall_at_4",
+        "recall_at_8",
+        "mean_reciprocal_rank",
+    }
+    accuracy = judged.tests["test"]["linear_probe"].value
+    assert sum(figure.value for figure in judged.of_classes["test"].values()) / 7 == pytest.approx(accuracy)
+    assert judged.further["test"]["top_5"].value >= accuracy
+    crossed = crossed_evaluation(
+        train, name="x", groups=(), classes=list("abcdefg"), clock=Clock("", None, stages=4), folds=4, repeats=1
+    )
+    assert list(crossed.classes["cross-validation"]) == list("abcdefg")
+    assert "mean_reciprocal_rank" in crossed.further["cross-validation"]
+    assert Evaluation.from_json(crossed.to_json()) == crossed
+    old = {key: value for key, value in crossed.to_json().items() if key not in ("further", "classes")}
+    assert Evaluation.from_json(old).classes == {}
