@@ -100,8 +100,9 @@ def _parts(graph: Any, called: str) -> _Parts:
         if features is not None and len(features) != size:
             raise ValueError(f"{called} has {len(features)} nodes by its x, but {size} by its {given}")
         kept = getattr(graph, "mask", None)
-        padded = given == "adj" and isinstance(kept, Tensor) and kept.dtype == torch.bool and kept.shape == (size,)
-        return _unpadded(features, pairs, kept) if padded else _Parts(features, size, pairs)
+        if given == "adj" and isinstance(kept, Tensor) and kept.dtype == torch.bool and kept.shape == (size,):
+            return _unpadded(features, pairs, kept)
+        return _Parts(features, size, pairs)
     size = _size(graph, features)
     if size != 1:
         raise ValueError(

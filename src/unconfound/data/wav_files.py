@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -76,16 +77,16 @@ def decode(samples: Samples, sound: memoryview) -> Float[np.ndarray, "samples ch
     """Return plain samples as numbers, integers scaled to [-1, 1)."""
     order, width = samples.order, samples.width
     if samples.kind == _FLOATS:
-        values = np.frombuffer(sound, f"{order}f{width}").astype(np.float32)
+        values: np.ndarray[Any, Any] = np.frombuffer(sound, f"{order}f{width}").astype(np.float32)
     elif width == 1:
         values = (np.frombuffer(sound, np.uint8).astype(np.float32) - 128) / 128
     elif width == 3:
         # In the upper bytes of four.
         wide = np.zeros((len(sound) // 3, 4), np.uint8)
         wide[:, slice(1, 4) if order == "<" else slice(3)] = np.frombuffer(sound, np.uint8).reshape(-1, 3)
-        values = wide.view(f"{order}i4").astype(np.float32) / 2.0**31
+        values = wide.view(f"{order}i4").astype(np.float32) / np.float32(2.0**31)
     else:
-        values = np.frombuffer(sound, f"{order}i{width}").astype(np.float32) / 2.0 ** (8 * width - 1)
+        values = np.frombuffer(sound, f"{order}i{width}").astype(np.float32) / np.float32(2.0 ** (8 * width - 1))
     return values.reshape(-1, samples.channels)
 
 
@@ -104,6 +105,8 @@ def _samples(chunk: bytes, order: str) -> Samples:
 
 def _size(content: bytes, start: int, samples: Samples, long_size: int) -> int:
     """The bytes of sound that there are from `start` on."""
+    whole: int
+    stated: int
     (whole,) = struct.unpack_from(f"{samples.order}I", content, 4)
     (stated,) = struct.unpack_from(f"{samples.order}I", content, start - 4)
     rest = len(content) - start

@@ -25,7 +25,8 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     check_launcher()
     # Importing it takes longer than torch.
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     device = choose_device(options.device)
