@@ -30,7 +30,8 @@ def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
 
     Returns:
         precision_at_1, r_precision and map_at_r of each set, and what `first_hit_figures` gives; and what
-        `retrieval_on_backgrounds` gives, where backgrounds were swapped. Accuracies, in groups too, take a classifier and are left out.
+        `retrieval_on_backgrounds` gives, where backgrounds were swapped. Accuracies, in groups too, take a classifier
+        and are left out.
 
     Raises:
         ValueError: two swaps of backgrounds do not hold the same samples in the same order.
