@@ -20,7 +20,6 @@ _CHUNK_ELEMENTS = 2**22
 _PAIR_ELEMENTS = 2**16
 # Rows that the centre is taken from.
 _CENTRE_ROWS = 512
-_EXACT = 2.0**-53
 
 
 class Nearness:
