@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,7 +45,13 @@ def read_csv(path: Path, expected: Collection[str] = ()) -> tuple[pd.DataFrame, 
     told = re.match(r'"?sep=(.)"?\r?\n', text)
     text = text[told.end() :] if told else text
     delimiter = told[1] if told else _delimiter(text)
-    how = {"sep": delimiter, "dtype": str, "skipinitialspace": True, "keep_default_na": False, "na_values": ["", "?"]}
+    how: dict[str, Any] = {
+        "sep": delimiter,
+        "dtype": str,
+        "skipinitialspace": True,
+        "keep_default_na": False,
+        "na_values": ["", "?"],
+    }
     # pandas renames doubled columns and shifts rows that are longer than the header: both are mistakes to be told.
     names = pd.read_csv(io.StringIO(text), header=None, nrows=1, **how).iloc[0].fillna("").str.strip().tolist()
     with warnings.catch_warnings():

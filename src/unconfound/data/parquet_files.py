@@ -64,7 +64,7 @@ def _spread_lists(table: pa.Table) -> tuple[pa.Table, list[str]]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return isinstance(kind, (pa.ListType, pa.LargeListType, pa.FixedSizeListType))
 
 
 def _categories(file: pq.ParquetFile) -> list[str]:
