@@ -34,6 +34,21 @@ def naming(path: Path, *, fault: str = "is damaged", advice: str = "") -> Iterat
         raise ValueError(f"{path} {fault}{_reason(error)}{advice}") from error
 
 
+@contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Put a file's name before what errors of ours say inside, unless they start with it.
+
+    Raises:
+        FileNotFoundError, ValueError: what was raised, with the name.
+    """
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
 def check_text(path: Path, text: str, *, advice: str) -> None:
     """Raise a ValueError where a text holds a NUL, which no text does: zeros join the lines that they lie between."""
     if (place := text.find("\0")) >= 0:

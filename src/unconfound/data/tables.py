@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.columns import encode_columns, feature_names, fit_columns
+from unconfound.data.damaged import located
 from unconfound.data.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.splits import train_test_indices
 from unconfound.data.subset import Subset
@@ -56,7 +57,7 @@ def table(
     if file.written:
         # Classes and groups keep their words; features may be numbers that are written in other ways.
         frame = frame.assign(**{name: plain_column(frame[name]) for name in targets if name in frame.columns})
-    try:
+    with located(path):
         if encoding is None:
             stored = fit_targets(frame, path, label=label, group=group)
             labels, _, _ = read_targets(frame, stored | {"group": None}, [])
@@ -72,8 +73,6 @@ def table(
             notes=file.notes,
             written=file.written,
         )
-    except ValueError as error:
-        raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
 
 
 def frame_table(

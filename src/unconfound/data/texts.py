@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from unconfound.data.vocabulary import SPECIAL, UNKNOWN, encode_tokens, fit_voca
 
 # Taken where no column is named.
 _COLUMNS = ("text", "sentence")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def texts(
@@ -177,6 +179,12 @@ def _json_lines(path: Path, lines: list[str]) -> pd.DataFrame:
             record = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"{path}, line {number} is no JSON ({error.msg} at column {error.colno})") from error
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, or as many brackets
+            raise ValueError(f"{path}, line {number} cannot be read ({error})") from error
+        if "\\ud" in line.lower() and (half := _SURROGATE.search(json.dumps(record, ensure_ascii=False))):
+            raise ValueError(
+                f"{path}, line {number} holds half a character ({half[0]!r}): write the text in UTF-8 anew"
+            )
         if not isinstance(record, dict):
             raise ValueError(f"{path}, line {number} holds a {type(record).__name__}: one object a line is needed")
         records.append(record)

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from unconfound.data.damaged import naming
+from unconfound.data.damaged import located, naming
 
 # Opens the file of this ending, or gives None where there is none.
 _Open = Callable[[str], IO[bytes] | None]
@@ -85,7 +85,7 @@ def tu_archive(path: Path, name: str, *, attributes: bool = False) -> TUFiles:
     """
     with naming(path):
         archive = zipfile.ZipFile(path)
-    with archive:
+    with archive, located(path):
         members = {Path(member).name: member for member in archive.namelist()}
 
         def opened(ending: str) -> IO[bytes] | None:
@@ -127,7 +127,7 @@ def _read(name: str, opened: _Open, *, attributes: bool) -> TUFiles:
 
 def _check_graphs(name: str, graph_of_node: Int[ndarray, " nodes"], graphs: int) -> None:
     if not graphs:
-        raise ValueError(f"{name} holds no graphs: its files are empty")
+        raise ValueError(f"{name}_graph_indicator.txt names no graphs: it is empty, as is {name}_graph_labels.txt")
     if (line := _first((graph_of_node < 0) | (graph_of_node >= graphs))) is not None:
         raise ValueError(
             f"{name}_graph_indicator.txt, line {line + 1}: graph {graph_of_node[line] + 1}, but the graphs are 1 to "
@@ -139,7 +139,10 @@ def _check_graphs(name: str, graph_of_node: Int[ndarray, " nodes"], graphs: int)
             f"graph {graph_of_node[line + 1] + 1} follows one of graph {graph_of_node[line] + 1}"
         )
     if graphs > len(graph_of_node):
-        raise ValueError(f"{name} has {graphs:,} graphs but only {len(graph_of_node):,} nodes: leave empty graphs out")
+        raise ValueError(
+            f"{name}_graph_indicator.txt names {len(graph_of_node):,} nodes for {graphs:,} graphs: "
+            "leave empty graphs out"
+        )
 
 
 def _edges(
@@ -200,7 +203,9 @@ def _numbers(
     what = "whole numbers" if kind is np.int64 else "numbers"
     with file, naming(Path(f"{name}_{ending}.txt"), fault=f"must hold {what}"):
         try:
-            frame = pd.read_csv(file, header=None, dtype=kind, skipinitialspace=True)
+            # A number too large for the kind is refused, after a warning.
+            with np.errstate(invalid="ignore"):
+                frame = pd.read_csv(file, header=None, dtype=kind, skipinitialspace=True)
         except pd.errors.EmptyDataError:
             return np.empty((0, columns or 1), kind)
     if columns is not None and len(frame.columns) != columns:
