@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 from pathlib import Path
 from types import SimpleNamespace
@@ -328,3 +329,12 @@ def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_earlier_encoder(tm
     with pytest.raises(FileNotFoundError):
         load_encoder(tmp_path / "new")
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_all_files_of_an_encoder_may_be_read_by_those_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        _saved(tmp_path)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}

@@ -207,3 +207,8 @@ def test_bad_input_is_refused():
         triplet_margin(rows, labels[:3])
     with pytest.raises(TypeError, match="must be floating-point"):
         noise_contrastive(rows.long(), labels)
+
+
+def test_margin_refuses_a_label_without_a_boundary():
+    with pytest.raises(ValueError, match="labels must be 0 to 2, got 5"):
+        margin_loss(torch.eye(4), torch.tensor([0, 0, 5, 5]), boundary=torch.ones(3))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 
 import pytest
@@ -100,3 +101,9 @@ def test_bad_input_of_nearest():
         nearest(rows, rows / 0, neighbours=1)
     with pytest.raises(ValueError, match="tile must be at least 1 row, got -1"):
         nearest(rows, rows, neighbours=1, tile=-1)
+
+
+@pytest.mark.parametrize("neighbours", [1.5, True, "2"])
+def test_neighbours_are_a_whole_number(neighbours):
+    with pytest.raises(TypeError, match="neighbours must be a whole number, got"):
+        inspect.unwrap(nearest)(torch.ones(2, 2), torch.ones(2, 2), neighbours=neighbours)

@@ -20,6 +20,7 @@ from unconfound.data import Schema
 from unconfound.functional.similarity import normalize
 from unconfound.lock import FolderLock
 from unconfound.retrieval import additions, rewrite
+from unconfound.retrieval.scores import search_scores
 
 
 def contents(folder: Path) -> dict[str, tuple[str | None, list[float]]]:
@@ -364,5 +365,5 @@ def test_unlabelled_rows_of_a_table(tmp_path: Path) -> None:
     assert made.names[3] == f"{tmp_path / 'rows.npy'}:3"
     answers = search(made, str(tmp_path / "rows.npy"), neighbours=2)
     assert answers.frame()["hit"].isna().all()
-    assert answers.judged() is None
+    assert search_scores(answers) == {}
     assert answers.own == 7

@@ -144,15 +144,6 @@ def test_rows_of_a_table(table: Path, rows: Index, tmp_path: Path) -> None:
     assert both.names == [f"{new}:2", f"{new}:0"]
 
 
-def test_how_well_it_went(made: Index, tmp_path: Path) -> None:
-    new = draw_images(tmp_path / "new", classes=("circle", "square", "star"), each=3, seed=3)
-    answers = search(made, new, neighbours=4)
-    judged = answers.judged()
-    assert judged is not None
-    hits = answers.frame()["hit"].to_numpy(dtype=bool).reshape(9, 4)
-    assert judged == (9, pytest.approx(hits[:, 0].mean()), pytest.approx(hits.mean()))
-
-
 @pytest.mark.parametrize(
     ("query", "match"),
     [

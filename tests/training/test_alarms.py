@@ -73,8 +73,8 @@ def test_numbers_that_are_none_are_told(value):
 
 
 def test_the_message_names_step_epoch_and_what_to_try():
-    message = not_finite_message(1200, 2, options=TrainingOptions(learning_rate=0.5), precision="32-true")
+    message = not_finite_message(1200, 2, options=TrainingOptions(learning_rate=0.5), precision="32")
     assert "at step 1,200 (epoch 3)" in message
     assert "a lower --learning-rate (now 0.5)" in message
-    mixed = not_finite_message(1, 0, options=TrainingOptions(), precision="bf16-mixed")
+    mixed = not_finite_message(1, 0, options=TrainingOptions(), precision="bf16")
     assert "try --precision 32, then a lower --learning-rate (now 0.001)" in mixed

@@ -23,10 +23,14 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with atomic(path) as temporary:
+        # The library makes a file that only its owner may read; let it be one that the user's umask makes.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             save_file(tensors, temporary, metadata={CHECKSUM: _digest(tensors)})
         except SafetensorError as error:
             raise OSError(f"cannot write {path} ({error})") from error
+        temporary.chmod(mode)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -118,16 +118,17 @@ def margin_loss(
     Args:
         embeddings, labels: as `contrastive`.
         margin: m.
-        boundary: b, a distance; a tensor of one element, or of one a class, may be learnt.
+        boundary: b, a distance; a tensor of one element, or of one per class, may be learnt.
 
     Raises:
-        TypeError, ValueError: as `contrastive`.
+        TypeError, ValueError: as `contrastive`; or a label without a boundary.
     """
     labels = _check(embeddings, labels, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         scores = distances(embeddings, embeddings)
         edge = torch.as_tensor(boundary, dtype=scores.dtype, device=scores.device).flatten()
-        edge = edge if len(edge) == 1 else edge[labels]
+        if len(edge) > 1:
+            edge = edge[check_labels(labels, rows=len(labels), count=len(edge))]
         return margin_terms(scores, *pairs(labels), margin=margin, boundary=edge).total()
 
 

@@ -40,7 +40,7 @@ def nearest(
         and the indices of the rows.
 
     Raises:
-        TypeError: rows are not floating-point.
+        TypeError: rows are not floating-point, or `neighbours` is no whole number.
         ValueError: numbers of features differ, a value is not finite, or an option is out of its range.
     """
     _check_search(queries, gallery, neighbours, metric, exclude_self, tile)
@@ -94,5 +94,7 @@ def _check_search(  # noqa: PLR0917
             f"exclude_self needs queries and gallery to be the same rows, got {len(queries)} and {len(gallery)}"
         )
     available = len(gallery) - exclude_self
+    if not isinstance(neighbours, int) or isinstance(neighbours, bool):
+        raise TypeError(f"neighbours must be a whole number, got {neighbours!r}")
     if not 1 <= neighbours <= available:
         raise ValueError(f"neighbours must be from 1 to {available}, the rows to choose from, got {neighbours}")

@@ -22,7 +22,8 @@ class TrainingOptions:
     epochs: int = 100
     """passes over the training data"""
     batch_size: int | None = None
-    """samples per update, over all devices together; by default 256, or all samples where there are fewer"""
+    """samples per update, over all devices together; by default 256, or as many as samples, classes,
+    processes and --accumulate allow"""
     optimizer: Optimizer = "adamw"
     """AdamW, SGD with momentum 0.9, LARS, or RMSprop with momentum 0.9"""
     learning_rate: float | None = None

@@ -18,7 +18,7 @@ from unconfound.report.templates import template
 from unconfound.retrieval import Answers, Index
 from unconfound.retrieval.names import shown_name
 from unconfound.retrieval.reading import Part, read_parts
-from unconfound.retrieval.scores import SCORES
+from unconfound.retrieval.scores import SCORES, scores_line, search_scores
 
 # More would make a page of many megabytes, which nobody reads to its end.
 QUERIES = 50
@@ -79,11 +79,13 @@ def write_contact_sheet(path: Path, answers: Answers, *, command: str) -> Path:
         for row, query in enumerate(_query_samples(answers))
     ]
     missing = sum(not (look.picture or look.drawing or look.values) for look in looks.values())
+    scores = search_scores(answers)
     page = template("contact_sheet.html.jinja").render(
         queries=queries,
         answers=answers,
         index=answers.index,
-        judged=answers.judged(),
+        scores=scores_line(scores) if scores else None,
+        classes=bool((answers.hits() >= 0).any()),
         columns=next((list(look.values)[:4] for look in looks.values() if look.values), []),
         texts=answers.index.card.schema.modality == "text",
         missing=missing,

@@ -82,20 +82,6 @@ class Answers:
         with atomic(path) as temporary:
             self.frame().to_parquet(temporary, index=False)
 
-    def judged(self) -> tuple[int, float, float] | None:
-        """Return how many queries could be judged and how they did; None where none could.
-
-        Returns:
-            The number of queries whose own class and that of their nearest item are known, the share of these whose
-            nearest item is a hit (precision at 1), and the mean share of hits among their neighbours of known class.
-        """
-        hits = self.hits()
-        hits = hits[hits[:, 0] >= 0]
-        if not len(hits):
-            return None
-        shares = (hits == 1).sum(1) / (hits >= 0).sum(1)
-        return len(hits), float((hits[:, 0] == 1).mean()), float(shares.mean())
-
     def _items(self, positions: Int[np.ndarray, "..."]) -> pa.Table:
         """Return the items at some positions, one below the other; where there is none, nulls."""
         flat = positions.ravel()

@@ -79,7 +79,8 @@ def scores_line(scores: Mapping[str, float]) -> str:
     queries = scores["queries"]
     whole = scores.get("queries_of_map_at_r", queries)
     some = "" if whole == queries else f" (R-precision and MAP@R of the {whole:,} whose class was asked for in full)"
-    return f"Of {queries:,} queries with items of their class: {', '.join(told)}{some}"
+    which = "query with items of its class" if queries == 1 else "queries with items of their class"
+    return f"Of {queries:,} {which}: {', '.join(told)}{some}"
 
 
 def write_scores(path: Path, scores: Mapping[str, float]) -> None:

@@ -53,7 +53,7 @@ def collapse_alarm(health: dict[str, float], *, step: int) -> str | None:
 
 def not_finite_message(step: int, epoch: int, *, what: str = "loss", options: TrainingOptions, precision: str) -> str:
     """Say since which step the loss (or the weights) are no numbers, and what to try."""
-    first = "a lower --learning-rate" if precision.startswith("32") else "--precision 32, then a lower --learning-rate"
+    first = "a lower --learning-rate" if precision == "32" else "--precision 32, then a lower --learning-rate"
     return (
         f"the {what} became NaN or infinite at step {step:,} (epoch {epoch + 1}): try {first} "
         f"(now {options.highest_learning_rate:g}), --gradient-clip 1, or look for odd values in the data"

@@ -18,7 +18,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced, console
 from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from unconfound.training.hardware import make_fabric
+from unconfound.training.hardware import make_fabric, precision_of
 from unconfound.training.loop import Listener, train
 from unconfound.training.run_folder import Metrics, RunFolder
 from unconfound.training.samples import write_samples
@@ -232,7 +232,7 @@ def _listener(
 
 def _hardware(fabric: Fabric) -> str:
     processes = f"{fabric.world_size} processes on " if fabric.world_size > 1 else ""
-    return f"{processes}{fabric.device.type} ({fabric.strategy.precision.precision})"
+    return f"{processes}{fabric.device.type} (precision {precision_of(fabric)})"
 
 
 def plain(options: Any) -> dict[str, Any]:

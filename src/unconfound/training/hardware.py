@@ -52,3 +52,8 @@ def make_fabric(options: TrainingOptions, *, phases: int) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def precision_of(fabric: Fabric) -> str:
+    """Return the precision by our own word for it, as --precision takes it."""
+    return {theirs: ours for ours, theirs in FABRIC_PRECISIONS.items()}[str(fabric.strategy.precision.precision)]

@@ -16,6 +16,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
 from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding_health, not_finite_message
 from unconfound.training.checkpoint import Position
+from unconfound.training.hardware import precision_of
 from unconfound.training.optimizers import schedule, set_learning_rate
 from unconfound.training.order import pass_order, seed_update
 from unconfound.training.progress import TrainingProgress
@@ -266,8 +267,8 @@ def _raise_if_not_finite(
     if step is None and not moving.is_finite():
         what, step = "weights", position.step
     if step is not None:
-        precision = str(fabric.strategy.precision.precision)
-        raise NotFiniteError(not_finite_message(step, position.epoch, what=what, options=options, precision=precision))
+        told = not_finite_message(step, position.epoch, what=what, options=options, precision=precision_of(fabric))
+        raise NotFiniteError(told)
 
 
 def _any_process(flag: bool, fabric: Fabric) -> bool:
