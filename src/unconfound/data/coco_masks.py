@@ -64,6 +64,28 @@ def segmentation_area(segmentation: Segmentation, height: int, width: int) -> in
     return int(segmentation_mask(segmentation, height, width).sum())
 
 
+def has_area(segmentation: Segmentation, height: int, width: int) -> bool:
+    """Say whether an object has pixels beyond doubt, without filling it in: False may be a thin or small one."""
+    if isinstance(segmentation, np.ndarray):
+        return bool(segmentation[1::2].any())
+    # Clipped to the image, a polygon outside of it has no area. A strip between two lines of centres has no more than
+    # the image is long.
+    return any(_clipped_area(polygon, height, width) > height + width for polygon in segmentation)
+
+
+def _clipped_area(polygon: Float64[np.ndarray, "points 2"], height: int, width: int) -> float:
+    column, row = np.clip(polygon[:, 0], 0, width), np.clip(polygon[:, 1], 0, height)
+    return float(abs(np.dot(column, np.roll(row, -1)) - np.dot(row, np.roll(column, -1))) / 2)
+
+
+def segmentation_box(segmentation: Segmentation, height: int, width: int) -> tuple[float, float, float, float]:
+    """Return left, top, width and height of an object that has a pixel."""
+    mask = segmentation_mask(segmentation, height, width)
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    left, top = int(columns[0]), int(rows[0])
+    return float(left), float(top), float(columns[-1] + 1 - left), float(rows[-1] + 1 - top)
+
+
 def polygon_mask(polygon: Float64[np.ndarray, "points 2"], height: int, width: int) -> Bool[np.ndarray, "height width"]:
     """Return the pixels whose centre lies inside of a polygon, by the even-odd rule.
 
