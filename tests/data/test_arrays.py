@@ -115,6 +115,17 @@ def test_masks_of_any_range(tmp_path, values):
     assert data.train.masks.flatten(1).any(1).tolist() == [False, True]
 
 
+def test_masks_with_the_shades_of_blur(tmp_path):
+    masks = np.zeros((2, 8, 8), np.uint8)
+    masks[:, 2:6, 2:6] = 255
+    masks[0, 2, 2:6] = (64, 128, 192, 128)
+    data = image_arrays(_save(tmp_path, _images(2, 8, 8), masks=masks), test_share=0)
+    assert torch.equal(data.train.masks[:, 0], torch.from_numpy(masks > 127))
+    masks[1, 3:6, 3:6] = 3
+    with pytest.raises(ValueError, match="masks hold the values 0, 3, 64, 128, 192, 255"):
+        image_arrays(_save(tmp_path, _images(2, 8, 8), masks=masks), test_share=0)
+
+
 def _with(images, position, value):
     images = images.astype(np.float32) / 255
     images[position] = value

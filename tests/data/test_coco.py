@@ -294,11 +294,44 @@ def test_annotations_that_share_a_number_or_have_none_are_all_read(root):
     assert len(_changed(root, same)) == 8
 
 
-@pytest.mark.parametrize("outline", [[], None, [[]]])
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [],
+        None,
+        [[]],
+        [[], []],
+        {},
+        [[10, 10, 120, 120]],  # a line
+        [[10, 10, 60, 60, 120, 120]],
+        [[-200, 0, -50, 0, -50, 100, -200, 100]],  # beside the image
+        {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]},
+    ],
+)
 def test_an_object_without_an_outline_is_left_out(root, outline):
     train = _changed(root, lambda content: content["annotations"][0].update(segmentation=outline))
     assert train.labels.tolist() == [0, 1, 1, 0, 0, 1, 1]
     assert train.notes[0].endswith("1 objects of fewer than 9,216 pixels and 1 objects without an outline")
+
+
+def test_empty_polygons_beside_others_are_nothing_and_a_missing_box_is_that_of_the_outline(root):
+    before = _all(coco(root, reading=Reading(image_size=20)).train)
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+
+    def written(content):
+        entries = content["annotations"]
+        entries[0]["segmentation"] += [[]]
+        del entries[1]["bbox"]
+        entries[2]["bbox"] = None
+        left, top, side = entries[3].pop("bbox")[:3]
+        mask[top : top + side, left : left + side] = True
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], mask.T.ravel(), [False]])))
+        counts = np.diff(np.concatenate([[0], ends, [mask.size]])).tolist()
+        entries[3]["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": counts}
+
+    after = _all(_changed(root, written))
+    for name in ("inputs", "masks", "labels"):
+        assert torch.equal(getattr(before, name), getattr(after, name))
 
 
 def test_categories_of_one_name_are_one_class(root):

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unconfound.data.coco_masks import polygon_mask, read_runs, read_segmentation, run_mask, segmentation_mask
+from unconfound.data.coco_masks import (
+    has_area,
+    polygon_mask,
+    read_runs,
+    read_segmentation,
+    run_mask,
+    segmentation_box,
+    segmentation_mask,
+)
 
 
 def _inside(polygon, column, row):
@@ -43,6 +51,20 @@ def test_a_rectangle_has_its_area_and_place():
     mask = polygon_mask(np.array([[2.0, 1.0], [7.0, 1.0], [7.0, 4.0], [2.0, 4.0]]), 6, 10)
     assert mask.sum() == 15
     assert mask[1:4, 2:7].all()
+
+
+@given(arrays(np.float64, (2, 2), elements=st.floats(-30, 60)))
+def test_an_area_is_only_claimed_where_there_are_pixels(corners):
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    rectangle = (np.array([[left, top], [right, top], [right, bottom], [left, bottom]]),)
+    inside = np.clip(np.array([left, right]), 0, 30), np.clip(np.array([top, bottom]), 0, 20)
+    assert has_area(rectangle, 20, 30) == (np.ptp(inside[0]) * np.ptp(inside[1]) > 50)
+    mask = segmentation_mask(rectangle, 20, 30)
+    assert mask.any() or not has_area(rectangle, 20, 30)
+    if mask.any():
+        rows, columns = np.nonzero(mask)
+        box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+        assert segmentation_box(rectangle, 20, 30) == box
 
 
 def test_parts_of_an_object_are_joined_even_where_they_overlap():

@@ -213,6 +213,21 @@ def test_16_bit_images_that_use_the_lower_bits_only_need_their_number(tmp_path):
     image_folder(_deep_pictures(tmp_path / "full", 16))
 
 
+def test_a_few_dark_images_of_16_bits_among_others_are_noted(tmp_path):
+    folder = _deep_pictures(tmp_path / "deep", 8)
+    for number in range(6, 13):
+        values = np.random.default_rng(number).integers(0, 256, (16, 16)).astype(np.uint8)
+        extension = "png" if number % 2 else "jpg"
+        Image.fromarray(values).save(folder / "ab"[number % 2] / f"{number}.{extension}")
+    (note,) = (note for note in image_folder(folder).train.notes if "16-bit" in note)
+    assert "values up to 255 of 65,535" in note
+    assert "they are few, and are read as they are: if that is wrong, say how many bits they have (--bits 8" in note
+    for number in (6, 7):
+        next(folder.glob(f"?/{number}.*")).unlink()
+    with pytest.raises(ValueError, match="nearly black: say how many bits"):
+        image_folder(folder)
+
+
 def test_colours_of_16_bits_that_use_the_lower_bits_only_are_refused(tmp_path):
     (tmp_path / "data").mkdir()
     for number in range(3):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from unconfound.data.decoding import decode_mask
 from unconfound.data.images import image_folder
@@ -62,12 +62,94 @@ def test_masks_without_or_with_nothing_but_foreground():
     assert _found(Image.new("L", (4, 4), 255)).all()
 
 
-def test_a_jpeg_of_a_mask_is_black_and_white(tmp_path):
-    row, column = np.mgrid[:64, :64]
-    disc = (row - 30) ** 2 + (column - 34) ** 2 < 400
-    Image.fromarray(disc * np.uint8(255)).save(tmp_path / "a.jpg", quality=85)
-    found = decode_mask(tmp_path / "a.jpg", 64, (64, 64))[0]
-    assert (found == disc).mean() > 0.99
+def _drawn(kind, side):
+    """A mask of one object, white on black."""
+    image = Image.new("L", (side, side))
+    corners = {"disc": (0.2, 0.3, 0.7, 0.8), "rectangle": (0.25, 0.25, 0.75, 0.75), "small": (0.4, 0.4, 0.45, 0.45)}[
+        kind
+    ]
+    pen = ImageDraw.Draw(image)
+    (pen.rectangle if kind == "rectangle" else pen.ellipse)([side * corner for corner in corners], fill=255)
+    return image
+
+
+@pytest.mark.parametrize("kind", ["disc", "rectangle", "small"])
+@pytest.mark.parametrize("side", [32, 100, 256])
+def test_the_noise_of_a_jpeg_is_no_number(kind, side, tmp_path):
+    drawn = _drawn(kind, side)
+    for quality in (50, 75, 90, 95, 98, 100):
+        drawn.save(tmp_path / "a.jpg", quality=quality)
+        found = decode_mask(tmp_path / "a.jpg", side, (side, side))[0]
+        assert (found == (np.asarray(drawn) > 127)).mean() > 0.99
+        with Image.open(tmp_path / "a.jpg") as image:
+            image.save(tmp_path / "a.png")
+        assert np.array_equal(decode_mask(tmp_path / "a.png", side, (side, side))[0], found)
+
+
+RESAMPLING = [Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS]
+
+
+@pytest.mark.parametrize("kind", ["disc", "rectangle", "small"])
+@pytest.mark.parametrize("resampling", RESAMPLING)
+def test_resized_masks_are_black_and_white(kind, resampling):
+    for before, after in ((64, 32), (200, 100), (100, 96), (256, 64), (32, 64), (32, 224), (100, 333)):
+        resized = _drawn(kind, before).resize((after, after), resampling)
+        assert np.array_equal(_found(resized), np.asarray(resized) > 127)
+        deep = np.asarray(resized).astype(np.uint16) * 257
+        assert np.array_equal(_found(Image.fromarray(deep)), deep > 32767)
+
+
+@pytest.mark.parametrize("side", [100, 600])
+@pytest.mark.parametrize("top", [200, 255])
+def test_a_soft_spot_is_black_and_white(side, top):
+    row, column = np.mgrid[:side, :side] - side / 2
+    spot = (np.exp(-(row**2 + column**2) / (side / 5) ** 2) * top).astype(np.uint8)
+    assert np.array_equal(_found(Image.fromarray(spot)), spot > 127)
+
+
+def _cells(numbers, side, rng):
+    """A map of numbers: each pixel has that of the nearest of some points."""
+    points = rng.random((len(numbers), 2)) * side
+    row, column = np.mgrid[:side, :side]
+    apart = (row[..., None] - points[:, 0]) ** 2 + (column[..., None] - points[:, 1]) ** 2
+    return numbers[apart.argmin(-1)].astype(np.uint8)
+
+
+@pytest.mark.parametrize("count", [2, 6, 10, 17, 25, 60])
+def test_maps_of_class_numbers_are_refused(count):
+    rng = np.random.default_rng(count)
+    for side in (48, 48, 120):
+        numbers = _cells(np.append(0, rng.choice(182, count, replace=False) + 1), side, rng)
+        edge = (numbers != np.roll(numbers, 1, axis=0)) | (numbers != np.roll(numbers, 1, axis=1))
+        for each in (numbers, np.where(edge, 255, numbers)):  # without and with a void rim
+            with pytest.raises(UnclearMaskError, match="--mask-values"):
+                foreground(Image.fromarray(each.astype(np.uint8)), None)
+
+
+@pytest.mark.parametrize("count", [5, 10, 60, 200])
+def test_grey_instances_are_refused(count):
+    values = np.zeros((400, 400), np.uint8)
+    for number in range(count):
+        down, across = np.array(divmod(number, 15)) * 26 + 2
+        values[down : down + 18, across : across + 18] = 1 + number * 254 // (count - 1)
+    with pytest.raises(UnclearMaskError, match="--mask-values"):
+        foreground(Image.fromarray(values), None)
+
+
+@pytest.mark.parametrize("number", [1, 3, 20, 127, 128, 200, 254])
+def test_one_class_with_a_void_rim_is_refused(number):
+    for side in (8, 20, 60):
+        values = np.pad(np.full((side, side), number, np.uint8), 2, constant_values=255)
+        with pytest.raises(UnclearMaskError, match=rf"0, {number}, 255.*1-255 for all but 0$"):
+            foreground(Image.fromarray(np.pad(values, 10)), None)
+
+
+def test_shades_that_may_be_blur_are_told_how_to_be_read():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    with pytest.raises(UnclearMaskError, match=r"1-255 for all but 0, or 128-255 where they are shades"):
+        foreground(noise, None)
+    with pytest.raises(UnclearMaskError, match=r"1-65535 for all but 0, or 32768-65535 where they are shades"):
+        foreground(Image.fromarray(np.asarray(noise).astype(np.uint16) * 257), None)
 
 
 NUMBERS = {
@@ -75,13 +157,22 @@ NUMBERS = {
     "16 bits of 255": (Image.fromarray(OBJECT * np.uint16(255)), "0, 255, where .* 0 and 65535"),
     "void": (Image.fromarray(np.where(RIM, 255, OBJECT * 3).astype(np.uint8)), "0, 3, 255"),
     "trimap": (Image.fromarray(np.where(OBJECT, np.where(RIM, 3, 1), 2).astype(np.uint8)), "1, 2, 3"),
-    "grey trimap": (Image.fromarray(np.where(OBJECT, np.where(RIM, 128, 255), 0).astype(np.uint8)), "0, 128, 255"),
+    "grey trimap": (
+        Image.fromarray(
+            np.where(OBJECT, 128, 0).astype(np.uint8)
+            | np.where(np.roll(OBJECT, 3, axis=0) & OBJECT, 255, 0).astype(np.uint8)
+        ),
+        "0, 128, 255",
+    ),
     "palette": (
         _palette(np.where(RIM, 2, OBJECT), [[0, 0, 0], [128, 0, 0], [224, 224, 192]]),
         "0, 1, 2, where",
     ),
     "floats": (Image.fromarray(OBJECT * np.float32(255)), "0, 255, where .* 0 and 1:"),
-    "few shades": (_shaded(3), "0, 3, 4, 5, 250, 251, ..., 255"),
+    "shades of areas": (
+        Image.fromarray(np.repeat(np.arange(0, 256, 51, np.uint8), 4)[:, None] * np.ones(9, np.uint8)),
+        "0, 51, 102, 153, 204, 255",
+    ),
     "negative": (Image.fromarray((OBJECT * 65535 - RIM * 70000).astype(np.int32)), "-4465, 0, 65535"),
 }
 
@@ -156,7 +247,9 @@ def test_the_cache_knows_by_which_rule_masks_were_read(folder):
 
 
 def test_masks_in_which_nothing_is_foreground_and_values_without_masks_are_refused(folder):
-    with pytest.raises(ValueError, match=r"no mask in .*masks has any foreground: all are black"):
+    with pytest.raises(
+        ValueError, match=r"no mask in .*masks has any foreground: all are black \(of silhouettes, save the opacity"
+    ):
         image_folder(folder, masks=_masks(folder, lambda number: OBJECT * 0))
     with pytest.raises(ValueError, match=r"no mask in .*masks has any foreground: none has a value of --mask-values"):
         image_folder(folder, masks=_masks(folder, lambda number: OBJECT * 255), mask_values=["3"])

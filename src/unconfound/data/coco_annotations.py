@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
-from unconfound.data.coco_masks import Segmentation, read_segmentation, segmentation_area
+from unconfound.data.coco_masks import (
+    Segmentation,
+    has_area,
+    read_segmentation,
+    segmentation_area,
+    segmentation_box,
+)
 from unconfound.data.walking import same_form
 
 # What COCO itself calls large. A crop then shows its object with no fewer pixels than it has at the usual sizes, and
@@ -72,9 +78,10 @@ class Annotations:
 def read_annotations(path: Path, part: str) -> Annotations:
     """Read a file of instance annotations.
 
-    Crowds (`iscrowd`), which outline no single object, objects without an outline and those of fewer than
-    `LEAST_PIXELS` pixels are left out. Where an annotation lacks its `area`, the pixels of its outline count. Numbers
-    may be written as text. Categories of one name are one class. What is listed twice alike counts once.
+    Crowds (`iscrowd`), which outline no single object, objects whose outline is missing or holds no pixel, and those of
+    fewer than `LEAST_PIXELS` pixels are left out. Where an annotation lacks its `area` or `bbox`, the pixels of its
+    outline say it. Numbers may be written as text. Categories of one name are one class. What is listed twice alike
+    counts once.
 
     Args:
         path: `instances_train2017.json` or another of that form.
@@ -200,7 +207,9 @@ def _object(
     if area is not None and area < LEAST_PIXELS:
         return _SMALL
     outline = entry.get("segmentation")
-    if outline is None or outline in ([], [[]]):
+    if isinstance(outline, list):
+        outline = [polygon for polygon in outline if polygon != []]
+    if outline is None or outline in ([], {}):
         return _BARE
     image, category = _number(entry["image_id"]), _number(entry["category_id"])
     if image not in images:
@@ -209,13 +218,18 @@ def _object(
         raise ValueError(f"there is no category {entry['category_id']}")
     name, height, width = images[image]
     segmentation = read_segmentation(outline, height, width)
-    if area is None and segmentation_area(segmentation, height, width) < LEAST_PIXELS:
-        return _SMALL
+    if area is None or not has_area(segmentation, height, width):
+        pixels = segmentation_area(segmentation, height, width)
+        if not pixels:
+            return _BARE
+        if area is None and pixels < LEAST_PIXELS:
+            return _SMALL
+    box = entry.get("bbox")
     return CocoObject(
         image=f"{part}/{name}",
         height=height,
         width=width,
-        box=_box(entry["bbox"]),
+        box=segmentation_box(segmentation, height, width) if box in (None, []) else _box(box),
         segmentation=segmentation,
         label=label_of[category],
     )

@@ -64,6 +64,32 @@ def segmentation_area(segmentation: Segmentation, height: int, width: int) -> in
     return int(segmentation_mask(segmentation, height, width).sum())
 
 
+def has_area(segmentation: Segmentation, height: int, width: int) -> bool:
+    """Say whether an object has pixels beyond doubt, without filling it in: False may be a thin or small one."""
+    if isinstance(segmentation, np.ndarray):
+        return bool(segmentation[1::2].any())
+    # Clipped to the image, a polygon outside of it has no area. A strip between two lines of centres has no more than
+    # the image is long.
+    return any(_clipped_area(polygon, height, width) > height + width for polygon in segmentation)
+
+
+def _clipped_area(polygon: Float64[np.ndarray, "points 2"], height: int, width: int) -> float:
+    # Corners as complex numbers, whose products hold the areas: np.clip and np.roll take four times as long, and some
+    # 200,000 objects of COCO pass here.
+    corners = np.minimum(np.maximum(polygon, 0), np.array((width, height), dtype=np.float64)).view(np.complex128)[:, 0]
+    before, after = corners[:-1], corners[1:]
+    closing = (corners[-1].conjugate() * corners[0]).imag
+    return float(abs(np.vdot(before, after).imag + closing) / 2)
+
+
+def segmentation_box(segmentation: Segmentation, height: int, width: int) -> tuple[float, float, float, float]:
+    """Return left, top, width and height of an object that has a pixel."""
+    mask = segmentation_mask(segmentation, height, width)
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    left, top = int(columns[0]), int(rows[0])
+    return float(left), float(top), float(columns[-1] + 1 - left), float(rows[-1] + 1 - top)
+
+
 def polygon_mask(polygon: Float64[np.ndarray, "points 2"], height: int, width: int) -> Bool[np.ndarray, "height width"]:
     """Return the pixels whose centre lies inside of a polygon, by the even-odd rule.
 

@@ -29,7 +29,7 @@ from unconfound.documents import read_sealed, sealed
 from unconfound.spans import Spans
 
 # A new way of decoding gets a new number, so that entries of the old one are not taken for its result.
-_FORMAT = 2
+_FORMAT = 3
 _CHUNK = 512
 
 

@@ -44,33 +44,42 @@ def common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
     )
 
 
-def check_depth(path: Path, names: tuple[str, ...]) -> None:
-    """Refuse images of 16 bits that use the lower ones only, judged by up to 64 files that are evenly spaced.
+def check_depth(path: Path, names: tuple[str, ...]) -> list[str]:
+    """Return a note on images of 16 bits that use the lower ones only, judged by up to 64 files that are evenly spaced.
 
     Raises:
-        ValueError: none of them reaches a quarter of the range.
+        ValueError: most of all images are of that kind, none of which reaches a quarter of the range.
     """
     deep = [name for name in names if Path(name).suffix.lower() in (".png", ".tif", ".tiff")]
-    grey, colour = [0], [0]
+    positions = np.linspace(0, len(deep) - 1, min(64, len(deep))).astype(int)
+    grey: list[int] = []
+    colour: list[int] = []
     with large_images_allowed():
-        for position in np.linspace(0, len(deep) - 1, min(64, len(deep))).astype(int):
+        for position in positions:
             with suppress(Exception), Image.open(path / deep[position]) as image:  # damaged: counted when it is decoded
                 checked_size(image)
                 if deep_colours(image):
                     colour.append(257 * int(np.asarray(image.convert("RGB")).max()))
                 elif image.mode.startswith("I") and not has_twelve_bits(image):
                     grey.append(int(np.asarray(image).max()))
-    for highest in (max(grey), max(colour)):
+    notes = []
+    for found in (grey, colour):
+        highest = max(found, default=0)
         if not 0 < highest < 2**14:
             continue
         told = f"the 16-bit images in {path} hold values up to {highest:,} of 65,535, which would be nearly black"
-        if highest == max(colour):
-            raise ValueError(f"{told}: of 16-bit colours the upper 8 bits are read, so save them with 8 bits")
-        bits = next(bits for bits in (8, 10, 12, 14) if highest < 2**bits)
-        raise ValueError(
-            f"{told}: say how many bits they have (--bits {bits} for values up to {2**bits - 1:,}), or --bits 16 "
-            "to read them as they are"
-        )
+        if found is colour:
+            advice = "of 16-bit colours the upper 8 bits are read, so save them with 8 bits"
+        else:
+            bits = next(bits for bits in (8, 10, 12, 14) if highest < 2**bits)
+            advice = (
+                f"say how many bits they have (--bits {bits} for values up to {2**bits - 1:,}), or --bits 16 to read "
+                "them as they are"
+            )
+        if len(found) / len(positions) * len(deep) > len(names) / 2:
+            raise ValueError(f"{told}: {advice}")
+        notes.append(f"{told}; they are few, and are read as they are: if that is wrong, {advice}")
+    return notes
 
 
 def skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: float) -> list[str]:
@@ -101,7 +110,11 @@ def mask_note(masks: Path | None, files: ImageFiles, decoded: Decoded, readable:
     if not decoded.empty_masks:
         return []
     if decoded.empty_masks == readable:
-        stated = "all are black" if files.spans is None else "none has a value of --mask-values"
+        stated = (
+            "all are black (of silhouettes, save the opacity as masks)"
+            if files.spans is None
+            else "none has a value of --mask-values"
+        )
         raise ValueError(f"no mask in {masks} has any foreground: {stated}")
     return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
 

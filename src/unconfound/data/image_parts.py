@@ -31,7 +31,7 @@ class Reading:
         memory_gib: gibibytes up to which decoded images are kept.
         cache: folder of the cache, or None for the usual one.
         workers: number of threads that decode at first, and of processes that decode batches.
-        bits: of the values in 16-bit files, 8 to 16; None: 16, and files that use the lower ones only are refused.
+        bits: of the values in 16-bit files, 8 to 16; None: 16, and sets that use the lower ones only are refused.
         mask_values: the foreground of masks that are not black and white, as values such as "3" and spans "5-20".
     """
 
@@ -63,13 +63,14 @@ class Reading:
     def files(
         self, root: Path, names: Sequence[str], *, masks: tuple[Path, ...] | None = None
     ) -> tuple[ImageFiles, list[str]]:
-        """Return image files under `root`, with a mask each or none, and a note where their size was chosen."""
+        """Return image files under `root`, with a mask each or none, and notes on a chosen size and on dark files."""
         size, note = (self.image_size, None) if self.image_size else common_size(root, tuple(names))
+        notes = [note] if note else []
         if self.bits is None:
-            check_depth(root, tuple(names))
+            notes += check_depth(root, tuple(names))
         bits = 16 if self.bits is None else self.bits
         files = ImageFiles(root, tuple(names), masks, size, self.channels, spans=self.spans(), bits=bits)
-        return files, [note] if note else []
+        return files, notes
 
 
 def published_folder(name: str, root: Path | None, inside: str) -> Path:

@@ -89,15 +89,14 @@ def image_folder(
     names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
     size, size_note = (image_size, None) if image_size else common_size(path, names)
-    if bits is None:
-        check_depth(path, names)
+    depth_notes = check_depth(path, names) if bits is None else []
     files = ImageFiles(path, names, mask_files, size, channels, spans=spans, bits=16 if bits is None else bits)
     keep = files.bytes_decoded() <= memory_gib * 2**30
     store = Cache(cache_folder(cache) / "images", limit=cache_limit())
     decoded = decode_all(files, keep=keep, cache=store, workers=workers)
 
     readable = [position for position in range(len(names)) if position not in decoded.skipped]
-    notes = [*layout.notes, *([size_note] if size_note else []), *decoded.notes]
+    notes = [*layout.notes, *([size_note] if size_note else []), *depth_notes, *decoded.notes]
     notes += skipped_note(path, files, decoded, bad_share)
     notes += mask_note(masks, files, decoded, len(readable))
     if not keep:
