@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from unconfound.data.table_files import read_frame
+from unconfound.data.tables import table
 
 ROWS = [["age", "colour"], ["3", "red"], ["4", "blue"]]
 
@@ -102,3 +103,27 @@ def test_an_index_column_is_left_out_where_it_counts(tmp_path: Path) -> None:
     assert notes == ["column 'index' is left out: it counts the rows"]
     frame.assign(index=[7, 7, 1]).to_csv(tmp_path / "table.csv", index=False)
     assert read_frame(tmp_path / "table.csv")[0].columns.tolist() == ["age", "index"]
+
+
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("true", "false"), ("True", "False")])
+def test_truth_is_written_in_one_way(tmp_path: Path, words: tuple[str, str]) -> None:
+    truth = [True, False, False, True, None] * 4
+    pd.DataFrame({"b": truth, "v": range(20), "y": [row % 2 == 0 for row in range(20)]}).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    rows = [f"{'' if b is None else words[not b]},{row},{words[row % 2]}" for row, b in enumerate(truth)]
+    new = table(
+        written(tmp_path / "t.csv", "\n".join(["b,v,y", *rows])),
+        encoding=(fitted := table(tmp_path / "t.parquet", label="y", test_share=0)).restore["encoding"],
+    )
+    assert new.train.inputs.equal(fitted.train.inputs)
+    assert new.train.labels.equal(fitted.train.labels)
+    assert fitted.train.schema.classes == ("False", "True")
+    frame, _ = read_frame(tmp_path / "t.csv")
+    assert frame["b"].dropna().tolist() == [str(b) for b in truth if b is not None]
+
+
+def test_words_beside_truth_are_kept(tmp_path: Path) -> None:
+    frame, _ = read_frame(written(tmp_path / "t.csv", "a,b\nTRUE,NA\ntrue,TRUE\nmaybe,false\n"))
+    assert frame["a"].tolist() == ["TRUE", "true", "maybe"]
+    assert frame["b"].tolist() == ["NA", "True", "False"]

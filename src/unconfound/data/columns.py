@@ -21,7 +21,7 @@ _DOZENS = 20
 
 
 def fit_columns(
-    frame: pd.DataFrame, train: Int64[ndarray, " train"] | None = None, *, written: bool = False
+    frame: pd.DataFrame, train: Int64[ndarray, " train"] | None = None, *, delimiter: str | None = None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Decide how each column becomes features.
 
@@ -33,7 +33,7 @@ def fit_columns(
     Args:
         frame: all rows, without label and group.
         train: positions of the training rows; None: all of them.
-        written: the cells come from a file that is all text, so that text may be a number.
+        delimiter: that of the file where it is all text, so that text may be a number; None: cells have types.
 
     Returns:
         One JSON object a column that gives features, and notes for the run's log.
@@ -43,12 +43,13 @@ def fit_columns(
     """
     train = np.arange(len(frame)) if train is None else train
     fitted, notes = [], []
-    scales, said = _find_scales(frame, written=written)
+    scales, said = _find_scales(frame, delimiter)
     for name in frame.columns:
         scale, column = scales[name], frame[name].iloc[train]
         if column.isna().all() or (scale is not None and np.isnan(scale.numbers[train]).all()):
             notes.append(f"column {name!r} is left out: it is empty in the training rows")
             continue
+        notes += said.get(name, [])
         if scale is not None:
             fitted.append(fit_scale(frame[name], scale, train, notes))
             continue
@@ -60,7 +61,6 @@ def fit_columns(
                 f"column {name!r} is left out: {len(categories):,} categories in {rows:,} rows name rows, not kinds"
             )
             continue
-        notes += said.get(name, [])
         if len(categories) > _DOZENS:
             notes.append(f"column {name!r} becomes {len(categories):,} features, one for each category")
         missing = int(values.isna().sum())
@@ -159,14 +159,16 @@ def word_notes(name: str, values: Sequence[str]) -> list[str]:
     return [f"column {name!r}: {', '.join(words)} is a value; leave a cell empty where it is missing"] if words else []
 
 
-def _find_scales(frame: pd.DataFrame, *, written: bool) -> tuple[dict[str, Scale | None], dict[str, list[str]]]:
+def _find_scales(frame: pd.DataFrame, delimiter: str | None) -> tuple[dict[str, Scale | None], dict[str, list[str]]]:
     """What is known of each column as numbers, and notes.
 
-    A column of decimal commas settles what "1,234" is in the others, as all cells of a file are written alike.
+    A column of decimal commas settles what "1,234" is in the others, as all cells of a file are written alike. Where
+    commas delimit, they are no usual decimal mark: a column such as "1,2" settles nothing but itself.
     """
+    written = delimiter is not None
     found = {name: find_scale(frame[name], written=written) for name in frame.columns}
     forms = [scale.form for scale, _ in found.values() if scale is not None and scale.form is not None]
-    if written and any(form.decimal == "," for form in forms):
+    if delimiter not in (None, ",") and any(form.decimal == "," for form in forms):
         found = {name: find_scale(frame[name], written=written, decimal=",") for name in frame.columns}
     notes = {name: [note] for name, (_, note) in found.items() if note is not None}
     return {name: scale for name, (scale, _) in found.items()}, notes

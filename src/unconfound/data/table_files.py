@@ -13,7 +13,7 @@ import pandas as pd
 
 from unconfound.data.csv_files import read_csv
 from unconfound.data.parquet_files import read_parquet
-from unconfound.data.written_numbers import plain_column
+from unconfound.data.written_numbers import plain_column, truth_column
 
 _CSV = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
@@ -28,12 +28,13 @@ class TableFile:
 
     Args:
         frame: text as names, rows numbered from 0.
-        written: its cells are text as they are written, for a CSV file says no more of them.
+        delimiter: of a CSV file, whose cells are text as they are written, for it says no more of them; None: they
+            have types.
         notes: for the run's log.
     """
 
     frame: pd.DataFrame
-    written: bool
+    delimiter: str | None
     notes: list[str] = field(default_factory=list)
 
 
@@ -44,13 +45,15 @@ def read_frame(path: Path, *, expected: Collection[str] = ()) -> tuple[pd.DataFr
         The table, and notes for the run's log.
     """
     file = read_table_file(path, expected=expected)
-    return file.frame.apply(plain_column) if file.written else file.frame, file.notes
+    return file.frame.apply(plain_column) if file.delimiter is not None else file.frame, file.notes
 
 
 def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
     """Read a CSV file with a header (see `csv_files.read_csv`) or a Parquet file (see `parquet_files.read_parquet`).
 
     Missing are empty cells and "?", as the UCI tables write it. Row numbers are left out.
+
+    In text, truth is "True" or "False", see `written_numbers.truth_column`.
 
     Args:
         path: the file.
@@ -69,7 +72,7 @@ def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty: a table needs a header and rows")
     try:
-        frame, notes = read_csv(path, expected) if written else read_parquet(path)
+        frame, notes, delimiter = read_csv(path, expected) if written else (*read_parquet(path), None)
     # Damaged files make pandas and pyarrow fail in any way.
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
@@ -79,7 +82,7 @@ def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
         raise ValueError(f"{path} has more than one column named {twice[0]!r}: names must differ")
     if frame.empty:
         raise ValueError(f"{path} has {len(frame)} rows and {len(frame.columns)} columns: nothing to learn from")
-    return TableFile(frame, written, [*notes, *said])
+    return TableFile(frame.apply(truth_column) if written else frame, delimiter, [*notes, *said])
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
