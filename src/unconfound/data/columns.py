@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -84,10 +84,11 @@ def encode_columns(
     Raises:
         ValueError: a column of the encoding is absent, infinite, or of another kind.
     """
-    absent = [str(column["name"]) for column in fitted if column["name"] not in frame.columns]
+    stored = [str(column["name"]) for column in fitted]
+    _check_lists(stored, frame)
+    absent = [name for name in stored if name not in frame.columns]
     if absent:
         raise ValueError(f"the table lacks the columns {', '.join(absent)}, on which the encoder was trained")
-    _check_lists([str(column["name"]) for column in fitted], frame.columns)
     features = np.zeros((len(frame), len(feature_names(fitted))), np.float32)
     notes: list[str] = []
     start = 0
@@ -112,12 +113,26 @@ def feature_names(fitted: Sequence[dict[str, Any]]) -> list[str]:
     return names
 
 
-def _check_lists(stored: Sequence[str], names: Iterable[str]) -> None:
-    """Refuse lists that are longer than those of training, whose places are the columns "name[0]", "name[1]", ..."""
-    for name in set(names).difference(stored):
-        place = re.fullmatch(r"(.*)\[(\d+)\]", name)
-        if place and f"{place[1]}[0]" in stored and f"{place[1]}[{int(place[2]) - 1}]" in stored:
-            raise ValueError(f"column {place[1]!r} holds longer lists than the {place[2]} numbers of training")
+def _check_lists(stored: Sequence[str], frame: pd.DataFrame) -> None:
+    """Refuse lists of another length than in training: their places are the columns "name[0]", "name[1]", ..."""
+    found = _lengths(frame.columns)
+    for name, length in _lengths(stored).items():
+        # Lists that are not all of one length are left as they are.
+        cells = frame[name].dropna() if name in frame.columns and name not in found else []
+        lengths = {len(cell) for cell in cells if isinstance(cell, (list, ndarray))} or {found.get(name, 0)} - {0}
+        if lengths - {length}:
+            told = " or ".join(map(str, sorted(lengths)))
+            raise ValueError(f"column {name!r} holds lists of {told} numbers: those of training have {length}")
+        if not lengths and name in frame.columns:
+            what = "holds no lists" if len(cells) else "is empty"
+            raise ValueError(f"column {name!r} {what}: lists of {length} numbers are needed, as in training")
+
+
+def _lengths(names: Iterable[str]) -> dict[str, int]:
+    """By name, the length of the lists whose places are among the names."""
+    names = set(names)
+    firsts = sorted(name.removesuffix("[0]") for name in names if name.endswith("[0]"))
+    return {name: next(place for place in count() if f"{name}[{place}]" not in names) for name in firsts}
 
 
 def as_text(column: pd.Series) -> pd.Series:

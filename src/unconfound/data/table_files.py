@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
+from numpy import ndarray
 
 from unconfound.data.csv_files import read_csv
 from unconfound.data.parquet_files import read_parquet
@@ -20,6 +22,8 @@ _PARQUET = (".parquet", ".pq")
 # What pandas calls the column of an index that had no name, once it was written and read, twice, ...
 _NAMELESS = re.compile(r"\s*|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
 _INDEX = re.compile(r"index|level_\d+")
+# Frames that are joined have so many rows on average, or else what counts in them may be a code.
+_JOINED = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,21 +90,49 @@ def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out what pandas writes as the row index: a row's number says where it stood, not what it is."""
-    kept, notes = [], []
+    """Leave out what pandas writes as the row index: a row's number says where it stood, not what it is.
+
+    Other columns without a name are kept: an index may name files. They are called as pandas would call them.
+    """
+    kept, notes = {}, []
     for place, name in enumerate(frame.columns):
         column = frame.iloc[:, place]
-        if _NAMELESS.fullmatch(name):
-            what = "it is empty" if column.isna().all() else "without a name, it is taken for row numbers"
+        nameless = _NAMELESS.fullmatch(name) is not None
+        if nameless and column.isna().all():
+            notes.append(f"column {name!r} is left out: it is empty")
+        elif nameless and _numbers_rows(column):
+            notes.append(f"column {name!r} is left out: without a name, it is taken for row numbers")
         elif _INDEX.fullmatch(name) and _counts(column):
-            what = "it counts the rows"
+            notes.append(f"column {name!r} is left out: it counts the rows")
+        elif not name.strip():
+            kept[place] = f"Unnamed: {place}"
+            notes.append(f"column {place + 1} has no name and is called {kept[place]!r}")
         else:
-            kept.append(place)
-            continue
-        notes.append(f"column {name!r} is left out: {what}")
-    return frame.iloc[:, kept], notes
+            kept[place] = name
+    frame = frame.iloc[:, list(kept)]
+    frame.columns = pd.Index(list(kept.values()))
+    return frame, notes
+
+
+def _numbers_rows(column: pd.Series) -> bool:
+    """Whether a column holds whole numbers that differ in all rows, or that count and start anew.
+
+    An index starts anew where several frames were joined; codes such as 0, 1, 0, 1 do so all the time.
+    """
+    numbers = _whole(column)
+    if np.isnan(numbers).any():
+        return False
+    anew = np.flatnonzero(np.diff(numbers) != 1) + 1
+    joined = bool((numbers[anew] == numbers[0]).all()) and (len(anew) + 1) * _JOINED <= len(numbers)
+    return joined or len(np.unique(numbers)) == len(numbers)
 
 
 def _counts(column: pd.Series) -> bool:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all()) if len(numbers) else False
+    numbers = _whole(column)
+    return len(numbers) > 0 and numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all())
+
+
+def _whole(column: pd.Series) -> Float64[ndarray, " rows"]:
+    """The whole numbers in a column, NaN where there is none: of text, for of dates pandas makes numbers, too."""
+    numbers = pd.to_numeric(column.map(str), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(numbers % 1 == 0, numbers, np.nan)
