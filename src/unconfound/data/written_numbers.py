@@ -30,7 +30,7 @@ class NumberForm:
     Args:
         decimal: the decimal mark, "." or ",".
         thousands: what may stand between groups of three digits, or "".
-        unit: "%", which then follows each number, or a currency, which may stand before or behind; or "".
+        unit: "%", which then follows each number but 0, or a currency, which may stand before or behind; or "".
     """
 
     decimal: str = "."
@@ -52,7 +52,8 @@ class NumberForm:
         whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{re.escape(self.thousands)}\d{{3}})+)" if self.thousands else r"\d+"
         number = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
         if self.unit == "%":
-            return rf"^[+-]?{number} ?%$"
+            # Of nothing, a hundredth is nothing: 0 needs no sign.
+            return rf"^(?:[+-]?{number} ?%|0(?:{decimal}0+)?)$"
         if self.unit:
             return rf"^(?:[+-]?(?:{unit} ?)?|{unit} ?[+-]){number}(?: ?{unit})?$"
         return rf"^[+-]?(?:{number}|(?i:inf|infinity))$"
