@@ -118,7 +118,8 @@ def _check_lists(stored: Sequence[str], frame: pd.DataFrame) -> None:
     found = _lengths(frame.columns)
     for name, length in _lengths(stored).items():
         # Lists that are not all of one length are left as they are.
-        cells = frame[name].dropna() if name in frame.columns and name not in found else []
+        as_is = name in frame.columns and name not in found
+        cells: list[object] = frame[name].dropna().tolist() if as_is else []
         lengths = {len(cell) for cell in cells if isinstance(cell, (list, ndarray))} or {found.get(name, 0)} - {0}
         if lengths - {length}:
             told = " or ".join(map(str, sorted(lengths)))

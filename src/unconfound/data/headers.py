@@ -66,7 +66,7 @@ def _run(numbers: np.ndarray) -> bool:
     """Whether numbers go up, as years or wavelengths do, or are whole and go down, or are 0, the name of a series."""
     steps = np.diff(numbers)
     if not len(steps):
-        return numbers.tolist() == [0]
+        return bool(numbers.tolist() == [0])
     return bool((steps > 0).all() or ((steps < 0).all() and (numbers % 1 == 0).all()))
 
 
