@@ -164,8 +164,8 @@ def test_text_is_written_alike_for_equal_values() -> None:
     assert as_text(pd.Series([True, False])).tolist() == ["True", "False"]
 
 
-def kinds(frame: pd.DataFrame, *, written: bool = False) -> tuple[dict[str, str], list[str]]:
-    fitted, notes = fit_columns(frame, written=written)
+def kinds(frame: pd.DataFrame, *, delimiter: str | None = None) -> tuple[dict[str, str], list[str]]:
+    fitted, notes = fit_columns(frame, delimiter=delimiter)
     return {column["name"]: column["kind"] for column in fitted}, notes
 
 
@@ -184,7 +184,7 @@ def test_digits_as_text_are_codes() -> None:
     assert found == text | {"day": "time", "month": "time", "price": "number"}
     assert any("'industry' holds digits as text" in note for note in notes)
     # In a file that is all text, digits are numbers, but for those that begin with a zero.
-    assert kinds(frame, written=True)[0] == found | {"industry": "number", "lot": "number"}
+    assert kinds(frame, delimiter=";")[0] == found | {"industry": "number", "lot": "number"}
 
 
 def test_words_among_numbers_and_dates_count_as_missing() -> None:
@@ -192,7 +192,7 @@ def test_words_among_numbers_and_dates_count_as_missing() -> None:
     frame = pd.DataFrame({"age": numbers, "day": days})
     frame.loc[3, ["age", "day"]] = "unknown"
     frame.loc[4, ["age", "day"]] = "NA"
-    fitted, notes = fit_columns(frame, written=True)
+    fitted, notes = fit_columns(frame, delimiter=";")
     assert [(column["kind"], column["words"]) for column in fitted] == [("number", ["unknown"]), ("time", ["unknown"])]
     assert any(
         "'age' is read as numbers: 1 cells that hold something else, such as 'unknown'" in note for note in notes
@@ -206,7 +206,7 @@ def test_words_among_numbers_and_dates_count_as_missing() -> None:
         encode_columns(new.assign(age="old"), fitted)
     # Where words are no exception, all are categories, which is said.
     frame.loc[:9, "age"] = "unknown"
-    found, notes = kinds(frame, written=True)
+    found, notes = kinds(frame, delimiter=";")
     assert found["age"] == "category"
     assert any(
         "'age' holds numbers and words such as 'unknown': each of its 11 values is a category" in note for note in notes
@@ -214,7 +214,7 @@ def test_words_among_numbers_and_dates_count_as_missing() -> None:
 
 
 def test_new_rows_are_read_in_the_form_of_training() -> None:
-    fitted, _ = fit_columns(pd.DataFrame({"a": ["1,5", "2,5"], "b": ["10%", "20%"]}), written=True)
+    fitted, _ = fit_columns(pd.DataFrame({"a": ["1,5", "2,5"], "b": ["10%", "20%"]}), delimiter=";")
     fitted = json.loads(json.dumps(fitted))
     features, _ = encode_columns(pd.DataFrame({"a": ["2,000"], "b": ["15%"]}), fitted)
     assert features.tolist() == [[0.5, 0.5]]
@@ -254,3 +254,35 @@ def test_what_is_odd_is_said() -> None:
     assert any("'row' counts the rows" in note for note in notes)
     assert any("'word': 'NA' is a value" in note for note in notes)
     assert any("'many' becomes 30 features" in note for note in notes)
+
+
+def test_a_decimal_comma_settles_the_other_columns_where_no_comma_delimits() -> None:
+    german = pd.DataFrame({"people": ["950", "1.234", "12.500", "101.000"], "price": ["3,5", "4,5", "5,5", "6,5"]})
+    low = {column["name"]: column["low"] for column in fit_columns(german, delimiter=";")[0]}
+    assert low == {"people": 950, "price": 3.5}
+    # Without thousands, a point is a point.
+    mixed = pd.DataFrame({"share": ["0.25", "1.5"], "price": ["3,5", "4,5"]})
+    assert fit_columns(mixed, delimiter=";")[0][0]["high"] == 1.5
+    american = pd.DataFrame({"choice": ["1,2", "1,3", "2,3"], "amount": ["950", "1,234", "12,500"]})
+    assert fit_columns(american, delimiter=",")[0][1]["high"] == 12500
+    assert fit_columns(american, delimiter="\t")[0][1]["low"] == 1.234
+
+
+def test_a_stray_zero_makes_no_codes() -> None:
+    numbers = [str(7 * row) for row in range(60)]
+    frame = pd.DataFrame({"v": numbers, "zip": [f"{row % 10 or 30:02d}139" for row in range(1, 61)]})
+    frame.loc[3, "v"] = "0021"
+    # One in the tenth part begins with a zero, but all have one length.
+    frame["rare"] = ["02139", *(str(10000 + row % 7) for row in range(59))]
+    frame["time"] = [f"{row % 24:02d}{row:02d}" for row in range(60)]
+    fitted, notes = fit_columns(frame, delimiter=",")
+    assert {column["name"]: column["kind"] for column in fitted} == {
+        "v": "number",
+        "zip": "category",
+        "rare": "category",
+    }
+    assert fitted[0]["high"] == 413
+    assert any("'v' is read as numbers: of '0021', which begins with a zero, too" in note for note in notes)
+    for name, cell in (("zip", "01139"), ("rare", "02139"), ("time", "0000")):
+        assert any(f"{name!r} holds digits that begin with a zero, such as {cell!r}: codes" in note for note in notes)
+    assert any("'time' is left out: 60 categories in 60 rows" in note for note in notes)

@@ -54,6 +54,12 @@ def test_a_header_may_hold_other_delimiters(tmp_path: Path, text: str) -> None:
     assert read_frame(path)[0].columns.tolist() == ["Preis, netto", "Menge"]
 
 
+def test_of_delimiters_that_fit_alike_the_comma_is_last(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("Heat, C;Wind, m;Sun, h;y\n1,5;2,5;0,1;a\n2,5;3,5;0,2;b\n")
+    assert read_frame(path)[0].columns.tolist() == ["Heat, C", "Wind, m", "Sun, h", "y"]
+
+
 def test_cells_keep_their_words(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("code,word,long,count\n01,NA,9007199254740993,1\n1,None,,NA\n2,,9007199254740992,3\n,?,5,\n")
@@ -84,6 +90,8 @@ def header_of(tmp_path: Path, text: str, **expected: object) -> list[str]:
         "2020-01-01,red\n2020-01-02,red\n2020-01-03,blue\n",
         "p,x,s\np,b,s\ne,x,y\ne,b,y\n",
         "7\n3\n5\n",
+        "5,2,9\n1,2,3\n5,4,8\n",
+        "9,7,red\n3,1,red\n3,4,blue\n",
     ],
 )
 def test_a_first_row_of_values_is_no_header(tmp_path: Path, text: str) -> None:
@@ -106,10 +114,28 @@ def test_a_header_is_known(tmp_path: Path, text: str) -> None:
     assert header_of(tmp_path, text) == text.splitlines()[0].split(",")
 
 
-def test_numbers_that_count_up_are_names_with_a_note(tmp_path: Path) -> None:
-    *names, note = header_of(tmp_path, "1990,2000,2005\n7,3,5\n2,2,2\n")
-    assert names == ["1990", "2000", "2005"]
-    assert "its header holds numbers (1990, 2000, 2005)" in note
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1990,2000,2005\n7,3,5\n2,2,2\n",
+        "Company,2021,2020,2019\nA,7,3,5\nB,2,2,2\n",
+        "3,2,1\n2,2,1\n1,2,3\n",
+        "5,2,9\n0.3,0.1,-0.2\n0.7,-0.4,1.5\n",
+        "0\n0.3\n0.7\n",
+    ],
+)
+def test_numbers_may_be_names_with_a_note(tmp_path: Path, text: str) -> None:
+    first = text.splitlines()[0].split(",")
+    *names, note = header_of(tmp_path, text)
+    assert names == first
+    assert f"its header holds numbers ({', '.join(first[:3])}" in note
+
+
+def test_an_exported_series_has_a_header(tmp_path: Path) -> None:
+    assert header_of(tmp_path, ",0\n0,0.3\n1,0.7\n")[0] == "0"
+
+
+def test_expected_names_make_a_header(tmp_path: Path) -> None:
     assert header_of(tmp_path, "5,3\n1,2\n", expected=["3"]) == ["5", "3"]
 
 

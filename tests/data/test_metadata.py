@@ -1,5 +1,6 @@
 import unicodedata
 
+import pandas as pd
 import pytest
 import torch
 
@@ -216,3 +217,14 @@ def test_class_folders_under_train_and_test_may_be_unseen_ones(tmp_path):
         load(DataOptions(**options))
     data = load(DataOptions(unseen_classes=True, **options))
     assert (data.train.schema.classes, data.tests["test"].schema.classes) == (("a", "b"), ("c", "d"))
+
+
+def test_the_index_of_a_frame_may_name_files(folder):
+    frame = pd.DataFrame(
+        [row[1:] for row in ROWS], index=[name for name, *_ in ROWS], columns=["bird", "place", "split"]
+    )
+    frame.to_csv(folder.parent / "index.csv")
+    frame.to_parquet(folder.parent / "index.parquet")
+    for name in ("index.csv", "index.parquet"):
+        data = _read(folder, folder.parent / name, label="bird")
+        assert data.train.names == [name for name, *_ in ROWS[:4]]

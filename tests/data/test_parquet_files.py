@@ -33,8 +33,14 @@ def test_lists_of_floats_are_features(tmp_path: Path, kind: pa.DataType) -> None
     dataset = table(path, label="y", test_share=0.0)
     again = table(path, encoding=dataset.restore["encoding"])
     assert again.train.inputs.equal(dataset.train.inputs)
-    for length, match in ((4, "'embedding' holds longer lists than the 3"), (2, r"lacks the columns embedding\[2\]")):
-        other = written(tmp_path / "other.parquet", embedding=[[0.5] * length] * ROWS, age=np.arange(ROWS))
+    for lists, match in (
+        ([[0.5] * 4] * ROWS, "'embedding' holds lists of 4 numbers: those of training have 3"),
+        ([[0.5] * 2] * ROWS, "'embedding' holds lists of 2 numbers: those of training have 3"),
+        ([[0.5] * 3, [0.5] * 2] * (ROWS // 2), "'embedding' holds lists of 2 or 3 numbers: those of training have 3"),
+        (pa.nulls(ROWS, pa.list_(pa.float32())), "'embedding' is empty: lists of 3 numbers are needed, as in training"),
+        (["0.5"] * ROWS, "'embedding' holds no lists: lists of 3 numbers are needed, as in training"),
+    ):
+        other = written(tmp_path / "other.parquet", embedding=lists, age=np.arange(ROWS))
         with pytest.raises(ValueError, match=match):
             table(other, encoding=dataset.restore["encoding"])
 

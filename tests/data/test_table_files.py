@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from unconfound.data.table_files import read_frame
+from unconfound.data.tables import table
 
 ROWS = [["age", "colour"], ["3", "red"], ["4", "blue"]]
 
@@ -102,3 +103,65 @@ def test_an_index_column_is_left_out_where_it_counts(tmp_path: Path) -> None:
     assert notes == ["column 'index' is left out: it counts the rows"]
     frame.assign(index=[7, 7, 1]).to_csv(tmp_path / "table.csv", index=False)
     assert read_frame(tmp_path / "table.csv")[0].columns.tolist() == ["age", "index"]
+
+
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("true", "false"), ("True", "False")])
+def test_truth_is_written_in_one_way(tmp_path: Path, words: tuple[str, str]) -> None:
+    truth = [True, False, False, True, None] * 4
+    pd.DataFrame({"b": truth, "v": range(20), "y": [row % 2 == 0 for row in range(20)]}).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    rows = [f"{'' if b is None else words[not b]},{row},{words[row % 2]}" for row, b in enumerate(truth)]
+    new = table(
+        written(tmp_path / "t.csv", "\n".join(["b,v,y", *rows])),
+        encoding=(fitted := table(tmp_path / "t.parquet", label="y", test_share=0)).restore["encoding"],
+    )
+    assert new.train.inputs.equal(fitted.train.inputs)
+    assert new.train.labels.equal(fitted.train.labels)
+    assert fitted.train.schema.classes == ("False", "True")
+    frame, _ = read_frame(tmp_path / "t.csv")
+    assert frame["b"].dropna().tolist() == [str(b) for b in truth if b is not None]
+
+
+def test_words_beside_truth_are_kept(tmp_path: Path) -> None:
+    frame, _ = read_frame(written(tmp_path / "t.csv", "a,b\nTRUE,NA\ntrue,TRUE\nmaybe,false\n"))
+    assert frame["a"].tolist() == ["TRUE", "true", "maybe"]
+    assert frame["b"].tolist() == ["NA", "True", "False"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("index", "kept"),
+    [
+        ([7, 3, 5, 9], False),
+        ([0, 1, 0, 1], "csv"),
+        ([0.0, 1.0, 2.0, 3.0], False),
+        ([0.5, 1.5, 2.5, 3.5], True),
+        (["red", "blue", "red", "red"], True),
+        (["a/0.jpg", "a/1.jpg", "b/0.jpg", "b/1.jpg"], True),
+        ([None] * 4, False),
+    ],
+)
+def test_a_column_without_a_name_is_kept_where_it_numbers_no_rows(
+    tmp_path: Path, ending: str, index: list, kept: bool | str
+) -> None:
+    path = tmp_path / f"table.{ending}"
+    getattr(pd.DataFrame({"age": [3, 9, 4, 4]}, index=pd.Index(index)), f"to_{ending}")(path)
+    frame, notes = read_frame(path)
+    name = "Unnamed: 0" if ending == "csv" else "__index_level_0__"
+    assert frame.columns.tolist() == [name, "age"] if kept in (True, ending) else ["age"]
+    if kept in (True, ending):
+        assert frame[name].tolist() == index
+    assert len(notes) == (ending == "csv" or kept is not True)
+
+
+def test_a_nameless_column_is_named_by_its_place(tmp_path: Path) -> None:
+    frame, notes = read_frame(written(tmp_path / "table.csv", "a,,y\n1,red,u\n4,blue,v\n2,red,v\n"))
+    assert frame.columns.tolist() == ["a", "Unnamed: 1", "y"]
+    assert notes == ["column 2 has no name and is called 'Unnamed: 1'"]
+
+
+def test_row_numbers_that_start_anew_are_left_out(tmp_path: Path) -> None:
+    half = pd.DataFrame({"age": [3, 9, 4, 4] * 5})
+    pd.concat([half, half.head(9)]).to_csv(tmp_path / "table.csv")
+    assert read_frame(tmp_path / "table.csv")[0].columns.tolist() == ["age"]

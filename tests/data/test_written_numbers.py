@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from unconfound.data.written_numbers import (
     PLAIN,
     NumberForm,
+    begins_with_zero,
     find_form,
-    has_codes,
     known_cells,
     plain_column,
     read_numbers,
@@ -34,6 +34,7 @@ def read(texts: list, decimal: str = ".") -> tuple[NumberForm, list[float]]:
         (["1\u202f234,5", "1\u00a0000", "7"], NumberForm(",", " "), [1234.5, 1000, 7]),
         (["1\u2019234.5", "1'000", "7"], NumberForm(".", "'"), [1234.5, 1000, 7]),
         (["12.5%", "-3 %", "0%"], NumberForm(unit="%"), [12.5, -3, 0]),
+        (["12%", "0", "0.0", "-3%", "5"], NumberForm(unit="%"), [12, 0, 0, -3, np.nan]),
         (["12,5 %", "3,25 %"], NumberForm(",", unit="%"), [12.5, 3.25]),
         (["$1,200", "-$5.50", "$-5", "3"], NumberForm(thousands=",", unit="$"), [1200, -5.5, -5, 3]),
         (["1.200,50 €", "3 €", "€ 4"], NumberForm(",", ".", "€"), [1200.5, 3, 4]),
@@ -77,8 +78,8 @@ def test_what_is_written_is_read(numbers: list[int], form: NumberForm) -> None:
 def test_words_for_nothing_and_codes() -> None:
     cells = text_cells(pd.Series(["NA", " n/a ", None, "", "NULL", "Nadia", "0"], dtype="str"))
     assert known_cells(cells).tolist() == [False] * 5 + [True] * 2
-    assert has_codes(text_cells(pd.Series(["12", "007"], dtype="str")))
-    assert not has_codes(text_cells(pd.Series(["0", "0.5", "07.5", "10", "0x"], dtype="str")))
+    codes = ["12", "007", None, "0", "00", "0.5", "07.5", "10", "0x"]
+    assert begins_with_zero(text_cells(pd.Series(codes, dtype="str"))).nonzero()[0].tolist() == [1, 4]
 
 
 def test_plain_columns_stay_exact() -> None:

@@ -16,8 +16,9 @@ from numpy import ndarray
 from unconfound.data.written_numbers import (
     PLAIN,
     NumberForm,
+    begins_with_zero,
     find_form,
-    has_codes,
+    holds_point,
     known_cells,
     plain_numbers,
     read_numbers,
@@ -58,7 +59,8 @@ def find_scale(column: pd.Series, *, written: bool = False, decimal: str = ".") 
     """Find out whether a column holds numbers or times, and what is to be said where it nearly does.
 
     Text is read as numbers where they bear marks that no code has (thousands, per cent, currency, decimal comma), and,
-    in a file that is all text, where they do not; but where a cell of digits begins with a zero, all are codes.
+    in a file that is all text, where they do not. Where cells of digits begin with a zero, all are codes, unless such
+    cells are rare and digits have several lengths.
 
     Args:
         column: its cells.
@@ -78,20 +80,23 @@ def find_scale(column: pd.Series, *, written: bool = False, decimal: str = ".") 
     if texts is None:
         return None, None
     cells = text_cells(texts)
-    numbers = plain_numbers(cells) if written or mixed else None
-    if numbers is not None and not np.isnan(numbers).all() and not has_codes(cells):
-        return Scale("number", numbers, np.zeros(len(cells), bool), PLAIN), None
+    codes, note = _codes(cells, column.name)
+    # Where a comma is the decimal mark, a point may stand between thousands.
+    plain = (written or mixed) and not (codes or (decimal == "," and holds_point(cells)))
+    numbers = plain_numbers(cells) if plain else None
+    if numbers is not None and not np.isnan(numbers).all():
+        return Scale("number", numbers, np.zeros(len(cells), bool), PLAIN), note
     times = _times(cells)
     if times.share >= SHARE:
         return times, None
     distinct = pc.unique(cells)
     known = pc.filter(distinct, pa.array(known_cells(distinct)))
-    if not len(known) or has_codes(known):
-        return None, None
+    if not len(known) or codes:
+        return None, note
     form = find_form(known, decimal=decimal)
     scale = _numbers(cells, form)
     if scale.share >= SHARE and (written or mixed or form != PLAIN):
-        return scale, None
+        return scale, note
     if scale.share < 0.5:
         return None, None
     words = column[scale.strays]
@@ -118,6 +123,18 @@ def read_scale(column: pd.Series, fitted: Mapping[str, Any]) -> Scale | None:
 def stored_form(scale: Scale) -> dict[str, Any]:
     """What `read_scale` needs beside the kind, as a JSON object."""
     return {} if scale.form in (None, PLAIN) else {"form": asdict(scale.form)}
+
+
+def _codes(cells: pa.Array, name: object) -> tuple[bool, str | None]:
+    """Whether cells of digits are codes, as postal codes are, and what is to be said of zeros at their beginning."""
+    zeros = begins_with_zero(cells)
+    if not zeros.any():
+        return False, None
+    first = cells[int(zeros.argmax())].as_py()
+    lengths = pc.unique(pc.utf8_length(pc.filter(cells, pc.match_substring_regex(cells, r"^\d+$"))))
+    if len(lengths) > 1 and zeros.sum() <= (1 - SHARE) * known_cells(cells).sum():
+        return False, f"column {name!r} is read as numbers: of {first!r}, which begins with a zero, too"
+    return True, f"column {name!r} holds digits that begin with a zero, such as {first!r}: codes, each is a category"
 
 
 def _typed(column: pd.Series) -> Scale | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ _DOZENS = 20
 
 
 def fit_columns(
-    frame: pd.DataFrame, train: Int64[ndarray, " train"] | None = None, *, written: bool = False
+    frame: pd.DataFrame, train: Int64[ndarray, " train"] | None = None, *, delimiter: str | None = None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Decide how each column becomes features.
 
@@ -33,7 +33,7 @@ def fit_columns(
     Args:
         frame: all rows, without label and group.
         train: positions of the training rows; None: all of them.
-        written: the cells come from a file that is all text, so that text may be a number.
+        delimiter: that of the file where it is all text, so that text may be a number; None: cells have types.
 
     Returns:
         One JSON object a column that gives features, and notes for the run's log.
@@ -43,12 +43,13 @@ def fit_columns(
     """
     train = np.arange(len(frame)) if train is None else train
     fitted, notes = [], []
-    scales, said = _find_scales(frame, written=written)
+    scales, said = _find_scales(frame, delimiter)
     for name in frame.columns:
         scale, column = scales[name], frame[name].iloc[train]
         if column.isna().all() or (scale is not None and np.isnan(scale.numbers[train]).all()):
             notes.append(f"column {name!r} is left out: it is empty in the training rows")
             continue
+        notes += said.get(name, [])
         if scale is not None:
             fitted.append(fit_scale(frame[name], scale, train, notes))
             continue
@@ -60,7 +61,6 @@ def fit_columns(
                 f"column {name!r} is left out: {len(categories):,} categories in {rows:,} rows name rows, not kinds"
             )
             continue
-        notes += said.get(name, [])
         if len(categories) > _DOZENS:
             notes.append(f"column {name!r} becomes {len(categories):,} features, one for each category")
         missing = int(values.isna().sum())
@@ -84,10 +84,11 @@ def encode_columns(
     Raises:
         ValueError: a column of the encoding is absent, infinite, or of another kind.
     """
-    absent = [str(column["name"]) for column in fitted if column["name"] not in frame.columns]
+    stored = [str(column["name"]) for column in fitted]
+    _check_lists(stored, frame)
+    absent = [name for name in stored if name not in frame.columns]
     if absent:
         raise ValueError(f"the table lacks the columns {', '.join(absent)}, on which the encoder was trained")
-    _check_lists([str(column["name"]) for column in fitted], frame.columns)
     features = np.zeros((len(frame), len(feature_names(fitted))), np.float32)
     notes: list[str] = []
     start = 0
@@ -112,12 +113,27 @@ def feature_names(fitted: Sequence[dict[str, Any]]) -> list[str]:
     return names
 
 
-def _check_lists(stored: Sequence[str], names: Iterable[str]) -> None:
-    """Refuse lists that are longer than those of training, whose places are the columns "name[0]", "name[1]", ..."""
-    for name in set(names).difference(stored):
-        place = re.fullmatch(r"(.*)\[(\d+)\]", name)
-        if place and f"{place[1]}[0]" in stored and f"{place[1]}[{int(place[2]) - 1}]" in stored:
-            raise ValueError(f"column {place[1]!r} holds longer lists than the {place[2]} numbers of training")
+def _check_lists(stored: Sequence[str], frame: pd.DataFrame) -> None:
+    """Refuse lists of another length than in training: their places are the columns "name[0]", "name[1]", ..."""
+    found = _lengths(frame.columns)
+    for name, length in _lengths(stored).items():
+        # Lists that are not all of one length are left as they are.
+        as_is = name in frame.columns and name not in found
+        cells: list[object] = frame[name].dropna().tolist() if as_is else []
+        lengths = {len(cell) for cell in cells if isinstance(cell, (list, ndarray))} or {found.get(name, 0)} - {0}
+        if lengths - {length}:
+            told = " or ".join(map(str, sorted(lengths)))
+            raise ValueError(f"column {name!r} holds lists of {told} numbers: those of training have {length}")
+        if not lengths and name in frame.columns:
+            what = "holds no lists" if len(cells) else "is empty"
+            raise ValueError(f"column {name!r} {what}: lists of {length} numbers are needed, as in training")
+
+
+def _lengths(names: Iterable[str]) -> dict[str, int]:
+    """By name, the length of the lists whose places are among the names."""
+    names = set(names)
+    firsts = sorted(name.removesuffix("[0]") for name in names if name.endswith("[0]"))
+    return {name: next(place for place in count() if f"{name}[{place}]" not in names) for name in firsts}
 
 
 def as_text(column: pd.Series) -> pd.Series:
@@ -159,14 +175,16 @@ def word_notes(name: str, values: Sequence[str]) -> list[str]:
     return [f"column {name!r}: {', '.join(words)} is a value; leave a cell empty where it is missing"] if words else []
 
 
-def _find_scales(frame: pd.DataFrame, *, written: bool) -> tuple[dict[str, Scale | None], dict[str, list[str]]]:
+def _find_scales(frame: pd.DataFrame, delimiter: str | None) -> tuple[dict[str, Scale | None], dict[str, list[str]]]:
     """What is known of each column as numbers, and notes.
 
-    A column of decimal commas settles what "1,234" is in the others, as all cells of a file are written alike.
+    A column of decimal commas settles what "1,234" is in the others, as all cells of a file are written alike. Where
+    commas delimit, they are no usual decimal mark: a column such as "1,2" settles nothing but itself.
     """
+    written = delimiter is not None
     found = {name: find_scale(frame[name], written=written) for name in frame.columns}
     forms = [scale.form for scale, _ in found.values() if scale is not None and scale.form is not None]
-    if written and any(form.decimal == "," for form in forms):
+    if delimiter not in (None, ",") and any(form.decimal == "," for form in forms):
         found = {name: find_scale(frame[name], written=written, decimal=",") for name in frame.columns}
     notes = {name: [note] for name, (_, note) in found.items() if note is not None}
     return {name: scale for name, (scale, _) in found.items()}, notes

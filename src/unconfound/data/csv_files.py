@@ -14,7 +14,8 @@ import pandas as pd
 
 from unconfound.data.headers import check_header
 
-_DELIMITERS = (",", ";", "\t", "|")
+# Of several that fit, the first is taken: a comma may be a decimal mark or stand in a name of each column.
+_DELIMITERS = (";", "\t", "|", ",")
 # The longer mark first: that of UTF-32 begins with that of UTF-16.
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -26,7 +27,7 @@ _MARKS = {
 _LOOKED_AT = 20
 
 
-def read_csv(path: Path, expected: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+def read_csv(path: Path, expected: Collection[str] = ()) -> tuple[pd.DataFrame, list[str], str]:
     """Read a CSV file with a header, plain or gzipped, in any of four delimiters and of the usual encodings.
 
     Args:
@@ -34,7 +35,7 @@ def read_csv(path: Path, expected: Collection[str] = ()) -> tuple[pd.DataFrame, 
         expected: names of columns; a first row that has one of them is a header, whatever else it holds.
 
     Returns:
-        All cells as text, missing where they are empty or "?", and notes for the run's log.
+        All cells as text, missing where they are empty or "?"; notes for the run's log; the delimiter.
 
     Raises:
         ValueError: a damaged file, one in another encoding, or one without a header.
@@ -59,7 +60,7 @@ def read_csv(path: Path, expected: Collection[str] = ()) -> tuple[pd.DataFrame, 
         frame = pd.read_csv(io.StringIO(text), index_col=False, **how)
     notes += check_header(names, frame, expected)
     frame.columns = pd.Index(names)
-    return frame, notes
+    return frame, notes, delimiter
 
 
 def _decode(raw: bytes) -> tuple[str, list[str]]:

@@ -16,8 +16,9 @@ def check_header(names: Sequence[str], frame: pd.DataFrame, expected: Collection
     """Refuse a file whose first row is one of values, which would be lost.
 
     It is one where each of its cells is of the kind of its column: a number above numbers, a date above dates, a
-    category above the same category; and where one of them at least is so. Numbers that count up are names all the
-    same (columns of pixels, years or wavelengths), which is noted unless they are 0, 1, 2, ...
+    category above the same category; and where one of them at least is so. Numbers are names all the same where they
+    go up or are whole and go down (pixels, years, wavelengths), or are different whole numbers that their own columns
+    lack, or are 0 alone. That is noted unless they are 0, 1, 2, ...
 
     Args:
         names: the cells of the first row, "" where they are empty.
@@ -34,9 +35,12 @@ def check_header(names: Sequence[str], frame: pd.DataFrame, expected: Collection
     if False in alike or True not in alike:
         return []
     numbers = _numbers(names)
-    if len(numbers) > 1 and (np.diff(numbers) > 0).all():
-        if (np.diff(numbers) == 1).all() and numbers[0] in (0, 1):
-            return []
+    if len(numbers) > 1 and numbers[0] in (0, 1) and (np.diff(numbers) == 1).all():
+        return []
+    repeated = [name for place, name in enumerate(names) if bool((head.iloc[:, place] == name).any())]
+    # A word above the same word is a value, whatever the numbers beside it do.
+    run = _run(numbers) and len(_numbers(repeated)) == len(repeated)
+    if run or (not repeated and _chosen(names)):
         return [
             f"its header holds numbers ({_shown(names)}): where they are values, write the columns' names above them"
         ]
@@ -56,6 +60,20 @@ def _alike(name: str, column: pd.Series) -> bool | None:
         return True
     # Of values that are all different, another one says nothing.
     return False if known.nunique() < len(known) else None
+
+
+def _run(numbers: np.ndarray) -> bool:
+    """Whether numbers go up, as years or wavelengths do, or are whole and go down, or are 0, the name of a series."""
+    steps = np.diff(numbers)
+    if not len(steps):
+        return bool(numbers.tolist() == [0])
+    return bool((steps > 0).all() or ((steps < 0).all() and (numbers % 1 == 0).all()))
+
+
+def _chosen(names: Sequence[str]) -> bool:
+    """Whether names may be those of chosen columns: several different whole numbers."""
+    whole = [name for name in names if name.isdecimal()]
+    return 1 < len(whole) == len(set(whole))
 
 
 def _numbers(names: Sequence[str]) -> np.ndarray:

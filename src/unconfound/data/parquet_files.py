@@ -77,12 +77,19 @@ def _categories(file: pq.ParquetFile) -> list[str]:
 
 
 def _without_row_index(frame: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Make columns of the index's levels that have a name; the others number rows."""
-    named = [level for level, name in enumerate(frame.index.names) if name is not None]
-    if not isinstance(frame.index, pd.RangeIndex):
-        nameless = [level for level in range(frame.index.nlevels) if level not in named]
-        if nameless:
+    """Make columns of the index's levels, but for whole numbers without a name, which number rows."""
+    index = frame.index
+    if not isinstance(index, pd.RangeIndex):
+        kept = [
+            level
+            for level, name in enumerate(index.names)
+            if name is not None or not pd.api.types.is_integer_dtype(index.get_level_values(level).dtype)
+        ]
+        if len(kept) < index.nlevels:
             notes = [*notes, "the index of its rows is left out: without a name, it is taken for row numbers"]
-        frame = frame.reset_index(level=named) if named else frame
+        frame.index.names = [
+            f"__index_level_{level}__" if name is None else name for level, name in enumerate(index.names)
+        ]
+        frame = frame.reset_index(level=kept) if kept else frame
     frame.columns = pd.Index([str(name) for name in frame.columns])
     return frame.reset_index(drop=True), notes

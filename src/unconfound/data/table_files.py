@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
+from numpy import ndarray
 
 from unconfound.data.csv_files import read_csv
 from unconfound.data.parquet_files import read_parquet
-from unconfound.data.written_numbers import plain_column
+from unconfound.data.written_numbers import plain_column, truth_column
 
 _CSV = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
 # What pandas calls the column of an index that had no name, once it was written and read, twice, ...
 _NAMELESS = re.compile(r"\s*|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
 _INDEX = re.compile(r"index|level_\d+")
+# Frames that are joined have so many rows on average, or else what counts in them may be a code.
+_JOINED = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +32,13 @@ class TableFile:
 
     Args:
         frame: text as names, rows numbered from 0.
-        written: its cells are text as they are written, for a CSV file says no more of them.
+        delimiter: of a CSV file, whose cells are text as they are written, for it says no more of them; None: they
+            have types.
         notes: for the run's log.
     """
 
     frame: pd.DataFrame
-    written: bool
+    delimiter: str | None
     notes: list[str] = field(default_factory=list)
 
 
@@ -44,13 +49,15 @@ def read_frame(path: Path, *, expected: Collection[str] = ()) -> tuple[pd.DataFr
         The table, and notes for the run's log.
     """
     file = read_table_file(path, expected=expected)
-    return file.frame.apply(plain_column) if file.written else file.frame, file.notes
+    return file.frame.apply(plain_column) if file.delimiter is not None else file.frame, file.notes
 
 
 def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
     """Read a CSV file with a header (see `csv_files.read_csv`) or a Parquet file (see `parquet_files.read_parquet`).
 
     Missing are empty cells and "?", as the UCI tables write it. Row numbers are left out.
+
+    In text, truth is "True" or "False", see `written_numbers.truth_column`.
 
     Args:
         path: the file.
@@ -69,7 +76,7 @@ def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty: a table needs a header and rows")
     try:
-        frame, notes = read_csv(path, expected) if written else read_parquet(path)
+        frame, notes, delimiter = read_csv(path, expected) if written else (*read_parquet(path), None)
     # Damaged files make pandas and pyarrow fail in any way.
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
@@ -79,25 +86,53 @@ def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
         raise ValueError(f"{path} has more than one column named {twice[0]!r}: names must differ")
     if frame.empty:
         raise ValueError(f"{path} has {len(frame)} rows and {len(frame.columns)} columns: nothing to learn from")
-    return TableFile(frame, written, [*notes, *said])
+    return TableFile(frame.apply(truth_column) if written else frame, delimiter, [*notes, *said])
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out what pandas writes as the row index: a row's number says where it stood, not what it is."""
-    kept, notes = [], []
+    """Leave out what pandas writes as the row index: a row's number says where it stood, not what it is.
+
+    Other columns without a name are kept: an index may name files. They are called as pandas would call them.
+    """
+    kept, notes = {}, []
     for place, name in enumerate(frame.columns):
         column = frame.iloc[:, place]
-        if _NAMELESS.fullmatch(name):
-            what = "it is empty" if column.isna().all() else "without a name, it is taken for row numbers"
+        nameless = _NAMELESS.fullmatch(name) is not None
+        if nameless and column.isna().all():
+            notes.append(f"column {name!r} is left out: it is empty")
+        elif nameless and _numbers_rows(column):
+            notes.append(f"column {name!r} is left out: without a name, it is taken for row numbers")
         elif _INDEX.fullmatch(name) and _counts(column):
-            what = "it counts the rows"
+            notes.append(f"column {name!r} is left out: it counts the rows")
+        elif not name.strip():
+            kept[place] = f"Unnamed: {place}"
+            notes.append(f"column {place + 1} has no name and is called {kept[place]!r}")
         else:
-            kept.append(place)
-            continue
-        notes.append(f"column {name!r} is left out: {what}")
-    return frame.iloc[:, kept], notes
+            kept[place] = name
+    frame = frame.iloc[:, list(kept)]
+    frame.columns = pd.Index(list(kept.values()))
+    return frame, notes
+
+
+def _numbers_rows(column: pd.Series) -> bool:
+    """Whether a column holds whole numbers that differ in all rows, or that count and start anew.
+
+    An index starts anew where several frames were joined; codes such as 0, 1, 0, 1 do so all the time.
+    """
+    numbers = _whole(column)
+    if np.isnan(numbers).any():
+        return False
+    anew = np.flatnonzero(np.diff(numbers) != 1) + 1
+    joined = bool((numbers[anew] == numbers[0]).all()) and (len(anew) + 1) * _JOINED <= len(numbers)
+    return joined or len(np.unique(numbers)) == len(numbers)
 
 
 def _counts(column: pd.Series) -> bool:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all()) if len(numbers) else False
+    numbers = _whole(column)
+    return len(numbers) > 0 and numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all())
+
+
+def _whole(column: pd.Series) -> Float64[ndarray, " rows"]:
+    """The whole numbers in a column, NaN where there is none: of text, for of dates pandas makes numbers, too."""
+    numbers = pd.to_numeric(column.map(str), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(numbers % 1 == 0, numbers, np.nan)

@@ -54,7 +54,7 @@ def table(
     targets = [stored[role] for role in ("label", "group") if stored[role] is not None]
     file = read_table_file(path, expected=[*targets, *(column["name"] for column in stored["columns"])])
     frame = file.frame
-    if file.written:
+    if file.delimiter is not None:
         # Classes and groups keep their words; features may be numbers that are written in other ways.
         frame = frame.assign(**{name: plain_column(frame[name]) for name in targets if name in frame.columns})
     with located(path):
@@ -71,7 +71,7 @@ def table(
             train_rows=train_rows,
             test_rows=test_rows,
             notes=file.notes,
-            written=file.written,
+            delimiter=file.delimiter,
         )
 
 
@@ -83,7 +83,7 @@ def frame_table(
     train_rows: Int[Tensor, " train"],
     test_rows: Int[Tensor, " test"],
     notes: Sequence[str] = (),
-    written: bool = False,
+    delimiter: str | None = None,
 ) -> Dataset:
     """Make a data set of a table in memory, split as stated.
 
@@ -94,7 +94,7 @@ def frame_table(
         name: how logs and reports call it.
         train_rows, test_rows: positions.
         notes: what was noteworthy so far.
-        written: the features come from a file that is all text, so that text may be a number.
+        delimiter: that of the file where it is all text, so that text may be a number; None: cells have types.
 
     Raises:
         ValueError: a column or cell that cannot be learnt from; the message names it.
@@ -107,7 +107,7 @@ def frame_table(
         features = frame.drop(columns=[column for column in (label, group) if column is not None])
         if not len(features.columns):
             raise ValueError(f"{name} has no column besides label and group: nothing to learn from")
-        stored["columns"], fitted_notes = fit_columns(features, train_rows.numpy(), written=written)
+        stored["columns"], fitted_notes = fit_columns(features, train_rows.numpy(), delimiter=delimiter)
         said += fitted_notes
     whole = _source(name, frame, present_targets(frame, stored), said)
     train = whole if len(train_rows) == len(frame) else Subset(whole, train_rows, notes=said)

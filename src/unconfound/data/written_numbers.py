@@ -17,6 +17,7 @@ from numpy import ndarray
 MISSING_WORDS = frozenset(
     ("", "?", "-", "--", ".", "#n/a", "#na", "n/a", "na", "<na>", "nan", "-nan", "nat", "none", "null")
 )
+_TRUTH = frozenset(("true", "false"))
 _CURRENCY = r"(?:[A-Z]{0,3}\$|[€£¥₹₩₽₺₫₴₪฿]|USD|EUR|GBP|JPY|CNY|CHF|INR|CAD|AUD|BRL|SEK|NOK|DKK|PLN|CZK|HUF|KRW|ZAR|kr)"
 _UNIT = re.compile(rf"^[+-]?({_CURRENCY}) ?[+-]?[\d.,]|\d[.,]? ?({_CURRENCY}|%)$")
 _DISTINCT = 1000
@@ -29,7 +30,7 @@ class NumberForm:
     Args:
         decimal: the decimal mark, "." or ",".
         thousands: what may stand between groups of three digits, or "".
-        unit: "%", which then follows each number, or a currency, which may stand before or behind; or "".
+        unit: "%", which then follows each number but 0, or a currency, which may stand before or behind; or "".
     """
 
     decimal: str = "."
@@ -51,7 +52,8 @@ class NumberForm:
         whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{re.escape(self.thousands)}\d{{3}})+)" if self.thousands else r"\d+"
         number = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
         if self.unit == "%":
-            return rf"^[+-]?{number} ?%$"
+            # Of nothing, a hundredth is nothing: 0 needs no sign.
+            return rf"^(?:[+-]?{number} ?%|0(?:{decimal}0+)?)$"
         if self.unit:
             return rf"^(?:[+-]?(?:{unit} ?)?|{unit} ?[+-]){number}(?: ?{unit})?$"
         return rf"^[+-]?(?:{number}|(?i:inf|infinity))$"
@@ -103,10 +105,17 @@ def known_cells(cells: pa.Array) -> Bool[ndarray, " rows"]:
     return ~np.asarray(missing.to_numpy(zero_copy_only=False), bool)
 
 
-def has_codes(cells: pa.Array) -> bool:
-    """Whether a cell of digits begins with a zero, as postal codes do and numbers do not."""
-    zeros = pc.filter(cells, pc.starts_with(cells, "0"))
-    return bool(pc.any(pc.match_substring_regex(zeros, r"^0\d+$")).as_py())
+def begins_with_zero(cells: pa.Array) -> Bool[ndarray, " rows"]:
+    """Which cells are digits that begin with a zero, as those of postal codes may and those of numbers do not."""
+    zeros = np.asarray(pc.fill_null(pc.starts_with(cells, "0"), False).to_numpy(zero_copy_only=False), bool)
+    digits = pc.match_substring_regex(pc.filter(cells, pa.array(zeros)), r"^0\d+$")
+    zeros[zeros] = digits.to_numpy(zero_copy_only=False)
+    return zeros
+
+
+def holds_point(cells: pa.Array) -> bool:
+    """Whether any cell has a point."""
+    return bool(pc.any(pc.match_substring(cells, ".")).as_py())
 
 
 def plain_column(texts: pd.Series) -> pd.Series:
@@ -118,7 +127,7 @@ def plain_column(texts: pd.Series) -> pd.Series:
     known = known_cells(cells)
     found = pc.filter(cells, pa.array(known))
     numbers = plain_numbers(found)
-    if not known.any() or numbers is None or has_codes(found):
+    if not known.any() or numbers is None or begins_with_zero(found).any():
         return texts
     if pc.all(pc.match_substring_regex(found, r"^-?\d+$")).as_py():
         try:
@@ -133,6 +142,25 @@ def plain_column(texts: pd.Series) -> pd.Series:
     return column if numbers.dtype.kind == "i" else column.astype("float64")
 
 
+def truth_column(texts: pd.Series) -> pd.Series:
+    """A column of text whose known cells are all true or false, in any case, as "True" and "False", as Python has it.
+
+    Excel and R write TRUE, databases true, pandas True. Any other column is returned as it is.
+    """
+    known = texts.dropna()
+    # Most columns are known by their first cell.
+    first = next((word for cell in known if (word := cell.strip().lower()) not in MISSING_WORDS), "")
+    if first not in _TRUTH:
+        return texts
+    words = known.str.strip().str.lower()
+    truths = words.isin(_TRUTH)
+    if not (truths | words.isin(MISSING_WORDS)).all():
+        return texts
+    column = texts.copy()
+    column[truths.index[truths]] = words[truths].str.capitalize()
+    return column
+
+
 def find_form(cells: pa.Array, *, decimal: str = ".") -> NumberForm:
     """The form in which most of the distinct cells are numbers; that of plain numbers where several are as good.
 
@@ -142,7 +170,7 @@ def find_form(cells: pa.Array, *, decimal: str = ".") -> NumberForm:
     """
     plain = pc.match_substring_regex(cells, PLAIN.pattern)
     marked = pc.unique(pc.filter(cells, pc.invert(plain)))[:_DISTINCT].to_pylist()
-    if not marked and (decimal == "." or not pc.any(pc.match_substring(cells, ".")).as_py()):
+    if not marked and (decimal == "." or not holds_point(cells)):
         return PLAIN
     seen = [*marked, *pc.unique(pc.filter(cells, plain))[:_DISTINCT].to_pylist()]
     units = Counter(next(filter(None, found.groups())) for cell in seen if (found := _UNIT.search(cell)))
