@@ -22,13 +22,14 @@ from unconfound.functional import (
     robust,
     similarity_invariance,
 )
+from unconfound.functional.clusters import normalized_mutual_information
 from unconfound.functional.environments import learn_environments
 from unconfound.functional.groups import group_accuracy
 from unconfound.functional.labels import check_labels, whole_numbers
 from unconfound.functional.logistic import penalized_logistic_regression
 from unconfound.functional.mutual_information import jensen_shannon_loss
 from unconfound.functional.partners import class_partners
-from unconfound.functional.retrieval import retrieval_metrics, retrieval_per_query
+from unconfound.functional.retrieval import first_hits, retrieval_metrics, retrieval_per_query
 from unconfound.functional.ssim import perceptual_triplet
 from unconfound.functional.whitening import w_mse
 
@@ -97,6 +98,8 @@ CALLS = {
     "class_partners": lambda n: class_partners(n[2:5], n, first=2),
     "retrieval_metrics": lambda n: retrieval_metrics(ROWS, n),
     "retrieval_per_query": lambda n: retrieval_per_query(ROWS, n),
+    "first_hits": lambda n: first_hits(ROWS, n).ranks,
+    "normalized_mutual_information": lambda n: torch.tensor(normalized_mutual_information(n, n.flip(0))),
     "perceptual_triplet": lambda n: perceptual_triplet(IMAGES, IMAGES, n[:, None], n.flip(0)[:, None]),
     "w_mse": lambda n: w_mse(
         ROWS, ROWS.flip(1), size=9, orders=torch.arange(9).roll(3).to(n.dtype)[None], shrinkage=0.1
@@ -146,7 +149,11 @@ def test_what_is_no_integer_is_refused_in_one_line(name, kind, unchecked_shapes)
 
 
 @pytest.mark.parametrize(
-    "name", sorted(CALLS.keys() - {"learn_environments", "class_partners", "group_accuracy", "w_mse"})
+    "name",
+    sorted(
+        CALLS.keys()
+        - {"normalized_mutual_information", "learn_environments", "class_partners", "group_accuracy", "w_mse"}
+    ),
 )
 def test_labels_out_of_range_are_refused_in_one_line(name, unchecked_shapes):
     lowest = -2 if name == "perceptual_triplet" else -1

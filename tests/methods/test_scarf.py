@@ -107,7 +107,10 @@ def test_a_batch_of_one_is_refused_and_of_two_is_learnt_from():
         ({"corruption_rate": 1.0}, "corruption_rate must be above 0 and below 1, got 1.0"),
         ({"temperature": 0}, "temperature must be above 0, got 0"),
         ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
-        ({"corruption_rate": 0.1}, r"corruption_rate 0.1 of 5 column\(s\) replaces none.* or at least 0.2"),
+        (
+            {"corruption_rate": 0.1},
+            r"corruption_rate 0.1 of 5 column\(s\), 5 .* none.* or at least 0.2",
+        ),
     ],
 )
 def test_options_out_of_range_are_refused(wrong, message):

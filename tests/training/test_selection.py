@@ -265,5 +265,5 @@ def test_without_something_to_choose_by_nothing_is_begun(tmp_path, validation, m
 def test_options_are_checked():
     with pytest.raises(ValueError, match="select_every must be at least 0, got -1"):
         TrainingOptions(select_every=-1)
-    with pytest.raises(ValueError, match="unknown select_by 'map': use one of map_at_r, precision_at_1"):
+    with pytest.raises(ValueError, match="unknown select_by 'map': did you mean 'map_at_r'"):
         TrainingOptions(select_by="map")
