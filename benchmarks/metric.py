@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.measure import WHOLE, Scale, held, timed
 from benchmarks.row import LeftOut, Row
-from unconfound.methods.metric_losses import build_metric_loss
+from unconfound.methods.metric.losses import build_metric_loss
 from unconfound.options.methods.metric_settings import LossName
 
 FEATURES, CLASSES, INSTANCES = 128, 256, 4

@@ -61,7 +61,10 @@ def listing(words: Iterable[str] = ()) -> str:
 def summary(method: str) -> str:
     """Return the first line of what a method's class says of itself, read from its file, which imports torch."""
     name = OPTIONS[method].__module__.rpartition(".")[2]
-    text = (files("unconfound") / "methods" / f"{name}.py").read_text(encoding="utf-8")
+    methods = files("unconfound") / "methods"
+    # A large method has a folder of its name.
+    home = methods / name if (methods / name).is_dir() else methods
+    text = (home / f"{name}.py").read_text(encoding="utf-8")
     kinds = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     kind = next(kind for kind in kinds if "Method" in map(ast.unparse, kind.bases))
     return (ast.get_docstring(kind) or "").partition("\n")[0]

@@ -9,8 +9,8 @@ from torch import nn
 from two_processes import run
 
 from unconfound.functional.invariance import scale_gradient
-from unconfound.methods.host import Compared
-from unconfound.methods.meta_gradient import HostAt
+from unconfound.methods.icl_msr.meta_gradient import HostAt
+from unconfound.methods.parts.host import Compared
 
 
 class Host(nn.Module):

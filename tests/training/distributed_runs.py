@@ -18,7 +18,7 @@ from unconfound.methods import DACL, DCML, DFR, JTT, Gaussian, GroupDRO, Metric,
 from unconfound.methods.dacl import DACLOptions
 from unconfound.methods.dfr import DFROptions
 from unconfound.methods.gaussian import GaussianOptions
-from unconfound.methods.metric import MetricOptions
+from unconfound.methods.metric.metric import MetricOptions
 from unconfound.methods.supervised import SupervisedOptions
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training import fit

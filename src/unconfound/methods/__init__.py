@@ -4,11 +4,11 @@ from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
 from unconfound.methods.byol import BYOL as BYOL
 from unconfound.methods.cim import CIM as CIM
 from unconfound.methods.dacl import DACL as DACL
-from unconfound.methods.dcml import DCML as DCML
+from unconfound.methods.dcml.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
 from unconfound.methods.gaussian import Gaussian as Gaussian
 from unconfound.methods.group_dro import GroupDRO as GroupDRO
-from unconfound.methods.icl_msr import ICLMSR as ICLMSR
+from unconfound.methods.icl_msr.icl_msr import ICLMSR as ICLMSR
 from unconfound.methods.infograph import InfoGraph as InfoGraph
 from unconfound.methods.irm import IRM as IRM
 from unconfound.methods.jtt import JTT as JTT
@@ -16,7 +16,7 @@ from unconfound.methods.large_margin import LargeMargin as LargeMargin
 from unconfound.methods.method import Method as Method
 from unconfound.methods.method import Phase as Phase
 from unconfound.methods.method import Step as Step
-from unconfound.methods.metric import Metric as Metric
+from unconfound.methods.metric.metric import Metric as Metric
 from unconfound.methods.moco import MoCo as MoCo
 from unconfound.methods.random import Random as Random
 from unconfound.methods.relic import RELIC as RELIC

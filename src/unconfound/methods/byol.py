@@ -11,10 +11,10 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.prediction import negative_cosine
-from unconfound.methods.heads import two_layer_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.methods.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.heads import two_layer_head
+from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
 from unconfound.options.methods.byol import BYOLOptions
 from unconfound.views import image_views
 

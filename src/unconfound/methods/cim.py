@@ -16,9 +16,9 @@ from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather, sum_over_processes, uniform, world
 from unconfound.functional.partners import class_partners, draw_partners
 from unconfound.functional.ssim import perceptual_triplet
-from unconfound.methods.bottleneck import classifier_head
-from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of
 from unconfound.methods.method import Method, Phase, Step
+from unconfound.methods.parts.bottleneck_classifier import classifier_head
+from unconfound.methods.parts.labelled import accuracy, check_classes, cross_entropy, labels_of
 from unconfound.options.methods.cim import CIMOptions
 
 # An image dimmed to less than this share of its brightness, on average over a batch, is as good as black.

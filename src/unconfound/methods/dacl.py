@@ -9,10 +9,10 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import contrast, contrast_noised, noises_representation
-from unconfound.methods.heads import projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.contrast import contrast, contrast_noised, noises_representation
+from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.host import Compared
 from unconfound.options.methods.dacl import DACLOptions
 from unconfound.views import MixedViews
 

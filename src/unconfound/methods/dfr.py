@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
-from unconfound.methods.labelled import (
+from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.labelled import (
     accuracy,
     check_classes,
     check_groups,
@@ -18,8 +19,7 @@ from unconfound.methods.labelled import (
     over_samples,
     source_groups,
 )
-from unconfound.methods.last_layer import fit_last_layer
-from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.last_layer import fit_last_layer
 from unconfound.options.methods.dfr import DFROptions
 
 

@@ -6,9 +6,9 @@ from typing import final
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import contrast_noised, noises_representation
-from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.contrast import contrast_noised, noises_representation
+from unconfound.methods.parts.heads import projection_head
 from unconfound.options.methods.gaussian import GaussianOptions
 from unconfound.views import NoisyViews
 

@@ -12,7 +12,8 @@ from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.robust import group_losses, update_group_weights
-from unconfound.methods.labelled import (
+from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.labelled import (
     accuracy,
     balanced_weights,
     check_classes,
@@ -23,7 +24,6 @@ from unconfound.methods.labelled import (
     named,
     source_groups,
 )
-from unconfound.methods.method import Method, Step
 from unconfound.options.methods.group_dro import GroupDROOptions
 
 

@@ -12,7 +12,8 @@ from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.robust import group_losses, irm_penalty
-from unconfound.methods.labelled import (
+from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.labelled import (
     accuracy,
     balanced_weights,
     check_classes,
@@ -22,7 +23,6 @@ from unconfound.methods.labelled import (
     labels_of,
     source_groups,
 )
-from unconfound.methods.method import Method, Step
 from unconfound.options.methods.irm import IRMOptions
 
 

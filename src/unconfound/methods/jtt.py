@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
-from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of, named, over_samples
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.saved_sizes import size_as_saved
+from unconfound.methods.parts.labelled import accuracy, check_classes, cross_entropy, labels_of, named, over_samples
+from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.jtt import JTTOptions
 
 

@@ -10,9 +10,9 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.margin import large_margin_nt_xent
-from unconfound.methods.heads import projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.host import Compared
 from unconfound.options.methods.large_margin import LargeMarginOptions
 from unconfound.views import image_views
 

@@ -13,11 +13,11 @@ from unconfound.functional.contrastive import info_nce
 from unconfound.functional.distributed import gather, sum_over_processes, world
 from unconfound.functional.queue import queue_info_nce
 from unconfound.functional.similarity import normalize
-from unconfound.methods.heads import plain_head, projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.methods.queue import KeyQueue
-from unconfound.methods.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.heads import plain_head, projection_head
+from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.queue import KeyQueue
+from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
 from unconfound.options.methods.moco import MoCoOptions
 from unconfound.views import image_views
 

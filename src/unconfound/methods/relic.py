@@ -11,10 +11,10 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.relation import relic
-from unconfound.methods.heads import projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.methods.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
 from unconfound.options.methods.relic import RELICOptions
 from unconfound.views import image_views
 

@@ -12,11 +12,11 @@ from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.relation import relational_loss
 from unconfound.functional.similarity import normalize
-from unconfound.methods.heads import projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
-from unconfound.methods.queue import KeyQueue
-from unconfound.methods.target import TargetNetwork
+from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.queue import KeyQueue
+from unconfound.methods.parts.target import TargetNetwork
 from unconfound.options.methods.ressl import ReSSLOptions
 from unconfound.views import ImageViews, image_views
 

@@ -11,8 +11,8 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import info_nce
 from unconfound.functional.distributed import gather
-from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.heads import projection_head
 from unconfound.options.methods.scarf import SCARFOptions
 from unconfound.views import CorruptedViews
 

@@ -12,9 +12,9 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import supervised_contrastive
 from unconfound.functional.distributed import gather
-from unconfound.methods.heads import plain_head
-from unconfound.methods.labelled import accuracy, check_classes, cross_entropy, labels_of
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.heads import plain_head
+from unconfound.methods.parts.labelled import accuracy, check_classes, cross_entropy, labels_of
 from unconfound.options.methods.scl import SCLOptions
 from unconfound.views import ImageViews
 

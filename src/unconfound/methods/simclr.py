@@ -8,10 +8,10 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import contrast
-from unconfound.methods.heads import projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.contrast import contrast
+from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.host import Compared
 from unconfound.options.methods.simclr import SimCLROptions
 from unconfound.views import image_views
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.contrast import contrast, contrast_noised
-from unconfound.methods.heads import projection_head
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.contrast import contrast, contrast_noised
+from unconfound.methods.parts.heads import projection_head
 from unconfound.options.methods.simclr_dacl import SimCLRDACLOptions
 from unconfound.views import MixedViews, image_views
 

@@ -10,9 +10,9 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.prediction import negative_cosine
-from unconfound.methods.heads import projection_head, two_layer_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.heads import projection_head, two_layer_head
+from unconfound.methods.parts.host import Compared
 from unconfound.options.methods.simsiam import SimSiamOptions
 from unconfound.views import image_views
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
-from unconfound.methods.bottleneck import classifier_head
-from unconfound.methods.labelled import (
+from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.bottleneck_classifier import classifier_head
+from unconfound.methods.parts.labelled import (
     accuracy,
     balanced_weights,
     check_classes,
@@ -20,7 +21,6 @@ from unconfound.methods.labelled import (
     labels_of,
     source_groups,
 )
-from unconfound.methods.method import Method, Step
 from unconfound.options.methods.supervised import SupervisedOptions
 from unconfound.views import ImageViews
 

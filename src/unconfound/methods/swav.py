@@ -13,9 +13,9 @@ from unconfound.encoders import Encoder
 from unconfound.functional.assignment import swapped_prediction
 from unconfound.functional.distributed import gather
 from unconfound.functional.similarity import normalize
-from unconfound.methods.heads import projection_head
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.host import Compared
 from unconfound.options.methods.swav import SwAVOptions
 from unconfound.views import image_views
 

@@ -10,9 +10,9 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.whitening import slicing_orders, w_mse
-from unconfound.methods.expander import expander
-from unconfound.methods.host import Compared
 from unconfound.methods.method import Method, Step
+from unconfound.methods.parts.expander import expander
+from unconfound.methods.parts.host import Compared
 from unconfound.options.methods.w_mse import WMSEOptions
 from unconfound.views import image_views
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unconfound.methods.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
 
 
 def test_it_starts_as_a_copy_of_its_own_and_follows_by_a_moving_average():

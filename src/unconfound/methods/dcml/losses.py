@@ -12,8 +12,8 @@ from torch import Tensor
 
 from unconfound.functional.invariance import scale_gradient, softmax_sample_scale_gradients, softmax_scale_gradient
 from unconfound.functional.weighted_mean import weighted_mean
-from unconfound.methods.labelled import cross_entropy
-from unconfound.methods.metric_losses import MetricLoss
+from unconfound.methods.metric.losses import MetricLoss
+from unconfound.methods.parts.labelled import cross_entropy
 
 
 def risks_and_slopes(

@@ -19,18 +19,18 @@ from unconfound.functional.consistency import (
 )
 from unconfound.functional.distributed import gather
 from unconfound.functional.invariance import learn_environments
-from unconfound.methods.dcml_losses import risks_and_slopes
-from unconfound.methods.environments import (
+from unconfound.methods.dcml.environments import (
     fits_per_class,
     given_environments,
     read_environments,
     sample_vectors,
 )
-from unconfound.methods.frozen import freeze_batch_norms
-from unconfound.methods.labelled import check_classes, check_groups, labels_of
+from unconfound.methods.dcml.losses import risks_and_slopes
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.metric_losses import build_metric_loss
-from unconfound.methods.saved_sizes import size_as_saved
+from unconfound.methods.metric.losses import build_metric_loss
+from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
+from unconfound.methods.parts.labelled import check_classes, check_groups, labels_of
+from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.options.methods.metric_settings import tuned
 from unconfound.views import image_views

@@ -25,7 +25,7 @@ from unconfound.data.subset import Subset
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import METHODS
-from unconfound.methods.labelled import balanced_weights, cross_entropy, named, over_samples, source_groups
+from unconfound.methods.parts.labelled import balanced_weights, cross_entropy, named, over_samples, source_groups
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
 

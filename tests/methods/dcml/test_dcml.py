@@ -12,7 +12,7 @@ from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DCML, METHODS
-from unconfound.methods.environments import sample_vectors
+from unconfound.methods.dcml.environments import sample_vectors
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training.samples import write_samples
 

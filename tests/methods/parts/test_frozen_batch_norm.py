@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from unconfound.methods.frozen import freeze_batch_norms
+from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
 
 
 def test_batch_norm_of_any_dimension_stays_and_the_rest_moves():

@@ -5,7 +5,7 @@ import torch
 
 from methods.toy import IMAGES, convnet, image_batch
 from unconfound.methods import METHODS
-from unconfound.methods.host import Host
+from unconfound.methods.parts.host import Host
 
 HOSTS = [name for name, kind in METHODS.items() if hasattr(kind, "compare")]
 

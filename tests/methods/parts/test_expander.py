@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from unconfound.methods.expander import ExpanderOptions, expander
+from unconfound.methods.parts.expander import ExpanderOptions, expander
 
 
 def test_the_layers_are_those_of_the_options():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from two_processes import run
 
 from unconfound.functional.distributed import world
-from unconfound.methods.queue import KeyQueue
+from unconfound.methods.parts.queue import KeyQueue
 
 
 @settings(deadline=None)

@@ -13,9 +13,9 @@ from torch import Tensor
 from unconfound.data import Source
 from unconfound.encoders import Encoder
 from unconfound.functional.invariance import mask_gradients
-from unconfound.methods.dcml_losses import sample_slopes
-from unconfound.methods.labelled import cross_entropy, labels_of, source_groups
-from unconfound.methods.metric_losses import MetricLoss
+from unconfound.methods.dcml.losses import sample_slopes
+from unconfound.methods.metric.losses import MetricLoss
+from unconfound.methods.parts.labelled import cross_entropy, labels_of, source_groups
 
 # Vectors that need more memory than this have one multiplier for all classes, where one a class was asked for.
 LARGEST_BYTES = 2**31

@@ -13,7 +13,7 @@ from unconfound.data import Batch, Dataset, MemorySource, Schema
 from unconfound.encoders import load_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import METHODS, Metric
-from unconfound.methods.metric import MetricOptions
+from unconfound.methods.metric.metric import MetricOptions
 from unconfound.options.methods.metric_settings import LossName
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.batch_norm import synchronize_batch_norm

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unconfound.methods.heads import plain_head, projection_head, two_layer_head
+from unconfound.methods.parts.heads import plain_head, projection_head, two_layer_head
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from unconfound.functional.distributed import gather, world
 from unconfound.functional.forward_mode import prepare_forward_mode
-from unconfound.methods.host import Compared, Host
+from unconfound.methods.parts.host import Compared, Host
 
 Weights = dict[str, Tensor]
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.frozen import freeze_batch_norms
-from unconfound.methods.labelled import check_classes, labels_of
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.metric_losses import build_metric_loss
+from unconfound.methods.metric.losses import build_metric_loss
+from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
+from unconfound.methods.parts.labelled import check_classes, labels_of
 from unconfound.options.methods.metric import MetricOptions
 from unconfound.options.methods.metric_settings import LOSSES, tuned
 from unconfound.views import image_views

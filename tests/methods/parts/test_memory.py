@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.methods.memory import LabelledMemory
+from unconfound.methods.parts.memory import LabelledMemory
 
 
 @settings(deadline=None, max_examples=30)

@@ -9,7 +9,12 @@ from torch.nn import functional as F
 from methods.toy import IMAGES, convnet, grouped_batch, image_batch
 from unconfound.functional.bottleneck import gaussian_kl
 from unconfound.methods import Supervised
-from unconfound.methods.bottleneck import BottleneckOptions, LinearHead, VariationalHead, classifier_head
+from unconfound.methods.parts.bottleneck_classifier import (
+    BottleneckOptions,
+    LinearHead,
+    VariationalHead,
+    classifier_head,
+)
 from unconfound.methods.supervised import SupervisedOptions
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from two_processes import run
 
 from unconfound.functional.distributed import world
-from unconfound.methods.metric_losses import build_metric_loss
+from unconfound.methods.metric.losses import build_metric_loss
 from unconfound.options.methods.metric_settings import LOSSES, LossName, tuned
 
 NAMES = get_args(LossName)

@@ -15,9 +15,9 @@ from unconfound.data import Batch, Dataset
 from unconfound.functional.distributed import world
 from unconfound.functional.interventional import interventional_loss
 from unconfound.methods import ICLMSR, SimCLR
-from unconfound.methods.meta_gradient import aligned
+from unconfound.methods.icl_msr.meta_gradient import aligned
+from unconfound.methods.icl_msr.strata import contexts
 from unconfound.methods.simclr import SimCLROptions
-from unconfound.methods.strata import contexts
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
@@ -94,7 +94,7 @@ def test_the_exact_meta_gradient_is_that_of_autograd_through_the_step(form, oute
 @pytest.mark.parametrize("negatives", ["cross-view", "both-views"])
 def test_finite_differences_agree(negatives, monkeypatch):
     # MetaMask's step of 0.01 crosses kinks of so small a network.
-    monkeypatch.setattr("unconfound.methods.icl_msr._DIFFERENCE", 1e-6)
+    monkeypatch.setattr("unconfound.methods.icl_msr.icl_msr._DIFFERENCE", 1e-6)
     method, _ = _fixed(_method(negatives=negatives))
     exact = _meta_gradient(method)
     method.options = replace(method.options, meta="finite-difference")

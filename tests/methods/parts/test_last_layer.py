@@ -6,7 +6,7 @@ import torch
 from methods.toy import spurious_source
 from unconfound.functional.groups import group_accuracy
 from unconfound.functional.logistic import penalized_logistic_regression
-from unconfound.methods.last_layer import fit_last_layer
+from unconfound.methods.parts.last_layer import fit_last_layer
 
 
 def _fit(source, *, seed=0, **changes):

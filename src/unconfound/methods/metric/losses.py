@@ -35,7 +35,7 @@ from unconfound.functional.proxy_losses import (
     soft_triple_logits,
 )
 from unconfound.functional.similarity import normalize
-from unconfound.methods.memory import LabelledMemory
+from unconfound.methods.parts.memory import LabelledMemory
 from unconfound.options.methods.metric import Implementation
 from unconfound.options.methods.metric_settings import LossName, checked_settings
 from unconfound.suggestions import nearest_name
@@ -123,7 +123,7 @@ class MetricLoss(nn.Module):
             raise ValueError("fastap has no implementation of ours: use --implementation auto or published")
         if implementation == "published" or name == "fastap":
             # Only here is the optional library needed.
-            from unconfound.methods.published_losses import published_loss
+            from unconfound.methods.metric.published import published_loss
 
             self.published = published_loss(name, classes=classes, features=features, settings=settings)
             return

@@ -14,10 +14,10 @@ from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
-from unconfound.methods.host import Compared, Host, host_named
-from unconfound.methods.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
+from unconfound.methods.icl_msr.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
+from unconfound.methods.icl_msr.strata import Strata, contexts
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.strata import Strata, contexts
+from unconfound.methods.parts.host import Compared, Host, host_named
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.views.backgrounds import exchange_backgrounds
 

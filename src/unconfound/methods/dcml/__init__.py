@@ -1,0 +1,1 @@
+"""DCML: the method, its losses, and how its environments are learnt."""

@@ -1,0 +1,1 @@
+"""ICL-MSR: the method, what gives its strata, and how these move."""

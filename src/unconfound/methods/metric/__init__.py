@@ -1,0 +1,1 @@
+"""Metric learning: the method, its losses by name, and those of pytorch-metric-learning."""
