@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from benchmarks.measure import WHOLE, Scale, Step, timed
 from benchmarks.row import LeftOut, Row
 from unconfound.data import Batch, Graphs, Schema, Source
-from unconfound.data.graphs import GraphSource
-from unconfound.data.tu import tu_set
+from unconfound.data.graphs.graph_source import GraphSource
+from unconfound.data.graphs.tu import tu_set
 from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
 from unconfound.methods import DACL

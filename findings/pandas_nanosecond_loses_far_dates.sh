@@ -4,7 +4,7 @@
 # A column of ISO dates in which one is of the year 1 ("unknown") or 9999 ("no end") is read in microseconds, and whole.
 # If any other cell has nine digits behind the point, the column is read in nanoseconds, whose range is 1677 to 2262:
 # with errors="coerce" the far date becomes missing, without a warning. unconfound reads each cell in the unit that it
-# fits into (src/unconfound/data/column_kinds.py).
+# fits into (src/unconfound/data/tables/column_kinds.py).
 #
 # Exits 0 while this holds, and otherwise with 1.
 set -euo pipefail

@@ -4,7 +4,7 @@
 # read_tu_data, on which TUDataset stands, drops repeated edges by coalescing them, which adds what they carry. Labels of
 # edges are made one-hot before that, so that a repeat (some published sets have them) turns [1, 0] into [2, 0], and two
 # listings with different labels into [1, 1]. Nothing is said. unconfound does not use edge labels, says so, and drops
-# repeats (src/unconfound/data/tu_files.py).
+# repeats (src/unconfound/data/graphs/tu_files.py).
 #
 # Exits 0 while this holds, and otherwise with 1.
 set -euo pipefail

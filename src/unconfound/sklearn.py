@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from unconfound.data import MemorySource, Schema
-from unconfound.data.columns import encode_columns, feature_names, fit_columns
+from unconfound.data.tables.columns import encode_columns, feature_names, fit_columns
 from unconfound.encoders import build_encoder
 from unconfound.methods import ALIASES, METHODS, Method
 from unconfound.progress import console
@@ -37,8 +37,8 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Arrays hold numbers. Frames may mix numbers, dates and categories: numbers are scaled so that the training rows span
     [0, 1], categories become one feature each, missing cells (NaN in arrays, too) the training median with a feature
-    that says so, or a category of their own; `unconfound.data.columns` has the rules. A fully connected network is
-    trained on these features, standardised, by the loop of `unconfound.fit`.
+    that says so, or a category of their own; `unconfound.data.tables.columns` has the rules. A fully connected network
+    is trained on these features, standardised, by the loop of `unconfound.fit`.
 
     The same `random_state` gives the same embedding on the same hardware. While it trains, torch's generator is seeded,
     and then put back; as the threads of a process share it, parallel fits belong into processes (joblib's default).

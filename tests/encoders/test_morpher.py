@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from unconfound.data import Schema
-from unconfound.data.source import MemorySource
+from unconfound.data.core.source import MemorySource
 from unconfound.encoders import Morpher, build_encoder, load_encoder, save_encoder
 from unconfound.evaluation.embed import embed
 

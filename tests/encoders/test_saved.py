@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from unconfound.data import Dataset, Graphs, Schema, Sequences
+from unconfound.data.graphs.pyg import from_pyg
 from unconfound.data.load import DataOptions, load
-from unconfound.data.pyg import from_pyg
 from unconfound.encoders import build_encoder, load_encoder, loading_snippet, read_card, save_encoder, saved
 from unconfound.evaluation.embed import embed
 

@@ -7,9 +7,9 @@ from rich.progress import Progress
 from torch import nn
 
 from unconfound.data import MemorySource, Schema
-from unconfound.data.graphs import GraphSource
-from unconfound.data.sequences import SequenceSource
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
+from unconfound.data.graphs.graph_source import GraphSource
+from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.encoders import build_encoder
 from unconfound.evaluation import Embeddings, embed, fit_probe, knn_predict
 from unconfound.evaluation.adversarial import adversarial_share

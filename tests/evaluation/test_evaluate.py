@@ -9,7 +9,7 @@ from torch import nn
 
 from evaluation.toy import CLASSES, confounded, read_background, read_foreground, source
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.demo import demo
+from unconfound.data.compose.digits_on_scenes import demo
 from unconfound.evaluation import evaluate, read_evaluation, write_evaluations
 
 

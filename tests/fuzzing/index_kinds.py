@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from unconfound.data import Schema
-from unconfound.data.cache import Cache
-from unconfound.data.decoded import ImageFiles, decode_all
+from unconfound.data.files.cache import Cache
+from unconfound.data.images.decoded import ImageFiles, decode_all
 from unconfound.encoders import build_encoder, save_encoder
 from unconfound.retrieval import index, open_index
 

@@ -10,9 +10,9 @@ import torch
 from scipy.io import wavfile
 from training.toy import metrics, options
 
-from unconfound.data.recordings import recordings
-from unconfound.data.series import series
-from unconfound.data.texts import texts
+from unconfound.data.sequences.recordings import recordings
+from unconfound.data.sequences.series import series
+from unconfound.data.sequences.texts import texts
 from unconfound.encoders import build_encoder, load_encoder, read_card
 from unconfound.evaluation import embed
 from unconfound.methods import DACL

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from methods.toy import GROUPED, convnet, grouped_batch, grouped_source, spurious_source
 from unconfound.data import Dataset
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_classifier
 from unconfound.methods import DFR, METHODS, Supervised
 from unconfound.methods.dfr import DFROptions

@@ -11,7 +11,7 @@ from two_processes import run
 
 from methods.toy import MODALITIES, ROWS, image_source, mlp, rows_batch
 from unconfound.data import Batch, MemorySource, Schema
-from unconfound.data.pixel_rows import as_rows
+from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import SCARF

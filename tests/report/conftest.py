@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.graphs import GraphSource
-from unconfound.data.sequences import SequenceSource
+from unconfound.data.graphs.graph_source import GraphSource
+from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry

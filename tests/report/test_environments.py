@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unconfound.data import Dataset, Source
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.methods import DCML, Supervised
 from unconfound.options.methods.dcml import DCMLOptions

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from unconfound.data import Dataset
-from unconfound.data.pixel_rows import as_rows
+from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.report import write_report
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.pixel_rows import PixelRows
-from unconfound.data.sequences import SequenceSource
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
+from unconfound.data.sequences.sequence_source import SequenceSource
+from unconfound.data.tables.pixel_rows import PixelRows
 from unconfound.report.pictures import (
     class_name,
     data_uri,

@@ -20,7 +20,7 @@ from training.toy_methods import (
     TwoPhaseOptions,
     Wrapping,
 )
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.encoders import load_classifier
 from unconfound.methods import SimCLR, Supervised
 from unconfound.training import fit

@@ -9,8 +9,8 @@ import torch
 from lightning_fabric import Fabric
 
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.graphs import GraphSource
-from unconfound.data.sequences import SequenceSource
+from unconfound.data.graphs.graph_source import GraphSource
+from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.encoders import Encoder, build_encoder
 from unconfound.training import TrainingOptions
 from unconfound.training.hardware import make_fabric

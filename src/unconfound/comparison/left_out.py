@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unconfound.data.domains import training_domains
 from unconfound.data.load import DataOptions
+from unconfound.data.sets.domains import training_domains
 
 
 def without_each_domain(options: DataOptions) -> dict[str, DataOptions]:

@@ -1,9 +1,9 @@
-"""Where samples come from: one file a modality, the built-in demo, the named public sets."""
+"""Where samples come from: `load` finds the reader; there is a package per modality, and one for public sets."""
 
-from unconfound.data.batch import Batch as Batch
-from unconfound.data.batch import Graphs as Graphs
-from unconfound.data.batch import Sequences as Sequences
-from unconfound.data.source import Dataset as Dataset
-from unconfound.data.source import MemorySource as MemorySource
-from unconfound.data.source import Schema as Schema
-from unconfound.data.source import Source as Source
+from unconfound.data.core.batch import Batch as Batch
+from unconfound.data.core.batch import Graphs as Graphs
+from unconfound.data.core.batch import Sequences as Sequences
+from unconfound.data.core.source import Dataset as Dataset
+from unconfound.data.core.source import MemorySource as MemorySource
+from unconfound.data.core.source import Schema as Schema
+from unconfound.data.core.source import Source as Source

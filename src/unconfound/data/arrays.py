@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from unconfound.data.array_files import ArrayFile, check_finite, read_arrays, value_range
-from unconfound.data.categories import encode
-from unconfound.data.mask_values import black_and_white, listed
-from unconfound.data.source import Dataset, MemorySource, Schema, Source
-from unconfound.data.splits import check_test_share, train_test_indices
-from unconfound.data.subset import Subset
+from unconfound.data.core.categories import encode
+from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
+from unconfound.data.core.subset import Subset
+from unconfound.data.divide.splits import check_test_share, train_test_indices
+from unconfound.data.files.array_files import ArrayFile, check_finite, read_arrays, value_range
+from unconfound.data.images.mask_values import black_and_white, listed
 
 
 def is_rows(path: Path) -> bool:
@@ -31,8 +31,8 @@ def is_rows(path: Path) -> bool:
 def image_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset:
     """Read images from an .npy file, or from an .npz file with labels, groups, masks and test samples.
 
-    `unconfound.data.array_files.read_arrays` gives the names of the arrays. Images are uint8, or float in [0, 1], of
-    shape [samples, height, width], or with any number of channels, first or last. Of the two candidate axes the
+    `unconfound.data.files.array_files.read_arrays` gives the names of the arrays. Images are uint8, or float in [0, 1],
+    of shape [samples, height, width], or with any number of channels, first or last. Of the two candidate axes the
     shorter one is taken for the channels; an .npz may say it by `layout`, "channels-first" or "channels-last". Labels
     and groups are integers or strings; the label -1 or "" marks an unlabelled sample. Masks are boolean or 0 and 1,
     else the foreground is where they exceed half of their range.

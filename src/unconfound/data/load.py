@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
-from unconfound.data.composer import composition_from
-from unconfound.data.demo import demo
-from unconfound.data.domains import CLASSIC_SHARE, DOMAINBED_SHARE
-from unconfound.data.every_scene import every_scene
-from unconfound.data.fewer import fewer_to_judge, fewer_to_learn
-from unconfound.data.images import image_folder
-from unconfound.data.named import torchvision_set
-from unconfound.data.pixel_rows import as_rows
-from unconfound.data.source import Dataset
-from unconfound.data.swaps import foreground_only, in_memory, swaps
-from unconfound.data.tables import table
-from unconfound.data.unseen import check_shared_classes, with_unseen_classes
-from unconfound.data.validation import with_validation
+from unconfound.data.compose.composer import composition_from
+from unconfound.data.compose.digits_on_scenes import demo
+from unconfound.data.compose.every_scene import every_scene
+from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
+from unconfound.data.core.source import Dataset
+from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
+from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
+from unconfound.data.divide.validation import with_validation
+from unconfound.data.images.folder import image_folder
+from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
+from unconfound.data.sets.torchvision_sets import torchvision_set
+from unconfound.data.tables.pixel_rows import as_rows
+from unconfound.data.tables.table import table
 from unconfound.options.data import DataOptions
 from unconfound.options.data_sets import ARRAYS, IMAGE_FILES, NAMED, PATHS, TABLES, TEXTS, TU_SETS
 from unconfound.suggestions import nearest_name
@@ -97,15 +97,15 @@ def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if name == "composition":
         return _composition(options)
     if name in TU_SETS:
-        from unconfound.data.tu import tu_set
+        from unconfound.data.graphs.tu import tu_set
 
         return tu_set(TU_SETS[name], root, node_features=options.node_features, encoding=_encoding(restore, "graphs"))
     if name in ("adult", "letter"):
-        from unconfound.data.uci import uci_table
+        from unconfound.data.sets.uci import uci_table
 
         return uci_table(name, root, group=options.group, encoding=_encoding(restore, "table"))
     if name in ("ag-news", "trec", "sst2"):
-        from unconfound.data.named_text import named_text
+        from unconfound.data.sets.text_sets import named_text
 
         return named_text(
             name,
@@ -116,23 +116,23 @@ def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
             encoding=_encoding(restore, "text"),
         )
     if name == "spoken-digits":
-        from unconfound.data.recordings import spoken_digits
+        from unconfound.data.sequences.recordings import spoken_digits
 
         return spoken_digits(root, max_length=options.max_length)
     if name == "colored-mnist":
-        from unconfound.data.colored_mnist import colored_mnist
+        from unconfound.data.sets.colored_mnist import colored_mnist
 
         return colored_mnist(root, colouring=options.colouring, correlation=options.correlation, seed=seed)
     if name in IMAGE_FILES:
-        from unconfound.data.image_sets import image_set
+        from unconfound.data.sets.image_sets import image_set
 
         return image_set(options)
     return torchvision_set(name, root, seed=seed)
 
 
 def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    from unconfound.data.recordings import has_recordings, recordings
-    from unconfound.data.tu import is_tu_folder, tu_folder
+    from unconfound.data.graphs.tu import is_tu_folder, tu_folder
+    from unconfound.data.sequences.recordings import has_recordings, recordings
 
     split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
     if is_tu_folder(path):
@@ -146,8 +146,8 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
             **split,
         )
     if options.metadata is not None:
-        from unconfound.data.image_sets import reading_of
-        from unconfound.data.metadata import metadata_folder
+        from unconfound.data.images.metadata import metadata_folder
+        from unconfound.data.sets.image_sets import reading_of
 
         return metadata_folder(
             path,
@@ -178,12 +178,12 @@ def _file(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Datas
     split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
     columns: dict[str, Any] = {"label": options.label, "group": options.group}
     if options.text is not None or path.suffix in TEXTS or restore.get("kind") == "text":
-        from unconfound.data.texts import texts
+        from unconfound.data.sequences.texts import texts
 
         encoding = _encoding(restore, "text")
         return texts(path, text=options.text, max_length=options.max_length, encoding=encoding, **columns, **split)
     if path.suffix in ARRAYS:
-        from unconfound.data.series import is_series, series
+        from unconfound.data.sequences.series import is_series, series
 
         if options.series or is_series(path) or restore.get("kind") == "series":
             return series(path, max_length=options.max_length, **split)

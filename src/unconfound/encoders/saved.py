@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unconfound.data import Schema
-from unconfound.data.source import Modality
+from unconfound.data.core.source import Modality
 from unconfound.documents import one_line, read_sealed, sealed
 from unconfound.encoders.build import OWN_ENCODERS, build_encoder
 from unconfound.encoders.encoder import Encoder
@@ -181,7 +181,7 @@ def loading_snippet(folder: Path) -> str:
     if card.schema.modality == "graphs" and "encoding" not in card.restore:
         return (
             "from unconfound import embed, load_encoder\n"
-            "from unconfound.data.pyg import from_pyg\n"
+            "from unconfound.data.graphs.pyg import from_pyg\n"
             f"encoder = load_encoder({where})\n"
             f"embeddings = embed(encoder, from_pyg(graphs).train).features  # [graphs, {card.features}]"
         )

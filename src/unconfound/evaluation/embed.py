@@ -14,8 +14,8 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Source
-from unconfound.data.sequences import SequenceSource
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
+from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.devices import autocast, choose_device, choose_precision
 from unconfound.functional.labels import whole_numbers
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from unconfound.data.decoding import UnreadableImageError, decode_image, image_shape, large_images_allowed
-from unconfound.data.folders import EXTENSIONS
+from unconfound.data.files.folders import EXTENSIONS
+from unconfound.data.images.decoding import UnreadableImageError, decode_image, image_shape, large_images_allowed
 from unconfound.encoders.saved import Card
 from unconfound.files import write_text
 from unconfound.report.neighbours import Neighbour, Query

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.data import Dataset, Source
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.encoders import read_card
 from unconfound.evaluation.embed import embed
 from unconfound.report.divisions import Division, known_divisions, margins

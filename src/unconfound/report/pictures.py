@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
-from unconfound.data.pixel_rows import PixelRows
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
+from unconfound.data.tables.pixel_rows import PixelRows
 from unconfound.report.graph_drawings import draw_graph
 from unconfound.report.series_drawings import HEAT_WIDTH, LINES, draw_lines, heat_map, series_length
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from rich.progress import Progress
 
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.encoders import Encoder
 from unconfound.evaluation.embed import embed
 from unconfound.functional.similarity import normalize

@@ -14,10 +14,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data import Dataset, MemorySource, Schema, Source
-from unconfound.data.decoding import UnreadableImageError, decode_image, large_images_allowed
-from unconfound.data.folders import EXTENSIONS
+from unconfound.data.files.folders import EXTENSIONS
+from unconfound.data.images.decoding import UnreadableImageError, decode_image, large_images_allowed
 from unconfound.data.load import NAMED
-from unconfound.data.pixel_rows import as_rows
+from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.encoders.saved import Card
 from unconfound.retrieval.reading import Part, check_fits, read_parts
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.embed import embed
 from unconfound.functional.search import check_finite

@@ -21,7 +21,7 @@ from methods.toy import (
     mlp,
 )
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.subset import Subset
+from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import METHODS

@@ -1,0 +1,1 @@
+"""Foregrounds on backgrounds: data whose surroundings are confounded by design, or exchanged."""

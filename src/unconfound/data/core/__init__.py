@@ -1,0 +1,1 @@
+"""Contracts: what every source yields, whatever it holds."""

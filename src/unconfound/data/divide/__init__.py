@@ -1,0 +1,1 @@
+"""Parts of data: to train on, to choose by, to test on."""

@@ -1,0 +1,1 @@
+"""Graphs: in memory, from TU files and from PyTorch Geometric."""

@@ -1,0 +1,67 @@
+"""Foreground masks in files of NumPy, added to the images of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from PIL import Image
+from torch import Tensor
+
+from unconfound.data.core.batch import Batch
+from unconfound.data.core.source import Source
+from unconfound.data.images.decoding import central_square
+
+
+class MaskedSource(Source):
+    """The samples of `base`, each with the mask of its file, which is read whenever it is asked for.
+
+    Args:
+        base: images.
+        paths: a file of [height, width] for each, not 0 on the foreground, cut and resized as its image is.
+
+    Raises:
+        FileNotFoundError: a mask is missing.
+        ValueError: there is not one path a sample; in a batch, a mask is damaged.
+    """
+
+    def __init__(self, base: Source, paths: tuple[Path, ...]) -> None:
+        if len(paths) != len(base):
+            raise ValueError(f"{len(paths)} masks for the {len(base)} samples of {base.name}: one each is needed")
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise FileNotFoundError(f"{len(missing):,} of {len(paths):,} masks are missing, the first {missing[0]}")
+        self.base, self.paths = base, paths
+        self.name, self.schema, self.notes = base.name, base.schema, base.notes
+        self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
+        self.names, self.texts = base.names, base.texts
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
+        """Yield one batch for each index tensor of `order`, on the CPU."""
+        size = self.schema.shape[-1]
+        for batch in self.base.batches(order):
+            masks = [read_mask(self.paths[position], size) for position in batch.index.tolist()]
+            yield replace(batch, masks=torch.from_numpy(np.stack(masks)))
+
+
+def read_mask(path: Path, image_size: int) -> Bool[np.ndarray, "1 size size"]:
+    """Read a mask and fit its central square to `image_size` pixels a side, by nearest neighbours.
+
+    Raises:
+        ValueError: the file is damaged, holds Python objects, or is no array of [height, width] numbers.
+    """
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}; unpack it anew") from error
+    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "biuf":
+        raise ValueError(f"{path} has the shape {values.shape}, but a mask is [height, width]: unpack it anew")
+    mask = Image.fromarray((values != 0).astype(np.uint8))
+    return np.asarray(central_square(mask, image_size, Image.Resampling.NEAREST))[None] > 0

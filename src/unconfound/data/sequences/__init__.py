@@ -1,0 +1,1 @@
+"""Sequences: texts, sounds and series."""

@@ -1,0 +1,1 @@
+"""Public sets, each read as it was published."""

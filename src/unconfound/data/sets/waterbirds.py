@@ -1,0 +1,76 @@
+"""Waterbirds: land and water birds on land and water.
+
+Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020: birds of CUB-200-2011 pasted onto
+photographs of Places; in training 95 % of either kind stand on their own surroundings, in validation and test half.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from unconfound.data.core.source import Dataset
+from unconfound.data.images.listed import ImageTable, published_notes, read_image_table
+from unconfound.data.images.parts import Reading, published_folder
+from unconfound.data.sets.torchvision_sets import need_files
+from unconfound.data.tables.table_files import read_frame
+
+FOLDERS = ("waterbirds_v1.0", "waterbird_complete95_forest2water2")
+CLASSES = ("landbird", "waterbird")
+GROUPS = ("landbird on land", "landbird on water", "waterbird on land", "waterbird on water")
+# Samples of each group, as published.
+PUBLISHED = {
+    "train": (3498, 184, 56, 1057),
+    "validation": (467, 466, 133, 133),
+    "test": (2255, 2255, 642, 642),
+}
+_COLUMNS = {"y": (0, 1), "place": (0, 1), "split": (0, 1, 2)}
+
+
+def waterbirds(root: Path | None, *, reading: Reading) -> Dataset:
+    """Read Waterbirds with its official split: training, validation, test.
+
+    The groups are 2 y + place. An image's central square is resized. The paper squeezes the whole image to 256 x 256
+    pixels and cuts out the central 224 x 224: it changes proportions and leaves a margin out, where we do neither, but
+    leave out the ends of the longer side.
+
+    Args:
+        root: the folder that holds `waterbirds_v1.0` (as WILDS unpacks it) or `waterbird_complete95_forest2water2` (as
+            the paper's authors publish it), or that folder itself: `metadata.csv` and the images that it names.
+        reading: how images are decoded.
+
+    Raises:
+        FileNotFoundError: the folder or the table is missing.
+        ValueError: the table is damaged, or too many images are missing or damaged.
+    """
+    inside = next((name for name in FOLDERS if root is not None and (root / name).is_dir()), FOLDERS[0])
+    folder = published_folder("waterbirds", root, inside)
+    need_files("waterbirds", folder, ["metadata.csv"])
+    frame, _ = read_frame(folder / "metadata.csv")
+    missing = [name for name in ("img_filename", *_COLUMNS) if name not in frame.columns]
+    if missing:
+        raise ValueError(f"{folder / 'metadata.csv'} has no column {', '.join(missing)}: use the file as published")
+    label, place, part = (_whole_numbers(frame, name, folder / "metadata.csv") for name in _COLUMNS)
+    table = ImageTable(
+        files=[str(name) for name in frame["img_filename"]],
+        labels=label,
+        classes=CLASSES,
+        parts=part,
+        groups=2 * label + place,
+        group_names=GROUPS,
+    )
+    return read_image_table("waterbirds", folder, table, reading=reading, notes=published_notes(table, PUBLISHED))
+
+
+def _whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> Int[Tensor, " rows"]:
+    wrong = frame.index[~frame[name].isin(_COLUMNS[name])]
+    if len(wrong):
+        raise ValueError(
+            f"{path}, row {wrong[0] + 1} has {frame[name][wrong[0]]} as {name}: "
+            f"{', '.join(map(str, _COLUMNS[name]))} is needed"
+        )
+    return torch.tensor(frame[name].astype("int64").to_numpy())
