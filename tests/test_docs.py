@@ -37,11 +37,11 @@ from unconfound.arguments import (
     FitArguments,
 )
 from unconfound.cli import ABOUT, main
+from unconfound.comparison.rows import list_comparisons
 from unconfound.data.load import DataOptions
 from unconfound.encoders import EncoderOptions
 from unconfound.methods import METHODS
 from unconfound.recipes import list_recipes
-from unconfound.recipes.comparisons import list_comparisons
 from unconfound.search_arguments import IndexArguments, SearchArguments
 from unconfound.training import Fitted, TrainingOptions
 

@@ -47,8 +47,11 @@ ROOMS = {
     "training": GROUND | {"functional", "encoders", "methods"},
     "evaluation": GROUND | {"functional", "encoders"},
     "retrieval": GROUND | {"functional", "encoders", "evaluation"},
-    "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training"},
     "recipes": GROUND,
+    "comparison": GROUND
+    | {"functional", "encoders", "methods", "training", "evaluation", "recipes"}
+    | {"arguments", "fit_arguments", "parsing", "runs"},
+    "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training", "comparison"},
 }
 OPTIONAL = (
     "torchvision",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from unconfound.comparison.rows import list_comparisons
 from unconfound.listing import ENCODERS_OF, MODALITIES, listing, summary
 from unconfound.methods import METHODS
 from unconfound.options.data_sets import NAMED, PATHS
 from unconfound.recipes import list_recipes
-from unconfound.recipes.comparisons import list_comparisons
 
 
 def _names(text: str) -> list[str]:

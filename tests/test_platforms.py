@@ -16,8 +16,8 @@ from unconfound import files, lock
 from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison import compare
+from unconfound.comparison.rows import rows_of
 from unconfound.lock import FolderLock
-from unconfound.recipes.comparisons import rows_of
 
 # Modules of POSIX or Linux alone.
 POSIX = re.compile(r"^ *(?:import|from) (fcntl|grp|posix|pwd|resource|termios|tty|pty)\b", re.MULTILINE)

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unconfound.comparison.compare import compare as compare
+    from unconfound.commands.compare import compare as compare
     from unconfound.data.load import DataOptions as DataOptions
     from unconfound.data.load import load as load
     from unconfound.encoders import build_encoder as build_encoder
@@ -32,7 +32,7 @@ _HOMES = {
     "TrainingOptions": "training",
     "audit": "report.audit",
     "build_encoder": "encoders",
-    "compare": "comparison.compare",
+    "compare": "commands.compare",
     "embed": "evaluation.embed",
     "evaluate": "evaluation.evaluate",
     "fit": "training",

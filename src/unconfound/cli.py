@@ -129,7 +129,7 @@ def compare(arguments: list[str]) -> None:
     from unconfound.progress import announced
 
     with announced("loading torch"):
-        from unconfound.comparison.compare import run_comparison
+        from unconfound.commands.compare import run_comparison
     comparison = run_comparison(recipes, given, flags)
     if not comparison.finished:
         return

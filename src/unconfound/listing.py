@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from unconfound.comparison.rows import list_comparisons
 from unconfound.options.data_sets import NAMED_OF, PATHS_OF
 from unconfound.options.methods import ALIASES, METHODS_OF, OPTIONS
 from unconfound.recipes import Recipe, list_recipes, read_toml
-from unconfound.recipes.comparisons import list_comparisons
 from unconfound.suggestions import nearest_name
 
 ANY = "any data"

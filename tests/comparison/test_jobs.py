@@ -23,10 +23,10 @@ from unconfound.cli import main
 from unconfound.comparison import jobs as comparison_jobs
 from unconfound.comparison.jobs import side_by_side
 from unconfound.comparison.plan import Task, completed, tasks_of
+from unconfound.comparison.rows import rows_of
 from unconfound.files import atomic
 from unconfound.lock import FolderLock
 from unconfound.methods import METHODS
-from unconfound.recipes.comparisons import rows_of
 from unconfound.training import Fitted
 
 

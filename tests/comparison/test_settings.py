@@ -16,8 +16,8 @@ from comparison.runs import write_table
 from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison.plan import completed, differing_data, row_configs, tasks_of
+from unconfound.comparison.rows import Rows, rows_of
 from unconfound.methods import ALIASES, METHODS
-from unconfound.recipes.comparisons import Rows, rows_of
 
 CONTENT = """
 seeds = [3]

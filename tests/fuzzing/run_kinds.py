@@ -12,6 +12,7 @@ from torch import nn
 
 from unconfound.arguments import CompareArguments, EvaluateArguments
 from unconfound.comparison.plan import planned
+from unconfound.comparison.rows import rows_of
 from unconfound.data import Schema
 from unconfound.encoders import (
     build_encoder,
@@ -27,7 +28,6 @@ from unconfound.fit_arguments import fit_arguments
 from unconfound.methods import METHODS
 from unconfound.parsing import parse
 from unconfound.recipes import read_recipe
-from unconfound.recipes.comparisons import rows_of
 from unconfound.runs import run_recipe
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.run_folder import Metrics, RunFolder

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unconfound.comparison.plan import Task
+from unconfound.comparison.record import Cell
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
 from unconfound.devices import choose_device
@@ -19,7 +20,6 @@ from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, write_evaluations
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, announced, console
-from unconfound.report.comparison import Cell
 from unconfound.runs import fit_run
 from unconfound.training.run_folder import environment
 

@@ -4,102 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from unconfound.arguments import CompareArguments
-from unconfound.comparison.cell import command, dataset_of, run_cell
+from unconfound.comparison.cell import dataset_of, run_cell
+from unconfound.comparison.choice import chosen_comparison
 from unconfound.comparison.folder import check_folder, done_cell, start_folder
 from unconfound.comparison.folds import Folds
 from unconfound.comparison.jobs import side_by_side
-from unconfound.comparison.plan import Task, differing_data, planned, shown_configs
+from unconfound.comparison.plan import Task, differing_data, planned
+from unconfound.comparison.record import Cell, Comparison
+from unconfound.comparison.rows import Rows
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.lock import FolderLock
-from unconfound.methods import ALIASES, METHODS
 from unconfound.progress import console
-from unconfound.recipes import Recipe
-from unconfound.recipes.comparisons import Rows, rows_of
-from unconfound.report.comparison import Cell, Comparison
-from unconfound.report.comparison_choice import chosen_comparison
-from unconfound.report.comparison_page import write_comparison
-from unconfound.report.comparison_tables import write_tables
 from unconfound.training.launcher import check_launcher
-from unconfound.training.run_folder import environment
 
 
-def compare(
-    recipes: str | Sequence[str] | Mapping[str, str | Recipe],
-    *,
-    seeds: Sequence[int] = (),
-    baseline: str | None = None,
-    metrics: Sequence[str] = (),
-    out: Path | str = "runs/compare",
-    resume: bool = False,
-    overwrite: bool = False,
-    over: Mapping[str, Sequence[Any]] | None = None,
-    candidates: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    select: str | None = None,
-    jobs: int = 1,
-    **options: Any,
-) -> Comparison:
-    """Train and judge every recipe with every seed, and set the rows against a baseline.
+class Write(Protocol):
+    """Writes what a comparison has found so far, so that a run that is killed leaves it."""
+
+    def __call__(self, comparison: Comparison, asked: Rows, tasks: Sequence[Task], *, ended: bool) -> None:
+        """Write the tables into the comparison's folder, and the page where this run has ended."""
+
+
+def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, write: Write) -> Comparison:
+    """Train and evaluate all cells, and write after each.
 
     Args:
-        recipes: methods, recipes or TOML files (NAME=RECIPE gives a row another name); or the name or path of a whole
-            comparison; or recipes by the names of their rows.
-        seeds: by default those of the comparison, else 0, 1 and 2.
-        baseline: the row that others are compared with; by default that of the comparison, else the first row.
-        metrics: what tables show; by default the trained classifier, the linear probe, SVM, the cost of a swapped
-            background, the worst group and the means of masks, whichever there are; retrieval of classes that were not
-            trained on. comparison.csv holds every figure.
-        out: the folder; a cell's run folder is out/ROW/seed-SEED, below a folder SETTING where there are settings.
-        resume: keep the cells that are done, go on with the one that was stopped, and try failed ones again.
-        overwrite: remove the runs of an earlier comparison in `out` first.
-        over: data option -> values: all rows are run in each of these settings.
-        candidates: row -> options of the method or the training of each of its candidates.
-        select: how one of these is chosen, per setting and seed: "validation", "validation worst group", "validation
-            mean of groups", "validation MAP@R", "leave-one-domain-out" or "oracle".
-        jobs: runs side by side, each in a process with an equal share of the CPU cores; a GPU they share.
-        **options: options of `fit` for every row, as in epochs=3 or data="table.csv".
+        rows: what is compared.
+        arguments: seeds, baseline, folder and the like.
+        flags: those of `unconfound fit` for every row.
+        write: is given what was found so far.
 
     Returns:
         The cells with their figures, and what sums them up.
 
     Raises:
-        ValueError, FileNotFoundError: a mistake in the arguments, or every cell failed. That of a single cell is in
-            the table instead.
+        ValueError, FileNotFoundError: a mistake in the arguments, or every cell failed.
     """
-    given = {key: value for key, value in _listed(options).items() if value is not None}
-    flags = Recipe("", "", {"options": given}).flags()
-    arguments = CompareArguments(
-        seeds=tuple(seeds),
-        baseline=baseline,
-        metric=tuple(metrics),
-        out=Path(out),
-        resume=resume,
-        overwrite=overwrite,
-        select=select,
-        jobs=jobs,
-    )
-    asked = rows_of(recipes, methods=[*METHODS, *ALIASES])
-    if over is not None:
-        asked = replace(asked, over={key: [*_listed(dict(enumerate(each))).values()] for key, each in over.items()})
-    if candidates is not None:
-        asked = replace(asked, candidates={row: [_listed(each) for each in given] for row, given in candidates.items()})
-    return run_rows(asked, arguments, flags)
-
-
-def run_comparison(recipes: str | Sequence[str], arguments: CompareArguments, flags: Sequence[str]) -> Comparison:
-    """Do what `compare` says; `flags` are those of `unconfound fit` for every row."""
-    return run_rows(rows_of(recipes, methods=[*METHODS, *ALIASES]), arguments, flags)
-
-
-def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> Comparison:
-    """Do the same for rows."""
     check_launcher()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("compare runs in one process: start it without torchrun")
@@ -123,6 +70,13 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
             console.print(f"{len(tasks) - len(waiting)} of {len(tasks)} cells are done already")
         log = out / "log.txt"
         folds = Folds(out, asked, tasks, datasets, log=log)
+
+        def summed_up() -> Comparison:
+            chosen = chosen_comparison(
+                cells, str(asked.baseline), asked.metrics, differing_data(tasks), rule=str(asked.select)
+            )
+            return folds.judged(chosen)
+
         try:
             if arguments.jobs == 1:
                 running = _one_by_one(tasks, waiting, datasets, log=log)
@@ -132,11 +86,12 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str]) -> C
             with closing(running):
                 for place, cell in running:
                     cells[place] = cell
-                    _write(out, cells, asked, tasks, folds=folds)
+                    write(summed_up(), asked, tasks, ended=False)
         except KeyboardInterrupt:
             console.print("go on with the same command and --resume")
             raise
-        comparison = _write(out, cells, asked, tasks, folds=folds, page=True)
+        comparison = summed_up()
+        write(comparison, asked, tasks, ended=True)
     if not comparison.finished:
         done = sum(cell.status == "done" for cell in cells)
         console.print(f"{done} of {len(cells)} cells are done; the tables so far are in {out}")
@@ -158,36 +113,3 @@ def _one_by_one(
         yield place, cell
         if cell.status == "waiting":
             return
-
-
-def _write(
-    out: Path, cells: Sequence[Cell], asked: Rows, tasks: Sequence[Task], *, folds: Folds, page: bool = False
-) -> Comparison:
-    """Write the tables, so that a run that is killed leaves what it has; at the end the page, too."""
-    comparison = folds.judged(
-        chosen_comparison(cells, str(asked.baseline), asked.metrics, differing_data(tasks), rule=str(asked.select))
-    )
-    around = environment()
-    gpus = ", ".join(around["gpus"])
-    hardware = f"{around['processor']}, {around['cores']} cores" + (f", {gpus}" if gpus else "")
-    write_tables(out, comparison, command=command(), hardware=hardware)
-    if page:
-        packages = {f"{name} (package)": version for name, version in around["packages"].items()}
-        facts = {
-            "python": around["python"],
-            **packages,
-            "hardware": hardware,
-            "git": around["git"] or "not in a checkout",
-        }
-        write_comparison(
-            out / "report.html", comparison, configs=shown_configs(asked, tasks), command=command(), environment=facts
-        )
-    return comparison
-
-
-def _listed(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Values as TOML would have them."""
-    return {
-        key: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-        for key, value in values.items()
-    }

@@ -10,11 +10,11 @@ import tomli_w
 
 from unconfound.arguments import CompareArguments
 from unconfound.comparison.plan import Task, row_configs
+from unconfound.comparison.record import Cell
+from unconfound.comparison.rows import Rows
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
 from unconfound.files import write_text
-from unconfound.recipes.comparisons import Rows
-from unconfound.report.comparison import Cell
 from unconfound.training.run_folder import HALF_WRITTEN, MARKERS, RunFolder
 
 MARKER = "comparison.toml"

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.comparison.cell import dataset_of
+from unconfound.comparison.fold_tables import Fold, fold_tables
 from unconfound.comparison.folder import CONCATENATED
 from unconfound.comparison.plan import Task
+from unconfound.comparison.record import Cell, Comparison
+from unconfound.comparison.rows import Rows
 from unconfound.comparison.settings import named
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
@@ -23,9 +26,6 @@ from unconfound.evaluation.embed import embed
 from unconfound.evaluation.figures import Evaluation
 from unconfound.files import write_text
 from unconfound.progress import console
-from unconfound.recipes.comparisons import Rows
-from unconfound.report.comparison import Cell, Comparison
-from unconfound.report.comparison_folds import Fold, fold_tables
 
 FORMAT = 1
 

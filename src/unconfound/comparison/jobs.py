@@ -16,8 +16,8 @@ import joblib
 
 from unconfound.comparison import worker
 from unconfound.comparison.plan import Task
+from unconfound.comparison.record import Cell
 from unconfound.progress import console
-from unconfound.report.comparison import Cell
 from unconfound.training.stop import StopRequest
 
 PAUSE = 0.2  # seconds between two looks at whether a signal asked to stop

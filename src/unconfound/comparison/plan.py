@@ -10,14 +10,14 @@ from typing import Any
 
 from unconfound.arguments import CompareArguments, FitArguments
 from unconfound.comparison.candidates import candidates_of
+from unconfound.comparison.choice import DEFAULT, RULES, Rule
 from unconfound.comparison.left_out import without_each_domain
+from unconfound.comparison.record import Cell
+from unconfound.comparison.rows import Rows
 from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
 from unconfound.devices import choose_device
+from unconfound.evaluation.measures import TITLES
 from unconfound.methods import METHODS
-from unconfound.recipes.comparisons import Rows
-from unconfound.report.comparison import Cell
-from unconfound.report.comparison_choice import DEFAULT, RULES, Rule
-from unconfound.report.measures import TITLES
 from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
 

@@ -10,10 +10,10 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
+from unconfound.comparison.average import Part, parts
+from unconfound.comparison.record import Comparison, Line
 from unconfound.files import write_text
-from unconfound.report.comparison import Comparison, Line
 from unconfound.report.comparison_folds import fold_page
-from unconfound.report.comparison_settings import Part, parts
 from unconfound.report.comparison_tables import LEGEND, address, remarks, seconds_text
 from unconfound.report.comparison_texts import difference_text, mean_text
 from unconfound.report.templates import template

@@ -11,10 +11,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from unconfound.comparison.average import parts
+from unconfound.comparison.record import Cell, Comparison, Line
 from unconfound.files import write_text
-from unconfound.report.comparison import Cell, Comparison, Line
 from unconfound.report.comparison_folds import fold_frames, fold_markdown, fold_terminal
-from unconfound.report.comparison_settings import parts
 from unconfound.report.comparison_texts import difference_text, escaped, mean_text, starred
 
 LEGEND = "Mean over seeds ± 95 % t interval. A difference is paired by seed; above and below: its interval excludes 0."

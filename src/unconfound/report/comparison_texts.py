@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unconfound.report.comparison import Line
+from unconfound.comparison.record import Line
 
 
 def mean_text(line: Line) -> str:

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report.test_page import Page
 from rich.console import Console
 from scipy import stats
 
-from report.test_page import Page
+from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison import Cell, Comparison
+from unconfound.evaluation.measures import BACKGROUND, Measure
 from unconfound.report.comparison_page import interval_plot, sentences, write_comparison
 from unconfound.report.comparison_tables import (
     cells_frame,
@@ -26,7 +27,6 @@ from unconfound.report.comparison_tables import (
     terminal_table,
     write_tables,
 )
-from unconfound.report.measures import BACKGROUND, Measure
 
 PROBE = Measure("test", "linear_probe")
 

@@ -4,15 +4,15 @@ import io
 from dataclasses import replace
 
 import pytest
+from report.test_page import Page
 from rich.console import Console
 
-from report.test_page import Page
+from unconfound.comparison.choice import RULES, choose, chosen_comparison
+from unconfound.comparison.record import Cell
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison import Cell
-from unconfound.report.comparison_choice import RULES, choose, chosen_comparison
+from unconfound.evaluation.measures import Measure
 from unconfound.report.comparison_page import interval_plot, write_comparison
 from unconfound.report.comparison_tables import cells_frame, markdown, summary_frame, terminal_table
-from unconfound.report.measures import Measure
 
 PROBE = Measure("test", "linear_probe")
 

@@ -4,16 +4,16 @@ import io
 
 import numpy as np
 import pytest
+from report.test_page import Page
 from rich.console import Console
 from scipy import stats
 
-from report.test_page import Page
+from unconfound.comparison.average import AVERAGE, averaged, parts
+from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison import Cell, Comparison
+from unconfound.evaluation.measures import Measure
 from unconfound.report.comparison_page import write_comparison
-from unconfound.report.comparison_settings import AVERAGE, averaged, parts
 from unconfound.report.comparison_tables import cells_frame, markdown, remarks, summary_frame, terminal_table
-from unconfound.report.measures import Measure
 
 PROBE = Measure("test", "linear_probe")
 VALUES = {

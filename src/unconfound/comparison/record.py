@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from unconfound.evaluation.figures import RETRIEVAL, VALIDATION, Evaluation, Figure, retrieved_only
+from unconfound.evaluation.measures import BACKGROUND, MORPH, SHOWN, Measure
 from unconfound.evaluation.paired import mean_interval, paired_interval
-from unconfound.report.measures import BACKGROUND, MORPH, SHOWN, Measure
 
 
 @dataclass(frozen=True)
@@ -191,12 +191,12 @@ class Comparison:
         """Sum a measure up, a line for each row that has a figure.
 
         Raises:
-            ValueError: there are several settings, over which `comparison_settings.averaged` averages.
+            ValueError: there are several settings, over which `average.averaged` averages.
         """
         if len(self.settings) > 1:
             raise ValueError(
                 f"{measure.title} is summed up in one setting, not in {len(self.settings)}: take a table of "
-                "unconfound.report.comparison_settings.parts(comparison)"
+                "unconfound.comparison.average.parts(comparison)"
             )
         found = {row: [c for c in self.cells if c.row == row and measure in c.figures] for row in self.rows}
         base = {cell.seed: cell.figures[measure].value for cell in found.get(self.baseline, [])}

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unconfound.comparison.record import Cell, Comparison, Line
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure
-from unconfound.report.comparison import Cell, Comparison, Line
-from unconfound.report.measures import BACKGROUND, MORPH, Measure
+from unconfound.evaluation.measures import BACKGROUND, MORPH, Measure
 
 AVERAGE = "average over settings"
 

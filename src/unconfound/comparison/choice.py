@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
+from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import VALIDATION, Evaluation
-from unconfound.report.comparison import Cell, Comparison
 
 
 @dataclass(frozen=True)

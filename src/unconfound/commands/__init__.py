@@ -1,0 +1,1 @@
+"""What `unconfound` does: one file per command, with the function of its name."""
