@@ -157,6 +157,7 @@ def evaluate(arguments: list[str]) -> None:
     with announced("loading torch"):
         from unconfound.data.load import load
         from unconfound.encoders import load_encoder
+        from unconfound.evaluation.judging import Judging
         from unconfound.report.audit import audit
         from unconfound.runs import check_split, run_recipe
 
@@ -178,11 +179,13 @@ def evaluate(arguments: list[str]) -> None:
         dataset,
         out=out,
         runs=runs,
-        neighbours=given.neighbours,
-        seed=given.seed,
-        batch_size=given.batch_size,
-        device=given.device,
-        precision=given.precision,
+        judging=Judging(
+            neighbours=given.neighbours,
+            seed=given.seed,
+            batch_size=given.batch_size,
+            device=given.device,
+            precision=given.precision,
+        ),
     )
     _print_evaluations(evaluations, out)
     print(f"Next: open {out / 'report.html'}, or unconfound embed {given.runs[0]} DATA --out embeddings.parquet")

@@ -8,6 +8,7 @@ from unconfound.arguments import DemoArguments
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import EncoderOptions
 from unconfound.evaluation.figures import Evaluation
+from unconfound.evaluation.judging import Judging
 from unconfound.fit_arguments import fit_arguments
 from unconfound.progress import announced, console
 from unconfound.recipes import read_recipe
@@ -61,4 +62,4 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
         if not fitted.finished:
             return None
         encoders[method], runs[method] = fitted.encoder, fitted.run
-    return audit(encoders, dataset, out=out, runs=runs, device=arguments.device)
+    return audit(encoders, dataset, out=out, runs=runs, judging=Judging(device=arguments.device))

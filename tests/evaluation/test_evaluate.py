@@ -11,6 +11,7 @@ from evaluation.toy import CLASSES, confounded, read_background, read_foreground
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.digits_on_scenes import demo
 from unconfound.evaluation import evaluate, read_evaluation, write_evaluations
+from unconfound.evaluation.judging import Judging
 
 
 def test_an_encoder_that_reads_the_foreground_has_no_gap() -> None:
@@ -59,7 +60,7 @@ def test_everything_is_returned_that_a_report_needs() -> None:
     dataset = confounded()
     with Progress(disable=True) as progress:
         evaluation, embeddings = evaluate(
-            read_foreground, dataset, name="mine", neighbours=3, seed=4, progress=progress
+            read_foreground, dataset, name="mine", progress=progress, judging=Judging(neighbours=3, seed=4)
         )
         assert progress.finished
     assert list(embeddings) == ["train", "train-foreground", *dataset.tests]
@@ -159,7 +160,7 @@ def test_data_without_a_test_set_are_judged_by_cross_validation(tmp_path) -> Non
     dataset = Dataset(train, {}, labelled=train)
     with Progress(disable=True) as progress:
         evaluation, embeddings = evaluate(
-            lambda inputs: inputs, dataset, name="rows", folds=4, repeats=3, seed=2, progress=progress
+            lambda inputs: inputs, dataset, name="rows", progress=progress, judging=Judging(folds=4, repeats=3, seed=2)
         )
         assert progress.finished
     assert set(embeddings) == {"train"}
@@ -182,7 +183,7 @@ def test_data_without_a_test_set_are_judged_by_cross_validation(tmp_path) -> Non
 
 def test_groups_are_judged_on_folds_that_the_probe_has_not_seen() -> None:
     dataset = replace(confounded(train=150), tests={})
-    evaluation, _ = evaluate(read_background, dataset, name="background", folds=5, repeats=2)
+    evaluation, _ = evaluate(read_background, dataset, name="background", judging=Judging(folds=5, repeats=2))
     groups = evaluation.groups["cross-validation"]
     assert {name: figure.value for name, figure in groups.items()} == {
         f"{name}, {where} scene": float(where == "own") for name in CLASSES for where in ("own", "other")
@@ -193,7 +194,9 @@ def test_groups_are_judged_on_folds_that_the_probe_has_not_seen() -> None:
 def test_many_samples_are_assigned_once_and_get_no_svm(monkeypatch) -> None:
     monkeypatch.setattr("unconfound.evaluation.crossed.MANY", 50)
     train = rows()
-    evaluation, _ = evaluate(lambda inputs: inputs, Dataset(train, {}, labelled=train), name="rows", folds=4)
+    evaluation, _ = evaluate(
+        lambda inputs: inputs, Dataset(train, {}, labelled=train), name="rows", judging=Judging(folds=4)
+    )
     assert "svm" not in evaluation.tests["cross-validation"]
     assert evaluation.settings["repeats"] == 1
     assert evaluation.settings["deviation_over_repeats"] == {}
@@ -211,9 +214,9 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="all 60 labelled samples are of class 0"):
         evaluate(lambda inputs: inputs, replace(good, labelled=one), name="a")
     with pytest.raises(ValueError, match="61 neighbours cannot be found among 60"):
-        evaluate(lambda inputs: inputs, good, name="a", neighbours=61)
+        evaluate(lambda inputs: inputs, good, name="a", judging=Judging(neighbours=61))
     with pytest.raises(ValueError, match="61 folds of 60 labelled samples"):
-        evaluate(lambda inputs: inputs, replace(good, tests={}), name="a", folds=61)
+        evaluate(lambda inputs: inputs, replace(good, tests={}), name="a", judging=Judging(folds=61))
     with pytest.raises(ValueError, match="not finite"):
         evaluate(lambda inputs: inputs / 0, good, name="a")
 
@@ -287,7 +290,9 @@ def test_a_classifier_of_other_classes_is_left_out_with_a_note() -> None:
 
 def test_a_cross_validation_does_not_judge_the_classifier_but_its_validation_part_does() -> None:
     dataset = replace(confounded(train=150), tests={}, validation=confounded().tests["mixed-rand"])
-    evaluation, embeddings = evaluate(read_background, dataset, name="own", classifier=identity(), folds=5, repeats=1)
+    evaluation, embeddings = evaluate(
+        read_background, dataset, name="own", classifier=identity(), judging=Judging(folds=5, repeats=1)
+    )
     assert list(evaluation.tests) == ["cross-validation", "validation"]
     assert "classifier" not in evaluation.tests["cross-validation"]
     assert any("has seen the labels of all samples" in note for note in evaluation.notes)

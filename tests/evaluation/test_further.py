@@ -12,6 +12,7 @@ from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.figures import Evaluation
 from unconfound.evaluation.further import class_figures, first_hit_figures, kmeans_nmi, top_5
 from unconfound.evaluation.judged_sets import judge_sets
+from unconfound.evaluation.judging import Judging
 
 
 def embeddings(seed: int, samples: int = 84, classes: int = 7) -> Embeddings:
@@ -99,7 +100,12 @@ def test_evaluations_hold_them_and_come_back_from_files() -> None:
     assert sum(figure.value for figure in judged.of_classes["test"].values()) / 7 == pytest.approx(accuracy)
     assert judged.further["test"]["top_5"].value >= accuracy
     crossed = crossed_evaluation(
-        train, name="x", groups=(), classes=list("abcdefg"), clock=Clock("", None, stages=4), folds=4, repeats=1
+        train,
+        name="x",
+        groups=(),
+        classes=list("abcdefg"),
+        clock=Clock("", None, stages=4),
+        judging=Judging(folds=4, repeats=1),
     )
     assert list(crossed.classes["cross-validation"]) == list("abcdefg")
     assert "mean_reciprocal_rank" in crossed.further["cross-validation"]

@@ -12,6 +12,7 @@ from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.evaluation import Embeddings, evaluate, read_evaluation, write_evaluations
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.evaluate import judge
+from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.retrieval import retrieval_figures
 from unconfound.evaluation.unseen import judge_unseen, retrieval_on_backgrounds, unseen
 from unconfound.functional.retrieval import retrieval_per_query
@@ -108,7 +109,7 @@ def test_an_unseen_validation_part_goes_with_a_seen_test_set_and_the_other_way_r
 def test_without_test_sets_an_unseen_validation_part_stands_beside_the_cross_validation() -> None:
     dataset = replace(confounded(train=60), tests={})
     dataset = replace(dataset, validation=other_classes(confounded().tests["original"]))
-    evaluation, _ = evaluate(read_foreground, dataset, name="a", repeats=1, folds=3)
+    evaluation, _ = evaluate(read_foreground, dataset, name="a", judging=Judging(repeats=1, folds=3))
     assert list(evaluation.tests["validation"]) == RETRIEVAL
     assert "linear_probe" in evaluation.tests["cross-validation"]
 

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from report.test_page import Page
+from unconfound.comparison.fold_tables import Fold, fold_tables
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison_folds import Fold, fold_frames, fold_lines, fold_markdown, fold_tables
+from unconfound.report.comparison_folds import fold_frames, fold_lines, fold_markdown
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import markdown, terminal_table
 

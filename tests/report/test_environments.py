@@ -10,6 +10,7 @@ import torch
 from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_encoder
+from unconfound.evaluation.judging import Judging
 from unconfound.methods import DCML, Supervised
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
@@ -132,7 +133,9 @@ def runs(tmp_path, picture_data):
 
 
 def _page(data, runs, out):
-    audit({name: load_encoder(run) for name, run in runs.items()}, data, out=out, runs=runs, device="cpu")
+    audit(
+        {name: load_encoder(run) for name, run in runs.items()}, data, out=out, runs=runs, judging=Judging(device="cpu")
+    )
     return (out / "report.html").read_text(encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from unconfound.data import Dataset
 from unconfound.evaluation.evaluate import judge
+from unconfound.evaluation.judging import Judging
 from unconfound.report.hardest import SHOWN, hardest_part
 
 
@@ -72,5 +73,7 @@ def test_nothing_without_groups_or_answers(data, graph_data):
     for source in (data.train, *data.tests.values()):
         source.groups = None
     assert hardest_part(judge(scene_of, data, name="a"), data, test="original") is None
-    crossed = judge(lambda graphs: graphs.sizes[:, None].float(), graph_data, name="a", folds=5, repeats=1)
+    crossed = judge(
+        lambda graphs: graphs.sizes[:, None].float(), graph_data, name="a", judging=Judging(folds=5, repeats=1)
+    )
     assert hardest_part(crossed, graph_data, test="cross-validation") is None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from unconfound.data import Dataset, MemorySource
 from unconfound.encoders import build_encoder, load_encoder
+from unconfound.evaluation.judging import Judging
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
@@ -179,7 +180,9 @@ def runs(tmp_path, picture_data):
 
 
 def _page(data, runs, out):
-    audit({name: load_encoder(run) for name, run in runs.items()}, data, out=out, runs=runs, device="cpu")
+    audit(
+        {name: load_encoder(run) for name, run in runs.items()}, data, out=out, runs=runs, judging=Judging(device="cpu")
+    )
     return (out / "report.html").read_text(encoding="utf-8")
 
 

@@ -14,10 +14,10 @@ from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
-from unconfound.devices import choose_device
 from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, write_evaluations
+from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, announced, console
 from unconfound.runs import fit_run
@@ -87,7 +87,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
                 judged_by(task, dataset),
                 name=task.title,
                 classifier=load_classifier(run),
-                device=choose_device(task.arguments.training.device),
+                judging=Judging(device=task.arguments.training.device),
                 progress=progress,
             )
         write_evaluations(run / "evaluation.json", [evaluation], command=command(), environment=environment())

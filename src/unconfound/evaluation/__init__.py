@@ -11,6 +11,7 @@ from unconfound.evaluation.figures import Figure as Figure
 from unconfound.evaluation.figures import read_evaluation as read_evaluation
 from unconfound.evaluation.figures import write_evaluations as write_evaluations
 from unconfound.evaluation.folds import CrossValidation as CrossValidation
+from unconfound.evaluation.judging import Judging as Judging
 from unconfound.evaluation.knn import knn_predict as knn_predict
 from unconfound.evaluation.probe import LinearProbe as LinearProbe
 from unconfound.evaluation.probe import fit_probe as fit_probe

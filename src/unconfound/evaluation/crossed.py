@@ -16,6 +16,7 @@ from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.folds import CrossValidation
 from unconfound.evaluation.further import class_figures, first_hit_figures
 from unconfound.evaluation.groups import group_figures
+from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.retrieval import retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
 
@@ -31,10 +32,7 @@ def crossed_evaluation(
     groups: Sequence[str],
     classes: Sequence[str] = (),
     clock: Clock,
-    neighbours: int = 5,
-    seed: int = 0,
-    folds: int = 10,
-    repeats: int = 5,
+    judging: Judging,
 ) -> Evaluation:
     """Judge embeddings by repeated stratified cross-validation, and by retrieval of each from all others.
 
@@ -48,16 +46,14 @@ def crossed_evaluation(
         groups: the names of the groups, or none.
         classes: the names of the classes 0, 1, ...; numbers without.
         clock: takes the time of five stages at most.
-        neighbours: samples that vote in kNN.
-        seed: of the folds.
-        folds: of each repeat.
-        repeats: each with other folds; one beyond 5,000 samples.
+        judging: neighbours, seed, folds and repeats, of which one is made beyond 5,000 samples.
 
     Raises:
         ValueError: fewer than two classes, fewer samples than folds, more neighbours than training samples.
     """
     known, labels = embeddings.labelled()
-    repeats = repeats if len(known) <= MANY else 1
+    neighbours, seed, folds = judging.neighbours, judging.seed, judging.folds
+    repeats = judging.repeats if len(known) <= MANY else 1
     crossed: dict[str, CrossValidation] = {}
     with clock.stage("probe"):
         crossed["linear_probe"] = cross_validate_probe(known, folds=folds, repeats=repeats, seed=seed)

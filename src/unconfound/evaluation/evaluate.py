@@ -8,10 +8,8 @@ from typing import Any
 
 from rich.progress import Progress
 from torch import Tensor, nn
-from torch import device as Device
 
 from unconfound.data import Dataset, Source
-from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.answers import Answers, classify, unfit_classifier
 from unconfound.evaluation.background import train_test_cells
@@ -20,6 +18,7 @@ from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.embed import Embeddings, Encoder, embed
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
 from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
+from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.morphs import morph_figures
 from unconfound.evaluation.probe import LinearProbe, fit_probe
 from unconfound.evaluation.unseen import judge_unseen, unseen
@@ -49,13 +48,7 @@ def evaluate(
     *,
     name: str,
     classifier: nn.Linear | None = None,
-    neighbours: int = 5,
-    seed: int = 0,
-    folds: int = 10,
-    repeats: int = 5,
-    batch_size: int = 512,
-    device: str | Device = "cpu",
-    precision: str = "32",
+    judging: Judging | None = None,
     progress: Progress | None = None,
 ) -> tuple[Evaluation, dict[str, Embeddings]]:
     """Judge an encoder by its own classifier, a linear probe, nearest neighbours, retrieval, groups and background.
@@ -73,13 +66,7 @@ def evaluate(
         classifier: from embeddings to logits of the data's classes, as it was trained with the encoder
             (`encoders.load_classifier`). One of another number of classes is left out with a note, and so is any in a
             cross-validation, whose samples it has seen with their labels.
-        neighbours: training samples that vote in kNN.
-        seed: of the probe's validation split, or of the folds.
-        folds: of a cross-validation.
-        repeats: of a cross-validation, each with other folds; one where there are more than 5,000 samples.
-        batch_size: samples a pass through the encoder.
-        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
-        precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
+        judging: neighbours, seed, folds, batch size, device and precision; by default those of `Judging`.
         progress: where bars are shown.
 
     Returns:
@@ -91,20 +78,7 @@ def evaluate(
             training samples, fewer samples than folds, a classifier of another number of features, or an embedding that
             is not finite.
     """
-    judged = judge(
-        encoder,
-        dataset,
-        name=name,
-        classifier=classifier,
-        neighbours=neighbours,
-        seed=seed,
-        folds=folds,
-        repeats=repeats,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        progress=progress,
-    )
+    judged = judge(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
     return judged.evaluation, judged.embeddings
 
 
@@ -114,18 +88,11 @@ def judge(
     *,
     name: str,
     classifier: nn.Linear | None = None,
-    neighbours: int = 5,
-    seed: int = 0,
-    folds: int = 10,
-    repeats: int = 5,
-    batch_size: int = 512,
-    device: str | Device = "cpu",
-    precision: str = "32",
+    judging: Judging | None = None,
     progress: Progress | None = None,
 ) -> Judged:
     """Do what `evaluate` does, and keep what the judges say of each sample. Arguments and errors are the same."""
-    device = choose_device(device)
-    precision = choose_precision(precision, device)
+    judging = (judging or Judging()).resolved()
     labelled, sources = _sources(dataset)
     schema = labelled.schema
     judged = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]
@@ -133,7 +100,11 @@ def judge(
     seen = [each for each in judged if each not in strange]
     # Which backgrounds fool a judge can be asked of one alone that knows the classes.
     adversarial = {} if set(strange) & dataset.tests.keys() else dataset.adversarial
-    passing: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision}
+    passing: dict[str, Any] = {
+        "batch_size": judging.batch_size,
+        "device": judging.device,
+        "precision": judging.precision,
+    }
 
     def embedded(source: Source) -> Embeddings:
         return embed(encoder, source, progress=progress, **passing)
@@ -151,9 +122,9 @@ def judge(
     if seen:
         train, _ = embeddings["train"].labelled()
         with timed.stage("probe"):
-            probes["full"] = fit_probe(train, seed=seed)
+            probes["full"] = fit_probe(train, seed=judging.seed)
             if "train-foreground" in embeddings:
-                probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=seed)
+                probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=judging.seed)
         sets = judge_sets(
             train,
             {each: known[each] for each in seen},
@@ -161,7 +132,7 @@ def judge(
             classifier=own,
             classes=schema.classes,
             group_names=schema.groups,
-            neighbours=neighbours,
+            neighbours=judging.neighbours,
             clock=timed,
         )
     if strange:
@@ -173,10 +144,7 @@ def judge(
             groups=schema.groups,
             classes=schema.classes,
             clock=clock,
-            neighbours=neighbours,
-            seed=seed,
-            folds=folds,
-            repeats=repeats,
+            judging=judging,
         )
         unfit = unfit or (SAW_ALL if classifier is not None else "")
     else:
@@ -193,8 +161,8 @@ def judge(
             background=background,
             cells=_cells(known, probes),
             settings={
-                **({"neighbours": neighbours} if probes else {}),
-                "seed": seed,
+                **({"neighbours": judging.neighbours} if probes else {}),
+                "seed": judging.seed,
                 "features": known[judged[0]].features.shape[1],
                 **({"probe_strength": {shown: each.strength for shown, each in probes.items()}} if probes else {}),
                 **({"train_samples": len(embeddings["train"].labelled()[0])} if "train" in embeddings else {}),

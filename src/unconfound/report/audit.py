@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, Schema
-from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
+from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
 from unconfound.report.attention import attention_part
@@ -40,11 +39,7 @@ def audit(
     *,
     out: Path | str,
     runs: Mapping[str, Path] | None = None,
-    neighbours: int = 5,
-    seed: int = 0,
-    batch_size: int = 512,
-    device: str | torch.device = "auto",
-    precision: str = "32",
+    judging: Judging | None = None,
 ) -> list[Evaluation]:
     """Measure encoders side by side, ours or not.
 
@@ -56,17 +51,13 @@ def audit(
         out: the folder of evaluation.json and report.html.
         runs: the run folders of those encoders that have one: their training curves and settings are shown, and the
             classifiers that were trained with them are judged.
-        neighbours: of the nearest-neighbour classifier.
-        seed: of the probe's validation split, and of the folds of a cross-validation.
-        batch_size: samples embedded at a time.
-        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoders run.
-        precision: of the encoders: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
+        judging: neighbours, seed, batch size, device and precision; by default those of `Judging`.
 
     Raises:
         ValueError: the data have no labels, embeddings are not finite, the device is not here or the precision unknown.
     """
-    device = choose_device(device)
-    precision = choose_precision(precision, device)
+    judging = (judging or Judging()).resolved()
+    device, batch_size = str(judging.device), judging.batch_size
     sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
     if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
         sources = {"train": dataset.train} | sources
@@ -83,11 +74,7 @@ def audit(
                 dataset,
                 name=name,
                 classifier=classifier,
-                neighbours=neighbours,
-                seed=seed,
-                batch_size=batch_size,
-                device=device,
-                precision=precision,
+                judging=judging,
                 progress=progress,
             )
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):

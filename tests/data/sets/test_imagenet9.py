@@ -14,6 +14,7 @@ from unconfound.data.sets.imagenet9 import VARIANTS, imagenet9, imagenet9_tests,
 from unconfound.evaluation.background import background_gap
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.evaluate import evaluate
+from unconfound.evaluation.judging import Judging
 
 CLASSES = ("dog", "bird", "wheeled vehicle", "reptile", "carnivore", "insect", "musical instrument", "primate", "fish")
 MIXED = ("mixed_same", "mixed_rand", "mixed_next")
@@ -128,7 +129,7 @@ def test_the_existing_evaluation_gives_gap_and_cells(root):
     def background_only(images):
         return _brightness(images)[:, 1:]
 
-    result, _ = evaluate(background_only, data, name="leans on background", neighbours=1)
+    result, _ = evaluate(background_only, data, name="leans on background", judging=Judging(neighbours=1))
     knn = {test: figures["knn"].value for test, figures in result.tests.items()}
     assert knn["mixed-same"] == 1
     # Of three foregrounds of a class only the first stands on its own class's background.
