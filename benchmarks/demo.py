@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import t
 
 from unconfound.arguments import DemoArguments
-from unconfound.demo import METHODS, run_demo
+from unconfound.commands.demo import METHODS, run_demo
 from unconfound.evaluation.figures import Evaluation, read_evaluation
 
 OUT = Path("runs/demo-study")

@@ -13,7 +13,7 @@ import unconfound
 from unconfound.cli import main
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.devices import autocast, choose_device, choose_precision
-from unconfound.evaluation.judging import Judging
+from unconfound.evaluation import Judging, embed, evaluate
 from unconfound.evaluation.morphs import morph_figures
 from unconfound.training import TrainingOptions
 
@@ -21,10 +21,8 @@ ROWS = MemorySource("rows", Schema("tables", (4,), ("a", "b")), torch.rand(24, 4
 DATA = Dataset(ROWS, {}, labelled=ROWS)
 # Each with a device and a precision; none gets as far as to miss its files.
 FUNCTIONS: dict[str, Any] = {
-    "embed": lambda **said: unconfound.embed(nn.Identity(), DATA.train, **said),
-    "evaluate": lambda **said: unconfound.evaluate(
-        nn.Identity(), DATA, name="rows", judging=Judging(folds=3, repeats=1, **said)
-    ),
+    "embed": lambda **said: embed(nn.Identity(), DATA.train, **said),
+    "evaluate": lambda **said: evaluate(nn.Identity(), DATA, name="rows", judging=Judging(folds=3, repeats=1, **said)),
     "audit": lambda **said: unconfound.audit({"rows": nn.Identity()}, DATA, out="never", judging=Judging(**said)),
     "index": lambda **said: unconfound.index("run", "data", out="never", **said),
     "search": lambda **said: unconfound.search("index", "query", **said),

@@ -26,7 +26,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import unconfound.demo
+import unconfound.commands.demo
 import unconfound.runs
 from unconfound.arguments import (
     CompareArguments,
@@ -163,7 +163,7 @@ def run(command: list[str], block: Block) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if block.directive in ("parsed only", "needs data"):
             assert command[0] in ("fit", "demo"), f"{command[0]} cannot be parsed only"
-            patch.setattr(unconfound.demo, "run_demo", lambda arguments: None)
+            patch.setattr(unconfound.commands.demo, "run_demo", lambda arguments: None)
             patch.setattr(unconfound.runs, "fit_run", lambda method, given: Fitted(None, Path("runs"), False))
         name, _, flags = block.directive.partition(" ")
         return main([*command, *(shlex.split(flags) if name == command[0] else [])])

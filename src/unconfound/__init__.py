@@ -5,37 +5,93 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unconfound.commands.compare import compare as compare
+    from unconfound.commands.demo import demo as demo
+    from unconfound.commands.embed import embed as embed
+    from unconfound.commands.evaluate import evaluate as evaluate
+    from unconfound.commands.export import export as export
+    from unconfound.commands.fit import fit as fit
     from unconfound.data.load import DataOptions as DataOptions
     from unconfound.data.load import load as load
     from unconfound.encoders import build_encoder as build_encoder
     from unconfound.encoders import load_encoder as load_encoder
-    from unconfound.evaluation.embed import embed as embed
-    from unconfound.evaluation.evaluate import evaluate as evaluate
+    from unconfound.evaluation import Judging as Judging
+    from unconfound.methods import BYOL as BYOL
+    from unconfound.methods import CIM as CIM
     from unconfound.methods import DACL as DACL
+    from unconfound.methods import DCML as DCML
+    from unconfound.methods import DFR as DFR
+    from unconfound.methods import ICLMSR as ICLMSR
+    from unconfound.methods import IRM as IRM
+    from unconfound.methods import JTT as JTT
+    from unconfound.methods import RELIC as RELIC
+    from unconfound.methods import SCARF as SCARF
+    from unconfound.methods import SCL as SCL
+    from unconfound.methods import SSLHSIC as SSLHSIC
+    from unconfound.methods import WMSE as WMSE
+    from unconfound.methods import BarlowTwins as BarlowTwins
+    from unconfound.methods import Gaussian as Gaussian
+    from unconfound.methods import GroupDRO as GroupDRO
+    from unconfound.methods import InfoGraph as InfoGraph
+    from unconfound.methods import LargeMargin as LargeMargin
+    from unconfound.methods import Metric as Metric
+    from unconfound.methods import MoCo as MoCo
+    from unconfound.methods import Random as Random
+    from unconfound.methods import ReSSL as ReSSL
     from unconfound.methods import SimCLR as SimCLR
+    from unconfound.methods import SimCLRDACL as SimCLRDACL
+    from unconfound.methods import SimSiam as SimSiam
     from unconfound.methods import Supervised as Supervised
+    from unconfound.methods import SwAV as SwAV
+    from unconfound.methods import VICReg as VICReg
     from unconfound.report.audit import audit as audit
     from unconfound.retrieval.index import index as index
     from unconfound.retrieval.opened import open_index as open_index
     from unconfound.retrieval.search import search as search
     from unconfound.training import TrainingOptions as TrainingOptions
-    from unconfound.training import fit as fit
 
 __version__ = "0.1.0"
 
 # Imported on first use: the command line's help must not wait for torch.
 _HOMES = {
-    "DataOptions": "data.load",
+    "BYOL": "methods",
+    "BarlowTwins": "methods",
+    "CIM": "methods",
     "DACL": "methods",
+    "DCML": "methods",
+    "DFR": "methods",
+    "DataOptions": "data.load",
+    "Gaussian": "methods",
+    "GroupDRO": "methods",
+    "ICLMSR": "methods",
+    "IRM": "methods",
+    "InfoGraph": "methods",
+    "JTT": "methods",
+    "Judging": "evaluation",
+    "LargeMargin": "methods",
+    "Metric": "methods",
+    "MoCo": "methods",
+    "RELIC": "methods",
+    "Random": "methods",
+    "ReSSL": "methods",
+    "SCARF": "methods",
+    "SCL": "methods",
+    "SSLHSIC": "methods",
     "SimCLR": "methods",
+    "SimCLRDACL": "methods",
+    "SimSiam": "methods",
     "Supervised": "methods",
+    "SwAV": "methods",
     "TrainingOptions": "training",
+    "VICReg": "methods",
+    "WMSE": "methods",
     "audit": "report.audit",
     "build_encoder": "encoders",
     "compare": "commands.compare",
-    "embed": "evaluation.embed",
-    "evaluate": "evaluation.evaluate",
-    "fit": "training",
+    "demo": "commands.demo",
+    "embed": "commands.embed",
+    "evaluate": "commands.evaluate",
+    "export": "commands.export",
+    "fit": "commands.fit",
     "index": "retrieval.index",
     "load": "data.load",
     "load_encoder": "encoders",
@@ -43,17 +99,45 @@ _HOMES = {
     "search": "retrieval.search",
 }
 __all__ = [
+    "BYOL",
+    "CIM",
     "DACL",
+    "DCML",
+    "DFR",
+    "ICLMSR",
+    "IRM",
+    "JTT",
+    "RELIC",
+    "SCARF",
+    "SCL",
+    "SSLHSIC",
+    "WMSE",
+    "BarlowTwins",
     "DataOptions",
+    "Gaussian",
+    "GroupDRO",
+    "InfoGraph",
+    "Judging",
+    "LargeMargin",
+    "Metric",
+    "MoCo",
+    "Random",
+    "ReSSL",
     "SimCLR",
+    "SimCLRDACL",
+    "SimSiam",
     "Supervised",
+    "SwAV",
     "TrainingOptions",
+    "VICReg",
     "__version__",
     "audit",
     "build_encoder",
     "compare",
+    "demo",
     "embed",
     "evaluate",
+    "export",
     "fit",
     "index",
     "load",

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
 
-from unconfound.arguments import EmbedArguments, EvaluateArguments, FitArguments
+from unconfound.arguments import EvaluateArguments, FitArguments
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load
-from unconfound.devices import choose_device, choose_precision
-from unconfound.encoders import build_encoder, load_classifier, load_encoder, read_card
-from unconfound.evaluation.embed import embed
-from unconfound.evaluation.save import save_embeddings
+from unconfound.devices import choose_device
+from unconfound.encoders import build_encoder
 from unconfound.methods import METHODS
-from unconfound.progress import announced, console
+from unconfound.progress import announced
 from unconfound.recipes import Recipe, read_recipe
-from unconfound.retrieval.reading import read_parts
 from unconfound.training import Fitted, fit
 from unconfound.training.fitting import plain
 from unconfound.training.run_folder import RunFolder
@@ -134,37 +130,3 @@ def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -
                 f"--{flag} {asked} is another split than the run's ({used}), with training samples among the "
                 f"samples it is judged on: leave --{flag} out"
             )
-
-
-def embed_run(arguments: EmbedArguments, *, progress: Progress | None = None) -> int:
-    """Embed all splits of some data, a validation part included, with a run's encoder; return the number of samples.
-
-    Args:
-        arguments: of the command.
-        progress: where a bar is shown.
-
-    Raises:
-        ValueError: --out is there already, or the data do not fit the encoder.
-    """
-    if arguments.out.suffix not in (".parquet", ".npy"):
-        raise ValueError(f"--out {arguments.out} must end in .parquet or .npy")
-    if arguments.out.exists() and not arguments.overwrite:
-        raise ValueError(f"{arguments.out} is there already: choose another --out, or give --overwrite")
-    card, encoder = read_card(arguments.run), load_encoder(arguments.run)
-    parts = read_parts(arguments.source, card, data_root=arguments.data_root)
-    sources = {part.split: part.source for part in parts}
-    device = choose_device(arguments.device)
-    precision = choose_precision(arguments.precision, device)
-    embedded = {}
-    for split, source in sources.items():
-        for note in source.notes:
-            console.print(note)
-        embedded[split] = embed(
-            encoder, source, batch_size=arguments.batch_size, device=device, precision=precision, progress=progress
-        )
-    classifier = load_classifier(arguments.run)
-    if classifier is not None and classifier.out_features != len(card.schema.classes):
-        # Its answers have no names.
-        classifier = None
-    save_embeddings(arguments.out, embedded, sources, classifier=classifier, classes=card.schema.classes)
-    return sum(len(part) for part in embedded.values())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from unconfound.evaluation.figures import Evaluation
 
 
 def print_table(table: RenderableType) -> None:
@@ -15,3 +19,11 @@ def print_table(table: RenderableType) -> None:
     console = Console()
     # Piped into a file there is no width to fit: 100 columns hold the tables.
     Console(width=None if console.is_terminal else 100).print(table)
+
+
+def print_evaluations(evaluations: Sequence[Evaluation], out: Path) -> None:
+    """Print the figures of encoders, and where their files are."""
+    from unconfound.evaluation.table import evaluation_table
+
+    print_table(evaluation_table(evaluations))
+    print(f"Figures: {out / 'evaluation.json'}\nReport:  {out / 'report.html'}")

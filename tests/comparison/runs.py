@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-import unconfound.commands.compare
 import unconfound.comparison.cell
+import unconfound.report.comparison_files
 from unconfound.cli import main
 from unconfound.training import fitting, run_folder
 
@@ -42,7 +42,11 @@ def run(table: Path, out: Path, *, kill: str = "", call: int = 0, jobs: int = 1)
 def go_on(arguments: list[str], *, kill: str = "", call: int = 0) -> None:
     """Do what a command says; kill the process at the n-th call of a function, where `kill` names one."""
     if kill:
-        owners = {"add": run_folder.Metrics, "save_encoder": fitting, "write_tables": unconfound.commands.compare}
+        owners = {
+            "add": run_folder.Metrics,
+            "save_encoder": fitting,
+            "write_tables": unconfound.report.comparison_files,
+        }
         owner: Any = owners.get(kill, unconfound.comparison.cell)
         setattr(owner, kill, _dying(getattr(owner, kill), call))
     assert main(arguments) == 0

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unconfound.arguments import CompareArguments
-from unconfound.comparison.cell import command
-from unconfound.comparison.compare import run_rows
-from unconfound.comparison.plan import Task, shown_configs
-from unconfound.comparison.record import Comparison
-from unconfound.comparison.rows import Rows, rows_of
-from unconfound.methods import ALIASES, METHODS
-from unconfound.recipes import Recipe
-from unconfound.report.comparison_page import write_comparison
-from unconfound.report.comparison_tables import write_tables
-from unconfound.training.run_folder import environment
+from unconfound.recipes import Recipe, flags_of
+from unconfound.terminal import print_table
+
+# Everything heavy is imported where it is needed: a usage text must not wait for it.
+if TYPE_CHECKING:
+    from unconfound.comparison.record import Comparison
 
 
 def compare(
@@ -62,8 +59,13 @@ def compare(
         ValueError, FileNotFoundError: a mistake in the arguments, or every cell failed. That of a single cell is in
             the table instead.
     """
-    given = {key: value for key, value in _listed(options).items() if value is not None}
-    flags = Recipe("", "", {"options": given}).flags()
+    from unconfound.arguments import CompareArguments
+    from unconfound.comparison.compare import run_rows
+    from unconfound.comparison.rows import rows_of
+    from unconfound.options.methods import ALIASES, OPTIONS
+    from unconfound.report.comparison_files import write_files
+
+    flags = flags_of(options)
     arguments = CompareArguments(
         seeds=tuple(seeds),
         baseline=baseline,
@@ -74,42 +76,44 @@ def compare(
         select=select,
         jobs=jobs,
     )
-    asked = rows_of(recipes, methods=[*METHODS, *ALIASES])
+    asked = rows_of(recipes, methods=[*OPTIONS, *ALIASES])
     if over is not None:
         asked = replace(asked, over={key: [*_listed(dict(enumerate(each))).values()] for key, each in over.items()})
     if candidates is not None:
         asked = replace(asked, candidates={row: [_listed(each) for each in given] for row, given in candidates.items()})
-    return run_rows(asked, arguments, flags, write=Writer(arguments.out))
+    return run_rows(asked, arguments, flags, write=partial(write_files, arguments.out))
 
 
-def run_comparison(recipes: str | Sequence[str], arguments: CompareArguments, flags: Sequence[str]) -> Comparison:
-    """Do what `compare` says; `flags` are those of `unconfound fit` for every row."""
-    rows = rows_of(recipes, methods=[*METHODS, *ALIASES])
-    return run_rows(rows, arguments, flags, write=Writer(arguments.out))
+def command(words: Sequence[str]) -> None:
+    """Do what `unconfound compare` says."""
+    from unconfound.arguments import CompareArguments
+    from unconfound.parsing import parse
 
+    flagged = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    recipes, rest = list(words[:flagged]), list(words[flagged:])
+    given, flags = parse(CompareArguments, rest, command="compare", unknown=True)
 
-@dataclass(frozen=True)
-class Writer:
-    """Writes a comparison's tables and page into its folder."""
+    from unconfound.progress import announced
 
-    out: Path
+    with announced("loading torch"):
+        from unconfound.comparison.compare import run_rows
+        from unconfound.comparison.rows import rows_of
+        from unconfound.options.methods import ALIASES, OPTIONS
+        from unconfound.report.comparison_files import write_files
+    rows = rows_of(recipes, methods=[*OPTIONS, *ALIASES])
+    comparison = run_rows(rows, given, flags, write=partial(write_files, given.out))
+    if not comparison.finished:
+        return
+    from unconfound.report.comparison_tables import terminal_table
 
-    def __call__(self, comparison: Comparison, asked: Rows, tasks: Sequence[Task], *, ended: bool) -> None:
-        around = environment()
-        gpus = ", ".join(around["gpus"])
-        hardware = f"{around['processor']}, {around['cores']} cores" + (f", {gpus}" if gpus else "")
-        write_tables(self.out, comparison, command=command(), hardware=hardware)
-        if not ended:
-            return
-        packages = {f"{name} (package)": version for name, version in around["packages"].items()}
-        facts = {
-            "python": around["python"],
-            **packages,
-            "hardware": hardware,
-            "git": around["git"] or "not in a checkout",
-        }
-        page = self.out / "report.html"
-        write_comparison(page, comparison, configs=shown_configs(asked, tasks), command=command(), environment=facts)
+    print_table(terminal_table(comparison))
+    print(f"Tables: {given.out / 'comparison.md'}, comparison.csv and summary.csv\nReport: {given.out / 'report.html'}")
+    if comparison.failed:
+        print(f"{len(comparison.failed)} of {len(comparison.runs)} cells failed: --resume tries them again")
+    done = [cell for cell in comparison.cells if cell.status == "done"]
+    runs = {cell.row: str(given.out / cell.run) for cell in done if cell.setting == done[0].setting}
+    pictures = shlex.join(["unconfound", "evaluate", *runs.values(), "--out", str(given.out / "pictures")])
+    print(f"Next: open {given.out / 'report.html'}, or for neighbours and maps: {pictures}")
 
 
 def _listed(values: Mapping[Any, Any]) -> dict[Any, Any]:

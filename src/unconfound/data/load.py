@@ -28,18 +28,25 @@ from unconfound.suggestions import nearest_name
 __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
 
 
-def load(options: DataOptions, *, restore: Mapping[str, Any] | None = None) -> Dataset:
-    """Read a data set by its name or path.
+def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = None, **options: Any) -> Dataset:
+    """Read a data set by its name or path, as in `load("path/to/folder", image_size=64)`.
 
     Args:
-        options: what and how.
+        data: a folder, a file or the name of a public set; or what and how, as `DataOptions`.
         restore: `Dataset.restore` of the data that an encoder was trained on, to read new data the same way: images get
             the same size and channels, the columns of a table the same encoding.
+        **options: beside a path or a name, those of `DataOptions`.
 
     Raises:
+        TypeError: an unknown option.
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
+    given = replace(data, **options) if isinstance(data, DataOptions) else DataOptions(data=str(data), **options)
+    return _load(given, restore=restore)
+
+
+def _load(options: DataOptions, *, restore: Mapping[str, Any] | None) -> Dataset:
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
     dataset = _read(replace(options, test_share=0.0) if divided else options, restore or {})

@@ -19,7 +19,7 @@ Keys are those of the dataclasses that the command line shows as flags, with und
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
@@ -49,15 +49,7 @@ class Recipe:
 
     def flags(self, sections: Sequence[str] = SECTIONS) -> list[str]:
         """Return the values of some sections as command-line flags; a user's later flags override them."""
-        flags: list[str] = []
-        for section in sections:
-            for key, value in self.sections.get(section, {}).items():
-                flag = key.replace("_", "-")
-                if isinstance(value, bool):
-                    flags.append(f"--{flag}" if value else f"--no-{flag}")
-                else:
-                    flags += [f"--{flag}", *(str(item) for item in (value if isinstance(value, list) else [value]))]
-        return flags
+        return [flag for section in sections for flag in flags_of(self.sections.get(section, {}))]
 
     def without(self, section: str, keys: Collection[str]) -> Recipe:
         """Return the recipe without what it says of some keys."""
@@ -67,6 +59,21 @@ class Recipe:
     def with_default(self, section: str, key: str, value: Any) -> Recipe:
         """Return the recipe with a value where it says nothing of a key."""
         return replace(self, sections=self.sections | {section: {key: value} | self.sections.get(section, {})})
+
+
+def flags_of(values: Mapping[str, Any]) -> list[str]:
+    """Return values as command-line flags: `{"batch_size": 64, "augment": False}` as --batch-size 64 --no-augment.
+
+    Lists and tuples give several words, and None gives none.
+    """
+    flags: list[str] = []
+    for key, value in values.items():
+        flag = key.replace("_", "-")
+        if isinstance(value, bool):
+            flags.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            flags += [f"--{flag}", *(str(item) for item in (value if isinstance(value, list | tuple) else [value]))]
+    return flags
 
 
 def list_recipes() -> dict[str, str]:

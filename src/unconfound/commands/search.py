@@ -1,50 +1,19 @@
-"""The commands that keep embeddings and find the nearest."""
+"""`unconfound search`: find the nearest items of an index."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from unconfound.terminal import print_table
 
-# Everything heavy is imported behind the arguments: a usage text must not wait for it.
 
-
-def index(arguments: list[str]) -> None:
-    """Make or change an index of embeddings."""
-    from unconfound.parsing import parse
-    from unconfound.search_arguments import IndexArguments
-
-    given: IndexArguments = parse(IndexArguments, arguments, command="index")
-
-    from unconfound.progress import Bars, announced, console
-
-    with announced("loading torch"):
-        from unconfound.retrieval import index as change_index
-
-    with Bars(first=f"reading {given.data}") as progress:
-        changed = change_index(
-            given.run,
-            given.data,
-            out=given.out,
-            add=given.add,
-            remove=given.remove,
-            overwrite=given.overwrite,
-            data_root=given.data_root,
-            batch_size=given.batch_size,
-            device=given.device,
-            precision=given.precision,
-            progress=progress,
-            tell=console.print,
-        )
-    print(f"{len(changed):,} items are in {given.out}\nNext: unconfound search {given.out} QUERY --out neighbours")
-
-
-def search(arguments: list[str]) -> None:
-    """Find the nearest items of an index."""
+def command(words: Sequence[str]) -> None:
+    """Do what `unconfound search` says; the function of its name is `unconfound.retrieval.search`."""
     from unconfound.parsing import parse
     from unconfound.search_arguments import SearchArguments
 
-    given: SearchArguments = parse(SearchArguments, arguments, command="search")
+    given: SearchArguments = parse(SearchArguments, list(words), command="search")
 
     from unconfound.progress import Bars, announced
 
@@ -83,5 +52,5 @@ def search(arguments: list[str]) -> None:
     else:
         (given.out / SCORES).unlink(missing_ok=True)  # of an earlier search
     with announced(f"writing {sheet}"):
-        write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *arguments]))
+        write_contact_sheet(sheet, answers, command=shlex.join(["unconfound", "search", *words]))
     print(f"Neighbours: {table}\nNext: open {sheet}")

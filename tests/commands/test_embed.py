@@ -11,12 +11,11 @@ import torch
 from data.pictures import picture
 from retrieval.conftest import SIZE, save_run
 
-from unconfound.arguments import EmbedArguments
+from unconfound.commands.embed import embed
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.fit_arguments import fit_arguments
 from unconfound.recipes import read_recipe
 from unconfound.retrieval import index, reading
-from unconfound.runs import embed_run
 
 
 @pytest.fixture
@@ -34,7 +33,8 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("suffix", [".parquet", ".npy"])
 def test_embed_takes_every_split_as_index_does(tmp_path: Path, birds: Path, suffix: str) -> None:
     run, out = save_run(tmp_path / "run"), tmp_path / f"embeddings{suffix}"
-    assert embed_run(EmbedArguments(run=run, source="waterbirds", data_root=birds, out=out)) == 24
+    embedded = embed(run, "waterbirds", data_root=birds, out=out)
+    assert {split: len(each) for split, each in embedded.items()} == {"train": 8, "validation": 8, "test": 8}
     indexed = index(run, "waterbirds", out=tmp_path / "index", data_root=birds)
     if suffix == ".npy":
         written = np.load(out)
@@ -54,7 +54,7 @@ def test_two_splits_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(reading, "load", lambda *_, **__: dataset)
     run = save_run(tmp_path / "run", schema=source.schema, restore={"kind": "table"})
     with pytest.raises(ValueError, match="a test set called 'validation'"):
-        embed_run(EmbedArguments(run=run, source="birds", out=tmp_path / "out.npy"))
+        embed(run, "birds", out=tmp_path / "out.npy")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""The files of a comparison: its tables as far as they are known, and at the end its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unconfound.comparison.cell import command
+from unconfound.comparison.plan import Task, shown_configs
+from unconfound.comparison.record import Comparison
+from unconfound.comparison.rows import Rows
+from unconfound.report.comparison_page import write_comparison
+from unconfound.report.comparison_tables import write_tables
+from unconfound.training.run_folder import environment
+
+
+def write_files(out: Path, comparison: Comparison, asked: Rows, tasks: Sequence[Task], *, ended: bool) -> None:
+    """Write the tables of a comparison into its folder, and report.html where it has ended.
+
+    Args:
+        out: the folder.
+        comparison: what was found so far.
+        asked: its rows.
+        tasks: its cells.
+        ended: no more cells will be run.
+    """
+    around = environment()
+    gpus = ", ".join(around["gpus"])
+    hardware = f"{around['processor']}, {around['cores']} cores" + (f", {gpus}" if gpus else "")
+    write_tables(out, comparison, command=command(), hardware=hardware)
+    if not ended:
+        return
+    packages = {f"{name} (package)": version for name, version in around["packages"].items()}
+    facts = {
+        "python": around["python"],
+        **packages,
+        "hardware": hardware,
+        "git": around["git"] or "not in a checkout",
+    }
+    page = out / "report.html"
+    write_comparison(page, comparison, configs=shown_configs(asked, tasks), command=command(), environment=facts)
