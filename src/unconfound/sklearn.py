@@ -241,9 +241,8 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 row=rows.append,
                 alarm=lambda line: alarms.update({len(rows): line}),
                 stop=lambda: False,
+                bar=str(self.method) if self.verbose else None,
             ),
-            name=str(self.method),
-            show_progress=bool(self.verbose),
         )
         self.encoder_ = method.encoder.cpu().eval()
         self.loss_curve_ = [float(row["loss"]) for row in rows]

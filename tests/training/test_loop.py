@@ -190,7 +190,7 @@ def test_a_stop_at_any_update_leaves_a_state_to_go_on_from(stop_after):
     position, state = recorder.saved[-1]
     assert position.step == stop_after
     other = method()
-    finished, recorder = _train(other, IMAGES, training, position=position, state=state)
+    finished, recorder = _train(other, IMAGES, training, resumed=(position, state))
     assert finished
     assert recorder.saved[-1][0].step == 6
     assert same(weights(other), weights(whole))

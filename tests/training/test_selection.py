@@ -55,6 +55,7 @@ class Watching:
             alarm=recorder.listener.alarm,
             stop=lambda: False,
             kept=self.kept.append,
+            bar=None,
         )
 
     def _row(self, row):
@@ -73,7 +74,6 @@ def run(method, training, *, source=SOURCE, validation=VALIDATION, listener=None
         batch_size=training.batch_size,
         listener=listener or watching.listener,
         validation=validation,
-        show_progress=False,
         **going_on,
     )
     return finished, watching
@@ -208,7 +208,7 @@ def test_a_stop_at_any_update_leaves_no_trace(stop_after):
     finished, _ = run(part, training, listener=recorder.listener)
     assert not finished
     position, state = recorder.saved[-1]
-    finished, resumed = run(other, training, position=position, state=state)
+    finished, resumed = run(other, training, resumed=(position, state))
     assert finished
     assert same(weights(other), weights(whole))
     assert resumed.kept == watching.kept

@@ -101,6 +101,7 @@ class Recorder:
             row=self.rows.append,
             alarm=self.alarms.append,
             stop=self._stop,
+            bar=None,
         )
 
     def _stop(self):

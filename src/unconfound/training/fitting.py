@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,10 +118,10 @@ def _fit(
             folder.log(line)
             console.print(line, style=style)
 
-    position, state = None, None
+    resumed = None
     if folder.resume and folder.checkpoint.is_file():
-        position, state = load_checkpoint(folder.checkpoint, method=name)
-        say(f"resuming {folder.path} at epoch {position.epoch + 1}, update {position.step:,}")
+        resumed = load_checkpoint(folder.checkpoint, method=name)
+        say(f"resuming {folder.path} at epoch {resumed[0].epoch + 1}, update {resumed[0].step:,}")
     for line in (*source.notes, note):
         if line:
             say(line)
@@ -142,11 +143,9 @@ def _fit(
             training,
             fabric=fabric,
             batch_size=batch_size,
-            listener=_listener(folder, name, position, say=say, stop=stop, kept=keep, silent=not fabric.is_global_zero),
-            position=position,
-            state=state,
+            listener=_listener(folder, name, resumed, say=say, stop=stop, kept=keep, silent=not fabric.is_global_zero),
+            resumed=resumed,
             validation=dataset.validation,
-            name=name,
         )
     seconds = time.monotonic() - started
     if not finished:
@@ -207,11 +206,18 @@ def _training_source(method: Method, dataset: Dataset, name: str) -> Source:
 
 
 def _listener(
-    folder: RunFolder, name: str, position: Position | None, *, say: Any, stop: StopRequest, kept: Any, silent: bool
+    folder: RunFolder,
+    name: str,
+    resumed: tuple[Position, dict[str, Any]] | None,
+    *,
+    say: Callable[..., None],
+    stop: StopRequest,
+    kept: Callable[[Kept], None],
+    silent: bool,
 ) -> Listener:
     if silent:
-        return Listener(lambda *_: None, lambda _: None, lambda _: None, lambda: stop.requested)
-    metrics = Metrics(folder.path / "metrics.csv", step=0 if position is None else position.step)
+        return Listener(lambda *_: None, lambda _: None, lambda _: None, lambda: stop.requested, bar=None)
+    metrics = Metrics(folder.path / "metrics.csv", step=0 if resumed is None else resumed[0].step)
     alarms: set[str] = set()
 
     def alarm(line: str) -> None:
@@ -227,6 +233,7 @@ def _listener(
         stop=lambda: stop.requested,
         note=say,
         kept=kept,
+        bar=name,
     )
 
 

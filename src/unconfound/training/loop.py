@@ -40,6 +40,7 @@ class Listener:
         stop: is asked after every update whether to end here.
         note: takes what was learnt after training, in plain words.
         kept: takes which epoch's encoder was chosen.
+        bar: the name on the progress bar; None shows no bar.
     """
 
     save: Callable[[Position, dict[str, Any]], None]
@@ -48,6 +49,39 @@ class Listener:
     stop: Callable[[], bool]
     note: Callable[[str], None] = lambda line: None
     kept: Callable[[Kept], None] = lambda kept: None
+    bar: str | None = "train"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training consists of: epochs of passes over the data, passes of updates.
+
+    Args:
+        options: of the training.
+        passes: epoch -> pass -> the phases that share the pass.
+        updates: in each pass.
+        batch_size: samples per batch, over all processes; an update takes `options.accumulate` of them.
+    """
+
+    options: TrainingOptions
+    passes: list[list[list[Phase]]]
+    updates: int
+    batch_size: int
+
+    @property
+    def epochs(self) -> int:
+        """Their number; one where a method has no phases and only prepares itself."""
+        return len(self.passes)
+
+    @property
+    def samples_per_update(self) -> int:
+        """Over all processes."""
+        return self.batch_size * self.options.accumulate
+
+    @property
+    def samples(self) -> int:
+        """Of all updates."""
+        return sum(map(len, self.passes)) * self.updates * self.samples_per_update
 
 
 def train(
@@ -58,11 +92,8 @@ def train(
     fabric: Fabric,
     batch_size: int,
     listener: Listener,
-    position: Position | None = None,
-    state: dict[str, Any] | None = None,
+    resumed: tuple[Position, dict[str, Any]] | None = None,
     validation: Source | None = None,
-    name: str = "train",
-    show_progress: bool = True,
 ) -> bool:
     """Train a method in place.
 
@@ -71,12 +102,10 @@ def train(
         source: the training samples.
         options: how.
         fabric: launched.
-        batch_size: samples a batch, over all processes; the last, incomplete batches of a pass are left out.
+        batch_size: samples per batch, over all processes; the last, incomplete batches of a pass are left out.
         listener: where checkpoints, metrics and alarms go.
-        position, state: of a checkpoint, to go on from.
-        validation: what the encoder is chosen by, and for what a method learns once its encoder stands, or None.
-        name: for the progress bar.
-        show_progress: False shows none.
+        resumed: position and state of a checkpoint to go on from.
+        validation: what the encoder is chosen by, and what some methods use once their encoder stands.
 
     Returns:
         False where a stop was asked for before the end.
@@ -86,95 +115,89 @@ def train(
             encoder is to be chosen without a validation part that allows it.
         NotFiniteError: the loss became NaN or infinite.
     """
-    at = position or Position()
-    phases = method.phases()
-    epochs = options.epochs if phases else 1
-    passes = [list(_passes(phases, epoch)) for epoch in range(epochs)]
-    _check_reached(phases, epochs)
+    plan = make_plan(method.phases(), options, samples=len(source), batch_size=batch_size)
     moving = TrainingState.prepare(method, options, fabric)
     running = RunningMeans(fabric.device)
-    selection = Selection(moving, validation, options, passes=passes, fabric=fabric, batch_size=batch_size)
+    selection = Selection(moving, validation, options, passes=plan.passes, fabric=fabric, batch_size=batch_size)
+    at, state = resumed or (Position(), None)
     if state is not None:
         _load(state, moving, running, selection)
-    updates = len(source) // (batch_size * options.accumulate)
     saved = time.monotonic()
-    progress = TrainingProgress(
-        name=name,
-        samples=sum(map(len, passes)) * updates * options.accumulate * batch_size,
-        done=at.step * options.accumulate * batch_size,
-        epochs=epochs,
-        enabled=show_progress and fabric.is_global_zero and bool(phases),
-    )
     method.train()
-    with progress:
-        while at.epoch < epochs:
-            if at.data_pass == at.update == 0:
-                seed_update(options.seed, at)
-                progress.prepare(at.epoch)
-                method.before_epoch(at.epoch, source)
-                method.train()
-            for number in range(at.data_pass, len(passes[at.epoch])):
-                order = pass_order(
-                    method,
-                    source,
-                    batch_size,
-                    phase=passes[at.epoch][number][0].name,
-                    seed=options.seed,
-                    epoch=at.epoch,
-                    data_pass=number,
-                )
-                order = order[at.update * options.accumulate : updates * options.accumulate]
-                # Every process learns from its own rows of each batch.
-                own = (rows.chunk(fabric.world_size)[fabric.global_rank] for rows in order)
-                for batches in _chunks(source.batches(own), options.accumulate):
-                    seed_update(options.seed, at)
-                    done = at.epoch + at.update / updates
-                    for phase in passes[at.epoch][number]:
-                        if at.update % phase.every == 0:
-                            share = schedule(
-                                done - phase.start,
-                                epochs=(phase.stop or epochs) - phase.start,
-                                warmup=options.warmup_epochs,
-                            )
-                            update(
-                                moving,
-                                phase,
-                                batches,
-                                share,
-                                done=done / epochs,
-                                step=at.step + 1,
-                                fabric=fabric,
-                                running=running,
-                            )
-                    at = replace(at, update=at.update + 1, step=at.step + 1)
-                    progress.advance(len(batches) * batch_size, epoch=at.epoch, loss=running.last_loss)
-                    stop = _any_process(listener.stop(), fabric)
-                    due = stop or time.monotonic() - saved >= options.checkpoint_seconds
-                    log = at.step % options.log_every == 0 or at.update == updates
-                    if log or due:
-                        _raise_if_not_finite(running, moving, at, options, fabric)
-                    if log:
-                        _log(running, at, listener, progress, method.alarm())
-                    selection.look(at, updates=updates, row=listener.row)
-                    if due:
-                        listener.save(at, _content(moving, running, selection))
-                        saved = time.monotonic()
-                    if stop:
-                        return False
-                at = replace(at, data_pass=number + 1, update=0)
-            at = replace(at, epoch=at.epoch + 1, data_pass=0, update=0)
+    with _progress(plan, at, listener, fabric) as progress:
+        for place, phases, batches in updates_of(method, source, plan, at, fabric=fabric, progress=progress):
+            at = step(moving, phases, batches, place, plan=plan, fabric=fabric, running=running)
+            progress.advance(plan.samples_per_update, epoch=at.epoch, loss=running.last_loss)
+            stop = _any_process(listener.stop(), fabric)
+            due = stop or time.monotonic() - saved >= options.checkpoint_seconds
+            log = at.step % options.log_every == 0 or at.update == plan.updates
+            if log or due:
+                _raise_if_not_finite(running, moving, at, options, fabric)
+            if log:
+                _log(running, at, listener, progress, method.alarm())
+            selection.look(at, updates=plan.updates, row=listener.row)
+            if due:
+                listener.save(at, _content(moving, running, selection))
+                saved = time.monotonic()
+            if stop:
+                return False
+    at = Position(epoch=plan.epochs, step=at.step)
     listener.save(at, _content(moving, running, selection))
     selection.settle(listener.kept)
     seed_update(options.seed, at)
-    _finish(method, source, validation, listener, name=name)
-    return True
-
-
-def _finish(method: Method, source: Source, validation: Source | None, listener: Listener, *, name: str) -> None:
-    with announced(f"finishing {name}"):
+    with announced(f"finishing {listener.bar or 'training'}"):
         learnt = method.after_training(source, validation)
     if learnt:
         listener.note(learnt)
+    return True
+
+
+def updates_of(
+    method: Method, source: Source, plan: Plan, at: Position, *, fabric: Fabric, progress: TrainingProgress
+) -> Iterator[tuple[Position, list[Phase], list[Batch]]]:
+    """Yield every update from a position on: where it is, the phases of its pass, and its batches."""
+    seed, accumulate = plan.options.seed, plan.options.accumulate
+    for epoch in range(at.epoch, plan.epochs):
+        if at.data_pass == at.update == 0:
+            seed_update(seed, at)
+            progress.prepare(epoch)
+            method.before_epoch(epoch, source)
+            method.train()
+        for number in range(at.data_pass, len(plan.passes[epoch])):
+            phases = plan.passes[epoch][number]
+            order = pass_order(
+                method, source, plan.batch_size, phase=phases[0].name, seed=seed, epoch=epoch, data_pass=number
+            )
+            order = order[at.update * accumulate : plan.updates * accumulate]
+            # Every process learns from its own rows of each batch.
+            own = (rows.chunk(fabric.world_size)[fabric.global_rank] for rows in order)
+            for batches in _chunks(source.batches(own), accumulate):
+                yield at, phases, batches
+                at = replace(at, update=at.update + 1, step=at.step + 1)
+            at = replace(at, data_pass=number + 1, update=0)
+        at = replace(at, epoch=epoch + 1, data_pass=0, update=0)
+
+
+def step(
+    moving: TrainingState,
+    phases: Sequence[Phase],
+    batches: list[Batch],
+    at: Position,
+    *,
+    plan: Plan,
+    fabric: Fabric,
+    running: RunningMeans,
+) -> Position:
+    """Make one update of each phase that is due; return the position behind it."""
+    seed_update(plan.options.seed, at)
+    done = at.epoch + at.update / plan.updates
+    for phase in phases:
+        if at.update % phase.every == 0:
+            epochs = (phase.stop or plan.epochs) - phase.start
+            share = schedule(done - phase.start, epochs=epochs, warmup=plan.options.warmup_epochs)
+            whole = done / plan.epochs
+            update(moving, phase, batches, share, done=whole, step=at.step + 1, fabric=fabric, running=running)
+    return replace(at, update=at.update + 1, step=at.step + 1)
 
 
 def update(
@@ -218,13 +241,31 @@ def _load(state: dict[str, Any], moving: TrainingState, running: RunningMeans, s
     selection.load(state.get("selection", {}))
 
 
-def _check_reached(phases: Sequence[Phase], epochs: int) -> None:
+def make_plan(phases: Sequence[Phase], options: TrainingOptions, *, samples: int, batch_size: int) -> Plan:
+    """Lay out a training.
+
+    Raises:
+        ValueError: a phase would never run, or not to its end.
+    """
+    epochs = options.epochs if phases else 1
     for phase in phases:
         if not phase.start < (phase.stop or epochs) <= epochs:
             raise ValueError(
                 f"{epochs} epochs do not reach the phase {phase.name}, from epoch {phase.start + 1} to "
                 f"{phase.stop or 'the last'}: train for more --epochs"
             )
+    passes = [list(_passes(phases, epoch)) for epoch in range(epochs)]
+    return Plan(options, passes, samples // (batch_size * options.accumulate), batch_size)
+
+
+def _progress(plan: Plan, at: Position, listener: Listener, fabric: Fabric) -> TrainingProgress:
+    return TrainingProgress(
+        name=listener.bar or "",
+        samples=plan.samples,
+        done=at.step * plan.samples_per_update,
+        epochs=plan.epochs,
+        enabled=listener.bar is not None and fabric.is_global_zero and plan.samples > 0,
+    )
 
 
 def _passes(phases: Sequence[Phase], epoch: int) -> Iterator[list[Phase]]:
