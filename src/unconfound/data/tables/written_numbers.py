@@ -198,4 +198,9 @@ def find_form(cells: pa.Array, *, decimal: str = ".") -> NumberForm:
     # Of several forms that are as good, the first is taken.
     marks = sorted(_MARKS, key=lambda pair: pair[0] != decimal)
     forms = [NumberForm(*pair, unit) for unit in ("", *(name for name, _ in units.most_common(1))) for pair in marks]
-    return max(forms, key=lambda form: sum(re.match(form.pattern, cell) is not None for cell in seen))
+
+    def fitting(form: NumberForm) -> int:
+        pattern = re.compile(form.pattern)
+        return sum(pattern.match(cell) is not None for cell in seen)
+
+    return max(forms, key=fitting)
