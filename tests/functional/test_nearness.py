@@ -161,6 +161,16 @@ def test_retrieval_of_a_narrow_cone_is_that_of_float64():
     assert ours.precision_at_1.equal((labels[first] == labels).double())
 
 
+@pytest.mark.parametrize("several", [2, 40])
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_only_classes_matter_they_come_in_the_same_order(kind, several):
+    rows = KINDS[kind]().float()
+    classes = torch.randint(0, several, (240,), generator=torch.Generator().manual_seed(6))
+    nearness, every = Nearness.of_directions(rows, rows), torch.arange(240)
+    exact, alike = (nearness.nearest(every, 50, left_out=every, classes=given) for given in (None, (classes, classes)))
+    assert (classes[exact] == classes[:, None]).equal(classes[alike] == classes[:, None])
+
+
 def test_less_precise_products_of_the_surroundings_do_not_matter(monkeypatch):
     rows = clusters(10.0).float()
     expected = nearest(rows, rows, neighbours=5, metric="euclidean")

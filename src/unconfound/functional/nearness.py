@@ -71,7 +71,12 @@ class Nearness:
         return nearness
 
     def nearest(
-        self, asked: Int[Tensor, " asked"], count: int, *, left_out: Int[Tensor, " asked"] | None = None
+        self,
+        asked: Int[Tensor, " asked"],
+        count: int,
+        *,
+        left_out: Int[Tensor, " asked"] | None = None,
+        classes: tuple[Int[Tensor, " queries"], Int[Tensor, " gallery"]] | None = None,
     ) -> Int[Tensor, "asked count"]:
         """Return the `count` nearest rows of some queries: the nearest first, of equally near ones the lower index.
 
@@ -79,6 +84,8 @@ class Nearness:
             asked: positions of queries.
             count: at most the number of rows that may be found.
             left_out: a row that is no answer, for each of the queries asked.
+            classes: those of all queries and of the gallery, where it only matters which of the nearest are of the
+                query's class: rows that follow each other and all are, or all are not, may then come in any order.
         """
         found = torch.arange(count, device=asked.device).repeat(len(asked), 1)
         if left_out is not None:
@@ -90,9 +97,11 @@ class Nearness:
             scores = look.scores(asked[open_])
             if left_out is not None:
                 scores.scatter_(1, left_out[open_, None], -torch.inf)
-            # One more than asked for shows whether the last is certain. Where it is not, some more as a rule settle it.
-            for width in (count + 1, count + max(32, count // 4)):
-                columns, candidates_from, certain = self._ordered(look, scores, asked[open_], count, width)
+            # Some more than asked for show whether the last is certain. Where it is not, more as a rule settle it.
+            for width in (count + 1 + count // 64, count + max(32, count // 4)):
+                columns, candidates_from, certain = self._ordered(
+                    look, scores, asked[open_], count, width, classes=classes
+                )
                 found[open_[certain]] = columns[certain]
                 if bool(certain.all()):
                     return found
@@ -155,7 +164,14 @@ class Nearness:
         return apart, lengths
 
     def _ordered(
-        self, look: _Look, scores: Float[Tensor, "asked gallery"], asked: Int[Tensor, " asked"], count: int, width: int
+        self,
+        look: _Look,
+        scores: Float[Tensor, "asked gallery"],
+        asked: Int[Tensor, " asked"],
+        count: int,
+        width: int,
+        *,
+        classes: tuple[Int[Tensor, " queries"], Int[Tensor, " gallery"]] | None,
     ) -> tuple[Int[Tensor, "asked count"], Float[Tensor, " asked"], Bool[Tensor, " asked"]]:
         """Take the `width` highest scores of each query, and order the nearest `count` where these are among them.
 
@@ -180,6 +196,9 @@ class Nearness:
             # Rows of one run are ordered among themselves: what is apart from the next is in order.
             run = torch.nn.functional.pad((~close).cumsum(1), (1, 0))[asked_row, place] + asked_row * width
             rows = columns[asked_row, place]
+            if classes is not None:
+                matters = _mixed(run, classes[0][asked][asked_row] == classes[1][rows])
+                asked_row, place, run, rows = asked_row[matters], place[matters], run[matters], rows[matters]
             squares = self._squares(asked[asked_row], self.gallery, rows)
             order = rows.argsort(stable=True)
             order = order[squares[order].argsort(stable=True)]
@@ -254,6 +273,14 @@ class _Look:
         # Products too small for the type count as 0; the largest number is about 1.
         vanished = 2**30 * self.queries.shape[1] * torch.finfo(self.bias.dtype).tiny
         return 1.01 * (rounded + exact) + vanished
+
+
+def _mixed(runs: Int[Tensor, " rows"], relevant: Bool[Tensor, " rows"]) -> Bool[Tensor, " rows"]:
+    """Return which rows are in a run, whose rows follow each other, of relevant rows and others."""
+    _, runs, sizes = runs.unique_consecutive(return_inverse=True, return_counts=True)
+    hits = torch.zeros_like(sizes).index_add_(0, runs, relevant.to(sizes))
+    mixed: Tensor = (hits > 0) & (hits < sizes)
+    return mixed[runs]
 
 
 def _rounding(dtype: torch.dtype, features: int) -> float:

@@ -200,7 +200,8 @@ class _Task:
 
     def hits(self, asked: Tensor, count: int) -> Tensor:
         """Say of the `count` nearest rows of each query asked whether they are relevant."""
-        rows = self.nearness.nearest(asked, count, left_out=None if self.apart else asked)
+        left_out = None if self.apart else asked
+        rows = self.nearness.nearest(asked, count, left_out=left_out, classes=(self.classes, self.found))
         return torch.eq(self.found[rows], self.classes[asked, None])
 
     def spread(self, work: Callable[[Tensor], None], positions: Tensor) -> None:

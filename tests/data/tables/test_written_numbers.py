@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.data.tables.written_numbers import (
+    MISSING_WORDS,
     PLAIN,
     NumberForm,
     begins_with_zero,
@@ -90,3 +93,34 @@ def test_plain_columns_stay_exact() -> None:
     assert plain_column(pd.Series(["1", "NA", "2.5"], dtype="str")).tolist()[::2] == [1, 2.5]
     for kept in (["01", "1"], ["1", "x"], ["1" * 30, "2"], ["NA", "None"], ["1,5", "2"]):
         assert plain_column(pd.Series(kept, dtype="str")).tolist() == kept
+
+
+PLAIN_CELLS = ["0", "7", "-2", "1.5", ".5", "1e3", " 3 ", "\u22124", "inf", "123456789012345678"]
+OTHER_CELLS = [None, "NA", "nan", " - ", "007", "x", "1,5", "9223372036854775808", "true"]
+
+
+def cell_by_cell(cells: list[str | None]) -> list[object]:
+    """What `plain_column` makes of a column, None where a number is missing."""
+    trimmed = ["" if cell is None else cell.strip().replace("\u2212", "-") for cell in cells]
+    known = [cell for cell in trimmed if cell.lower() not in MISSING_WORDS]
+    plain = [re.fullmatch(r"-?(\d+(\.\d*)?|\.\d+)(e\d+)?|inf", cell) and not re.match(r"0\d", cell) for cell in known]
+    whole = all(re.fullmatch(r"-?\d+", cell) for cell in known)
+    if not known or not all(plain) or (whole and any(abs(int(cell)) >= 2**63 for cell in known)):
+        return list(cells)
+    return [(int(cell) if whole else float(cell)) if cell in known else None for cell in trimmed]
+
+
+@given(
+    st.lists(st.sampled_from(PLAIN_CELLS), max_size=5),
+    st.lists(st.sampled_from(OTHER_CELLS), max_size=2),
+    st.sampled_from([1, 60]),
+    st.booleans(),
+)
+def test_plain_columns_are_read_as_cell_by_cell(
+    plain: list[str], other: list[str | None], times: int, others_first: bool
+) -> None:
+    cells = [*other, *plain * times] if others_first else [*plain * times, *other]
+    column = plain_column(pd.Series(cells, dtype="str"))
+    found = [None if pd.isna(cell) else cell for cell in column]
+    assert found == cell_by_cell(cells)
+    assert [isinstance(cell, float) for cell in found] == [isinstance(cell, float) for cell in cell_by_cell(cells)]

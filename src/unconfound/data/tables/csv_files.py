@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import re
-import warnings
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from unconfound.data.tables.csv_cells import read_cells
 from unconfound.data.tables.headers import check_header
 
 # Of several that fit, the first is taken: a comma may be a decimal mark or stand in a name of each column.
@@ -24,6 +22,8 @@ _MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
+# How much of a file shows its delimiter.
+_BEGINNING = 100_000
 _LOOKED_AT = 20
 
 
@@ -41,26 +41,23 @@ def read_csv(path: Path, expected: Collection[str] = ()) -> tuple[pd.DataFrame, 
         ValueError: a damaged file, one in another encoding, or one without a header.
     """
     raw = path.read_bytes()
-    text, notes = _decode(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+    data, notes = _in_utf8(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+    # No character has more than four bytes.
+    beginning = data[: 4 * _BEGINNING].decode(errors="ignore")[:_BEGINNING]
     # Excel's own word for the delimiter.
-    told = re.match(r'"?sep=(.)"?\r?\n', text)
-    text = text[told.end() :] if told else text
-    delimiter = told[1] if told else _delimiter(text)
-    how: dict[str, Any] = {
-        "sep": delimiter,
-        "dtype": str,
-        "skipinitialspace": True,
-        "keep_default_na": False,
-        "na_values": ["", "?"],
-    }
-    # pandas renames doubled columns and shifts rows that are longer than the header: both are mistakes to be told.
-    names = pd.read_csv(io.StringIO(text), header=None, nrows=1, **how).iloc[0].fillna("").str.strip().tolist()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(io.StringIO(text), index_col=False, **how)
+    told = re.match(r'"?sep=(.)"?\r?\n', beginning)
+    delimiter = told[1] if told else _delimiter(beginning)
+    names, frame = read_cells(data[len(told[0].encode()) :] if told else data, delimiter)
     notes += check_header(names, frame, expected)
-    frame.columns = pd.Index(names)
     return frame, notes, delimiter
+
+
+def _in_utf8(raw: bytes) -> tuple[bytes, list[str]]:
+    """The file in UTF-8, which plain ASCII is already."""
+    if raw.isascii() and b"\0" not in raw:
+        return raw, []
+    text, notes = _decode(raw)
+    return text.encode(), notes
 
 
 def _decode(raw: bytes) -> tuple[str, list[str]]:
@@ -93,9 +90,9 @@ def _has_letters(raw: bytes) -> bool:
     return any(letter > "\x7f" for letter in raw.decode("utf-8", errors="ignore"))
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(beginning: str) -> str:
     """The delimiter that stands equally often in the header and in the rows after it, or else most often in it."""
-    lines = [re.sub(r'"[^"]*"', "", line) for line in text[:100_000].splitlines()[:_LOOKED_AT] if line.strip()]
+    lines = [re.sub(r'"[^"]*"', "", line) for line in beginning.splitlines()[:_LOOKED_AT] if line.strip()]
     header = lines[0] if lines else ""
 
     def fits(delimiter: str) -> tuple[bool, int]:

@@ -21,6 +21,7 @@ _TRUTH = frozenset(("true", "false"))
 _CURRENCY = r"(?:[A-Z]{0,3}\$|[€£¥₹₩₽₺₫₴₪฿]|USD|EUR|GBP|JPY|CNY|CHF|INR|CAD|AUD|BRL|SEK|NOK|DKK|PLN|CZK|HUF|KRW|ZAR|kr)"
 _UNIT = re.compile(rf"^[+-]?({_CURRENCY}) ?[+-]?[\d.,]|\d[.,]? ?({_CURRENCY}|%)$")
 _DISTINCT = 1000
+_FEW = 100
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,17 @@ _MARKS = ((".", ""), (".", ","), (".", " "), (".", "'"), (",", ""), (",", "."), 
 
 def text_cells(texts: pd.Series) -> pa.Array:
     """Text as Arrow has it, without white space around it, with one kind of space, minus and apostrophe."""
-    cells = pa.array(texts, pa.large_string(), from_pandas=True)
-    cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
-    cells = pc.utf8_trim_whitespace(cells)
+    cells = pc.utf8_trim_whitespace(_arrow_text(texts))
     if not pc.all(pc.string_is_ascii(cells)).as_py():
         for odd, usual in (("[\u00a0\u2009\u202f]", " "), ("\u2212", "-"), ("\u2019", "'")):
             cells = pc.replace_substring_regex(cells, odd, usual)
     return cells
+
+
+def _arrow_text(texts: pd.Series) -> pa.Array:
+    """Text as Arrow has it."""
+    cells = pa.array(texts, pa.large_string(), from_pandas=True)
+    return cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
 
 
 def read_numbers(cells: pa.Array, form: NumberForm) -> Float64[ndarray, " rows"]:
@@ -90,6 +95,8 @@ def read_numbers(cells: pa.Array, form: NumberForm) -> Float64[ndarray, " rows"]
 def plain_numbers(cells: pa.Array) -> Float64[ndarray, " rows"] | None:
     """The number in each cell, NaN where it is missing; None where a cell holds anything else."""
     try:
+        # Arrow goes on after the first cell that is none, and is slow then: of most columns a few cells tell.
+        _cast(cells[:_FEW])
         return _cast(cells)
     except pa.ArrowInvalid:
         return None
@@ -107,10 +114,9 @@ def known_cells(cells: pa.Array) -> Bool[ndarray, " rows"]:
 
 def begins_with_zero(cells: pa.Array) -> Bool[ndarray, " rows"]:
     """Which cells are digits that begin with a zero, as those of postal codes may and those of numbers do not."""
-    zeros = np.asarray(pc.fill_null(pc.starts_with(cells, "0"), False).to_numpy(zero_copy_only=False), bool)
-    digits = pc.match_substring_regex(pc.filter(cells, pa.array(zeros)), r"^0\d+$")
-    zeros[zeros] = digits.to_numpy(zero_copy_only=False)
-    return zeros
+    zeros = pc.and_(pc.starts_with(cells, "0"), pc.ascii_is_decimal(cells))
+    codes = pc.and_(zeros, pc.greater(pc.binary_length(cells), 1))
+    return np.asarray(pc.fill_null(codes, False).to_numpy(zero_copy_only=False), bool)
 
 
 def holds_point(cells: pa.Array) -> bool:
@@ -123,13 +129,14 @@ def plain_column(texts: pd.Series) -> pd.Series:
 
     Whole numbers stay exact, beside missing cells, too. Where a cell of digits begins with a zero, all are codes.
     """
-    cells = text_cells(texts)
-    known = known_cells(cells)
-    found = pc.filter(cells, pa.array(known))
-    numbers = plain_numbers(found)
+    # Most columns that are none are known by their first cells.
+    if len(texts) > _FEW and _plain_cells(texts.iloc[:_FEW])[1] is None:
+        return texts
+    found, numbers, known = _plain_cells(texts)
     if not known.any() or numbers is None or begins_with_zero(found).any():
         return texts
-    if pc.all(pc.match_substring_regex(found, r"^-?\d+$")).as_py():
+    # Where any has a fraction, they need not be looked at one by one.
+    if (numbers == np.trunc(numbers)).all() and pc.all(pc.match_substring_regex(found, r"^-?\d+$")).as_py():
         try:
             numbers = pc.cast(found, pa.int64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
@@ -142,16 +149,30 @@ def plain_column(texts: pd.Series) -> pd.Series:
     return column if numbers.dtype.kind == "i" else column.astype("float64")
 
 
+def _plain_cells(texts: pd.Series) -> tuple[pa.Array, Float64[ndarray, " known"] | None, Bool[ndarray, " rows"]]:
+    """The known cells; their numbers, None where any holds something else; and which cells are known."""
+    cells = _arrow_text(texts)
+    present = np.asarray(cells.is_valid().to_numpy(zero_copy_only=False), bool)
+    numbers = plain_numbers(cells)
+    # What is a number as it stands needs no trimming, and holds no word for nothing but NaN.
+    if numbers is not None and not np.isnan(numbers[present]).any():
+        return cells.drop_null(), numbers[present], present
+    cells = text_cells(texts)
+    known = known_cells(cells)
+    found = pc.filter(cells, pa.array(known))
+    return found, plain_numbers(found), known
+
+
 def truth_column(texts: pd.Series) -> pd.Series:
     """A column of text whose known cells are all true or false, in any case, as "True" and "False", as Python has it.
 
     Excel and R write TRUE, databases true, pandas True. Any other column is returned as it is.
     """
-    known = texts.dropna()
     # Most columns are known by their first cell.
-    first = next((word for cell in known if (word := cell.strip().lower()) not in MISSING_WORDS), "")
-    if first not in _TRUTH:
+    lower = (cell.strip().lower() for cell in texts if isinstance(cell, str))
+    if next((word for word in lower if word not in MISSING_WORDS), "") not in _TRUTH:
         return texts
+    known = texts.dropna()
     words = known.str.strip().str.lower()
     truths = words.isin(_TRUTH)
     if not (truths | words.isin(MISSING_WORDS)).all():
@@ -177,4 +198,9 @@ def find_form(cells: pa.Array, *, decimal: str = ".") -> NumberForm:
     # Of several forms that are as good, the first is taken.
     marks = sorted(_MARKS, key=lambda pair: pair[0] != decimal)
     forms = [NumberForm(*pair, unit) for unit in ("", *(name for name, _ in units.most_common(1))) for pair in marks]
-    return max(forms, key=lambda form: sum(re.match(form.pattern, cell) is not None for cell in seen))
+
+    def fitting(form: NumberForm) -> int:
+        pattern = re.compile(form.pattern)
+        return sum(pattern.match(cell) is not None for cell in seen)
+
+    return max(forms, key=fitting)
