@@ -6,10 +6,13 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from typing import Any
+from dataclasses import is_dataclass, replace
+from typing import Annotated, Any
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
+from unconfound.options.constraints import range_of
 from unconfound.recipes import SECTIONS, Recipe
 from unconfound.suggestions import nearest
 
@@ -55,6 +58,7 @@ def parse(
             prog=f"unconfound {command}",
             return_unknown_args=unknown,
             description=about,
+            registry=_registry(),
         )
 
     complaint = io.StringIO()
@@ -72,6 +76,37 @@ def parse(
             parsed(arguments)
             told = f"recipe {recipe.name}: {told}" if recipe else told
     raise ValueError(f"{told} (unconfound {command} --help)")
+
+
+def _registry() -> ConstructorRegistry:
+    """Make tyro show the range of every option beside its default."""
+    registry, seen = ConstructorRegistry(), object()
+
+    @registry.struct_rule
+    def with_ranges(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if not is_dataclass(info.type) or seen in info.markers:
+            return None
+        # What tyro itself makes of the dataclass, as this rule passes over it the second time.
+        spec = ConstructorRegistry.get_struct_spec(replace(info, markers=(*info.markers, seen)))
+        if not isinstance(spec, StructConstructorSpec):
+            return None
+        return replace(spec, fields=tuple(map(_with_range, spec.fields)))
+
+    return registry
+
+
+def _with_range(field: StructFieldSpec) -> StructFieldSpec:
+    told, allowed = field.helptext, range_of(field.type)
+
+    def text() -> str | None:
+        # In one line, which tyro breaks where the terminal's ends.
+        words = told() if callable(told) else told
+        return words and " ".join(words.split())
+
+    if allowed is None:
+        return replace(field, helptext=text)
+    shown: Any = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {allowed})")
+    return replace(field, helptext=text, type=Annotated[field.type, shown])  # type: ignore[arg-type]
 
 
 def _unknown_flags(kind: Any, arguments: Sequence[str]) -> str:
