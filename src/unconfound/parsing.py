@@ -1,4 +1,4 @@
-"""From the words of a command to its arguments, and a mistake in them said in one line."""
+"""Parse the arguments of a command and report a mistake in one line."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def parse(
 
     Args:
         kind: the dataclass; nested ones give flags without a prefix.
-        arguments: of the user.
-        command: for the help text.
-        recipe: whose sections give defaults.
-        sections: of the recipe that `kind` has.
+        arguments: what the user typed after the command.
+        command: the command's name, for the usage text.
+        recipe: the recipe whose sections give defaults.
+        sections: the sections of the recipe that `kind` has options for.
         unknown: return a pair of the dataclass and the flags that it does not know, instead of refusing them.
-        about: first lines of the help text; by default the docstring of `kind`.
+        about: first lines of the usage text; by default the docstring of `kind`.
 
     Raises:
         ValueError: in one line, what is wrong with which flag, and whether the recipe says so.
@@ -96,11 +96,12 @@ def _registry() -> ConstructorRegistry:
 
 
 def _with_range(field: StructFieldSpec) -> StructFieldSpec:
-    told, allowed = field.helptext, range_of(field.type)
+    """Join the lines of a field's text, which tyro wraps to the terminal, and add the field's range to its default."""
+    allowed = range_of(field.type)
 
     def text() -> str | None:
-        # In one line, which tyro breaks where the terminal's ends.
-        words = told() if callable(told) else told
+        # Called for usage texts only, as reading the source takes time.
+        words = field.helptext() if callable(field.helptext) else field.helptext
         return words and " ".join(words.split())
 
     if allowed is None:

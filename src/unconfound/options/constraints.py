@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from unconfound.suggestions import nearest_name
 
-
 Closed = Literal["both", "left", "right", "neither"]
 
 
