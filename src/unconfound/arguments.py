@@ -1,4 +1,4 @@
-"""What the commands take."""
+"""The arguments of the commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 import tyro
 
+from unconfound.options.constraints import Checked, NonNegativeInt, PositiveInt, Share
 from unconfound.options.data import DataOptions
 from unconfound.options.encoders import EncoderOptions
 from unconfound.options.training import Precision, TrainingOptions
@@ -20,11 +21,11 @@ class FitArguments(Generic[Options]):
     """Train an encoder with one method; --recipe NAME gives other defaults."""
 
     out: Path | None = None
-    """run folder; by default runs/METHOD"""
+    """Run folder; by default runs/METHOD."""
     resume: bool = False
-    """go on with the run in --out, or start it"""
+    """Continue the run in --out, or start it if there is none."""
     overwrite: bool = False
-    """remove the run in --out first"""
+    """Remove an earlier run in --out first."""
     data: DataOptions = field(default_factory=DataOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
@@ -34,121 +35,119 @@ class FitArguments(Generic[Options]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
+class EvaluateArguments(Checked):
     """Measure the encoders of one or more runs: probe, neighbours, retrieval, groups, reliance on background."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """run folders"""
+    """Run folders to evaluate."""
     out: Path | None = None
-    """folder of evaluation.json and report.html; by default the run's, or the parent of the first of several"""
-    neighbours: int = 5
-    """training samples that vote in the nearest-neighbour classifier"""
-    batch_size: int = 512
-    """samples embedded at a time"""
-    seed: int = 0
-    """seed of the probe's validation split, or of the folds of a cross-validation"""
+    """Folder for evaluation.json and report.html; by default the run folder, or the parent of the first of several."""
+    neighbours: PositiveInt = 5
+    """Number of training samples that vote in the nearest-neighbour classifier."""
+    batch_size: PositiveInt = 512
+    """Number of samples to embed at a time."""
+    seed: NonNegativeInt = 0
+    """Seed of the validation split of the linear probe, or of the folds of its cross-validation."""
     device: str = "auto"
-    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    """Device of the encoder: auto (the best one available), cpu, cuda, cuda:N or mps."""
     precision: Precision = "32"
-    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    """Numerical precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
     data: DataOptions = field(default_factory=DataOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareArguments:
-    """Train RECIPES with several seeds and set them against a baseline: unconfound compare RECIPE [RECIPE ...] [flags].
+class CompareArguments(Checked):
+    """Compare recipes over several seeds with a baseline: unconfound compare RECIPE [RECIPE ...] [flags].
 
-    A RECIPE is a method, a recipe or a TOML file of `unconfound list`; NAME=RECIPE gives its row another name. One
-    RECIPE alone may be a comparison, which lists rows. Any flag of `unconfound fit METHOD` holds for every row.
+    A RECIPE is a method, a recipe or a TOML file as in `unconfound list`; NAME=RECIPE gives its row another name. A
+    single RECIPE may also be a comparison, which lists rows. Every flag of `unconfound fit METHOD` applies to all rows.
     """
 
-    seeds: tuple[int, ...] = ()
-    """seeds of each row; by default those of the comparison, else 0 1 2"""
+    seeds: tuple[NonNegativeInt, ...] = ()
+    """Seeds to train each row with; by default those of the comparison, else 0 1 2."""
     baseline: str | None = None
-    """row that the others are compared with; by default that of the comparison, else the first"""
+    """Row that the others are compared with; by default that of the comparison, else the first row."""
     metric: tuple[str, ...] = ()
-    """what tables show, on every test set; by default classifier, linear_probe, svm, background_gap, worst_group and
-    others, as there are; of classes that were not trained on precision_at_1, r_precision and map_at_r"""
+    """Figures to show in the tables, for every test set; by default classifier, linear_probe, svm, background_gap,
+    worst_group and others, if present, and precision_at_1, r_precision and map_at_r for unseen classes."""
     out: Path = Path("runs/compare")
-    """folder of the tables, report.html and a run folder ROW/seed-SEED per cell, below a folder SETTING with --over"""
+    """Folder for the tables, report.html and one run folder ROW/seed-SEED per row and seed, which with --over are in
+    one folder per setting."""
     resume: bool = False
-    """keep the cells that are done, go on with the one that was stopped, try failed ones again"""
+    """Keep the runs that are finished, continue the one that was stopped, and repeat those that failed."""
     overwrite: bool = False
-    """remove the runs of the comparison in --out first"""
+    """Remove the runs of an earlier comparison in --out first."""
     over: tuple[str, ...] = ()
-    """settings to run all rows in, as KEY=VALUE,VALUE of a data option; by default those of the comparison"""
+    """Settings to run all rows in, as KEY=VALUE,VALUE of a data option; by default those of the comparison."""
     select: str | None = None
-    """how a row's candidates are chosen from: validation, "validation worst group", "validation mean of groups",
-    "validation MAP@R" (of classes that are not trained on), leave-one-domain-out (of --data domains) or oracle; by
-    default as the comparison says, else validation"""
-    jobs: int = 1
-    """runs side by side, each in a process with an equal share of the CPU cores; a GPU they share"""
-
-    def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise ValueError(f"jobs must be at least 1, got {self.jobs}")
+    """Figure to select among the candidates of a row by: validation, "validation worst group", "validation mean of
+    groups", "validation MAP@R" (for unseen classes), leave-one-domain-out (for --data domains) or oracle; by default
+    that of the comparison, else validation."""
+    jobs: PositiveInt = 1
+    """Number of runs at a time, each in a process with an equal share of the CPU cores; a GPU is shared by all of
+    them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedArguments:
-    """Write the embeddings of new data, read as the run's own were."""
+class EmbedArguments(Checked):
+    """Write the embeddings of new data, which are read like the run's own data."""
 
     run: tyro.conf.Positional[Path]
-    """run folder"""
+    """Run folder of the encoder."""
     source: tyro.conf.Positional[str]
-    """a folder, file or name of data of the kind that the encoder was trained on"""
+    """Folder, file or name of data of the kind that the encoder was trained on."""
     out: Path
-    """.parquet (with names, labels and splits) or .npy (the embeddings alone)"""
+    """File to write: .parquet (with names, labels and splits) or .npy (the embeddings alone)."""
     overwrite: bool = False
-    """replace --out"""
-    batch_size: int = 512
-    """samples embedded at a time"""
+    """Replace an existing file."""
+    batch_size: PositiveInt = 512
+    """Number of samples to embed at a time."""
     device: str = "auto"
-    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    """Device of the encoder: auto (the best one available), cpu, cuda, cuda:N or mps."""
     precision: Precision = "32"
-    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    """Numerical precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
     data_root: Path | None = None
-    """where the files of a named data set lie"""
+    """Folder that holds the files of a named data set."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportArguments:
+class ExportArguments(Checked):
     """Write the encoder of a run as one file that runs without unconfound: raw samples to embeddings and logits."""
 
     run: tyro.conf.Positional[Path]
-    """run folder, of an encoder of images or of the rows of tables"""
+    """Run folder of an encoder of images or of rows of tables."""
     out: Path
-    """.onnx (needs the extra `export`) or .pt2 (a program of torch.export)"""
+    """File to write: .onnx (needs the extra `export`) or .pt2 (a program of torch.export)."""
     dtype: Literal["uint8", "float32"] | None = None
-    """type of the inputs: uint8 (pixels from 0 to 255, the default of images) or float32 (pixels in [0, 1];
-    for rows of a table, encoded as `unconfound embed` does, the only one)"""
+    """Type of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows
+    of a table, encoded as by `unconfound embed`, the only choice)."""
     classifier: bool = True
-    """give the logits of the classifier that was trained with the encoder, too, where there is one"""
+    """Also return the logits of the classifier that was trained with the encoder, if there is one."""
     overwrite: bool = False
-    """replace --out"""
+    """Replace an existing file."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoArguments:
-    """Train random, supervised and simclr on digits over photographs, and report how much each leans on the scene."""
+class DemoArguments(Checked):
+    """Train random, supervised and simclr on digits over photographs, and report their reliance on the background."""
 
     out: Path = Path("runs/demo")
-    """folder of the runs, evaluation.json and report.html"""
-    correlation: float = 0.9
-    """share of the training digits that stand on their own class's scene; 0.1 is chance"""
-    epochs: int | None = None
-    """passes over the training data, of each training; by default as the demo's recipes say"""
-    batch_size: int | None = None
-    """images per update, of each training; by default as the demo's recipes say"""
+    """Folder for the runs, evaluation.json and report.html."""
+    correlation: Share = 0.9
+    """Share of the training digits that are placed on the background of their own class; 0.1 is chance."""
+    epochs: PositiveInt | None = None
+    """Number of passes over the training data in each training; by default that of the demo's recipes."""
+    batch_size: PositiveInt | None = None
+    """Number of images per update in each training; by default that of the demo's recipes."""
     encoder: str | None = None
-    """encoder of all three; by default a convnet of 16 to 128 channels"""
-    seed: int = 0
-    """seed of weights, order and views"""
+    """Encoder of all three trainings; by default a convnet of 16 to 128 channels."""
+    seed: NonNegativeInt = 0
+    """Seed of the initial weights, the order of the samples and the random views."""
     device: str = "auto"
-    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    """Device to train on: auto (the best one available), cpu, cuda, cuda:N or mps."""
     precision: Precision = "auto"
-    """precision of the trainings; auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    """Numerical precision of the trainings; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
     resume: bool = False
-    """go on with a demo that was stopped"""
+    """Continue a demo that was stopped."""
     overwrite: bool = False
-    """remove an earlier demo in --out"""
+    """Remove an earlier demo in --out first."""

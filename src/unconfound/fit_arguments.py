@@ -1,4 +1,4 @@
-"""From the words after `unconfound fit`, and a recipe, to what a training takes."""
+"""Parse the arguments of `unconfound fit`, with the defaults of a recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unconfound.suggestions import nearest_name
 
 
 def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:
-    """Parse what follows `unconfound fit`, under a recipe's defaults.
+    """Parse what follows `unconfound fit`, with a recipe's values as defaults.
 
     Raises:
         ValueError: no method, an unknown one, one that the recipe is not for, or an unknown key or flag.

@@ -1,4 +1,4 @@
-"""From the words of a command to its arguments, and a mistake in them said in one line."""
+"""Parse the arguments of a command and report a mistake in one line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from typing import Any
+from dataclasses import is_dataclass, replace
+from typing import Annotated, Any
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
+from unconfound.options.constraints import range_of
 from unconfound.recipes import SECTIONS, Recipe
 from unconfound.suggestions import nearest
 
@@ -36,12 +39,12 @@ def parse(
 
     Args:
         kind: the dataclass; nested ones give flags without a prefix.
-        arguments: of the user.
-        command: for the help text.
-        recipe: whose sections give defaults.
-        sections: of the recipe that `kind` has.
+        arguments: what the user typed after the command.
+        command: the command's name, for the usage text.
+        recipe: the recipe whose sections give defaults.
+        sections: the sections of the recipe that `kind` has options for.
         unknown: return a pair of the dataclass and the flags that it does not know, instead of refusing them.
-        about: first lines of the help text; by default the docstring of `kind`.
+        about: first lines of the usage text; by default the docstring of `kind`.
 
     Raises:
         ValueError: in one line, what is wrong with which flag, and whether the recipe says so.
@@ -55,6 +58,7 @@ def parse(
             prog=f"unconfound {command}",
             return_unknown_args=unknown,
             description=about,
+            registry=_registry(),
         )
 
     complaint = io.StringIO()
@@ -72,6 +76,38 @@ def parse(
             parsed(arguments)
             told = f"recipe {recipe.name}: {told}" if recipe else told
     raise ValueError(f"{told} (unconfound {command} --help)")
+
+
+def _registry() -> ConstructorRegistry:
+    """Make tyro show the range of every option beside its default."""
+    registry, seen = ConstructorRegistry(), object()
+
+    @registry.struct_rule
+    def with_ranges(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if not is_dataclass(info.type) or seen in info.markers:
+            return None
+        # What tyro itself makes of the dataclass, as this rule passes over it the second time.
+        spec = ConstructorRegistry.get_struct_spec(replace(info, markers=(*info.markers, seen)))
+        if not isinstance(spec, StructConstructorSpec):
+            return None
+        return replace(spec, fields=tuple(map(_with_range, spec.fields)))
+
+    return registry
+
+
+def _with_range(field: StructFieldSpec) -> StructFieldSpec:
+    """Join the lines of a field's text, which tyro wraps to the terminal, and add the field's range to its default."""
+    allowed = range_of(field.type)
+
+    def text() -> str | None:
+        # Called for usage texts only, as reading the source takes time.
+        words = field.helptext() if callable(field.helptext) else field.helptext
+        return words and " ".join(words.split())
+
+    if allowed is None:
+        return replace(field, helptext=text)
+    shown: Any = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {allowed})")
+    return replace(field, helptext=text, type=Annotated[field.type, shown])  # type: ignore[arg-type]
 
 
 def _unknown_flags(kind: Any, arguments: Sequence[str]) -> str:

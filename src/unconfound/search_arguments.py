@@ -1,4 +1,4 @@
-"""What the commands `index` and `search` take."""
+"""The arguments of the commands `index` and `search`."""
 
 from __future__ import annotations
 
@@ -8,64 +8,66 @@ from typing import Literal
 
 import tyro
 
+from unconfound.options.constraints import Checked, PositiveInt
 from unconfound.options.training import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexArguments:
-    """Keep the embeddings of data where `unconfound search` finds them: unconfound index RUN DATA --out INDEX.
+class IndexArguments(Checked):
+    """Store the embeddings of data for `unconfound search`: unconfound index RUN DATA --out INDEX.
 
-    --add adds data to an index that is there, --remove takes items out of it. Killed at any moment, an update leaves
-    the index as it was.
+    --add adds data to an existing index, --remove removes items from it. An update that is interrupted leaves the index
+    as it was.
     """
 
     run: tyro.conf.Positional[Path | None] = None
-    """run folder; not needed where items are only removed"""
+    """Run folder of the encoder; not needed when items are only removed."""
     data: tyro.conf.Positional[str | None] = None
-    """a folder, file or name of data of the kind that the encoder was trained on"""
+    """Folder, file or name of data of the kind that the encoder was trained on."""
     out: Path
-    """folder of the index"""
+    """Folder of the index."""
     add: bool = False
-    """add to the index in --out; an item that is there by the same name is replaced"""
+    """Add to the index in --out; items replace earlier ones of the same name."""
     remove: tuple[str, ...] = ()
-    """items to take out of the index in --out, by their names, or folders or files to take all items of out"""
+    """Names of items to remove from the index in --out, or folders or files to remove all items of."""
     overwrite: bool = False
-    """replace the index in --out"""
-    batch_size: int = 512
-    """samples embedded at a time"""
+    """Replace an existing index."""
+    batch_size: PositiveInt = 512
+    """Number of samples to embed at a time."""
     device: str = "auto"
-    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    """Device of the encoder: auto (the best one available), cpu, cuda, cuda:N or mps."""
     precision: Precision = "32"
-    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    """Numerical precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
     data_root: Path | None = None
-    """where the files of a named data set lie"""
+    """Folder that holds the files of a named data set."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchArguments:
+class SearchArguments(Checked):
     """Find the nearest items of an index: unconfound search INDEX QUERY [QUERY ...].
 
     A QUERY is an image file, a folder of images, a table, all of whose rows are queries, or one row of a table as
-    table.csv:12 (rows count from 0). Other data that the encoder was trained on work likewise.
+    table.csv:12 (rows are counted from 0). Other kinds of data that the encoder was trained on work the same way.
     """
 
     index: tyro.conf.Positional[Path]
-    """folder of the index"""
+    """Folder of the index."""
     queries: tyro.conf.Positional[tuple[str, ...]]
-    """what to look for"""
-    neighbours: int = 10
-    """nearest items that are shown for each query"""
+    """Queries to find the nearest items of."""
+    neighbours: PositiveInt = 10
+    """Number of nearest items to show per query."""
     backend: Literal["auto", "exact", "faiss"] = "auto"
-    """who searches: ours, faiss (needs the extra `search`), or the faster one; the answers are the same"""
+    """Search implementation: exact (ours), faiss (needs the extra `search`), or auto, the faster one; the answers are
+    the same."""
     out: Path | None = None
-    """folder for neighbours.parquet, neighbours.html, a sheet of pictures, and scores.json where classes are known"""
+    """Folder for neighbours.parquet, neighbours.html (a sheet of pictures), and scores.json if classes are known."""
     overwrite: bool = False
-    """replace those in --out"""
-    batch_size: int = 512
-    """queries embedded at a time"""
+    """Replace the results of an earlier search in --out."""
+    batch_size: PositiveInt = 512
+    """Number of queries to embed at a time."""
     device: str = "auto"
-    """auto (the best one here), cpu, cuda, cuda:N or mps"""
+    """Device of the encoder: auto (the best one available), cpu, cuda, cuda:N or mps."""
     precision: Precision = "32"
-    """precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    """Numerical precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
     data_root: Path | None = None
-    """where the files of a named data set lie"""
+    """Folder that holds the files of a named data set."""

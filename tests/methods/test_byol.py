@@ -86,8 +86,8 @@ def test_it_learns_to_predict_and_embeddings_stay_apart():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
-        ({"momentum": math.nan}, "momentum must be between 0 and 1, got nan"),
+        ({"momentum": 1.5}, "momentum must be .*, got 1.5"),
+        ({"momentum": math.nan}, "momentum must be .*, got nan"),
         ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
         ({"hidden_features": 0}, "hidden_features must be at least 1, got 0"),
         ({"crop_scale": (0.5, 0.2)}, "crop_scale"),

@@ -170,8 +170,8 @@ WRONG = [
     ("vicreg", {"covariance": -0.5}, "covariance must be at least 0, got -0.5"),
     ("w-mse", {"sub_batch_size": 1}, "sub_batch_size must be at least 2, got 1"),
     ("w-mse", {"iterations": 0}, "iterations must be at least 1, got 0"),
-    ("w-mse", {"shrinkage": 1.0}, "shrinkage must be from 0 to below 1, got 1.0"),
-    ("w-mse", {"shrinkage": float("nan")}, "shrinkage must be from 0 to below 1, got nan"),
+    ("w-mse", {"shrinkage": 1.0}, "shrinkage must be .*, got 1.0"),
+    ("w-mse", {"shrinkage": float("nan")}, "shrinkage must be .*, got nan"),
     (
         "w-mse",
         {"shrinkage": 0.0, "projection_features": 64, "sub_batch_size": 64},

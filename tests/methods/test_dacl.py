@@ -128,7 +128,7 @@ def test_what_has_no_common_shape_is_mixed_at_the_representation_alone(modality)
         ({"temperature": math.nan}, "temperature must be above 0, got nan"),
         ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
         ({"linear_low": -1}, r"linear_low must be in \[0, 1\], got -1"),
-        ({"mix": "middle"}, "mix must be auto, input or representation, got 'middle'"),
+        ({"mix": "middle"}, "unknown mix 'middle'.*representation"),
     ],
 )
 def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):

@@ -153,8 +153,8 @@ def test_it_is_learnt_from_a_toy(symmetric):
     [
         ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
         ({"temperature": math.nan}, "temperature must be above 0, got nan"),
-        ({"momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
-        ({"momentum": math.nan}, "momentum must be between 0 and 1, got nan"),
+        ({"momentum": 1.5}, "momentum must be .*, got 1.5"),
+        ({"momentum": math.nan}, "momentum must be .*, got nan"),
         ({"queue": 0}, "queue must be at least 1, got 0"),
         ({"predictor_features": 0}, "predictor_features must be at least 1, got 0"),
         ({"projection_features": 0}, "projection_features must be at least 1, got 0"),

@@ -64,11 +64,11 @@ def test_it_is_learnt_from_a_toy():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
-        ({"momentum": math.nan}, "momentum must be between 0 and 1, got nan"),
-        ({"kernel": "linear"}, "kernel must be multiquadric or gaussian, got 'linear'"),
+        ({"momentum": 1.5}, "momentum must be .*, got 1.5"),
+        ({"momentum": math.nan}, "momentum must be .*, got nan"),
+        ({"kernel": "linear"}, "unknown kernel 'linear'.*gaussian"),
         ({"kernel_scale": 0.0}, "kernel_scale must be above 0, got 0.0"),
-        ({"variance_weight": -1.0}, "variance_weight must be 0 or above, got -1.0"),
+        ({"variance_weight": -1.0}, "variance_weight must be at least 0, got -1.0"),
         ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
         ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
         ({"crop_scale": (0.5, 0.2)}, "crop_scale"),

@@ -251,7 +251,7 @@ def test_optimizers_and_precisions_run(extra, precision, tmp_path):
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size must be above 0, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0, got -1.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0, got nan"),
         ({"gradient_clip": 0.0}, "gradient_clip must be above 0"),

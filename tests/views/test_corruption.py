@@ -120,5 +120,5 @@ def test_gradients_reach_the_row_and_its_donors():
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
 def test_a_rate_out_of_range_is_refused(rate):
-    with pytest.raises(ValueError, match=f"corruption_rate must be above 0 and below 1, got {rate}"):
+    with pytest.raises(ValueError, match=f"corruption_rate must be .*, got {rate}"):
         CorruptionOptions(corruption_rate=rate)

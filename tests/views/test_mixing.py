@@ -218,14 +218,14 @@ def test_two_samples_are_each_other_s_partners_and_one_is_refused():
     [
         ({"functions": ()}, "at least one mixing function"),
         ({"functions": ("linear", "linear")}, "each once"),
-        ({"functions": ("linaer",)}, "unknown mixing function 'linaer'.*linear"),
+        ({"functions": ("linaer",)}, "unknown functions 'linaer'.*linear"),
         ({"linear_low": 1.5}, r"linear_low must be in \[0, 1\], got 1.5"),
         ({"geometric_low": -0.1}, r"geometric_low must be in \[0, 1\], got -0.1"),
         ({"keep": 2}, r"keep must be in \[0, 1\], got 2"),
         ({"floor": -1}, "floor must be at least 0, got -1"),
-        ({"partners": "roll"}, "partners must be shift or independent, got 'roll'"),
-        ({"shares": "view"}, "shares must be sample or batch, got 'view'"),
-        ({"mixed_views": 3}, "mixed_views must be 1 or 2, got 3"),
+        ({"partners": "roll"}, "unknown partners 'roll'.*shift"),
+        ({"shares": "view"}, "unknown shares 'view'.*sample"),
+        ({"mixed_views": 3}, "unknown mixed_views 3.*1, 2"),
     ],
 )
 def test_options_out_of_range_are_refused(wrong, message):

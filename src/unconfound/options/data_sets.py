@@ -1,4 +1,4 @@
-"""The data sets that have a name, the forms of a path, and what a file's ending says."""
+"""The names of data sets, the forms of a path, and the kinds of data by file extension."""
 
 # The TU sets by the names of their folders; any other folder of that form can be given by its path.
 TU_SETS = {
@@ -10,7 +10,7 @@ IMAGE_FILES = (
     *("tiny-imagenet", "imagenet100", "imagenet9", "coco", "waterbirds", "celeba", "domains"),
     *("cub", "cars196", "stanford-online-products", "omniglot"),
 )
-# By what their samples are; sequences are texts and series.
+# By the kind of their samples; sequences are texts and time series.
 NAMED_OF = {
     "images": {
         "demo": "handwritten digits on photographs, built in",
@@ -24,15 +24,15 @@ NAMED_OF = {
         "tiny-imagenet": "Tiny-ImageNet under --data-root",
         "imagenet100": "ImageNet-100 under --data-root",
         "imagenet9": "ImageNet-9 of the Backgrounds Challenge, all its variants, under --data-root",
-        "coco": "COCO 2017, one sample an object with its mask, under --data-root",
+        "coco": "COCO 2017 under --data-root: one sample per object, with its mask",
         "waterbirds": "Waterbirds under --data-root: land and water birds on land and water, four groups",
         "celeba": "CelebA under --data-root: blond hair (--label) with the groups of sex (--group)",
-        "domains": "class folders in folders of domains (PACS, VLCS, OfficeHome) as --data-root, less one --held-out",
-        "cub": "CUB-200-2011 under --data-root: 200 species of birds, with masks where its segmentations are there",
+        "domains": "domains (PACS, VLCS, OfficeHome), each a folder of class folders in --data-root; one is --held-out",
+        "cub": "CUB-200-2011 under --data-root: 200 species of birds, with masks if its segmentations are present",
         "cars196": "Cars-196 (Stanford Cars) under --data-root: 196 models of cars",
         "stanford-online-products": "Stanford Online Products under --data-root; with --unseen-classes",
         "omniglot": "Omniglot under --data-root: characters of alphabets, from its zips; with --unseen-classes",
-        "colored-mnist": "MNIST under --data-root in colours that give its digits away: --colouring ten, irm, square",
+        "colored-mnist": "MNIST under --data-root in colours that go with the class: --colouring ten, irm, square",
     },
     "tables": {
         "adult": "Adult (census income) under --data-root",
@@ -59,7 +59,7 @@ PATHS_OF = {
         "path/to/tu/folder": "graphs in the TU form (NAME_A.txt, NAME_graph_indicator.txt, ...)",
     },
     "sequences": {
-        "path/to/texts.jsonl": "texts: .csv, .tsv, .parquet or .jsonl with --text COLUMN, or .txt with one a line",
+        "path/to/texts.jsonl": "texts: .csv, .tsv, .parquet or .jsonl with --text COLUMN, or .txt with one per line",
         "path/to/series.npz": "series: an array [samples, time, channels], or ragged with lengths",
         "path/to/recordings": "sound files (.wav, .flac, .ogg, .opus, .mp3) in class folders, as log-mel frames",
     },

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from unconfound.options.constraints import Checked, PositiveInt
+
 Pooling = Literal["mean", "flatten"]
 
 # Options that are of one encoder, and mean something else for the next, or nothing.
@@ -13,19 +15,24 @@ SIZES = ("width", "depth", "pooling")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderOptions:
-    """What is trained and kept."""
+class EncoderOptions(Checked):
+    """The network that is trained and saved."""
 
     encoder: str = "auto"
-    """convnet, resnet18, resnet34, resnet50 or any timm model for images; mlp for tables; gin for graphs; transformer
-    or gru for text and series; auto is resnet18, mlp, gin, transformer"""
+    """Encoder: convnet, resnet18, resnet34, resnet50 or any timm model for images; mlp for tables; gin for graphs;
+    transformer or gru for texts and time series. With auto: resnet18, mlp, gin or transformer."""
     pretrained: bool = False
-    """start from published ImageNet weights (resnet and timm; downloads them where they are not cached)"""
+    """Start from published ImageNet weights (ResNets and timm models only), which are downloaded unless they are
+    cached."""
     weights: Path | None = None
-    """start from the weights in this .safetensors file, named as timm or torchvision name them (resnet and timm)"""
-    width: int | None = None
-    """channels of a convnet's first layer (32); width of all layers of mlp (256), gin (512), transformer, gru (128)"""
-    depth: int | None = None
-    """number of layers of convnet (4), mlp (3), gin (4), transformer (2) and gru (1)"""
+    """Start from the weights in this .safetensors file, with the parameter names of timm or torchvision (ResNets and
+    timm models only)."""
+    width: PositiveInt | None = None
+    """Width of the encoder: channels of the first layer of a convnet (by default 32), or features of every layer of mlp
+    (256), gin (512), transformer and gru (128)."""
+    depth: PositiveInt | None = None
+    """Number of layers of the encoder; by default 4 for convnet, 3 for mlp, 4 for gin, 2 for transformer and 1 for
+    gru."""
     pooling: Pooling | None = None
-    """of convnet: mean over all places, the default, or flatten, which keeps where on the image something is"""
+    """Pooling of a convnet: mean over all positions (the default), or flatten, which keeps where something is in the
+    image."""

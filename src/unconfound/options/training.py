@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from unconfound.suggestions import nearest_name
+from unconfound.options.constraints import (
+    Checked,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ShareBelowOne,
+)
 
 Optimizer = Literal["adamw", "sgd", "lars", "rmsprop"]
 Precision = Literal["auto", "32", "bf16", "16"]
@@ -16,60 +23,47 @@ DEFAULT_LEARNING_RATES = {"adamw": 1e-3, "sgd": 0.05, "lars": 0.3, "rmsprop": 1e
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class TrainingOptions(Checked):
     """Options of the training loop."""
 
-    epochs: int = 100
-    """passes over the training data"""
-    batch_size: int | None = None
-    """samples per update, over all devices together; by default 256, or as many as samples, classes,
-    processes and --accumulate allow"""
+    epochs: PositiveInt = 100
+    """Number of passes over the training data."""
+    batch_size: PositiveInt | None = None
+    """Number of samples per update, over all devices together; by default 256, or as many as the numbers of samples,
+    classes and processes and --accumulate allow."""
     optimizer: Optimizer = "adamw"
-    """AdamW, SGD with momentum 0.9, LARS, or RMSprop with momentum 0.9"""
-    learning_rate: float | None = None
-    """highest learning rate at the stated batch size, never scaled; by default 0.001 (adamw), 0.05 (sgd), 0.3
-    (lars), 0.0001 (rmsprop)"""
-    weight_decay: float = 1e-4
-    """decay of matrices and kernels; biases and BatchNorm have none"""
-    warmup_epochs: float = 1.0
-    """epochs of linear warm-up; after it the learning rate falls along a cosine to 0; at most half of all epochs"""
-    gradient_clip: float | None = None
-    """largest norm of the gradient; no clipping by default"""
-    accumulate: int = 1
-    """batches whose gradients are averaged before an update"""
-    ema_decay: float = 0.0
-    """decay per update of the moving average of the encoder's weights that is saved in their place; 0 is off"""
-    select_every: int = 0
-    """epochs between looks at the validation part; the encoder that retrieves best on it is kept; 0 keeps the last"""
+    """Optimizer of the parameters; sgd and rmsprop have a momentum of 0.9."""
+    learning_rate: PositiveFloat | None = None
+    """Peak learning rate, which is never scaled by the batch size; by default 0.001 for adamw, 0.05 for sgd, 0.3 for
+    lars and 0.0001 for rmsprop."""
+    weight_decay: NonNegativeFloat = 1e-4
+    """Weight decay of matrices and kernels; biases and BatchNorm have none."""
+    warmup_epochs: NonNegativeFloat = 1.0
+    """Number of epochs of linear warm-up (at most half of all epochs), after which the learning rate falls to 0 along a
+    cosine."""
+    gradient_clip: PositiveFloat | None = None
+    """Largest norm of the gradient; by default gradients are not clipped."""
+    accumulate: PositiveInt = 1
+    """Number of batches whose gradients are averaged per update."""
+    ema_decay: ShareBelowOne = 0.0
+    """Decay per update of the moving average of the encoder's weights that is saved in their place; 0 saves the weights
+    themselves."""
+    select_every: NonNegativeInt = 0
+    """Number of epochs between evaluations on the validation part, after which the encoder with the best retrieval is
+    kept; 0 keeps the last encoder."""
     select_by: SelectBy = "map_at_r"
-    """what that encoder is chosen by: map_at_r (MAP@R) or precision_at_1"""
+    """Figure of retrieval that this encoder is selected by: map_at_r (MAP@R) or precision_at_1."""
     precision: Precision = "auto"
-    """auto is bf16 (mixed) where the hardware gains from it, else 32"""
+    """Numerical precision of the training; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
     device: str = "auto"
-    """auto (the best one here), cpu, cuda, cuda:N or mps; several GPUs by torchrun"""
-    seed: int = 0
-    """seed of weights, order and views"""
-    log_every: int = 20
-    """steps between rows of metrics.csv"""
-    checkpoint_seconds: float = 30.0
-    """least time between checkpoints; 0 makes one at every step"""
-
-    def __post_init__(self) -> None:
-        lowest: dict[str, float] = {"epochs": 1, "accumulate": 1, "log_every": 1, "seed": 0}
-        lowest |= {"warmup_epochs": 0, "weight_decay": 0, "checkpoint_seconds": 0, "select_every": 0}
-        for name, least in lowest.items():
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("batch_size", "learning_rate", "gradient_clip"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
-        for name, kind in (("optimizer", Optimizer), ("precision", Precision), ("select_by", SelectBy)):
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                raise ValueError(f"unknown {name} {value!r}: {nearest_name(str(value), get_args(kind))}")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+    """Device to train on: auto (the best one available), cpu, cuda, cuda:N or mps; start with torchrun for several
+    GPUs."""
+    seed: NonNegativeInt = 0
+    """Seed of the initial weights, the order of the samples and the random views."""
+    log_every: PositiveInt = 20
+    """Number of updates per row of metrics.csv."""
+    checkpoint_seconds: NonNegativeFloat = 30.0
+    """Minimum number of seconds between checkpoints; 0 writes one after every update."""
 
     @property
     def highest_learning_rate(self) -> float:

@@ -121,7 +121,7 @@ def test_too_few_photographs_are_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("counts", [(1, 2), (0, 1, 1, 1)])
 def test_options_out_of_range(counts):
-    with pytest.raises(ValueError, match="group_counts must be four numbers of at least 1"):
+    with pytest.raises(ValueError, match=r"group_counts must be .*at least 1"):
         DataOptions(group_counts=counts)
     with pytest.raises(ValueError, match="photographs_per_class must be at least 1, got 0"):
         DataOptions(photographs_per_class=0)

@@ -309,7 +309,7 @@ def test_host_options_are_words():
         ({"host_options": ("temperature=-1",)}, "temperature must be above 0, got -1"),
         ({"weight": -1.0}, "weight must be at least 0, got -1.0"),
         ({"strata": 0}, "strata must be at least 1, got 0"),
-        ({"meta": "none"}, "meta must be exact or finite-difference or alignment or direct or frozen, got 'none'"),
+        ({"meta": "none"}, "unknown meta 'none'"),
         ({"virtual_rate": 0.0}, "virtual_rate must be above 0, got 0.0"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import PositiveInt, Share
 from unconfound.options.views import ImageViewOptions
 
 
@@ -11,16 +12,10 @@ from unconfound.options.views import ImageViewOptions
 class BYOLOptions(ImageViewOptions):
     """Options of `byol`."""
 
-    projection_features: int = 128
-    """width of the projections and of their predictions"""
-    hidden_features: int = 1024
-    """width of the hidden layer of the head and of the predictor"""
-    momentum: float = 0.99
-    """of the target network, which follows the other; 0 to 1, rising from here to 1 along half a cosine"""
-
-    def __post_init__(self) -> None:
-        for name in ("projection_features", "hidden_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+    projection_features: PositiveInt = 128
+    """Width of the projections and of their predictions."""
+    hidden_features: PositiveInt = 1024
+    """Width of the hidden layers of the projection head and of the predictor."""
+    momentum: Share = 0.99
+    """Initial momentum of the target network, a moving average of the trained one; it rises to 1 along half a
+    cosine."""

@@ -14,8 +14,5 @@ class DACLOptions(MixingOptions, ContrastOptions):
     """Options of `dacl`."""
 
     mix: Literal["auto", "input", "representation"] = "auto"
-    """what is mixed: the input, or the encoder's output; auto is the input of images and tables, else the output"""
-
-    def __post_init__(self) -> None:
-        MixingOptions.__post_init__(self)
-        ContrastOptions.__post_init__(self)
+    """Mix the input or the encoder's output (representation); auto mixes the input of images and tables, and the output
+    for other data."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
+from unconfound.options.constraints import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
 from unconfound.options.methods.metric_settings import LossName, TunedOn
 from unconfound.options.views import MetricViewOptions
-from unconfound.suggestions import nearest_name
 
 Form = Literal["code", "paper"]
 EnvironmentsFrom = Literal["learnt", "random", "groups", "scenes"]
@@ -18,78 +18,76 @@ Solver = Literal["adam", "frank-wolfe"]
 
 @dataclass(frozen=True, kw_only=True)
 class DCMLOptions(MetricViewOptions):
-    """Options of `dcml`; the defaults are the released code's for CUB-200."""
+    """Options of `dcml`; the defaults are those of the released code for CUB-200."""
 
     form: Form = "code"
-    """code: the loss of the released code; paper: that of the paper's poster. They differ in all terms"""
+    """Form of the objective: that of the released code or that of the paper's poster, which differ in every term."""
     loss: LossName = "cosface"
-    """the loss under which environments must agree: one of `metric` that is a mean over samples, pairs or triplets"""
+    """Metric loss on which environments must agree: any loss of `metric` that is a mean over samples, pairs or
+    triplets."""
     tuned_on: TunedOn = "cub"
-    """the data set whose tuned settings the loss takes"""
-    scale: float | None = None
-    """of the loss, as in `metric`"""
+    """Data set whose tuned settings of the loss are used."""
+    scale: PositiveFloat | None = None
+    """Factor of similarities or distances in an exponent of the loss (1 / temperature), instead of the tuned one."""
     margin: float | None = None
-    """of the loss, as in `metric`"""
-    features: int = 128
-    """width of the embedding"""
-    environments: int = 2
-    """how many are learnt, each with gates of its own; 1 leaves the loss with gates and BatchNorm before the head"""
+    """Margin of the loss, instead of the tuned one: that of negatives for contrastive losses, in degrees for
+    arcface."""
+    features: PositiveInt = 128
+    """Width of the embedding."""
+    environments: PositiveInt = 2
+    """Number of environments to learn, each with its own attention gates; with 1, only the metric loss with gates and
+    BatchNorm before the linear head is left."""
     environments_from: EnvironmentsFrom = "learnt"
-    """learnt; or as controls: random, the data's groups, or scenes (on the own class's or another's)"""
+    """Source of the environments. As controls they can be random, the groups of the data, or scenes, which separate
+    samples on the background of their own class from the others."""
     environments_file: Path | None = None
-    """samples.parquet of an earlier run on the same samples: its environments are taken as they are, none are learnt"""
-    relearn_every: int = 5
-    """epochs after which environments are learnt anew"""
-    environment_steps: int = 1
-    """passes over the training samples each time they are learnt"""
-    environment_learning_rate: float = 0.5
-    """of Adam on the environments' weights"""
-    environment_batch: int = 64
-    """samples of a step of it"""
+    """The samples.parquet of an earlier run on the same samples, whose environments are used instead of learning new
+    ones."""
+    relearn_every: PositiveInt = 5
+    """Number of epochs after which the environments are learnt anew."""
+    environment_steps: PositiveInt = 1
+    """Number of passes over the training samples each time that environments are learnt."""
+    environment_learning_rate: PositiveFloat = 0.5
+    """Learning rate of Adam for the environments' weights of the samples."""
+    environment_batch: PositiveInt = 64
+    """Number of samples per step when environments are learnt."""
     solver: Solver = "adam"
-    """adam; or frank-wolfe, which ends at hard assignments and needs --normalization samples"""
+    """Optimizer of the environments; frank-wolfe ends at hard assignments and needs --normalization samples."""
     normalization: Normalization = "environment"
-    """an environment's loss is a mean over its own weights, or (EIIL's) a sum over them divided by all samples"""
-    smallest_share: float = 0.0
-    """of the samples that an environment keeps at least when it is learnt; 0 leaves it free, as the paper does"""
-    entropy_weight: float = 0.0
-    """of the entropy of the environments' sizes when they are learnt, against tiny ones; the paper has none"""
+    """Normalise the weighted sum of an environment's losses by the environment's weights, or by the number of all
+    samples (as in EIIL)."""
+    smallest_share: ShareBelowOne = 0.0
+    """Minimum share of the samples per environment when environments are learnt, below 1 / --environments; 0 sets no
+    minimum, as in the paper."""
+    entropy_weight: NonNegativeFloat = 0.0
+    """Weight of the entropy of the environments' sizes when they are learnt, which discourages tiny environments; the
+    paper has no such term."""
     irm: Literal["per_class", "scalar"] | None = None
-    """the dummy classifier: a number a class (code), or one for all (paper); by default that of the form"""
-    irm_weight: float = 1e-4
-    """alpha: of the squared gradient by the dummy classifier"""
-    attention_weight: float = 1e-2
-    """beta: of how much the environments' gates differ"""
-    consistency_weight: float = 1e-1
-    """gamma: of how far samples of a class lie apart within an environment"""
+    """Dummy classifier of the IRM penalty: one number per class or a single scalar; by default per_class for --form
+    code and scalar for --form paper."""
+    irm_weight: NonNegativeFloat = 1e-4
+    """Weight (alpha) of the IRM penalty, the squared gradient with respect to the dummy classifier."""
+    attention_weight: NonNegativeFloat = 1e-2
+    """Weight (beta) of the difference between the environments' attention gates."""
+    consistency_weight: NonNegativeFloat = 1e-1
+    """Weight (gamma) of the distance between samples of the same class within an environment."""
     extra_branch: bool = True
-    """a loss without environments beside those with; code: with gates and proxies of its own"""
-    instances: int = 4
-    """samples of a class in a batch"""
-    proxy_learning_rate: float | None = None
-    """highest learning rate of the proxies, in place of the tuned one, as in `metric`"""
-    attention_learning_rate: float | None = None
-    """highest learning rate of the gates; by default that of all"""
+    """Add the metric loss over all samples regardless of environments; with --form code this branch has its own gates
+    and proxies."""
+    instances: PositiveInt = 4
+    """Number of samples per class in a batch."""
+    proxy_learning_rate: PositiveFloat | None = None
+    """Peak learning rate of the proxies, or of a learnt boundary, instead of the tuned one, which is meant for
+    adamw."""
+    attention_learning_rate: PositiveFloat | None = None
+    """Peak learning rate of the attention gates; by default that of the encoder."""
     freeze_batch_norm: bool = False
-    """keep the network's BatchNorm as its weights came, as is done with published ones"""
+    """Keep the statistics, scales and shifts of the encoder's BatchNorm layers unchanged, as is usual with published
+    weights."""
 
     def __post_init__(self) -> None:
-        least: dict[str, float] = {"features": 1, "environments": 1, "relearn_every": 1, "environment_steps": 1}
-        least |= {"environment_batch": 1, "instances": 1, "entropy_weight": 0}
-        least |= {"irm_weight": 0, "attention_weight": 0, "consistency_weight": 0}
-        for name, lowest in least.items():
-            if not getattr(self, name) >= lowest:
-                raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        kinds = (("form", Form), ("environments_from", EnvironmentsFrom), ("normalization", Normalization))
-        for name, kind in (*kinds, ("solver", Solver), ("loss", LossName), ("tuned_on", TunedOn)):
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                raise ValueError(f"unknown {name} {value!r}: {nearest_name(str(value), get_args(kind))}")
-        for name in ("environment_learning_rate", "proxy_learning_rate", "attention_learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
-        if not 0 <= self.smallest_share < 1 / self.environments:
+        super().__post_init__()
+        if not self.smallest_share < 1 / self.environments:
             raise ValueError(
                 f"smallest_share must be at least 0 and below 1 / environments = {1 / self.environments:.3g}, "
                 f"got {self.smallest_share}"
@@ -104,5 +102,5 @@ class DCMLOptions(MetricViewOptions):
 
     @property
     def per_class(self) -> bool:
-        """Whether the dummy classifier has a number a class."""
+        """Whether the dummy classifier has one number per class."""
         return (self.irm or {"code": "per_class", "paper": "scalar"}[self.form]) == "per_class"

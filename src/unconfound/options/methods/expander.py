@@ -1,22 +1,19 @@
-"""The options of `expander`."""
+"""The options of an expander."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import Checked, PositiveInt
+
 
 @dataclass(frozen=True, kw_only=True)
-class ExpanderOptions:
-    """Of the head whose output the loss compares."""
+class ExpanderOptions(Checked):
+    """Options of the head whose output the loss compares."""
 
-    projection_features: int = 512
-    """width of the projections that the loss compares"""
-    hidden_features: int = 512
-    """width of the head's layers before the last"""
-    projection_layers: int = 3
-    """layers of the head"""
-
-    def __post_init__(self) -> None:
-        for name in ("projection_features", "hidden_features", "projection_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+    projection_features: PositiveInt = 512
+    """Width of the projections that the loss compares."""
+    hidden_features: PositiveInt = 512
+    """Width of the hidden layers of the projection head."""
+    projection_layers: PositiveInt = 3
+    """Number of layers of the projection head."""

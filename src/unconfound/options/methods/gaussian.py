@@ -14,9 +14,5 @@ class GaussianOptions(NoiseOptions, ContrastOptions):
     """Options of `gaussian`."""
 
     noise_at: Literal["auto", "input", "representation"] = "auto"
-    """where noise is added: to the input, or to the encoder's output; auto is the input of images and tables, else the
-    output"""
-
-    def __post_init__(self) -> None:
-        NoiseOptions.__post_init__(self)
-        ContrastOptions.__post_init__(self)
+    """Add noise to the input or to the encoder's output (representation); auto adds it to the input of images and
+    tables, and to the output for other data."""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import Checked, NonNegativeFloat
+
 
 @dataclass(frozen=True, kw_only=True)
-class GroupDROOptions:
+class GroupDROOptions(Checked):
     """Options of `group-dro`."""
 
-    step_size: float = 0.01
-    """of the groups' weights: how fast they follow the losses; at least 0"""
-    adjustment: float = 0.0
-    """added to a group's loss where weights are moved, over the root of its training samples; at least 0"""
+    step_size: NonNegativeFloat = 0.01
+    """Step size of the group weights; larger steps make them follow the group losses faster."""
+    adjustment: NonNegativeFloat = 0.0
+    """Constant C of the adjustment C / sqrt(n) that is added to the loss of a group of n training samples when the
+    group weights are updated."""
     balanced: bool = True
-    """draw samples with replacement, so that all groups come equally often"""
-
-    def __post_init__(self) -> None:
-        for name in ("step_size", "adjustment"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+    """Draw samples with replacement, so that all groups are equally frequent."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import Checked, NonNegativeFloat, NonNegativeInt
+
 
 @dataclass(frozen=True, kw_only=True)
-class IRMOptions:
+class IRMOptions(Checked):
     """Options of `irm`."""
 
-    penalty_weight: float = 1e4
-    """of the penalty once the first epochs are over; at least 0; DomainBed's is 100"""
-    penalty_anneal_epochs: int = 1
-    """epochs in which the penalty has the weight 1, so that something is learnt at first"""
+    penalty_weight: NonNegativeFloat = 1e4
+    """Weight of the invariance penalty after the first epochs; DomainBed uses 100."""
+    penalty_anneal_epochs: NonNegativeInt = 1
+    """Number of initial epochs in which the penalty has a weight of 1, so that the model fits the data first."""
     balanced: bool = True
-    """draw samples with replacement, so that all environments come equally often"""
-
-    def __post_init__(self) -> None:
-        for name in ("penalty_weight", "penalty_anneal_epochs"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+    """Draw samples with replacement, so that all environments are equally frequent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import NonNegativeFloat, PositiveInt
 from unconfound.options.methods.contrast import ContrastOptions
 from unconfound.options.views import ImageViewOptions
 
@@ -12,12 +13,6 @@ from unconfound.options.views import ImageViewOptions
 class LargeMarginOptions(ImageViewOptions, ContrastOptions):
     """Options of `large-margin`."""
 
-    projection_layers: int = 2
-    """layers of the projection head"""
-    margin: float = 0.1
-    """taken off the cosine similarity of two views of an image; 0 (simclr) or above"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.margin >= 0:
-            raise ValueError(f"margin must be at least 0, got {self.margin}")
+    projection_layers: PositiveInt = 2
+    margin: NonNegativeFloat = 0.1
+    """Margin that is subtracted from the cosine similarity of the two views of an image; a margin of 0 is simclr."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from unconfound.options.constraints import PositiveFloat, PositiveInt
 from unconfound.options.methods.metric_settings import LOSSES, LossName, TunedOn
 from unconfound.options.views import MetricViewOptions
-from unconfound.suggestions import nearest_name
 
 Implementation = Literal["auto", "ours", "published"]
 
@@ -17,40 +17,33 @@ class MetricOptions(MetricViewOptions):
     """Options of `metric`."""
 
     loss: LossName = "cosface"
-    """which loss; the page on metric learning has a table of all"""
+    """Metric loss to minimise; the documentation of metric learning has a table of all of them."""
     tuned_on: TunedOn = "cub"
-    """the data set whose tuned settings the loss takes"""
-    features: int = 128
-    """width of the embedding, a linear map of the encoder's output that is saved with it"""
+    """Data set whose tuned settings of the loss are used."""
+    features: PositiveInt = 128
+    """Width of the embedding, a linear map of the encoder's output that is saved with the encoder."""
     batch_norm: bool = False
-    """put BatchNorm before that map"""
-    instances: int | None = None
-    """samples of each class in a batch; by default 4 for losses of pairs, and shuffled samples for losses of proxies"""
+    """Put BatchNorm before the linear map."""
+    instances: PositiveInt | None = None
+    """Number of samples per class in a batch; by default 4 for losses of pairs, while losses of proxies take shuffled
+    samples."""
     margin: float | None = None
-    """of the loss, in place of the tuned one (contrastive losses: of negatives; arcface: in degrees)"""
-    scale: float | None = None
-    """of the loss, in place of the tuned one: of similarities or distances in an exponent, 1 / temperature"""
-    proxy_learning_rate: float | None = None
-    """of proxies, and of a learnt boundary, in place of the tuned one, which is meant for adamw"""
-    head_learning_rate: float | None = None
-    """of the linear map; by default the encoder's"""
+    """Margin of the loss, instead of the tuned one: that of negatives for contrastive losses, in degrees for
+    arcface."""
+    scale: PositiveFloat | None = None
+    """Factor of similarities or distances in an exponent of the loss (1 / temperature), instead of the tuned one."""
+    proxy_learning_rate: PositiveFloat | None = None
+    """Peak learning rate of the proxies, or of a learnt boundary, instead of the tuned one, which is meant for
+    adamw."""
+    head_learning_rate: PositiveFloat | None = None
+    """Peak learning rate of the linear map; by default that of the encoder."""
     freeze_batch_norm: bool = False
-    """leave statistics, scale and shift of the encoder's BatchNorm as they are"""
+    """Keep the statistics, scales and shifts of the encoder's BatchNorm layers unchanged."""
     implementation: Implementation = "auto"
-    """ours, published (pytorch-metric-learning), or auto: ours where there is one, which is all but fastap"""
+    """Implementation of the loss: ours, published (pytorch-metric-learning), or auto, which takes ours for every loss
+    but fastap."""
 
     def __post_init__(self) -> None:
-        for name, kind in (("loss", LossName), ("tuned_on", TunedOn), ("implementation", Implementation)):
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                raise ValueError(f"unknown {name} {value!r}: {nearest_name(str(value), get_args(kind))}")
-        if self.features < 1:
-            raise ValueError(f"features must be at least 1, got {self.features}")
-        if self.instances is not None and self.instances < 1:
-            raise ValueError(f"instances must be at least 1, got {self.instances}")
+        super().__post_init__()
         if self.instances == 1 and LOSSES[self.loss].needs_pairs:
             raise ValueError(f"the loss {self.loss} pulls samples of a class together: give --instances of at least 2")
-        for name in ("proxy_learning_rate", "head_learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}")

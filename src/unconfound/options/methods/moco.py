@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import PositiveFloat, PositiveInt, Share
 from unconfound.options.methods.contrast import ContrastOptions
 from unconfound.options.views import ImageViewOptions
 
@@ -12,23 +13,14 @@ from unconfound.options.views import ImageViewOptions
 class MoCoOptions(ImageViewOptions, ContrastOptions):
     """Options of `moco`."""
 
-    temperature: float = 0.2
-    """of the softmax over similarities; above 0"""
-    projection_layers: int = 2
-    """layers of the projection head"""
+    temperature: PositiveFloat = 0.2
+    projection_layers: PositiveInt = 2
     symmetric: bool = False
-    """MoCo v3's form: both directions, a predictor, and the batch in place of the queue"""
-    queue: int = 4096
-    """earlier keys that are the negatives; without a use where symmetric"""
-    momentum: float | None = None
-    """of the target network, 0 to 1; by default 0.999, where symmetric 0.99, which rises to 1 along half a cosine"""
-    predictor_features: int = 1024
-    """width of the predictor's hidden layer; without a use where not symmetric"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("queue", "predictor_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.momentum is not None and not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be between 0 and 1, got {self.momentum}")
+    """Use the form of MoCo v3: a loss in both directions, a predictor, and the batch in place of the queue."""
+    queue: PositiveInt = 4096
+    """Number of earlier keys that serve as negatives; ignored with --symmetric."""
+    momentum: Share | None = None
+    """Momentum of the target network; by default 0.999, or with --symmetric 0.99, which rises to 1 along half a
+    cosine."""
+    predictor_features: PositiveInt = 1024
+    """Width of the hidden layer of the predictor; only used with --symmetric."""

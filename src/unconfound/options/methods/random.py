@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import Checked, PositiveInt
+
 
 @dataclass(frozen=True, kw_only=True)
-class RandomOptions:
+class RandomOptions(Checked):
     """Options of `random`."""
 
-    batches: int = 10
-    """batches of 256 samples that pass through, so that BatchNorm's statistics mean something"""
+    batches: PositiveInt = 10
+    """Number of batches of 256 samples from which the untrained encoder estimates its BatchNorm statistics."""

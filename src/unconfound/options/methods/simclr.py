@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import PositiveInt
 from unconfound.options.methods.contrast import ContrastOptions
 from unconfound.options.views import ImageViewOptions
 
@@ -12,5 +13,4 @@ from unconfound.options.views import ImageViewOptions
 class SimCLROptions(ImageViewOptions, ContrastOptions):
     """Options of `simclr`."""
 
-    projection_layers: int = 2
-    """layers of the projection head"""
+    projection_layers: PositiveInt = 2

@@ -1,4 +1,4 @@
-"""The options of `simclr-dacl`."""
+"""The options of `simclr+dacl`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,4 @@ from unconfound.options.views import MixingOptions
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRDACLOptions(MixingOptions, SimCLROptions):
-    """Options of `simclr+dacl`: those of both."""
-
-    def __post_init__(self) -> None:
-        MixingOptions.__post_init__(self)
-        SimCLROptions.__post_init__(self)
+    """Options of `simclr+dacl`: those of simclr and those of mixing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unconfound.options.constraints import PositiveInt
 from unconfound.options.views import ImageViewOptions
 
 
@@ -11,14 +12,9 @@ from unconfound.options.views import ImageViewOptions
 class SimSiamOptions(ImageViewOptions):
     """Options of `simsiam`."""
 
-    projection_features: int = 2048
-    """width of the projections, of the head's hidden layers and of the predictions"""
-    projection_layers: int = 2
-    """layers of the projection head"""
-    predictor_features: int = 512
-    """width of the predictor's hidden layer, its bottleneck"""
-
-    def __post_init__(self) -> None:
-        for name in ("projection_features", "projection_layers", "predictor_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+    projection_features: PositiveInt = 2048
+    """Width of the projections, of the hidden layers of the projection head and of the predictions."""
+    projection_layers: PositiveInt = 2
+    """Number of layers of the projection head."""
+    predictor_features: PositiveInt = 512
+    """Width of the hidden layer (the bottleneck) of the predictor."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from unconfound.options.constraints import ShareBelowOne
 from unconfound.options.methods.bottleneck import BottleneckOptions
-from unconfound.suggestions import nearest_name
 
 Balance = Literal["none", "classes", "groups"]
 
@@ -16,15 +16,8 @@ class SupervisedOptions(BottleneckOptions):
     """Options of `supervised`."""
 
     augment: bool = False
-    """train on two augmented views of every image (SimCLR's) instead of the image itself"""
-    label_smoothing: float = 0.0
-    """share of the target spread over all classes, in [0, 1)"""
+    """Train on two augmented views (SimCLR's) of every image instead of the image itself."""
+    label_smoothing: ShareBelowOne = 0.0
+    """Share of the target probability that is spread evenly over all classes."""
     balance: Balance = "none"
-    """classes or groups: draw samples with replacement, so that these come equally often; groups must be known"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
-        if self.balance not in get_args(Balance):
-            raise ValueError(f"unknown balance {self.balance!r}: {nearest_name(self.balance, get_args(Balance))}")
+    """Draw samples with replacement, so that all classes, or all groups (which must be known), are equally frequent."""

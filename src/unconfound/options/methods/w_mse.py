@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from unconfound.options.constraints import PositiveInt, ShareBelowOne, at_least
 from unconfound.options.methods.expander import ExpanderOptions
 from unconfound.options.views import ImageViewOptions
 
@@ -12,26 +14,19 @@ from unconfound.options.views import ImageViewOptions
 class WMSEOptions(ImageViewOptions, ExpanderOptions):
     """Options of `w-mse`."""
 
-    projection_features: int = 64
-    """width of the projections that are whitened and compared"""
-    hidden_features: int = 1024
-    """width of the head's layers before the last"""
-    projection_layers: int = 2
-    """layers of the head"""
-    sub_batch_size: int = 128
-    """images that are whitened at a time, at least; twice the width of the projections or more"""
-    iterations: int = 1
-    """times that the batch is cut into sub-batches and whitened; at least 1"""
-    shrinkage: float = 1e-4
-    """share of the identity in the covariance, from 0 (as published) to below 1"""
+    projection_features: PositiveInt = 64
+    """Width of the projections that are whitened and compared."""
+    hidden_features: PositiveInt = 1024
+    projection_layers: PositiveInt = 2
+    sub_batch_size: Annotated[int, at_least(2)] = 128
+    """Minimum number of images that are whitened together; best at least twice the width of the projections."""
+    iterations: PositiveInt = 1
+    """Number of times that the batch is divided into sub-batches and whitened."""
+    shrinkage: ShareBelowOne = 1e-4
+    """Share of the identity matrix that is blended into the covariance; the published code uses 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("sub_batch_size", 2), ("iterations", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 <= self.shrinkage < 1:
-            raise ValueError(f"shrinkage must be from 0 to below 1, got {self.shrinkage}")
         if self.shrinkage == 0 and self.sub_batch_size <= self.projection_features:
             raise ValueError(
                 f"without shrinkage sub_batch_size must be above projection_features, {self.projection_features}, "
