@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.folder import image_folder
+from unconfound.data.images.parts import Reading
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
-from unconfound.data.sets.torchvision_sets import torchvision_set
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.data.tables.table import table
 from unconfound.options.data import DataOptions
-from unconfound.options.data_sets import ARRAYS, IMAGE_FILES, NAMED, PATHS, TABLES, TEXTS, TU_SETS
+from unconfound.options.data_sets import ARRAYS, COMPOSED, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS, PublicSet
 from unconfound.suggestions import nearest_name
 
 __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
+
+# How `Dataset.restore` calls the kinds of data that are encoded.
+_KINDS = {"tables": "table", "graphs": "graphs", "sequences": "text"}
 
 
 def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = None, **options: Any) -> Dataset:
@@ -78,8 +82,9 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name = options.data
     if options.image_size is not None and _has_own_size(name) and name not in ("demo", "composition"):
         raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
-    if options.crop_boxes and name not in ("cub", "cars196", "composition"):
-        raise ValueError(f"{name} has no boxes to crop to, as cub and cars196 have: leave --crop-boxes out")
+    boxed = [each for each, known in PUBLIC_SETS["images"].items() if "crop_boxes" in known.takes]
+    if options.crop_boxes and name not in (*boxed, "composition"):
+        raise ValueError(f"{name} has no boxes to crop to, as {' and '.join(boxed)} have: leave --crop-boxes out")
     # Arrays may be oblong: they keep their size, and an encoder that minds says so.
     known = {
         key: restore[key]
@@ -98,43 +103,27 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 
 
 def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    name, root, seed = options.data, options.data_root, options.data_seed
-    if name == "demo":
-        return demo(correlation=options.correlation, seed=seed, **_size(options), **_division(options))
-    if name == "composition":
+    if options.data == "demo":
+        return demo(correlation=options.correlation, seed=options.data_seed, **_size(options), **_division(options))
+    if options.data == "composition":
         return _composition(options)
-    if name in TU_SETS:
-        from unconfound.data.graphs.tu import tu_set
+    modality, known = _public(options.data)
+    module, _, function = known.reader.partition(":")
+    read = getattr(import_module(f"unconfound.data.{module}"), function)
+    given: dict[str, Any] = {}
+    for name in known.takes:
+        if name == "reading":
+            given[name] = reading_of(options)
+        elif name == "encoding":
+            given[name] = _encoding(restore, _KINDS[modality])
+        else:
+            given["seed" if name == "data_seed" else name] = getattr(options, name)
+    dataset: Dataset = read(*filter(None, (known.called,)), options.data_root, **given)
+    return dataset
 
-        return tu_set(TU_SETS[name], root, node_features=options.node_features, encoding=_encoding(restore, "graphs"))
-    if name in ("adult", "letter"):
-        from unconfound.data.sets.uci import uci_table
 
-        return uci_table(name, root, group=options.group, encoding=_encoding(restore, "table"))
-    if name in ("ag-news", "trec", "sst2"):
-        from unconfound.data.sets.text_sets import named_text
-
-        return named_text(
-            name,
-            root,
-            test_share=options.test_share,
-            seed=seed,
-            max_length=options.max_length,
-            encoding=_encoding(restore, "text"),
-        )
-    if name == "spoken-digits":
-        from unconfound.data.sequences.recordings import spoken_digits
-
-        return spoken_digits(root, max_length=options.max_length)
-    if name == "colored-mnist":
-        from unconfound.data.sets.colored_mnist import colored_mnist
-
-        return colored_mnist(root, colouring=options.colouring, correlation=options.correlation, seed=seed)
-    if name in IMAGE_FILES:
-        from unconfound.data.sets.image_sets import image_set
-
-        return image_set(options)
-    return torchvision_set(name, root, seed=seed)
+def _public(name: str) -> tuple[str, PublicSet]:
+    return next((modality, sets[name]) for modality, sets in PUBLIC_SETS.items() if name in sets)
 
 
 def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
@@ -154,7 +143,6 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
         )
     if options.metadata is not None:
         from unconfound.data.images.metadata import metadata_folder
-        from unconfound.data.sets.image_sets import reading_of
 
         return metadata_folder(
             path,
@@ -206,6 +194,19 @@ def _encoding(restore: Mapping[str, Any], kind: str) -> Any:
     return restore.get("encoding") if restore.get("kind") == kind else None
 
 
+def reading_of(options: DataOptions) -> Reading:
+    """Return how images are to be decoded."""
+    return Reading(
+        image_size=options.image_size,
+        channels=options.channels,
+        bits=options.bits,
+        bad_share=options.bad_share,
+        memory_gib=options.memory_gib,
+        workers=options.workers,
+        mask_values=options.mask_values,
+    )
+
+
 def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
     """Add the background swaps of labelled images that come with masks; other data sets are returned as they are."""
     test = dataset.tests.get("test")
@@ -246,7 +247,7 @@ def _composition(options: DataOptions) -> Dataset:
 
 
 def _has_own_size(name: str) -> bool:
-    return name in NAMED and name not in IMAGE_FILES
+    return name in NAMED and (name in COMPOSED or not {"reading", "image_size"} & {*_public(name)[1].takes})
 
 
 def _size(options: DataOptions) -> dict[str, Any]:
