@@ -8,10 +8,8 @@ from unconfound.functional.assignment import swapped_prediction
 from unconfound.functional.bottleneck import gaussian_kl
 from unconfound.functional.contrastive import nt_xent
 from unconfound.functional.dependence import ssl_hsic
-from unconfound.functional.invariance import logistic_scale_gradient, softmax_scale_gradient
+from unconfound.functional.invariance import softmax_scale_gradient
 from unconfound.functional.mixing import linear_mix
-from unconfound.functional.pair_invariance import triplet_scale_gradient
-from unconfound.functional.pair_losses import contrastive
 from unconfound.functional.proxy_losses import cosface_logits, soft_triple_logits
 from unconfound.functional.redundancy import barlow_twins
 from unconfound.functional.retrieval import retrieval_metrics
@@ -31,11 +29,7 @@ ROWS, LABELS = np.ones((4, 3)), torch.tensor([0, 1, 0, 1])
         lambda: gaussian_kl(ROWS, ROWS),
         lambda: ssl_hsic(ROWS[None]),
         lambda: softmax_scale_gradient(ROWS, LABELS),
-        lambda: logistic_scale_gradient(ROWS[:, 0], LABELS),
-        lambda: logistic_scale_gradient(torch.ones(4), ROWS[:, 0]),
         lambda: linear_mix(ROWS, ROWS, 0.5),
-        lambda: triplet_scale_gradient(ROWS, LABELS, margin=0.1),
-        lambda: contrastive(ROWS, LABELS),
         lambda: cosface_logits(torch.ones(4, 3), ROWS, LABELS, scale=1.0, margin=0.0),
         lambda: soft_triple_logits(torch.ones(4, 3), ROWS, LABELS, scale=1.0, margin=0.0, sharpness=1.0),
         lambda: barlow_twins(ROWS, ROWS),

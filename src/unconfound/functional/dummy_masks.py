@@ -9,11 +9,10 @@ mean, one sample at a time and without differentiating the network.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating, check_rows, normalize
-from unconfound.functional.weighted_mean import check_classes
+from unconfound.functional.similarity import check_floating
 
 
 def mask_gradients(
@@ -48,48 +47,3 @@ def mask_gradients(
         places, gradient = maps.to(dtype).flatten(2), pooled_gradient.to(dtype)
         spatial = torch.bmm(gradient[:, None], places).squeeze(1) / places.shape[2]
         return places.mean(2) * gradient, spatial
-
-
-def cosine_embedding_gradient(
-    embeddings: Float[Tensor, "batch features"],
-    proxies: Float[Tensor, "classes features"],
-    logits: Float[Tensor, "batch classes"],
-    labels: Integer[Tensor, " batch"],
-    scale: float,
-) -> Float[Tensor, "batch features"]:
-    """Compute the gradient of each sample's softmax cross-entropy by its embedding, for logits made of cosines.
-
-    For logits scale x (cos(embedding, proxy_k) - margin [k = label]), whatever the margin: with p = softmax(logits), u
-    and v_k the embedding and the proxies at length 1, the part of scale x sum_k (p_k - [k = label]) v_k at right angles
-    to u, divided by the embedding's length. Through a linear head, the gradient by its input is this times the weights.
-
-    Args:
-        embeddings: of each sample, before they are normalised. One of zeros has the gradient 0.
-        proxies: one a class, of any length.
-        logits: with scale and margin inside.
-        labels: the class of each sample.
-        scale: of the cosines.
-
-    Returns:
-        In float64 where the embeddings are, else in float32.
-
-    Raises:
-        TypeError: an input is not floating-point, or labels are not integers.
-        ValueError: shapes do not fit, there are no rows, or a label is out of range.
-    """
-    labels = check_classes(logits, labels)
-    check_rows("embeddings", embeddings)
-    check_rows("proxies", proxies)
-    if embeddings.shape != (len(logits), proxies.shape[1]) or len(proxies) != logits.shape[1]:
-        raise ValueError(
-            "embeddings must be [batch, features], proxies [classes, features] and logits [batch, classes], "
-            f"got shapes {tuple(embeddings.shape)}, {tuple(proxies.shape)} and {tuple(logits.shape)}"
-        )
-    with torch.autocast(embeddings.device.type, enabled=False):
-        directions = normalize(embeddings)
-        probabilities = torch.softmax(logits.to(directions.dtype), 1)
-        pull = probabilities.scatter_add(1, labels[:, None], -torch.ones_like(probabilities[:, :1]))
-        gradient = scale * pull @ normalize(proxies).to(directions.dtype)
-        gradient = gradient - (gradient * directions).sum(1, keepdim=True) * directions
-        lengths = torch.linalg.vector_norm(embeddings.to(directions.dtype), dim=1, keepdim=True)
-        return torch.where(lengths > 0, gradient / torch.where(lengths > 0, lengths, 1), 0)

@@ -18,7 +18,6 @@ from unconfound.functional.environment_objective import (
     Normalization,
     check_vectors,
     chunks,
-    environment_gradient,
     environment_objective,
     means_of,
     products_of,
@@ -29,8 +28,6 @@ from unconfound.functional.environment_objective import (
 from unconfound.functional.environment_passes import ascend_by_passes
 from unconfound.functional.environment_shares import entropy_slopes, raise_shares
 from unconfound.functional.labels import whole_numbers
-
-__all__ = ["environment_gradient", "environment_objective", "learn_environments"]
 
 # The logit of the environment to which a sample is assigned, over 0 for the others: softmax gives these 4e-18.
 _ASSIGNED = 40.0
