@@ -19,9 +19,9 @@ from benchmarks.measure import WHOLE, Scale, median_seconds
 from benchmarks.row import LeftOut, Row
 from unconfound.devices import choose_device
 from unconfound.encoders.resnet import ResNet
-from unconfound.functional.dummy_masks import mask_gradients
-from unconfound.functional.environment_objective import environment_objective
-from unconfound.functional.environments import learn_environments
+from unconfound.functional.environments.learn import learn_environments
+from unconfound.functional.environments.masks import mask_gradients
+from unconfound.functional.environments.objective import environment_objective
 from unconfound.functional.invariance import softmax_sample_scale_gradients
 
 DEVICE = choose_device("auto")

@@ -18,7 +18,7 @@ from unconfound.functional import (
     robust,
 )
 from unconfound.functional.clusters import normalized_mutual_information
-from unconfound.functional.environments import learn_environments
+from unconfound.functional.environments.learn import learn_environments
 from unconfound.functional.groups import group_accuracy
 from unconfound.functional.labels import check_labels, whole_numbers
 from unconfound.functional.logistic import penalized_logistic_regression

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.encoders import Encoder
-from unconfound.functional.dummy_masks import mask_gradients
+from unconfound.functional.environments.masks import mask_gradients
 from unconfound.methods.dcml.losses import sample_slopes
 from unconfound.methods.metric.losses import MetricLoss
 from unconfound.methods.parts.labelled import cross_entropy, labels_of, source_groups

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from unconfound.functional import environment_objective as chunked
-from unconfound.functional import environment_passes as passes
-from unconfound.functional.dummy_masks import mask_gradients
-from unconfound.functional.environment_objective import environment_objective, shares_of, slopes_of, through_softmax
-from unconfound.functional.environment_shares import entropy_slopes, raise_shares
-from unconfound.functional.environments import learn_environments
+from unconfound.functional.environments import objective as chunked
+from unconfound.functional.environments import passes
+from unconfound.functional.environments.learn import learn_environments
+from unconfound.functional.environments.masks import mask_gradients
+from unconfound.functional.environments.objective import environment_objective, shares_of, slopes_of, through_softmax
+from unconfound.functional.environments.shares import entropy_slopes, raise_shares
 from unconfound.functional.invariance import softmax_sample_scale_gradients
 
 seeds = st.integers(0, 10**6)

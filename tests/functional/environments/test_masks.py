@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from unconfound.functional.dummy_masks import mask_gradients
+from unconfound.functional.environments.masks import mask_gradients
 
 seeds = st.integers(0, 10**6)
 SCALE, MARGIN = 9.0, 0.3

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from unconfound.functional.environment_objective import (
+from unconfound.functional.environments.objective import (
     Normalization,
     check_vectors,
     chunks,
@@ -25,8 +25,8 @@ from unconfound.functional.environment_objective import (
     slopes_of,
     through_softmax,
 )
-from unconfound.functional.environment_passes import ascend_by_passes
-from unconfound.functional.environment_shares import entropy_slopes, raise_shares
+from unconfound.functional.environments.passes import ascend_by_passes
+from unconfound.functional.environments.shares import entropy_slopes, raise_shares
 from unconfound.functional.labels import whole_numbers
 
 # The logit of the environment to which a sample is assigned, over 0 for the others: softmax gives these 4e-18.
