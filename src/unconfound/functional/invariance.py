@@ -9,10 +9,9 @@ Here is the form for softmax cross-entropy, and the route for any other loss.
 
 The scale multiplies what each docstring calls the scores, margins and temperatures being inside them. On squared
 distances, or on both sides of a similarity, g would be twice that on distances, or on one side; on embeddings that are
-normalised afterwards it would be 0. All compute in float32 (float64 stays float64), also for half-precision input and
-under autocast, and can be differentiated any number of times. NaN or infinity in a score gives NaN. All act on the
-batch that they are given: where it is spread over processes, gather scores, labels and weights first. `weights` are 0
-or above, and are divided by their sum in each environment; an environment in which nothing has weight has g = 0.
+normalised afterwards it would be 0. All act on the batch that they are given: where it is spread over processes, gather
+scores, labels and weights first. `weights` are 0 or above, and are divided by their sum in each environment; an
+environment in which nothing has weight has g = 0.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from unconfound.functional.forward_mode import prepare_forward_mode
-from unconfound.functional.similarity import check_floating
-from unconfound.functional.weighted_mean import check_classes, weighted_mean
+from unconfound.functional.inputs import check_floating, wide
+from unconfound.functional.labels import check_classes
+from unconfound.functional.weighted_mean import weighted_mean
 
 
 def softmax_scale_gradient(
@@ -81,7 +81,7 @@ def softmax_sample_scale_gradients(
     """
     labels = check_classes(logits, labels)
     with torch.autocast(logits.device.type, enabled=False):
-        logits, labels = _wide(logits), labels[:, None]
+        logits, labels = wide(logits), labels[:, None]
         probabilities = torch.softmax(logits, 1)
         if per_class:
             return probabilities.scatter_add(1, labels, -torch.ones_like(logits[:, :1])) * logits
@@ -107,11 +107,7 @@ def scale_gradient(loss: Callable[[Tensor], Tensor], scores: Float[Tensor, "*sha
     check_floating("scores", scores)
     prepare_forward_mode()
     with torch.autocast(scores.device.type, enabled=False):
-        scores = _wide(scores)
+        scores = wide(scores)
         # By the chain rule, c moves the scores in their own direction.
         slopes: Tensor = torch.func.jvp(loss, (scores,), (scores,))[1]
         return slopes
-
-
-def _wide(scores: Tensor) -> Tensor:
-    return scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.labels import check_labels, whole_numbers
-from unconfound.functional.similarity import check_floating
+from unconfound.functional.inputs import check_floating
 
 
 def weighted_mean(
@@ -42,30 +41,3 @@ def weighted_mean(
     sizes = torch.where(sizes == 0, 1, sizes)
     mean: Tensor = sums / sizes.reshape((*sizes.shape, *[1] * (values.dim() - 1)))
     return mean
-
-
-def check_classes(logits: Tensor, labels: Tensor) -> Int64[Tensor, " batch"]:
-    """Refuse anything but a floating-point logit of each class and one class index a row.
-
-    Args:
-        logits: [batch, classes].
-        labels: [batch], from 0 to classes - 1.
-
-    Returns:
-        The labels as int64.
-
-    Raises:
-        TypeError: logits are not floating-point, or labels not integers.
-        ValueError: shapes do not fit, there are no rows or no classes, or (found on the CPU alone) a label is out
-            of range.
-    """
-    check_floating("logits", logits)
-    labels = whole_numbers("labels", labels)
-    if logits.dim() != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(
-            "logits must be [batch, classes] and labels [batch], "
-            f"got shapes {tuple(logits.shape)} and {tuple(labels.shape)}"
-        )
-    if logits.numel() == 0:
-        raise ValueError(f"logits must hold at least one row and 1 class, got shape {tuple(logits.shape)}")
-    return check_labels(labels, rows=len(logits), count=logits.shape[1])

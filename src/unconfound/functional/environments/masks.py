@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating
+from unconfound.functional.inputs import check_floating, wide_pair
 
 
 def mask_gradients(
@@ -43,7 +43,7 @@ def mask_gradients(
             f"got shapes {tuple(maps.shape)} and {tuple(pooled_gradient.shape)}"
         )
     with torch.autocast(maps.device.type, enabled=False):
-        dtype = torch.promote_types(torch.promote_types(maps.dtype, pooled_gradient.dtype), torch.float32)
-        places, gradient = maps.to(dtype).flatten(2), pooled_gradient.to(dtype)
+        maps, gradient = wide_pair(maps, pooled_gradient)
+        places = maps.flatten(2)
         spatial = torch.bmm(gradient[:, None], places).squeeze(1) / places.shape[2]
         return places.mean(2) * gradient, spatial

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating
+from unconfound.functional.inputs import check_floating, wide_dtype
 
 Normalization = Literal["environment", "samples"]
 # Numbers of `vectors` that are held in float32 at a time.
@@ -50,8 +50,7 @@ def environment_objective(
 
 def shares_of(vectors: Tensor, weights_logits: Tensor) -> Float[Tensor, "samples count"]:
     """The weights of each sample in the environments, in the type in which sums are made."""
-    dtype = torch.promote_types(torch.promote_types(vectors.dtype, weights_logits.dtype), torch.float32)
-    return torch.softmax(weights_logits.to(dtype), 1)
+    return torch.softmax(weights_logits.to(wide_dtype(vectors, weights_logits)), 1)
 
 
 def means_of(
