@@ -2,9 +2,10 @@
 
 Every loss here is a weighted sum of the entries of one matrix, the weights being constants to the gradient. So a loss
 over all pairs, or over all triplets, takes O(batch^2) memory and no list of indices, and can be spread over its anchors
-again. All is plain torch: differentiable any number of times, also forwards. A batch without any positive pair gives 0
-where only positives are told apart (triplets, `margin_terms`, `nt_xent_terms`, mined pairs), and the terms of its
-negatives elsewhere; a sample that is alone in its class is a negative of the others.
+again. All is plain torch: differentiable any number of times, also forwards. The caller turns autocast off, once for a
+whole loss. A batch without any positive pair gives 0 where only positives are told apart (triplets, `margin_terms`,
+`nt_xent_terms`, mined pairs), and the terms of its negatives elsewhere; a sample that is alone in its class is a
+negative of the others.
 """
 
 from __future__ import annotations
