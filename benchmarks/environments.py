@@ -19,13 +19,10 @@ from benchmarks.measure import WHOLE, Scale, median_seconds
 from benchmarks.row import LeftOut, Row
 from unconfound.devices import choose_device
 from unconfound.encoders.resnet import ResNet
-from unconfound.functional.invariance import (
-    cosine_embedding_gradient,
-    environment_objective,
-    learn_environments,
-    mask_gradients,
-    softmax_sample_scale_gradients,
-)
+from unconfound.functional.environments.learn import learn_environments
+from unconfound.functional.environments.masks import mask_gradients
+from unconfound.functional.environments.objective import environment_objective
+from unconfound.functional.invariance import softmax_sample_scale_gradients
 
 DEVICE = choose_device("auto")
 CLASSES, FEATURES, WIDTH, PLACES = 60, 128, 512, 16
@@ -51,10 +48,10 @@ class Model(nn.Module):
         maps = maps * spatial[:, None]
         return maps * self.channel[environment](maps.mean((2, 3)))[:, :, None, None]
 
-    def logits(self, gated: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        embeddings = self.linear(self.norm(gated.mean((2, 3))))
+    def logits(self, pooled: Tensor, labels: Tensor) -> Tensor:
+        embeddings = self.linear(self.norm(pooled))
         cosines = F.normalize(embeddings) @ F.normalize(self.proxies).T
-        return embeddings, SCALE * (cosines - MARGIN * F.one_hot(labels, CLASSES))
+        return SCALE * (cosines - MARGIN * F.one_hot(labels, CLASSES))
 
 
 def _gate(width: int, hidden: int) -> nn.Sequential:
@@ -119,7 +116,7 @@ def _setting(count: int) -> tuple[Model, Tensor, Tensor]:
     with torch.no_grad():
         # So that BatchNorm knows what it normalises.
         for _ in range(10):
-            model.logits(model.gated(model.backbone(images[:BATCH]), 0), labels[:BATCH])
+            model.logits(model.gated(model.backbone(images[:BATCH]), 0).mean((2, 3)), labels[:BATCH])
     return model.requires_grad_(False).eval(), images, labels
 
 
@@ -130,14 +127,15 @@ def _maps(model: Model, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _vectors(model: Model, maps: Tensor, labels: Tensor) -> Tensor:
-    """What the objective is made of, in closed form."""
+    """What the objective is made of: closed forms, and one backward pass of the head."""
     found = []
-    to_pooled = model.linear.weight * (model.norm.weight / (model.norm.running_var + model.norm.eps).sqrt())
     for environment in range(ENVIRONMENTS):
         gated = model.gated(maps, environment)
-        embeddings, logits = model.logits(gated, labels)
-        gradient = cosine_embedding_gradient(embeddings, model.proxies, logits, labels, SCALE) @ to_pooled
-        slopes = softmax_sample_scale_gradients(logits, labels, per_class=True)
+        with torch.enable_grad():
+            pooled = gated.mean((2, 3)).requires_grad_()
+            logits = model.logits(pooled, labels)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), pooled)
+        slopes = softmax_sample_scale_gradients(logits.detach(), labels, per_class=True)
         found.append(torch.cat([slopes, *mask_gradients(gated, gradient)], 1))
     return torch.stack(found, 1)
 
@@ -160,14 +158,13 @@ def _released(model: Model, shown: Callable[[Tensor], Tensor], labels: Tensor) -
         for environment in range(ENVIRONMENTS):
             with torch.no_grad():
                 gated = model.gated(maps, environment)
-                _, logits = model.logits(gated, labels[rows])
+                logits = model.logits(gated.mean((2, 3)), labels[rows])
             scale = torch.ones(1, CLASSES, device=DEVICE, requires_grad=True)
             places = torch.ones(1, 1, *maps.shape[2:], device=DEVICE, requires_grad=True)
             channels = torch.ones(1, WIDTH, 1, 1, device=DEVICE, requires_grad=True)
             by_scale = _risk(logits * scale, labels[rows], weights[:, environment])
-            by_mask = _risk(
-                model.logits(gated * places * channels, labels[rows])[1], labels[rows], weights[:, environment]
-            )
+            masked = model.logits((gated * places * channels).mean((2, 3)), labels[rows])
+            by_mask = _risk(masked, labels[rows], weights[:, environment])
             slopes = [
                 torch.autograd.grad(risk, dummy, create_graph=True)[0]
                 for risk, dummy in ((by_scale, scale), (by_mask, places), (by_mask, channels))

@@ -110,7 +110,7 @@ def test_imports_run_downward(file):
         )
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "functional").glob("*.py")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted((ROOT / "functional").rglob("*.py")), ids=lambda file: file.name)
 def test_the_equations_import_torch_and_nothing_of_ours(file):
     known = {"torch", "numpy", "jaxtyping", *sys.stdlib_module_names}
     for line, module in _imported(file):

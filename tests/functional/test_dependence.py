@@ -218,8 +218,8 @@ def test_bad_input_is_refused():
     for wrong, message in (
         ({"scale": 0.0}, "scale must be a finite number above 0, got 0.0"),
         ({"scale": math.nan}, "scale must be a finite number above 0, got nan"),
-        ({"weight": -1.0}, "weight must be a finite number of 0 or above, got -1.0"),
-        ({"weight": math.inf}, "weight must be a finite number of 0 or above, got inf"),
+        ({"weight": -1.0}, "weight must be a finite number of at least 0, got -1.0"),
+        ({"weight": math.inf}, "weight must be a finite number of at least 0, got inf"),
     ):
         with pytest.raises(ValueError, match=message):
             ssl_hsic(views, **wrong)

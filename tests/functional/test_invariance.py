@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -13,12 +12,9 @@ from two_processes import run
 from unconfound.functional.contrastive import nt_xent
 from unconfound.functional.distributed import gather, world
 from unconfound.functional.invariance import (
-    logistic_scale_gradient,
-    proxy_nca_scale_gradient,
     scale_gradient,
     softmax_sample_scale_gradients,
     softmax_scale_gradient,
-    squared_error_scale_gradient,
 )
 
 seeds = st.integers(0, 10**6)
@@ -41,10 +37,6 @@ def _cross_entropy(scores, label):
     return math.log(sum(math.exp(score) for score in scores)) - scores[label]
 
 
-def _proxy_nca(scores, label):
-    return math.log(sum(math.exp(score) for k, score in enumerate(scores) if k != label)) - scores[label]
-
-
 def _risk(loss, logits, labels, weights, scales):
     """The weighted mean loss of one environment, the logits of each class times that class's scale."""
     total = 0.0
@@ -53,23 +45,20 @@ def _risk(loss, logits, labels, weights, scales):
     return total / sum(weights.tolist())
 
 
-@pytest.mark.parametrize(
-    ("closed", "loss"), [(softmax_scale_gradient, _cross_entropy), (proxy_nca_scale_gradient, _proxy_nca)]
-)
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.integers(1, 6), st.integers(2, 5))
-def test_the_derivative_by_a_scale_of_the_scores(closed, loss, seed, batch, classes):
+def test_the_derivative_by_a_scale_of_the_scores(seed, batch, classes):
     environments = 1 + seed % 3
     logits, labels, weights = _drawn(seed, batch, classes, environments)
-    found = closed(logits, labels, weights)
+    found = softmax_scale_gradient(logits, labels, weights)
     assert found.shape == (environments,)
     for j in range(environments):
-        expected = _derivative(lambda c, j=j: _risk(loss, logits, labels, weights[:, j], [c] * classes))
+        expected = _derivative(lambda c, j=j: _risk(_cross_entropy, logits, labels, weights[:, j], [c] * classes))
         assert found[j].item() == pytest.approx(expected, abs=1e-8)
-        assert closed(logits, labels, weights[:, j]).item() == pytest.approx(expected, abs=1e-8)
-    equal = closed(logits, labels, torch.ones(batch, dtype=torch.float64))
-    torch.testing.assert_close(closed(logits, labels), equal)
-    torch.testing.assert_close(closed(logits, labels, 7 * weights), found)
+        assert softmax_scale_gradient(logits, labels, weights[:, j]).item() == pytest.approx(expected, abs=1e-8)
+    equal = softmax_scale_gradient(logits, labels, torch.ones(batch, dtype=torch.float64))
+    torch.testing.assert_close(softmax_scale_gradient(logits, labels), equal)
+    torch.testing.assert_close(softmax_scale_gradient(logits, labels, 7 * weights), found)
 
 
 @settings(deadline=None, max_examples=15)
@@ -172,35 +161,6 @@ def test_where_the_scale_sits_in_losses_of_cosines():
     torch.testing.assert_close(found, ((p - hot) * scale * moving).sum(1))
 
 
-@settings(deadline=None, max_examples=15)
-@given(seeds, st.integers(1, 6))
-def test_logistic_loss_and_squared_error(seed, batch):
-    drawn, labels, weights = _drawn(seed, batch, classes=2)
-    scores, targets = drawn[:, 0], labels.double()
-
-    def logistic(c, own):
-        losses = [
-            math.log1p(math.exp(c * u)) - y * c * u for u, y in zip(scores.tolist(), targets.tolist(), strict=True)
-        ]
-        return sum(w * loss for w, loss in zip(own, losses, strict=True)) / sum(own)
-
-    def squared(c, own):
-        losses = [(c * f - y) ** 2 for f, y in zip(scores.tolist(), targets.tolist(), strict=True)]
-        return sum(w * loss for w, loss in zip(own, losses, strict=True)) / sum(own)
-
-    for closed, loss in ((logistic_scale_gradient, logistic), (squared_error_scale_gradient, squared)):
-        found = closed(scores, targets, weights)
-        for j in range(2):
-            assert found[j].item() == pytest.approx(_derivative(partial(loss, own=weights[:, j].tolist())), abs=1e-7)
-    torch.testing.assert_close(
-        logistic_scale_gradient(scores, labels),
-        scale_gradient(lambda own: F.binary_cross_entropy_with_logits(own, targets), scores),
-    )
-    torch.testing.assert_close(
-        squared_error_scale_gradient(scores, labels), scale_gradient(lambda own: F.mse_loss(own, targets), scores)
-    )
-
-
 def test_the_general_route_agrees_and_takes_one_backward_pass():
     logits, labels, weights = _drawn(4)
     closed_input, general_input = logits.clone().requires_grad_(), logits.clone().requires_grad_()
@@ -227,10 +187,6 @@ def test_gradients_of_all():
             lambda own, by: softmax_scale_gradient(own, labels, by, per_class=per_class),  # noqa: B023
             inputs,
         )
-    assert torch.autograd.gradcheck(lambda own, by: proxy_nca_scale_gradient(own, labels, by), inputs)
-    targets = (labels > 1).double()
-    for closed in (logistic_scale_gradient, squared_error_scale_gradient):
-        assert torch.autograd.gradcheck(lambda own, by: closed(own[:, 0], targets, by), inputs)  # noqa: B023
     assert torch.autograd.gradgradcheck(lambda own: softmax_scale_gradient(own, labels), logits)
 
 
@@ -241,10 +197,9 @@ def test_half_precision_large_logits_and_autocast():
     # A number that half precision holds gives the same in it.
     for dtype in (torch.bfloat16, torch.float16):
         rounded = logits.to(dtype)
-        for closed in (softmax_scale_gradient, proxy_nca_scale_gradient):
-            found = closed(rounded, labels, weights)
-            assert found.dtype == torch.float32
-            torch.testing.assert_close(found, closed(rounded.float(), labels, weights))
+        found = softmax_scale_gradient(rounded, labels, weights)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, softmax_scale_gradient(rounded.float(), labels, weights))
         slopes = scale_gradient(lambda scores: F.cross_entropy(scores, labels, reduction="none"), rounded)
         torch.testing.assert_close(slopes, softmax_sample_scale_gradients(rounded, labels), atol=1e-4, rtol=1e-5)
     with torch.autocast("cpu", torch.bfloat16):
@@ -295,19 +250,12 @@ def test_mistakes_are_named(change, error, message):
         "weights": torch.ones(3, 2),
         **change,
     }
-    for closed in (softmax_scale_gradient, proxy_nca_scale_gradient):
-        with pytest.raises(error, match=message):
-            closed(given["logits"], given["labels"], given["weights"])
+    with pytest.raises(error, match=message):
+        softmax_scale_gradient(given["logits"], given["labels"], given["weights"])
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
-def test_mistakes_of_the_other_losses_are_named():
-    with pytest.raises(ValueError, match="at least one row and 2 classes, got shape"):
-        proxy_nca_scale_gradient(torch.zeros(2, 1), torch.zeros(2, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"predictions and targets must be \[batch\]"):
-        squared_error_scale_gradient(torch.zeros(2, 1), torch.zeros(2, 1))
-    with pytest.raises(TypeError, match=r"logits must be floating-point, got torch\.int64"):
-        logistic_scale_gradient(torch.zeros(2, dtype=torch.long), torch.zeros(2))
+def test_the_general_route_takes_floating_point_scores():
     with pytest.raises(TypeError, match="scores must be floating-point"):
         scale_gradient(torch.sum, torch.ones(2, dtype=torch.long))
 

@@ -169,7 +169,7 @@ def test_bad_input_is_refused():
             relational_loss(rows, rows, rows, key_temperature=temperature)
         with pytest.raises(ValueError, match="temperature must be a finite number above 0, got"):
             relic(rows, rows, rows, rows, temperature=temperature)
-    with pytest.raises(ValueError, match="weight must be a finite number of 0 or above, got -1"):
+    with pytest.raises(ValueError, match="weight must be a finite number of at least 0, got -1"):
         relic(rows, rows, rows, rows, weight=-1.0)
     with pytest.raises(ValueError, match=r"queries and keys must have equal shapes.*\(3, 4\) and \(2, 4\)"):
         relational_loss(rows, more, rows)

@@ -12,6 +12,7 @@ from unconfound.data import Graphs, Sequences
 from unconfound.encoders.attention import Attention
 from unconfound.encoders.morpher import Morpher
 from unconfound.encoders.projection import Projection
+from unconfound.functional.inputs import unit_range
 
 
 @final
@@ -169,7 +170,7 @@ class Encoder(nn.Module):
         """
         if self.morpher is None:
             raise ValueError("this encoder has no morpher: it shows the network the images as they are")
-        values = _in_unit_range(images).contiguous(memory_format=torch.channels_last)
+        values = unit_range(images).contiguous(memory_format=torch.channels_last)
         mask = self.morpher(values)
         return values * mask, mask
 
@@ -186,7 +187,7 @@ class Encoder(nn.Module):
                 return inputs
             values = self._scale(inputs.values, axis=2, what="channels")
             return Sequences(values.masked_fill(~inputs.mask()[..., None], 0), inputs.lengths)
-        values = _in_unit_range(inputs)
+        values = unit_range(inputs)
         values = self._scale(values, axis=1, what="channels" if inputs.dim() == 4 else "columns")
         return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 else values
 
@@ -195,7 +196,3 @@ class Encoder(nn.Module):
             raise ValueError(f"this encoder takes {len(self.mean)} {what}, got samples of {values.shape[axis]}")
         shape = [-1 if place == axis else 1 for place in range(values.dim())]
         return (values - self.mean.view(shape)) / self.deviation.view(shape)
-
-
-def _in_unit_range(inputs: Tensor) -> Tensor:
-    return inputs / 255.0 if inputs.dtype == torch.uint8 else inputs

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from unconfound.data import Sequences
+from unconfound.functional.inputs import wide
 
 # Sequences a group: smaller groups hold less padding, larger ones keep a processor busier.
 GROUP = 32
@@ -74,5 +75,5 @@ def masked_mean(
     values: Float[Tensor, "batch time features"], mask: Bool[Tensor, "batch time"]
 ) -> Float[Tensor, "batch features"]:
     """Average over the times at which the mask is True, of which every sequence has at least one."""
-    values = values.to(torch.promote_types(values.dtype, torch.float32)).masked_fill(~mask[..., None], 0)
+    values = wide(values).masked_fill(~mask[..., None], 0)
     return values.sum(1) / mask.sum(1, keepdim=True)

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from unconfound.functional.inputs import wide
+
 
 @dataclass(frozen=True)
 class RowSums:
@@ -38,7 +40,7 @@ def sum_rows(values: Float[Tensor, "rows features"], which: RowSums) -> Float[Te
     The same as `index_add` of gathered rows, without the gathered copy, in an order that is always the same, and in
     parallel, which on a CPU makes it tens of times as fast, forwards and backwards. May be differentiated twice.
     """
-    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    values = wide(values)
     summed: Tensor = _SumRows.apply(values, which.rows, which.starts, which.sums, which.row_starts)
     return summed
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from unconfound.functional.search import check_finite
+from unconfound.functional.inputs import check_finite
 
 Axes = tuple[Tensor, Tensor, float]
 

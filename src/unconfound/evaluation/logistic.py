@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from unconfound.functional.search import check_finite
+from unconfound.functional.inputs import check_finite
 
 Array = NDArray[np.float64]
 

@@ -1,8 +1,4 @@
-"""Assignment of samples to prototypes, as SwAV makes it.
-
-Everything is computed in float32 (float64 stays float64), also for half-precision input and under autocast. NaN in the
-input gives NaN.
-"""
+"""Assignment of samples to prototypes, as SwAV makes it."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows
+from unconfound.functional.inputs import check_above_0, check_at_least_1, check_paired, check_rows, wide
 
 
 def sinkhorn(
@@ -40,13 +36,11 @@ def sinkhorn(
         TypeError: scores are not floating-point.
         ValueError: there are no rows, or an option is out of its range.
     """
-    if not (smoothing > 0 and math.isfinite(smoothing)):
-        raise ValueError(f"smoothing must be a finite number above 0, got {smoothing}")
-    if iterations < 1:
-        raise ValueError(f"iterations must be at least 1, got {iterations}")
+    check_above_0(smoothing=smoothing)
+    check_at_least_1(iterations=iterations)
     check_rows("scores", scores)
     with torch.autocast(scores.device.type, enabled=False):
-        logarithms = scores.to(torch.promote_types(scores.dtype, torch.float32)) / smoothing
+        logarithms = wide(scores) / smoothing
         plain = min(iterations - 1, _iterations_without_logarithms(logarithms))
         for _ in range(iterations - 1 - plain):
             logarithms = logarithms.log_softmax(0).log_softmax(1)
@@ -97,15 +91,8 @@ def swapped_prediction(
         TypeError: scores are not floating-point.
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
-    check_rows("first", first)
-    check_rows("second", second)
-    if first.shape != second.shape:
-        raise ValueError(
-            "first and second must have equal shapes, row i of one belonging to row i of the other, "
-            f"got {tuple(first.shape)} and {tuple(second.shape)}"
-        )
+    check_above_0(temperature=temperature)
+    check_paired(first=first, second=second)
     codes = [sinkhorn(scores.detach(), smoothing=smoothing, iterations=iterations) for scores in (first, second)]
     with torch.autocast(first.device.type, enabled=False):
         losses = [

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating
+from unconfound.functional.inputs import check_floating, wide_pair
 
 
 def gaussian_kl(
@@ -40,9 +40,8 @@ def gaussian_kl(
             f"got shapes {tuple(mean.shape)} and {tuple(deviation.shape)}"
         )
     with torch.autocast(mean.device.type, enabled=False):
-        wide = torch.promote_types(torch.promote_types(mean.dtype, deviation.dtype), torch.float32)
-        mean, deviation = mean.to(wide), deviation.to(wide).abs()
+        mean, deviation = wide_pair(mean, deviation.abs())
         # Of the deviation, not of its square, which underflows at half the exponent.
-        logarithm = deviation.clamp_min(torch.finfo(wide).tiny).log()
+        logarithm = deviation.clamp_min(torch.finfo(mean.dtype).tiny).log()
         total: Tensor = (0.5 * (mean.square() + deviation.square() - 1) - logarithm).sum(1)
         return total

@@ -1,8 +1,8 @@
 """What DCML asks of samples of one class and of the attentions of several environments: to agree.
 
 Deng and Zhang, "Deep Causal Metric Learning" (ICML 2022): the terms with gamma and beta of the training loss, each in
-the form of the authors' code and in that of the paper. All compute in float32 (float64 stays float64), also for
-half-precision input and under autocast. Where a batch is spread over processes, gather rows, labels and weights first.
+the form of the authors' code and in that of the paper. Where a batch is spread over processes, gather rows, labels and
+weights first.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_floating, wide
 from unconfound.functional.labels import check_labels
-from unconfound.functional.similarity import check_floating
 from unconfound.functional.weighted_mean import weighted_mean
 
 
@@ -88,7 +88,7 @@ def attention_variance(weights: Sequence[Float[Tensor, "environments ..."]]) -> 
     """
     with torch.autocast(_check_matrices(weights).type, enabled=False):
         # All matrices side by side, so that few operations see all of them.
-        rows = [_wide(each).flatten(1) for each in weights]
+        rows = [wide(each).flatten(1) for each in weights]
         lengths = [each.shape[1] for each in rows]
         together = torch.cat(rows, 1)
         sizes = torch.stack([each.sum(1) for each in together.abs().split(lengths, 1)], 1)
@@ -112,11 +112,7 @@ def attention_distance(weights: Sequence[Float[Tensor, "environments ..."]]) -> 
         ValueError: there is none, or one is empty.
     """
     with torch.autocast(_check_matrices(weights).type, enabled=False):
-        return torch.stack([(_wide(each) - _wide(each).mean(0)).square().sum() for each in weights]).sum()
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+        return torch.stack([(wide(each) - wide(each).mean(0)).square().sum() for each in weights]).sum()
 
 
 def _rows(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +122,7 @@ def _rows(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             f"embeddings must be [batch, features...] with at least one of each, got shape {tuple(embeddings.shape)}"
         )
     labels = check_labels(labels, rows=len(embeddings))
-    return _wide(embeddings).flatten(1), labels
+    return wide(embeddings).flatten(1), labels
 
 
 def _class_means(

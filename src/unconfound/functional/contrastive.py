@@ -1,23 +1,20 @@
 """Contrastive losses: each tells positives apart from the rest of the batch.
 
-All compare cosine similarities: embeddings are normalised inside, in float32 (float64 stays float64), also for
-half-precision input and under autocast. A row of zeros has the similarity 0 to everything. NaN or infinity in an
-embedding gives the loss NaN. Values and gradients do not depend on `tile`, the number of rows of the similarity matrix
-held at a time; memory is O(batch x tile). `tile=None` chooses. A batch that fits one tile (for None: up to about 1,000
-rows) can be differentiated twice, forwards, and under `torch.func`; a larger one once. It raises where more is asked
-for; `tile` of at least the number of rows then helps.
+All compare cosine similarities: embeddings are normalised inside. Values and gradients do not depend on `tile`, the
+number of rows of the similarity matrix held at a time; memory is O(batch x tile). `tile=None` chooses. A batch that
+fits one tile (for None: up to about 1,000 rows) can be differentiated twice, forwards, and under `torch.func`; a larger
+one once. It raises where more is asked for; `tile` of at least the number of rows then helps.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_above_0, check_paired, check_rows, check_tile
 from unconfound.functional.labels import check_labels
-from unconfound.functional.similarity import check_rows, check_tile, normalize
+from unconfound.functional.similarity import normalize
 from unconfound.functional.tiled_cross_entropy import cross_entropy
 
 
@@ -45,7 +42,7 @@ def nt_xent(
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
     _check_options(temperature, tile)
-    _check_pairs("first", first, "second", second)
+    check_paired(first=first, second=second)
     with torch.autocast(first.device.type, enabled=False):
         rows = normalize(torch.cat([first, second]))
         batch = len(first)
@@ -86,7 +83,7 @@ def info_nce(
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
     _check_options(temperature, tile)
-    _check_pairs("anchor", anchor, "positive", positive)
+    check_paired(anchor=anchor, positive=positive)
     with torch.autocast(anchor.device.type, enabled=False):
         queries, keys = normalize(anchor), normalize(positive)
         batch = len(anchor)
@@ -150,17 +147,6 @@ def supervised_contrastive(
 
 
 def _check_options(temperature: float, tile: int | None) -> None:
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
+    check_above_0(temperature=temperature)
     if tile is not None:
         check_tile(tile)
-
-
-def _check_pairs(first_name: str, first: Tensor, second_name: str, second: Tensor) -> None:
-    check_rows(first_name, first)
-    check_rows(second_name, second)
-    if first.shape != second.shape:
-        raise ValueError(
-            f"{first_name} and {second_name} must have equal shapes, row i of one belonging to row i of the other, "
-            f"got {tuple(first.shape)} and {tuple(second.shape)}"
-        )

@@ -1,19 +1,15 @@
-"""Dependence between random variables, measured by kernels, and the loss of SSL-HSIC made of it.
-
-Everything is computed in float32 (float64 stays float64), also for half-precision input and under autocast. NaN in the
-input gives NaN.
-"""
+"""Dependence between random variables, measured by kernels, and the loss of SSL-HSIC made of it."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating, check_rows, normalize
+from unconfound.functional.inputs import check_above_0, check_at_least_0, check_floating, check_rows, wide_pair
+from unconfound.functional.similarity import normalize
 
 Kernel = Literal["multiquadric", "gaussian"]
 
@@ -37,8 +33,7 @@ def kernel_matrix(
     """
     if kernel not in get_args(Kernel):
         raise ValueError(f"kernel must be multiquadric or gaussian, got {kernel!r}")
-    if not (scale > 0 and math.isfinite(scale)):
-        raise ValueError(f"scale must be a finite number above 0, got {scale}")
+    check_above_0(scale=scale)
     check_rows("rows", rows)
     with torch.autocast(rows.device.type, enabled=False):
         rows = normalize(rows)
@@ -86,8 +81,7 @@ def hsic(
             f"the {'un' if unbiased else ''}biased estimate takes {4 if unbiased else 2} rows, got {count}"
         )
     with torch.autocast(first.device.type, enabled=False):
-        kind = torch.promote_types(torch.promote_types(first.dtype, second.dtype), torch.float32)
-        first, second = first.to(kind), second.to(kind)
+        first, second = wide_pair(first, second)
         if unbiased:
             return (_centred_without_diagonal(first) * _centred_without_diagonal(second)).sum() / (count * (count - 3))
         return (_centred(first) * _centred(second)).sum() / (count - 1) ** 2
@@ -130,8 +124,7 @@ def ssl_hsic(
         TypeError: embeddings are not floating-point.
         ValueError: there are fewer than two views or images, or an option is out of its range.
     """
-    if not (weight >= 0 and math.isfinite(weight)):
-        raise ValueError(f"weight must be a finite number of 0 or above, got {weight}")
+    check_at_least_0(weight=weight)
     check_floating("views", views)
     if views.dim() != 3 or min(views.shape[:2]) < 2:
         raise ValueError(f"views must be [views, batch, features] with two or more of both, got {tuple(views.shape)}")

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating, check_rows, normalize
+from unconfound.functional.inputs import check_above_0, check_floating, check_paired, check_rows, wide
+from unconfound.functional.similarity import normalize
 
 # Squared lengths (of at most 1) below this are those of a positive that a stratum wipes out.
 _WIPED = 1e-12
@@ -131,16 +132,13 @@ def _adjusted(
 
 def _scaled(strata: Tensor) -> Tensor:
     """Bring strata to a largest entry of 1, so that squares neither overflow nor underflow."""
-    strata = strata.to(torch.promote_types(strata.dtype, torch.float32))
+    strata = wide(strata)
     largest = strata.detach().amax(-1, keepdim=True)
     return strata / torch.where(largest == 0, 1, largest)
 
 
 def _check(first: Tensor, second: Tensor, strata: Tensor, *, temperature: float, negatives: str) -> None:
-    check_rows("first", first)
-    check_rows("second", second)
-    if first.shape != second.shape:
-        raise ValueError(f"first and second must have equal shapes, got {tuple(first.shape)} and {tuple(second.shape)}")
+    check_paired(first=first, second=second)
     check_floating("strata", strata)
     batch, features = first.shape
     if strata.dim() not in (2, 3) or strata.shape[-1] != features or 0 in strata.shape or strata.shape[0] == 0:
@@ -149,8 +147,7 @@ def _check(first: Tensor, second: Tensor, strata: Tensor, *, temperature: float,
         )
     if strata.dim() == 3 and len(strata) != batch:
         raise ValueError(f"strata of {len(strata)} samples were given for {batch}")
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
+    check_above_0(temperature=temperature)
     if negatives not in ("cross-view", "both-views"):
         raise ValueError(f"negatives must be cross-view or both-views, got {negatives!r}")
     if not strata.requires_grad and bool((strata < 0).any()):

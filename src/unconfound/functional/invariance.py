@@ -5,16 +5,13 @@ the scores be 1, and penalises the squared derivative g by a scale c that multip
 "Deep Causal Metric Learning" (ICML 2022), does so for metric losses. Written out, g needs the scores alone; a penalty
 g ** 2 is trained with one ordinary backward pass instead of two nested ones.
 
-Here are the losses of one sample's scores, and the route for any other loss; those that compare samples with each other
-are in `contrastive_invariance`, `pair_invariance` and `similarity_invariance`, the masks of DCML in `dummy_masks`, its
-environments in `environments`, and all can be imported from here.
+Here is the form for softmax cross-entropy, and the route for any other loss.
 
 The scale multiplies what each docstring calls the scores, margins and temperatures being inside them. On squared
 distances, or on both sides of a similarity, g would be twice that on distances, or on one side; on embeddings that are
-normalised afterwards it would be 0. All compute in float32 (float64 stays float64), also for half-precision input and
-under autocast, and can be differentiated any number of times. NaN or infinity in a score gives NaN. All act on the
-batch that they are given: where it is spread over processes, gather scores, labels and weights first. `weights` are 0
-or above, and are divided by their sum in each environment; an environment in which nothing has weight has g = 0.
+normalised afterwards it would be 0. All act on the batch that they are given: where it is spread over processes, gather
+scores, labels and weights first. `weights` are 0 or above, and are divided by their sum in each environment; an
+environment in which nothing has weight has g = 0.
 """
 
 from __future__ import annotations
@@ -22,49 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Float, Integer
 from torch import Tensor
 
-from unconfound.functional.contrastive_invariance import (
-    nt_xent_scale_gradient,
-    supervised_contrastive_scale_gradient,
-    supervised_nt_xent_scale_gradient,
-)
-from unconfound.functional.dummy_masks import cosine_embedding_gradient, mask_gradients
-from unconfound.functional.environments import environment_gradient, environment_objective, learn_environments
 from unconfound.functional.forward_mode import prepare_forward_mode
-from unconfound.functional.pair_invariance import (
-    contrastive_scale_gradient,
-    soft_triplet_scale_gradient,
-    squared_contrastive_scale_gradient,
-    triplet_scale_gradient,
-)
-from unconfound.functional.similarity import check_floating, check_tensor
-from unconfound.functional.similarity_invariance import multi_similarity_scale_gradient, proxy_anchor_scale_gradient
-from unconfound.functional.weighted_mean import check_classes, weighted_mean
-
-__all__ = [
-    "contrastive_scale_gradient",
-    "cosine_embedding_gradient",
-    "environment_gradient",
-    "environment_objective",
-    "learn_environments",
-    "logistic_scale_gradient",
-    "mask_gradients",
-    "multi_similarity_scale_gradient",
-    "nt_xent_scale_gradient",
-    "proxy_anchor_scale_gradient",
-    "proxy_nca_scale_gradient",
-    "scale_gradient",
-    "soft_triplet_scale_gradient",
-    "softmax_sample_scale_gradients",
-    "softmax_scale_gradient",
-    "squared_contrastive_scale_gradient",
-    "squared_error_scale_gradient",
-    "supervised_contrastive_scale_gradient",
-    "supervised_nt_xent_scale_gradient",
-    "triplet_scale_gradient",
-]
+from unconfound.functional.inputs import check_floating, wide
+from unconfound.functional.labels import check_classes
+from unconfound.functional.weighted_mean import weighted_mean
 
 
 def softmax_scale_gradient(
@@ -120,84 +81,12 @@ def softmax_sample_scale_gradients(
     """
     labels = check_classes(logits, labels)
     with torch.autocast(logits.device.type, enabled=False):
-        logits, labels = _wide(logits), labels[:, None]
+        logits, labels = wide(logits), labels[:, None]
         probabilities = torch.softmax(logits, 1)
         if per_class:
             return probabilities.scatter_add(1, labels, -torch.ones_like(logits[:, :1])) * logits
         # Differences are exact where large logits are not.
         return (probabilities * (logits - logits.gather(1, labels))).sum(1)
-
-
-def proxy_nca_scale_gradient(
-    logits: Float[Tensor, "batch classes"],
-    labels: Integer[Tensor, " batch"],
-    weights: Float[Tensor, "batch *environments"] | None = None,
-) -> Float[Tensor, "*environments"]:
-    """Compute g of ProxyNCA in its original form, which leaves a sample's own proxy out of the denominator.
-
-    Movshovitz-Attias et al., "No Fuss Distance Metric Learning using Proxies" (ICCV 2017), equation 4, the loss
-    -log(exp(u_label) / sum_{k != label} exp(u_k)), u being minus the (scaled) distances to proxies. With q the softmax
-    over k != label, a sample's g is sum_k q_k u_k - u_label. With the own proxy in the denominator, as
-    pytorch-metric-learning has it, it is `softmax_scale_gradient`.
-
-    Args:
-        logits: u, the scores.
-        labels: the class of each sample.
-        weights: [batch, environments], or [batch] for one environment; None for equal ones.
-
-    Raises:
-        TypeError: logits or weights are not floating-point, or labels not integers.
-        ValueError: shapes do not fit, there are no rows or fewer than two classes, or a label is out of range.
-    """
-    labels = check_classes(logits, labels, least=2)
-    with torch.autocast(logits.device.type, enabled=False):
-        logits, labels = _wide(logits), labels[:, None]
-        others = torch.softmax(logits.scatter(1, labels, -torch.inf), 1)
-        return weighted_mean((others * (logits - logits.gather(1, labels))).sum(1), weights)
-
-
-def logistic_scale_gradient(
-    logits: Float[Tensor, " batch"],
-    targets: Num[Tensor, " batch"],
-    weights: Float[Tensor, "batch *environments"] | None = None,
-) -> Float[Tensor, "*environments"]:
-    """Compute g of binary cross-entropy: the weighted mean of (sigmoid(u) - y) u.
-
-    Args:
-        logits: u, the scores.
-        targets: y, 0 or 1, or a probability.
-        weights: [batch, environments], or [batch] for one environment; None for equal ones.
-
-    Raises:
-        TypeError: logits or weights are not floating-point.
-        ValueError: shapes do not fit, or there are no rows.
-    """
-    _check_targets("logits", logits, targets)
-    with torch.autocast(logits.device.type, enabled=False):
-        logits = _wide(logits)
-        return weighted_mean((torch.sigmoid(logits) - targets.to(logits)) * logits, weights)
-
-
-def squared_error_scale_gradient(
-    predictions: Float[Tensor, " batch"],
-    targets: Num[Tensor, " batch"],
-    weights: Float[Tensor, "batch *environments"] | None = None,
-) -> Float[Tensor, "*environments"]:
-    """Compute g of squared error: the weighted mean of 2 (f - y) f.
-
-    Args:
-        predictions: f, the scores.
-        targets: y.
-        weights: [batch, environments], or [batch] for one environment; None for equal ones.
-
-    Raises:
-        TypeError: predictions or weights are not floating-point.
-        ValueError: shapes do not fit, or there are no rows.
-    """
-    _check_targets("predictions", predictions, targets)
-    with torch.autocast(predictions.device.type, enabled=False):
-        predictions = _wide(predictions)
-        return weighted_mean(2 * (predictions - targets.to(predictions)) * predictions, weights)
 
 
 def scale_gradient(loss: Callable[[Tensor], Tensor], scores: Float[Tensor, "*shape"]) -> Float[Tensor, "..."]:
@@ -218,21 +107,7 @@ def scale_gradient(loss: Callable[[Tensor], Tensor], scores: Float[Tensor, "*sha
     check_floating("scores", scores)
     prepare_forward_mode()
     with torch.autocast(scores.device.type, enabled=False):
-        scores = _wide(scores)
+        scores = wide(scores)
         # By the chain rule, c moves the scores in their own direction.
         slopes: Tensor = torch.func.jvp(loss, (scores,), (scores,))[1]
         return slopes
-
-
-def _wide(scores: Tensor) -> Tensor:
-    return scores.to(torch.promote_types(scores.dtype, torch.float32))
-
-
-def _check_targets(name: str, scores: Tensor, targets: Tensor) -> None:
-    check_floating(name, scores)
-    check_tensor("targets", targets)
-    if scores.dim() != 1 or scores.shape != targets.shape or len(scores) == 0:
-        raise ValueError(
-            f"{name} and targets must be [batch], with at least one row, "
-            f"got shapes {tuple(scores.shape)} and {tuple(targets.shape)}"
-        )

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from unconfound.functional.inputs import check_floating
+
 Array = Tensor | np.ndarray[Any, Any]
 
 
@@ -63,3 +65,30 @@ def check_labels(labels: Array, *, rows: int, count: int | None = None, name: st
         if count is not None and highest >= count:
             raise ValueError(f"{name} must be 0 to {count - 1}, got {highest}")
     return labels
+
+
+def check_classes(logits: Tensor, labels: Tensor) -> Int64[Tensor, " batch"]:
+    """Refuse anything but a floating-point logit of each class and one class index a row.
+
+    Args:
+        logits: [batch, classes].
+        labels: [batch], from 0 to classes - 1.
+
+    Returns:
+        The labels as int64.
+
+    Raises:
+        TypeError: logits are not floating-point, or labels not integers.
+        ValueError: shapes do not fit, there are no rows or no classes, or (found on the CPU alone) a label is out
+            of range.
+    """
+    check_floating("logits", logits)
+    labels = whole_numbers("labels", labels)
+    if logits.dim() != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            "logits must be [batch, classes] and labels [batch], "
+            f"got shapes {tuple(logits.shape)} and {tuple(labels.shape)}"
+        )
+    if logits.numel() == 0:
+        raise ValueError(f"logits must hold at least one row and 1 class, got shape {tuple(logits.shape)}")
+    return check_labels(labels, rows=len(logits), count=logits.shape[1])

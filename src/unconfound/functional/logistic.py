@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_floating
 from unconfound.functional.labels import check_labels
-from unconfound.functional.similarity import check_floating
 
 Penalty = Literal["l1", "l2"]
 

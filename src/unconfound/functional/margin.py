@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.paired import check_paired
+from unconfound.functional.inputs import check_above_0, check_at_least_0, check_paired
 from unconfound.functional.similarity import normalize
 
 
@@ -29,9 +27,8 @@ def large_margin_nt_xent(
     the mean over all i of -log[e_i / (e_i + sum_{k != i, pair(i)} exp(s_ik / t))], e_i = exp((s_i,pair(i) - m) / t).
 
     margin=0 is `nt_xent`. The loss grows with the margin, by no more than m / t. Where all rows are equal it is
-    log(1 + (2N - 2) exp(m / t)). One pair has no negatives; its loss is 0. Cosines are computed in float32 (float64
-    stays float64). NaN or infinity in an embedding gives NaN. The matrix of similarities is held whole: memory is
-    O(batch^2). Can be differentiated any number of times, forwards, and under `torch.func`.
+    log(1 + (2N - 2) exp(m / t)). One pair has no negatives; its loss is 0. The matrix of similarities is
+    held whole: memory is O(batch^2).
 
     Args:
         first: one view of each sample; any scale.
@@ -43,11 +40,9 @@ def large_margin_nt_xent(
         TypeError: embeddings are not floating-point.
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
-    if not (margin >= 0 and math.isfinite(margin)):
-        raise ValueError(f"margin must be a finite number of at least 0, got {margin}")
-    check_paired(first, second, loss="large_margin_nt_xent")
+    check_above_0(temperature=temperature)
+    check_at_least_0(margin=margin)
+    check_paired(first=first, second=second)
     with torch.autocast(first.device.type, enabled=False):
         rows = normalize(torch.cat([first, second]))
         batch = len(first)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_tensor
+from unconfound.functional.inputs import check_tensor
 
 
 def linear_mix(

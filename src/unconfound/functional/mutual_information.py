@@ -10,8 +10,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from unconfound.functional.distributed import sum_over_processes
+from unconfound.functional.inputs import check_floating, wide
 from unconfound.functional.labels import whole_numbers
-from unconfound.functional.similarity import check_floating
 
 
 def jensen_shannon_loss(
@@ -38,7 +38,7 @@ def jensen_shannon_loss(
     graph_of_node = _check(scores, graph_of_node)
     nodes, graphs = scores.shape
     with torch.autocast(scores.device.type, enabled=False):
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        scores = wide(scores)
         own = graph_of_node[:, None] == torch.arange(graphs, device=scores.device)
         attraction = F.softplus(-scores[own]).sum()
         repulsion = F.softplus(scores).masked_fill(own, 0).sum() / (graphs - 1)

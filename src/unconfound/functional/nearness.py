@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unconfound.functional.inputs import wide
 from unconfound.functional.largest import largest, largest_in_any_order_of_equals
 from unconfound.functional.similarity import normalize
 
@@ -297,5 +298,5 @@ def _multiplies_float32(device: torch.device) -> bool:
 
 def on_float64(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
     """Return rows in float32 or float64, on the CPU where their device has no float64."""
-    rows = rows.detach().to(torch.promote_types(rows.dtype, torch.float32))
+    rows = wide(rows.detach())
     return rows.cpu() if rows.device.type == "mps" else rows

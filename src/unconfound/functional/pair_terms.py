@@ -2,7 +2,10 @@
 
 Every loss here is a weighted sum of the entries of one matrix, the weights being constants to the gradient. So a loss
 over all pairs, or over all triplets, takes O(batch^2) memory and no list of indices, and can be spread over its anchors
-again. All is plain torch: differentiable any number of times, also forwards.
+again. All is plain torch: differentiable any number of times, also forwards. The caller turns autocast off, once for a
+whole loss. A batch without any positive pair gives 0 where only positives are told apart (triplets, `margin_terms`,
+`nt_xent_terms`, mined pairs), and the terms of its negatives elsewhere; a sample that is alone in its class is a
+negative of the others.
 """
 
 from __future__ import annotations
@@ -89,6 +92,10 @@ def contrastive_terms(
 ) -> Terms:
     """Pull pairs of one class under a distance, push those of two beyond one; the mean of each kind's terms above 0.
 
+    Hadsell et al., "Dimensionality Reduction by Learning an Invariant Mapping" (CVPR 2006), without the squares, as in
+    "A Metric Learning Reality Check": the mean of [d - positive_margin]+ over the pairs of one class in which it is
+    above 0, plus that of [margin - d]+ over the pairs of two.
+
     Args:
         scores: distances, or similarities.
         positive, negative: the pairs of one class, and of two.
@@ -117,8 +124,9 @@ def margin_terms(
 ) -> Terms:
     """Pull pairs of one class inside a learnt boundary, push those of two outside, each by a margin.
 
-    The mean over all triplets is meant, of which a pair stands in as many as its anchor has pairs of the other kind;
-    divided, as by Wu et al., by how often terms are above 0.
+    Wu et al., "Sampling Matters in Deep Embedding Learning" (ICCV 2017), equation 4: the sum of
+    [d(a, p) - b + m]+ + [b - d(a, n) + m]+ over all triplets, b being the boundary and m the margin, divided by how
+    many of these terms are above 0. A pair stands in as many triplets as its anchor has pairs of the other kind.
     """
     edge = boundary[:, None]
     values = torch.where(positive, F.relu(distances - edge + margin), F.relu(edge - distances + margin))
@@ -132,7 +140,11 @@ def nt_xent_terms(
     positive: Bool[Tensor, "anchors others"],
     negative: Bool[Tensor, "anchors others"],
 ) -> Terms:
-    """Tell each positive apart from all negatives of its anchor; the mean over all positive pairs."""
+    """Tell each positive apart from all negatives of its anchor; the mean over all positive pairs.
+
+    As in pytorch-metric-learning, -log[exp(u_ap) / (exp(u_ap) + sum_n exp(u_an))] with the logits u: other positives of
+    the anchor are left out. Exact at any scale of the logits, where that library's fraction underflows in float32.
+    """
     repulsion = logits.masked_fill(~negative, torch.finfo(logits.dtype).min).logsumexp(1, keepdim=True)
     weights = positive.to(logits.dtype)
     return Terms(F.softplus(repulsion - logits), weights / weights.sum().clamp_min(1))
@@ -149,6 +161,10 @@ def multi_similarity_terms(
     epsilon: float | None = None,
 ) -> Terms:
     """Weigh pairs by how far they are on the wrong side of a base, and by the others of their anchor; one an anchor.
+
+    Wang et al., "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning" (CVPR 2019), equations 11
+    and 12 (the miner) and 15: with similarities s, the mean over all samples of
+    log(1 + sum_P exp(-alpha (s - base))) / alpha + log(1 + sum_N exp(beta (s - base))) / beta.
 
     Args:
         similarities, positive, negative: as `contrastive_terms`.

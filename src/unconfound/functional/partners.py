@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_at_least_1
 from unconfound.functional.labels import whole_numbers
 
 
@@ -43,8 +44,7 @@ def draw_partners(
     Raises:
         ValueError: a count below 1.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    check_at_least_1(count=count)
     kept = min(count, scores.shape[1])
     found = scores.masked_fill(~allowed, -torch.inf).topk(kept, dim=1)
     chosen = found.indices.masked_fill(found.values == -torch.inf, -1)

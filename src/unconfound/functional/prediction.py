@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, rescale
+from unconfound.functional.inputs import check_paired
+from unconfound.functional.similarity import rescale
 
 
 def negative_cosine(
@@ -19,9 +20,6 @@ def negative_cosine(
     squared distance of the normalised rows, is 2 + 2 D. Symmetric in its arguments, and gradients flow to both: the
     stop-gradient is the caller's, who detaches the target.
 
-    Rows are normalised inside, in float32 (float64 stays float64), also for half-precision input and under autocast. A
-    row of zeros has the similarity 0 to everything. NaN or infinity gives NaN. Differentiable any number of times.
-
     Args:
         prediction: p, one row a view; any scale.
         target: z, in the same order; any scale.
@@ -30,13 +28,7 @@ def negative_cosine(
         TypeError: rows are not floating-point.
         ValueError: shapes differ, or there are no rows.
     """
-    check_rows("prediction", prediction)
-    check_rows("target", target)
-    if prediction.shape != target.shape:
-        raise ValueError(
-            "prediction and target must have equal shapes, row i of one belonging to row i of the other, "
-            f"got {tuple(prediction.shape)} and {tuple(target.shape)}"
-        )
+    check_paired(prediction=prediction, target=target)
     with torch.autocast(prediction.device.type, enabled=False):
         first, second = rescale(prediction), rescale(target)
         # Divided by once a row, not once an entry. A length is at least 1, that of a row of zeros apart.

@@ -1,10 +1,8 @@
 """Scores of samples against learnt proxies of the classes, for a softmax over the classes; and Proxy-Anchor.
 
-All compare rows of unit length: embeddings and proxies are normalised inside, in float32 (float64 stays float64), also
-for half-precision input and under autocast. A row of zeros has the similarity 0 to everything. NaN or infinity gives
-NaN. The cross-entropy of these logits and the labels is the loss of the paper that is named. Scales and margins lie
-inside: a number that multiplies the logits multiplies the margin, too. Differentiable any number of times, also
-forwards.
+All compare rows of unit length: embeddings and proxies are normalised inside. The cross-entropy of these logits and the
+labels is the loss of the paper that is named. Scales and margins lie inside: a number that multiplies the logits
+multiplies the margin, too.
 """
 
 from __future__ import annotations
@@ -16,8 +14,16 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
+from unconfound.functional.inputs import (
+    check_above_0,
+    check_at_least_0,
+    check_floating,
+    check_rows,
+    wide_dtype,
+    wide_pair,
+)
 from unconfound.functional.labels import check_labels
-from unconfound.functional.similarity import check_floating, check_rows, normalize
+from unconfound.functional.similarity import normalize
 
 
 def cosface_logits(
@@ -170,8 +176,7 @@ def soft_triple_logits(
     check_floating("proxies", proxies)
     if proxies.dim() != 3:
         raise ValueError(f"proxies must be [classes, centers, features], got shape {tuple(proxies.shape)}")
-    if not (sharpness >= 0 and math.isfinite(sharpness)):
-        raise ValueError(f"sharpness must be a finite number of at least 0, got {sharpness}")
+    check_at_least_0(sharpness=sharpness)
     labels = _check(embeddings, proxies[:, 0], labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
         cosines = _cosines(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
@@ -242,14 +247,12 @@ def _cosines(embeddings: Tensor, proxies: Tensor) -> Tensor:
 
 def _units(embeddings: Tensor, proxies: Tensor) -> tuple[Tensor, Tensor]:
     """Return rows of length 1 in the wider one of their types."""
-    rows, centers = normalize(embeddings), normalize(proxies)
-    kind = torch.promote_types(rows.dtype, centers.dtype)
-    return rows.to(kind), centers.to(kind)
+    return wide_pair(normalize(embeddings), normalize(proxies))
 
 
 def _own(labels: Tensor, proxies: Tensor) -> Tensor:
     """Return 1 where a sample meets its own class, [batch, classes]."""
-    return F.one_hot(labels, len(proxies)).to(torch.promote_types(proxies.dtype, torch.float32))
+    return F.one_hot(labels, len(proxies)).to(wide_dtype(proxies))
 
 
 def _check(embeddings: Tensor, proxies: Tensor, labels: Tensor, *, scale: float, margin: float = 0.0) -> Tensor:
@@ -261,8 +264,7 @@ def _check(embeddings: Tensor, proxies: Tensor, labels: Tensor, *, scale: float,
         raise ValueError(
             f"embeddings and proxies must have as many columns, got {embeddings.shape[1]} and {proxies.shape[1]}"
         )
-    if not (scale > 0 and math.isfinite(scale)):
-        raise ValueError(f"scale must be a finite number above 0, got {scale}")
+    check_above_0(scale=scale)
     if not math.isfinite(margin):
         raise ValueError(f"margin must be a finite number, got {margin}")
     return labels

@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from unconfound.functional.similarity import check_tensor
+from unconfound.functional.inputs import check_tensor
 
 # Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment" (Asilomar 2003), 3.2.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -74,12 +73,6 @@ def pyramid_of(
     )
 
 
-def promoted(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Convert both to their common precision, float32 at least."""
-    dtype = torch.promote_types(torch.promote_types(first.dtype, second.dtype), torch.float32)
-    return first.to(dtype), second.to(dtype)
-
-
 def check_images(name: str, images: Tensor) -> None:
     """Refuse anything but a batch of floating-point images that is not empty.
 
@@ -94,13 +87,3 @@ def check_images(name: str, images: Tensor) -> None:
         raise ValueError(
             f"{name} must be [batch, channels, height, width] with at least one of each, got {tuple(images.shape)}"
         )
-
-
-def check_range(data_range: float) -> None:
-    """Refuse a range that is no finite number above 0.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not (data_range > 0 and math.isfinite(data_range)):
-        raise ValueError(f"data_range must be a finite number above 0, got {data_range}")

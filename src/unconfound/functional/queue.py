@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.inputs import check_above_0, check_rows
+from unconfound.functional.similarity import normalize
 
 
 def queue_info_nce(
@@ -26,10 +25,8 @@ def queue_info_nce(
     log(1 + queue) where all rows are equal. The keys of other queries are no negatives, so a batch of one row is as
     good as any.
 
-    Rows are normalised inside, those of the queue, too, in float32 (float64 stays float64), also for half-precision
-    input and under autocast. A row of zeros has the similarity 0 to everything. NaN or infinity gives NaN.
-    Differentiable any number of times. One matrix [batch, queue] is held for the backward pass: `info_nce`'s tiles
-    need all queries to have the same keys, and here each has a positive of its own.
+    Rows are normalised inside, those of the queue, too. One matrix [batch, queue] is held for the backward pass:
+    `info_nce`'s tiles need all queries to have the same keys, and here each has a positive of its own.
 
     Args:
         query: q, one row a sample; any scale.
@@ -41,8 +38,7 @@ def queue_info_nce(
         TypeError: rows are not floating-point.
         ValueError: shapes do not fit, there are no rows, or the temperature is out of its range.
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature must be a finite number above 0, got {temperature}")
+    check_above_0(temperature=temperature)
     for name, rows in (("query", query), ("key", key), ("queue", queue)):
         check_rows(name, rows)
     if query.shape != key.shape or query.shape[1] != queue.shape[1]:

@@ -1,8 +1,4 @@
-"""Losses that need no negatives: views agree, and features neither vanish nor repeat each other (Barlow Twins, VICReg).
-
-Computed in float32 (float64 stays float64), also for half-precision input and under autocast. NaN or infinity in an
-embedding gives the loss NaN. All can be differentiated any number of times, forwards, and under `torch.func`.
-"""
+"""Barlow Twins and VICReg: without negatives, views agree, and features neither vanish nor repeat each other."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.paired import check_paired
+from unconfound.functional.inputs import check_at_least_0, check_paired, check_several, wide
 
 
 def barlow_twins(
@@ -43,8 +39,9 @@ def barlow_twins(
         TypeError: embeddings are not floating-point.
         ValueError: shapes differ, there are fewer than two rows, or an option is out of its range.
     """
-    _check_weights(off_diagonal_weight=off_diagonal_weight, epsilon=epsilon)
-    check_paired(first, second, loss="barlow_twins", least=2)
+    check_at_least_0(off_diagonal_weight=off_diagonal_weight, epsilon=epsilon)
+    check_paired(first=first, second=second)
+    check_several(first, loss="barlow_twins")
     with torch.autocast(first.device.type, enabled=False):
         left, right = (_standardize(rows, epsilon) for rows in (first, second))
         diagonal = (left * right).mean(0)
@@ -95,12 +92,13 @@ def vicreg(
         TypeError: embeddings are not floating-point.
         ValueError: shapes differ, there are fewer than two rows, or an option is out of its range.
     """
-    _check_weights(invariance=invariance, variance=variance, covariance=covariance, epsilon=epsilon)
+    check_at_least_0(invariance=invariance, variance=variance, covariance=covariance, epsilon=epsilon)
     if epsilon == 0:
         raise ValueError("epsilon must be above 0, got 0: the deviation of a constant feature has no gradient")
-    check_paired(first, second, loss="vicreg", least=2)
+    check_paired(first=first, second=second)
+    check_several(first, loss="vicreg")
     with torch.autocast(first.device.type, enabled=False):
-        first, second = (rows.to(torch.promote_types(rows.dtype, torch.float32)) for rows in (first, second))
+        first, second = wide(first), wide(second)
         agreement = (first - second).square().mean()
         spread, repetition = first.new_zeros(()), first.new_zeros(())
         for rows in (first, second):
@@ -130,13 +128,7 @@ def off_diagonal_squares(
 
 def _standardize(rows: Tensor, epsilon: float) -> Tensor:
     """Return columns of mean 0 whose mean products are correlations."""
-    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    rows = wide(rows)
     # Centred first: where means are far from 0, batch_norm, which multiplies before it subtracts, loses digits. Not
     # torch.nn.functional's, which refuses an epsilon of 0. No statistics are kept, and no cuDNN is asked.
     return torch.batch_norm(rows - rows.mean(0), None, None, None, None, True, 0.0, epsilon, False)
-
-
-def _check_weights(**weights: float) -> None:
-    for name, weight in weights.items():
-        if not (weight >= 0 and math.isfinite(weight)):
-            raise ValueError(f"{name} must be a finite number of at least 0, got {weight}")

@@ -1,20 +1,18 @@
 """Losses that compare how two views of a sample relate to other samples.
 
-All relations are softmaxes over cosine similarities: embeddings are normalised inside, in float32 (float64 stays
-float64), also for half-precision input and under autocast. A row of zeros has the similarity 0 to everything. NaN or
-infinity in an embedding gives the loss NaN. The whole matrix of similarities is held.
+All relations are softmaxes over cosine similarities: embeddings are normalised inside. The whole matrix of similarities
+is held.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_rows, normalize
+from unconfound.functional.inputs import check_above_0, check_at_least_0, check_paired, check_rows
+from unconfound.functional.similarity import normalize
 
 
 def relational_loss(
@@ -44,9 +42,9 @@ def relational_loss(
         TypeError: embeddings are not floating-point.
         ValueError: shapes do not fit, there are no rows, or a temperature is out of its range.
     """
-    _check_temperature("temperature", temperature)
-    _check_temperature("key_temperature", key_temperature)
-    _check_equal("queries", queries, "keys", keys)
+    check_above_0(temperature=temperature)
+    check_above_0(key_temperature=key_temperature)
+    check_paired(queries=queries, keys=keys)
     check_rows("queue", queue)
     if queue.shape[1] != queries.shape[1]:
         raise ValueError(f"queue must have the queries' {queries.shape[1]} features, got {queue.shape[1]}")
@@ -87,11 +85,9 @@ def relic(
         TypeError: embeddings are not floating-point.
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
-    _check_temperature("temperature", temperature)
-    if not (weight >= 0 and math.isfinite(weight)):
-        raise ValueError(f"weight must be a finite number of 0 or above, got {weight}")
-    for name, rows in (("second", second), ("first_keys", first_keys), ("second_keys", second_keys)):
-        _check_equal("first", first, name, rows)
+    check_above_0(temperature=temperature)
+    check_at_least_0(weight=weight)
+    check_paired(first=first, second=second, first_keys=first_keys, second_keys=second_keys)
     with torch.autocast(first.device.type, enabled=False):
         there = F.log_softmax(normalize(first) @ normalize(second_keys).T / temperature, dim=1)
         back = F.log_softmax(normalize(second) @ normalize(first_keys).T / temperature, dim=1)
@@ -99,18 +95,3 @@ def relic(
         # KL(p || p') + KL(p' || p) = sum (p - p') (log p - log p'), of which each term is 0 or above.
         divergence = ((there.exp() - back.exp()) * (there - back)).sum(1).mean() / 2
         return contrast + weight * divergence
-
-
-def _check_temperature(name: str, temperature: float) -> None:
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"{name} must be a finite number above 0, got {temperature}")
-
-
-def _check_equal(first_name: str, first: Tensor, second_name: str, second: Tensor) -> None:
-    check_rows(first_name, first)
-    check_rows(second_name, second)
-    if first.shape != second.shape:
-        raise ValueError(
-            f"{first_name} and {second_name} must have equal shapes, row i of one belonging to row i of the other, "
-            f"got {tuple(first.shape)} and {tuple(second.shape)}"
-        )

@@ -9,11 +9,10 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_finite, check_tile
 from unconfound.functional.labels import check_labels
 from unconfound.functional.largest import spread, strip
 from unconfound.functional.nearness import Nearness, on_float64
-from unconfound.functional.search import check_finite
-from unconfound.functional.similarity import check_tile
 
 # Rows that are ranked first, in search of the first relevant one.
 _FIRST = 16

@@ -6,15 +6,12 @@ are given. Where a batch is spread over processes, gather losses (or logits), la
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from unconfound.functional.labels import check_labels
-from unconfound.functional.similarity import check_floating, check_tensor
-from unconfound.functional.weighted_mean import check_classes
+from unconfound.functional.inputs import check_at_least_0, check_floating, check_tensor, wide
+from unconfound.functional.labels import check_classes, check_labels
 
 
 def group_losses(
@@ -67,8 +64,7 @@ def update_group_weights(
     Raises:
         ValueError: shapes differ, or the step size is out of its range.
     """
-    if not (step_size >= 0 and math.isfinite(step_size)):
-        raise ValueError(f"step_size must be a finite number of at least 0, got {step_size}")
+    check_at_least_0(step_size=step_size)
     check_floating("weights", weights)
     for name, values in (("losses", losses), ("adjustment", adjustment)):
         if values is not None:
@@ -116,9 +112,9 @@ def irm_penalty(
     labels = check_classes(logits, labels)
     environments = check_labels(environments, rows=len(logits), count=count, name="environments")
     with torch.autocast(logits.device.type, enabled=False):
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        own = wide.gather(1, labels[:, None]).squeeze(1)
-        slopes = (torch.softmax(wide, 1) * wide).sum(1) - own
+        logits = wide(logits)
+        own = logits.gather(1, labels[:, None]).squeeze(1)
+        slopes = (torch.softmax(logits, 1) * logits).sum(1) - own
         return _means(slopes, environments, count)[0].square()
 
 

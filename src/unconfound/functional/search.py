@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from unconfound.functional.inputs import check_finite, check_tile, wide_dtype
 from unconfound.functional.largest import spread, strip
 from unconfound.functional.nearness import Nearness, on_float64
-from unconfound.functional.similarity import check_rows, check_tile
 
 
 def nearest(
@@ -44,10 +44,7 @@ def nearest(
         ValueError: numbers of features differ, a value is not finite, or an option is out of its range.
     """
     _check_search(queries, gallery, neighbours, metric, exclude_self, tile)
-    device, dtype = (
-        gallery.device,
-        torch.promote_types(torch.promote_types(queries.dtype, gallery.dtype), torch.float32),
-    )
+    device, dtype = gallery.device, wide_dtype(queries, gallery)
     queries, gallery = (on_float64(queries),) * 2 if queries is gallery else (on_float64(queries), on_float64(gallery))
     nearness = Nearness.of_directions(queries, gallery) if metric == "cosine" else Nearness(queries, gallery)
     measure = nearness.cosines if metric == "cosine" else nearness.distances
@@ -60,21 +57,6 @@ def nearest(
     strips = torch.arange(len(queries), device=gallery.device).split(strip(gallery, tile))
     values, indices = zip(*spread(search, strips, device=gallery.device, tile=tile), strict=True)
     return torch.cat(values).to(device), torch.cat(indices).to(device)
-
-
-def check_finite(name: str, rows: Tensor) -> None:
-    """Refuse rows that are no numbers.
-
-    Raises:
-        ValueError: NaN or infinity; names how many rows and the first.
-    """
-    check_rows(name, rows)
-    bad = ~rows.isfinite().all(1)
-    if bad.any():
-        raise ValueError(
-            f"{name} must be finite, but {int(bad.sum())} of {len(rows)} rows hold NaN or infinity, the first is row "
-            f"{int(bad.nonzero()[0])}: leave them out"
-        )
 
 
 def _check_search(  # noqa: PLR0917

@@ -1,8 +1,6 @@
 """Structural similarity of images at several scales, and the triplet loss of CIM that is made of it.
 
-Everything is computed in float32 (float64 stays float64), also for half-precision input and under autocast. NaN in an
-image gives its similarity NaN. Images hold values in [0, data_range]; that is not checked. Gradients are exact and
-finite; second derivatives raise.
+Images hold values in [0, data_range]; that is not checked. Gradients are exact and finite; second derivatives raise.
 """
 
 from __future__ import annotations
@@ -14,8 +12,9 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_above_0, wide_pair
 from unconfound.functional.labels import whole_numbers
-from unconfound.functional.pyramid import Negative, check_images, check_range, promoted, pyramid_of
+from unconfound.functional.pyramid import Negative, check_images, pyramid_of
 from unconfound.functional.weighted_similarity import weighted_similarity
 
 
@@ -63,9 +62,9 @@ def ms_ssim(
     check_images("second", second)
     if first.shape != second.shape:
         raise ValueError(f"first and second must have equal shapes, got {tuple(first.shape)} and {tuple(second.shape)}")
-    check_range(data_range)
+    check_above_0(data_range=data_range)
     pyramid = pyramid_of(first, data_range, window_size, scales, negative)
-    first, second = promoted(first, second)
+    first, second = wide_pair(first, second)
     if second.requires_grad and not first.requires_grad:
         first, second = second, first
     with torch.autocast(first.device.type, enabled=False):
@@ -150,11 +149,11 @@ def perceptual_triplet(
         raise ValueError(f"scales={scales} is for similarity ms-ssim, got {similarity}: leave scales out")
     if similarity == "l2" and window_size is not None:
         raise ValueError(f"window_size={window_size} is for ms-ssim and ssim, got similarity l2: leave it out")
-    check_range(data_range)
+    check_above_0(data_range=data_range)
     pyramid = None
     if similarity != "l2":
         pyramid = pyramid_of(morphed, data_range, window_size, 1 if similarity == "ssim" else scales, negative)
-    morphed, originals = promoted(morphed, originals.detach())
+    morphed, originals = wide_pair(morphed, originals.detach())
     with torch.autocast(morphed.device.type, enabled=False):
         there = [index >= 0 for index in (positive_index, negative_index)]
         counts = there[0].any(1) & there[1].any(1)

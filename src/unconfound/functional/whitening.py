@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from unconfound.functional.inputs import check_floating, check_paired, check_several, wide_dtype
 from unconfound.functional.labels import whole_numbers
-from unconfound.functional.paired import check_paired
-from unconfound.functional.similarity import check_floating, normalize
+from unconfound.functional.similarity import normalize
 
 
 def whiten(
@@ -46,7 +46,7 @@ def whiten(
             f"{count} rows span at most {count - 1} of {features} features, so their covariance cannot be inverted: "
             "whiten more rows at a time, take fewer features, or a shrinkage above 0"
         )
-    dtype = torch.promote_types(rows.dtype, torch.float32)
+    dtype = wide_dtype(rows)
     with torch.autocast(rows.device.type, enabled=False):
         wide = rows.to(dtype if rows.device.type == "mps" else torch.float64)
         centred = wide - wide.mean(-2, keepdim=True)
@@ -94,7 +94,8 @@ def w_mse(
         ValueError: shapes differ, there are fewer than two rows, an option is out of its range, or a sub-batch cannot
             be whitened (see `whiten`).
     """
-    check_paired(first, second, loss="w_mse", least=2)
+    check_paired(first=first, second=second)
+    check_several(first, loss="w_mse")
     if size < 2:
         raise ValueError(f"size must be at least 2 rows, got {size}")
     batch, features = first.shape
@@ -108,7 +109,7 @@ def w_mse(
     border = longer * (smaller + 1)
     with torch.autocast(first.device.type, enabled=False):
         views = torch.stack([first, second])
-        similarity = torch.zeros((), dtype=torch.promote_types(views.dtype, torch.float32), device=views.device)
+        similarity = torch.zeros((), dtype=wide_dtype(views), device=views.device)
         # All sub-batches of one length at once: there are two lengths at most.
         for part, rows in ((orders[:, :border], smaller + 1), (orders[:, border:], smaller)):
             if part.shape[1]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather, sum_over_processes, uniform, world
+from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.partners import class_partners, draw_partners
 from unconfound.functional.ssim import perceptual_triplet
 from unconfound.methods.method import Method, Phase, Step
@@ -140,7 +141,7 @@ class CIM(Method):
         fixed |= {name: value.clone() for name, value in network.named_buffers()}
         rows: Tensor = functional_call(network, fixed, (self.encoder.normalize(shown),))
         # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
-        unit = F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
+        unit = F.normalize(wide(rows), dim=1)
         return unit[:, :, None, None] * math.sqrt(rows.shape[1] / 2)
 
     def linear_classifier(self) -> nn.Linear:
@@ -158,14 +159,12 @@ class CIM(Method):
 
 
 def _unit_range(images: Tensor) -> Float[Tensor, "batch channels height width"]:
-    if images.dtype == torch.uint8:
-        return images / 255.0
-    if float(images.min()) < 0 or float(images.max()) > 1:
+    if images.dtype != torch.uint8 and (float(images.min()) < 0 or float(images.max()) > 1):
         raise ValueError(
             f"cim needs images in [0, 1] or as uint8, got values from {float(images.min()):g} to "
             f"{float(images.max()):g}: rescale them, and leave normalisation to the encoder"
         )
-    return images
+    return unit_range(images)
 
 
 def _check_side(schema: Schema) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
+from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.contrast import contrast, contrast_noised, noises_representation
 from unconfound.methods.parts.heads import projection_head
@@ -60,7 +60,7 @@ class DACL(Method):
         inputs = batch.inputs
         if self.at_representation or not isinstance(inputs, Tensor):
             raise ValueError("a host makes two views of the input, and dacl mixes the representation: use --mix input")
-        views: Tensor = self.views(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs)
+        views: Tensor = self.views(unit_range(inputs))
         return views
 
     def compare(self, views: Tensor) -> Compared:

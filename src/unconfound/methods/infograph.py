@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from unconfound.data import Batch, Graphs, Schema
 from unconfound.encoders import GIN, Encoder
 from unconfound.functional.distributed import gather, world
+from unconfound.functional.inputs import wide
 from unconfound.functional.mutual_information import jensen_shannon_loss
 from unconfound.methods.method import Method, Step
 from unconfound.options.methods.infograph import InfoGraphOptions
@@ -54,8 +55,7 @@ class InfoGraph(Method):
         first, second = self.of_nodes(nodes), self.of_graphs(graphs)
         with torch.autocast(nodes.device.type, enabled=False):
             # Sums over many nodes make scores that are too large for half precision.
-            wide = torch.promote_types(first.dtype, torch.float32)
-            scores = first.to(wide) @ gather(second.to(wide)).T
+            scores = wide(first) @ gather(wide(second)).T
         own = inputs.graph_of_node() + rank * len(graphs)
         return Step(jensen_shannon_loss(scores[row_of_node], own), embeddings=graphs.detach().float())
 

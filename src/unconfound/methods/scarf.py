@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import info_nce
 from unconfound.functional.distributed import gather
+from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
 from unconfound.options.methods.scarf import SCARFOptions
@@ -44,7 +44,7 @@ class SCARF(Method):
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         inputs: Tensor = batch.inputs  # type: ignore[assignment]
-        embeddings = self.encoder(self.views(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs))
+        embeddings = self.encoder(self.views(unit_range(inputs)))
         clean, corrupted = (gather(views) for views in self.head(embeddings).chunk(2))
         loss = info_nce(clean, corrupted, temperature=self.options.temperature)
         return Step(loss, embeddings=embeddings.detach().float())

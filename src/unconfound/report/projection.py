@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from unconfound.functional.search import check_finite
+from unconfound.functional.inputs import check_finite
 
 PERPLEXITY = 30
 STEPS = 500  # the picture hardly changes after half of the customary thousand

@@ -19,7 +19,7 @@ from torch import Tensor
 from unconfound.data.core.subset import Subset
 from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.embed import embed
-from unconfound.functional.search import check_finite
+from unconfound.functional.inputs import check_finite
 from unconfound.retrieval.additions import unit_rows
 from unconfound.retrieval.answers import Answers
 from unconfound.retrieval.backends import nearest_rows

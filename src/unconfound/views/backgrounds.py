@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+
+from unconfound.functional.inputs import unit_range
 
 
 def exchange_backgrounds(
@@ -27,7 +28,7 @@ def exchange_backgrounds(
     """
     if len(images) < 2:
         raise ValueError(f"exchange_backgrounds needs at least two images in a batch, got {len(images)}")
-    images = images / 255.0 if images.dtype == torch.uint8 else images
+    images = unit_range(images)
     inside = masks.to(images.dtype)
     outside = 1 - inside
     colour = (images * outside).sum((2, 3), keepdim=True) / outside.sum((2, 3), keepdim=True).clamp_min(1)

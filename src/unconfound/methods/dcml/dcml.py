@@ -18,7 +18,7 @@ from unconfound.functional.consistency import (
     pairwise_class_penalty,
 )
 from unconfound.functional.distributed import gather
-from unconfound.functional.invariance import learn_environments
+from unconfound.functional.environments.learn import learn_environments
 from unconfound.methods.dcml.environments import (
     fits_per_class,
     given_environments,

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.encoders import Encoder
-from unconfound.functional.invariance import mask_gradients
+from unconfound.functional.environments.masks import mask_gradients
+from unconfound.functional.inputs import wide_dtype
 from unconfound.methods.dcml.losses import sample_slopes
 from unconfound.methods.metric.losses import MetricLoss
 from unconfound.methods.parts.labelled import cross_entropy, labels_of, source_groups
@@ -64,8 +65,7 @@ def sample_vectors(
             1,
         )
         if vectors is None:
-            dtype = torch.promote_types(found.dtype, torch.float32)
-            vectors = found.new_empty(len(source), *found.shape[1:], dtype=dtype)
+            vectors = found.new_empty(len(source), *found.shape[1:], dtype=wide_dtype(found))
         vectors[rows.to(device)] = found.to(vectors.dtype)
     encoder.train(training)
     assert vectors is not None

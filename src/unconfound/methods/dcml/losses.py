@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from unconfound.functional.inputs import wide_dtype
 from unconfound.functional.invariance import scale_gradient, softmax_sample_scale_gradients, softmax_scale_gradient
 from unconfound.functional.weighted_mean import weighted_mean
 from unconfound.methods.metric.losses import MetricLoss
@@ -80,4 +81,4 @@ def sample_slopes(
 
 
 def _one(embeddings: Tensor) -> Float[Tensor, ""]:
-    return torch.ones((), dtype=torch.promote_types(embeddings.dtype, torch.float32), device=embeddings.device)
+    return torch.ones((), dtype=wide_dtype(embeddings), device=embeddings.device)

@@ -13,6 +13,7 @@ from torch import Tensor
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
+from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.icl_msr.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
 from unconfound.methods.icl_msr.strata import Strata, contexts
@@ -150,7 +151,7 @@ class ICLMSR(Method):
         for batch in source.batches(index.split(256)):
             # Hosts make two views of images or rows, which are tensors.
             inputs = cast(Tensor, batch.inputs).to(self.rate.device)
-            values.append(self.look(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs)[0])
+            values.append(self.look(unit_range(inputs))[0])
         return torch.cat(values)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
@@ -265,11 +266,10 @@ class ICLMSR(Method):
     def _values(self, compared: Compared) -> Tensor:
         values = compared.projections if self.options.strata_on == "projection" else compared.embeddings
         # Half precision would round away what strata weight.
-        return values.to(torch.promote_types(values.dtype, torch.float32))
+        return wide(values)
 
     def _strata(self, compared: Compared) -> Tensor:
-        strata: Tensor = self.strata(compared.embeddings)
-        return strata.to(torch.promote_types(strata.dtype, torch.float32))
+        return wide(self.strata(compared.embeddings))
 
 
 def _gathered(values: Float[Tensor, "views width"]) -> Float[Tensor, "all_views width"]:

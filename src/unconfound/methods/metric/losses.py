@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather
+from unconfound.functional.inputs import wide
 from unconfound.functional.pair_terms import (
     Terms,
     contrastive_terms,
@@ -138,7 +139,7 @@ class MetricLoss(nn.Module):
 
         Where nothing in the batch can be learnt from (no positive pair for a loss that needs one), it is 0.
         """
-        rows, labels = _wide(gather(embeddings)), gather(labels)
+        rows, labels = wide(gather(embeddings)), gather(labels)
         with torch.autocast(rows.device.type, enabled=False):
             if self.memory is not None:
                 return self._against_memory(self.memory, rows, labels)
@@ -185,7 +186,7 @@ class MetricLoss(nn.Module):
                 f"the loss {self.name} has no elements that could be weighed: use our implementation of one of "
                 f"{', '.join(known)}"
             )
-        rows = _wide(embeddings)
+        rows = wide(embeddings)
         with torch.autocast(rows.device.type, enabled=False):
             if self.name in _SOFTMAX:
                 logits = self._logits(rows, labels)
@@ -211,7 +212,7 @@ class MetricLoss(nn.Module):
         """
         if not self.has_logits:
             raise ValueError(f"the loss {self.name} has no logits: use our {', '.join(_SOFTMAX)}")
-        rows = _wide(embeddings)
+        rows = wide(embeddings)
         with torch.autocast(rows.device.type, enabled=False):
             return self._logits(rows, labels)
 
@@ -267,10 +268,6 @@ class MetricLoss(nn.Module):
             return loss
         margins = self.settings["positive_margin"], self.settings["margin"]
         return contrastive_terms(cosines(rows, others), positive, negative, *margins, similarity=True).total()
-
-
-def _wide(rows: Tensor) -> Tensor:
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
 
 def _first_proxies(name: LossName, classes: int, features: int, centers: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from unconfound.functional.bottleneck import gaussian_kl
 from unconfound.functional.distributed import normal
+from unconfound.functional.inputs import wide
 from unconfound.options.methods.bottleneck import BottleneckOptions
 
 
@@ -65,7 +66,7 @@ class VariationalHead(nn.Module):
         """
         moments = self.moments(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
-            mean, scale = moments.to(torch.promote_types(moments.dtype, torch.float32)).chunk(2, dim=1)
+            mean, scale = wide(moments).chunk(2, dim=1)
             deviation = F.softplus(scale - 5)
             information = self.kl_weight * gaussian_kl(mean, deviation).mean()
         if not self.training:

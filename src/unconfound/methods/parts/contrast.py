@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -12,6 +11,7 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import nt_xent
 from unconfound.functional.distributed import gather
+from unconfound.functional.inputs import unit_range, wide
 from unconfound.methods.method import Step
 
 
@@ -55,13 +55,13 @@ def contrast_noised(
     if at_representation:
         embeddings = encoder(batch.inputs)
         # Noise is small: half precision would round part of it away.
-        embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        embeddings = wide(embeddings)
         projections = head(views(embeddings))
     else:
         inputs = batch.inputs
         if not isinstance(inputs, Tensor):
             raise TypeError(f"{type(inputs).__name__} have no common shape to be noised in: noise the representation")
-        embeddings = encoder(views(inputs / 255.0 if inputs.dtype == torch.uint8 else inputs))
+        embeddings = encoder(views(unit_range(inputs)))
         projections = head(embeddings)
     loss = contrast(projections, temperature=temperature, method=method)
     return Step(loss, embeddings=embeddings.detach().float())

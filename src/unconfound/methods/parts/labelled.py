@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unconfound.data import Batch, Schema, Source
+from unconfound.functional.inputs import wide
 
 
 def check_classes(schema: Schema, *, method: str) -> None:
@@ -90,8 +91,7 @@ def cross_entropy(
     logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, label_smoothing: float = 0.0
 ) -> Float[Tensor, " batch"]:
     """Compute each sample's cross-entropy, in float32 or better."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    losses: Tensor = F.cross_entropy(wide, labels, reduction="none", label_smoothing=label_smoothing)
+    losses: Tensor = F.cross_entropy(wide(logits), labels, reduction="none", label_smoothing=label_smoothing)
     return losses
 
 

@@ -8,17 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from unconfound.functional import environment_objective as chunked
-from unconfound.functional import environment_passes as passes
-from unconfound.functional.environment_shares import entropy_slopes, raise_shares
-from unconfound.functional.invariance import (
-    cosine_embedding_gradient,
-    environment_gradient,
-    environment_objective,
-    learn_environments,
-    mask_gradients,
-    softmax_sample_scale_gradients,
-)
+from unconfound.functional.environments import objective as chunked
+from unconfound.functional.environments import passes
+from unconfound.functional.environments.learn import learn_environments
+from unconfound.functional.environments.masks import mask_gradients
+from unconfound.functional.environments.objective import environment_objective, shares_of, slopes_of, through_softmax
+from unconfound.functional.environments.shares import entropy_slopes, raise_shares
+from unconfound.functional.invariance import softmax_sample_scale_gradients
 
 seeds = st.integers(0, 10**6)
 normalizations = pytest.mark.parametrize("normalization", ["environment", "samples"])
@@ -35,6 +31,12 @@ def _drawn(seed, samples=5, environments=2, width=3, *, shared=False):
     shape = (samples, width) if shared else (samples, environments, width)
     vectors = torch.randn(shape, generator=generator, dtype=torch.float64)
     return vectors, torch.randn(samples, environments, generator=generator, dtype=torch.float64)
+
+
+def _gradient(vectors, logits, normalization="environment"):
+    """Of the objective by the logits, put together as an ascent does."""
+    shares = shares_of(vectors, logits)
+    return through_softmax(shares, slopes_of(vectors, shares, normalization)[1])
 
 
 def _naive(vectors, weights, normalization):
@@ -60,8 +62,7 @@ def test_the_objective_and_its_gradient(normalization, seed, samples, environmen
 
     found = environment_objective(vectors, logits, normalization=normalization)
     assert found.item() == pytest.approx(naive(logits))
-    gradient = environment_gradient(vectors, logits, normalization=normalization)
-    assert not gradient.requires_grad
+    gradient = _gradient(vectors, logits, normalization)
     for place in product(range(samples), range(environments)):
         step = torch.zeros_like(logits)
         step[place] = 1e-5
@@ -73,16 +74,14 @@ def test_the_objective_and_its_gradient(normalization, seed, samples, environmen
 def test_chunks_and_half_precision_change_nothing(normalization, monkeypatch):
     for shared in (False, True):
         vectors, logits = _drawn(0, 11, shared=shared)
-        whole = [
-            each(vectors, logits, normalization=normalization) for each in (environment_objective, environment_gradient)
-        ]
+        whole = [each(vectors, logits, normalization=normalization) for each in (environment_objective, _gradient)]
         with monkeypatch.context() as small:
             small.setattr(chunked, "_CHUNK", 12)
-            for each, expected in zip((environment_objective, environment_gradient), whole, strict=True):
+            for each, expected in zip((environment_objective, _gradient), whole, strict=True):
                 torch.testing.assert_close(each(vectors, logits, normalization=normalization), expected)
-        half = environment_gradient(vectors.half(), logits.float(), normalization=normalization)
+        half = _gradient(vectors.half(), logits.float(), normalization=normalization)
         assert half.dtype == torch.float32
-        exact = environment_gradient(vectors.half().double(), logits.float().double(), normalization=normalization)
+        exact = _gradient(vectors.half().double(), logits.float().double(), normalization=normalization)
         torch.testing.assert_close(half.double(), exact, rtol=1e-4, atol=1e-6)
 
 
@@ -92,12 +91,10 @@ def test_environments_may_be_permuted_and_equal_ones_are_alike():
     torch.testing.assert_close(
         environment_objective(vectors[:, order], logits[:, order]), environment_objective(vectors, logits)
     )
-    torch.testing.assert_close(
-        environment_gradient(vectors[:, order], logits[:, order]), environment_gradient(vectors, logits)[:, order]
-    )
+    torch.testing.assert_close(_gradient(vectors[:, order], logits[:, order]), _gradient(vectors, logits)[:, order])
     shared, equal = vectors[:, 0], torch.zeros_like(logits)
     torch.testing.assert_close(environment_objective(shared, equal), shared.mean(0).square().sum())
-    assert environment_gradient(shared, equal).abs().max() < 1e-12
+    assert _gradient(shared, equal).abs().max() < 1e-12
 
 
 def _splits(samples):
@@ -249,17 +246,18 @@ class _Released:
         self.weight, self.bias, self.proxies = draw(3, 4), draw(3), draw(3, 3)
         self.labels = torch.randint(3, (samples,), generator=generator)
 
-    def logits(self, maps, labels):
-        embeddings = maps.mean((2, 3)) @ self.weight.T + self.bias
+    def logits(self, pooled, labels):
+        embeddings = pooled @ self.weight.T + self.bias
         cosines = F.normalize(embeddings) @ F.normalize(self.proxies).T
-        return embeddings, 8.0 * (cosines - 0.2 * F.one_hot(labels, 3))
+        return 8.0 * (cosines - 0.2 * F.one_hot(labels, 3))
 
     def vectors(self):
         parts = []
         for maps in self.maps:
-            embeddings, logits = self.logits(maps, self.labels)
-            gradient = cosine_embedding_gradient(embeddings, self.proxies, logits, self.labels, 8.0) @ self.weight
-            slopes = softmax_sample_scale_gradients(logits, self.labels, per_class=True)
+            pooled = maps.mean((2, 3)).requires_grad_()
+            logits = self.logits(pooled, self.labels)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(logits, self.labels, reduction="sum"), pooled)
+            slopes = softmax_sample_scale_gradients(logits.detach(), self.labels, per_class=True)
             parts.append(torch.cat([slopes, *mask_gradients(maps, gradient)], 1))
         return torch.stack(parts, 1)
 
@@ -273,7 +271,7 @@ class _Released:
                 scale = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
                 channel = torch.ones(1, 4, 1, 1, dtype=torch.float64, requires_grad=True)
                 place = torch.ones(1, 1, 2, 2, dtype=torch.float64, requires_grad=True)
-                _, logits = self.logits(maps[rows] * place * channel, labels)
+                logits = self.logits((maps[rows] * place * channel).mean((2, 3)), labels)
                 losses = F.cross_entropy(scale * logits, labels, reduction="none")
                 risk = (weights[:, j] * losses).sum() / weights[:, j].sum()
                 slopes = torch.autograd.grad(risk, [scale, channel, place], create_graph=True)
@@ -367,4 +365,4 @@ def test_integers_are_refused():
     with pytest.raises(TypeError, match="vectors must be floating-point"):
         environment_objective(torch.ones(2, 3, dtype=torch.long), torch.zeros(2, 2))
     with pytest.raises(TypeError, match="weights_logits must be floating-point"):
-        environment_gradient(torch.ones(2, 3), torch.zeros(2, 2, dtype=torch.long))
+        environment_objective(torch.ones(2, 3), torch.zeros(2, 2, dtype=torch.long))

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.similarity import check_floating
+from unconfound.functional.inputs import check_floating, wide_dtype
 
 Normalization = Literal["environment", "samples"]
 # Numbers of `vectors` that are held in float32 at a time.
@@ -48,36 +48,9 @@ def environment_objective(
     return means_of(vectors, shares_of(vectors, weights_logits), normalization)[0].square().sum(1).mean()
 
 
-@torch.no_grad()
-def environment_gradient(
-    vectors: Float[Tensor, "samples *environments width"],
-    weights_logits: Float[Tensor, "samples count"],
-    *,
-    normalization: Normalization = "environment",
-) -> Float[Tensor, "samples count"]:
-    """Compute the gradient of `environment_objective` by the logits.
-
-    By o_ij it is 2 / E <g_j, v_ij - g_j> / sum_i o_ij for "environment" and 2 / E <g_j, v_ij> / N for "samples", with E
-    environments and N samples; the softmax's derivative takes it to the logits.
-
-    Args:
-        vectors: as in `environment_objective`.
-        weights_logits: one row a sample, one column an environment.
-        normalization: as in `environment_objective`.
-
-    Raises:
-        TypeError: an input is not floating-point.
-        ValueError: shapes do not fit, there are no samples, or the normalisation is not known.
-    """
-    check_vectors(vectors, weights_logits, normalization)
-    shares = shares_of(vectors, weights_logits)
-    return through_softmax(shares, slopes_of(vectors, shares, normalization)[1])
-
-
 def shares_of(vectors: Tensor, weights_logits: Tensor) -> Float[Tensor, "samples count"]:
     """The weights of each sample in the environments, in the type in which sums are made."""
-    dtype = torch.promote_types(torch.promote_types(vectors.dtype, weights_logits.dtype), torch.float32)
-    return torch.softmax(weights_logits.to(dtype), 1)
+    return torch.softmax(weights_logits.to(wide_dtype(vectors, weights_logits)), 1)
 
 
 def means_of(

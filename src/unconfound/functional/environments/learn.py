@@ -14,11 +14,10 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from unconfound.functional.environment_objective import (
+from unconfound.functional.environments.objective import (
     Normalization,
     check_vectors,
     chunks,
-    environment_gradient,
     environment_objective,
     means_of,
     products_of,
@@ -26,11 +25,10 @@ from unconfound.functional.environment_objective import (
     slopes_of,
     through_softmax,
 )
-from unconfound.functional.environment_passes import ascend_by_passes
-from unconfound.functional.environment_shares import entropy_slopes, raise_shares
+from unconfound.functional.environments.passes import ascend_by_passes
+from unconfound.functional.environments.shares import entropy_slopes, raise_shares
+from unconfound.functional.inputs import check_above_0, check_at_least_0, check_at_least_1, wide, wide_dtype
 from unconfound.functional.labels import whole_numbers
-
-__all__ = ["environment_gradient", "environment_objective", "learn_environments"]
 
 # The logit of the environment to which a sample is assigned, over 0 for the others: softmax gives these 4e-18.
 _ASSIGNED = 40.0
@@ -93,14 +91,13 @@ def learn_environments(
         TypeError: vectors are not floating-point, or batches hold no integers.
         ValueError: vectors are not finite, shapes do not fit, or an option is out of its range.
     """
-    if environments < 1:
-        raise ValueError(f"environments must be at least 1, got {environments}")
+    check_at_least_1(environments=environments)
     device = None if generator is None else generator.device
     drawn = torch.randn(len(vectors), environments, generator=generator, device=device)
-    logits = drawn.to(vectors.device, torch.promote_types(vectors.dtype, torch.float32))
+    logits = drawn.to(vectors.device, wide_dtype(vectors))
     check_vectors(vectors, logits, normalization)
     _check_finite(vectors)
-    _check_options(steps=steps, passes=passes, batch_size=1 if batch_size is None else batch_size)
+    check_at_least_1(steps=steps, passes=passes, batch_size=1 if batch_size is None else batch_size)
     if solver == "frank-wolfe":
         if normalization != "samples" or smallest_share or entropy_weight:
             raise ValueError(
@@ -111,10 +108,8 @@ def learn_environments(
         return _frank_wolfe(vectors, logits, steps)
     if solver != "adam":
         raise ValueError(f"solver must be adam or frank-wolfe, got {solver!r}")
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
-        raise ValueError(f"learning_rate must be a finite number above 0, got {learning_rate}")
-    if not (entropy_weight >= 0 and math.isfinite(entropy_weight)):
-        raise ValueError(f"entropy_weight must be a finite number of at least 0, got {entropy_weight}")
+    check_above_0(learning_rate=learning_rate)
+    check_at_least_0(entropy_weight=entropy_weight)
     logits = raise_shares(logits, smallest_share=smallest_share)
 
     bonus = entropy_weight * _mean_square(vectors) if entropy_weight else 0.0
@@ -190,8 +185,7 @@ def _frank_wolfe(vectors: Tensor, logits: Tensor, steps: int) -> tuple[Tensor, T
 
 
 def _mean_square(vectors: Tensor) -> float:
-    wide = torch.promote_types(vectors.dtype, torch.float32)
-    total = sum(float(vectors[rows].to(wide).square().sum()) for rows in chunks(vectors))
+    total = sum(float(wide(vectors[rows]).square().sum()) for rows in chunks(vectors))
     return total / math.prod(vectors.shape[:-1])
 
 
@@ -206,9 +200,3 @@ def _check_finite(vectors: Tensor) -> None:
                 f"vectors must be finite, got NaN or infinity for sample {rows.start + int((~fine).nonzero()[0])}: "
                 "is the model's loss finite on it?"
             )
-
-
-def _check_options(**options: int) -> None:
-    for name, value in options.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

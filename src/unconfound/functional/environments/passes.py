@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unconfound.functional.environment_objective import Normalization, shares_of, slopes_of, through_softmax
-from unconfound.functional.environment_shares import entropy_slopes
+from unconfound.functional.environments.objective import Normalization, shares_of, slopes_of, through_softmax
+from unconfound.functional.environments.shares import entropy_slopes
 
 # As torch's Adam begins.
 _FIRST, _SECOND, _LEAST = 0.9, 0.999, 1e-8
