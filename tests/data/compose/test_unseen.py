@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from data.test_composer import SWAPS, blocks, flat_scenes, scene_of
+from data.compose.test_composer import SWAPS, blocks, flat_scenes, scene_of
 from unconfound.data.compose.digits_on_scenes import demo
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.unseen import unseen_composition
