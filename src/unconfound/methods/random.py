@@ -17,6 +17,7 @@ from unconfound.options.methods.random import RandomOptions
 class Random(Method):
     """A randomly initialised encoder that is never trained: what the architecture alone knows."""
 
+    name = "random"
     Options = RandomOptions
     synchronize_batch_norm: ClassVar[bool] = False
 
