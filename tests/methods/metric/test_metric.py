@@ -162,7 +162,7 @@ def test_two_processes_are_as_one(tmp_path):
 
 
 def test_the_page_names_every_loss_with_its_settings():
-    content = (Path(__file__).parents[2] / "docs/metric.md").read_text()
+    content = (Path(__file__).parents[3] / "docs/metric.md").read_text()
     for name in NAMES:
         assert content.count(f"| `{name}` |") == 2
 
