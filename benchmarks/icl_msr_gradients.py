@@ -23,7 +23,7 @@ from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods import ICLMSR, Step
 from unconfound.methods.icl_msr.meta_gradient import HostAt, Weights
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training import TrainingOptions, fit
 

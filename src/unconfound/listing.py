@@ -66,7 +66,8 @@ def summary(method: str) -> str:
     home = methods / name if (methods / name).is_dir() else methods
     text = (home / f"{name}.py").read_text(encoding="utf-8")
     kinds = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-    kind = next(kind for kind in kinds if "Method" in map(ast.unparse, kind.bases))
+    # Every method is final, and other classes in its file are not.
+    kind = next(kind for kind in kinds if "final" in map(ast.unparse, kind.decorator_list))
     return (ast.get_docstring(kind) or "").partition("\n")[0]
 
 

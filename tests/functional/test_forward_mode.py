@@ -10,7 +10,7 @@ from two_processes import run
 
 from unconfound.functional.invariance import scale_gradient
 from unconfound.methods.icl_msr.meta_gradient import HostAt
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared
 
 
 class Host(nn.Module):

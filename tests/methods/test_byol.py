@@ -53,20 +53,6 @@ def test_head_and_predictor_are_of_one_form_and_the_target_has_no_predictor():
     assert all(torch.equal(*pair) for pair in zip(followed, method.target.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("done", "momentum"), [(None, 0.9), (0.0, 0.9), (0.5, 0.95), (0.999999, 1.0)])
-def test_the_target_s_momentum_rises_to_1(done, momentum):
-    method = _method(momentum=0.9)
-    followed = [*method.encoder.parameters(), *method.head.parameters()]
-    with torch.no_grad():
-        for weight in followed:
-            weight.add_(1)
-    if done is not None:
-        method.before_update("train", done=done, learning_rate=0.1)
-    method.after_update()
-    for weight, target in zip(followed, method.target.parameters(), strict=True):
-        torch.testing.assert_close(weight - target, torch.full_like(weight, momentum))
-
-
 def test_equal_embeddings_are_at_the_best_loss_so_that_it_is_no_alarm():
     method = _method()
     for linear in (method.head[3], method.target.network[1][3], method.predictor[3]):

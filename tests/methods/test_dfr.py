@@ -10,7 +10,7 @@ from methods.toy import GROUPED, convnet, grouped_batch, grouped_source, spuriou
 from unconfound.data import Dataset
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_classifier
-from unconfound.methods import DFR, METHODS, Supervised
+from unconfound.methods import DFR, Supervised
 from unconfound.methods.dfr import DFROptions
 from unconfound.training import TrainingOptions, fit
 
@@ -26,9 +26,8 @@ def test_training_is_that_of_cross_entropy():
     torch.manual_seed(0)
     method, batch = DFR(convnet(GROUPED), GROUPED).double(), grouped_batch(9)
     batch = replace(batch, inputs=batch.inputs.double() / 255)
-    logits = method.classifier(method.encoder(batch.inputs))
+    logits = method.linear_classifier()(method.encoder(batch.inputs))
     torch.testing.assert_close(method(batch).loss, F.cross_entropy(logits, batch.labels))
-    assert METHODS["dfr"] is DFR
 
 
 def test_the_encoder_is_that_of_supervised_and_the_last_layer_ignores_the_spurious_feature(tmp_path):

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from methods.toy import IMAGES, convnet, image_batch
-from methods.toy_training import train
 from unconfound.functional.relation import relic
 from unconfound.methods import RELIC
 from unconfound.methods.relic import RELICOptions
@@ -39,25 +38,6 @@ def test_equal_embeddings_give_the_logarithm_of_the_batch():
         nn.init.zeros_(norm.weight)
         nn.init.ones_(norm.bias)
     assert method(image_batch(8)).loss.item() == pytest.approx(math.log(8))
-
-
-def test_the_target_follows_with_rising_momentum():
-    method = _method(momentum=0.9)
-    learnt = [*method.encoder.parameters(), *method.head.parameters()]
-    assert all(torch.equal(*pair) for pair in zip(learnt, method.target.parameters(), strict=True))
-    with torch.no_grad():
-        for weight in learnt:
-            weight.add_(1)
-    assert not any(weight.requires_grad for weight in method.target.parameters())
-    method.before_update("train", done=0.5, learning_rate=0.1)
-    method.after_update()
-    for weight, target in zip(learnt, method.target.parameters(), strict=True):
-        torch.testing.assert_close(weight - target, torch.full_like(weight, 0.95))
-
-
-def test_it_is_learnt_from_a_toy():
-    losses = train(_method(), steps=30)
-    assert sum(losses[-5:]) < sum(losses[:5])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from methods.toy import IMAGES, convnet, image_batch
-from methods.toy_training import train
 from unconfound.functional.relation import relational_loss
 from unconfound.functional.similarity import normalize
 from unconfound.methods import ReSSL
@@ -77,25 +76,6 @@ def test_equal_embeddings_give_the_logarithm_of_the_queue_and_no_gradient():
     assert loss.item() == pytest.approx(math.log(8))
     loss.backward()
     assert method.head[-1].bias.grad.abs().max() < 1e-6
-
-
-def test_the_target_follows_with_constant_momentum():
-    method = _method(momentum=0.9)
-    learnt = [*method.encoder.parameters(), *method.head.parameters()]
-    assert all(torch.equal(*pair) for pair in zip(learnt, method.target.parameters(), strict=True))
-    with torch.no_grad():
-        for weight in learnt:
-            weight.add_(1)
-    assert not any(weight.requires_grad for weight in method.target.parameters())
-    method.before_update("train", done=0.5, learning_rate=0.1)
-    method.after_update()
-    for weight, target in zip(learnt, method.target.parameters(), strict=True):
-        torch.testing.assert_close(weight - target, torch.full_like(weight, 0.9))
-
-
-def test_it_is_learnt_from_a_toy():
-    losses = train(_method(), steps=30)
-    assert sum(losses[-5:]) < sum(losses[5:10])
 
 
 @pytest.mark.parametrize(

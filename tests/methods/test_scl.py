@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from methods.toy import IMAGES, convnet, image_batch
-from unconfound.methods import METHODS, SCL
+from unconfound.methods import SCL
 from unconfound.methods.scl import SCLOptions
 
 
@@ -38,14 +38,13 @@ def test_the_loss_is_cross_entropy_and_the_contrast_of_projections(labels, augme
     views = method.views(batch.inputs) if augment else batch.inputs
     labels = labels * (2 if augment else 1)
     embeddings = method.encoder(views)
-    expected = F.cross_entropy(method.classifier(embeddings), torch.tensor(labels))
-    contrast = _naive(method.head(embeddings), labels, 0.3)
+    expected = F.cross_entropy(method.linear_classifier()(embeddings), torch.tensor(labels))
+    contrast = _naive(method.projection(embeddings), labels, 0.3)
     torch.testing.assert_close(step.loss, expected + 0.7 * contrast)
     torch.testing.assert_close(step.scalars["contrast"], contrast.detach())
     assert float(step.scalars["with_positive"]) == pytest.approx(
         sum(labels.count(each) > 1 for each in labels) / len(labels)
     )
-    assert METHODS["scl"] is SCL
 
 
 def test_a_batch_without_positives_has_cross_entropy_alone():
@@ -56,7 +55,7 @@ def test_a_batch_without_positives_has_cross_entropy_alone():
     torch.testing.assert_close(step.loss, F.cross_entropy(logits, batch.labels))
     assert step.scalars["with_positive"] == 0
     step.loss.backward()
-    assert all(parameter.grad.abs().sum() == 0 for parameter in method.head.parameters())
+    assert all(parameter.grad.abs().sum() == 0 for parameter in method.projection.parameters())
 
 
 def test_classes_are_drawn_together():

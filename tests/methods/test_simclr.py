@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import math
 
-import jaxtyping
 import pytest
 import torch
 
-from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp
+from methods.toy import IMAGES, convnet, image_batch
 from unconfound.methods import SimCLR
 from unconfound.methods.simclr import SimCLROptions
 
@@ -39,14 +38,6 @@ def test_the_loss_is_nt_xent_of_the_projections_of_two_views(temperature, size):
     assert not step.embeddings.requires_grad
 
 
-def test_encoder_and_head_are_learnt_in_one_phase():
-    method = SimCLR(convnet(), IMAGES)
-    (phase,) = method.phases()
-    assert set(phase.parameters) == set(method.encoder.parameters()) | set(method.head.parameters())
-    method(image_batch(), phase.name).loss.backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in phase.parameters)
-
-
 def test_views_are_drawn_anew_by_torch_s_generator():
     method = SimCLR(convnet(), IMAGES)
 
@@ -56,29 +47,6 @@ def test_views_are_drawn_anew_by_torch_s_generator():
 
     assert loss(1) == loss(1)
     assert loss(1) != loss(2)
-
-
-def test_a_batch_of_one_image_is_refused_and_of_two_is_learnt_from():
-    method = SimCLR(convnet(), IMAGES)
-    with pytest.raises(ValueError, match="tells the samples of a batch apart, and this batch holds one: use at least"):
-        method(image_batch(1))
-    step = method(image_batch(2))
-    assert step.loss.item() > 0
-    step.loss.backward()
-
-
-def test_labels_play_no_part():
-    method = SimCLR(convnet(), IMAGES)
-    losses = []
-    for labelled in (True, False):
-        torch.manual_seed(1)
-        losses.append(method(image_batch(labelled=labelled)).loss.item())
-    assert losses[0] == losses[1]
-
-
-def test_tables_are_refused():
-    with pytest.raises(ValueError, match="makes its views by image augmentation, the data are tables: train"):
-        SimCLR(mlp(), ROWS)
 
 
 def test_the_options_reach_the_views_and_the_head():
@@ -113,11 +81,3 @@ def test_the_options_reach_the_views_and_the_head():
 def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
     with pytest.raises(ValueError, match=message):
         SimCLR(convnet(), IMAGES, SimCLROptions(**wrong))
-
-
-def test_it_runs_without_the_checker_of_annotations():
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        assert SimCLR(convnet(), IMAGES)(image_batch()).loss.isfinite()
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from methods.toy import IMAGES, ROWS, convnet, image_batch, mlp, row_batch
-from unconfound.data import Schema
 from unconfound.methods import Supervised
 from unconfound.methods.supervised import SupervisedOptions
 
@@ -54,23 +53,6 @@ def test_everything_is_learnt_in_one_phase():
     assert set(phase.parameters) == set(method.parameters())
     method(image_batch(), phase.name).loss.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in method.head.parameters())
-
-
-@pytest.mark.parametrize("classes", [(), ("only",)])
-def test_fewer_than_two_classes_are_refused(classes):
-    with pytest.raises(ValueError, match=f"needs at least two classes, the data have {len(classes)}: give labels"):
-        Supervised(convnet(), Schema("images", (3, 8, 8), classes))
-
-
-def test_batches_without_labels_are_refused():
-    method = Supervised(convnet(), IMAGES)
-    with pytest.raises(ValueError, match="supervised needs labels, this batch has none"):
-        method(image_batch(labelled=False))
-
-
-def test_rows_have_no_augmentation():
-    with pytest.raises(ValueError, match="--augment makes views of images, the data are tables: leave it out"):
-        Supervised(mlp(), ROWS, SupervisedOptions(augment=True))
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, math.nan])

@@ -5,7 +5,7 @@ import torch
 
 from methods.toy import IMAGES, convnet, image_batch
 from unconfound.functional.whitening import slicing_orders
-from unconfound.methods import METHODS, WMSE
+from unconfound.methods import WMSE
 from unconfound.methods.w_mse import WMSEOptions
 
 
@@ -33,7 +33,6 @@ def test_the_loss_is_the_distance_after_each_sub_batch_is_whitened(iterations):
         for part in (order[:7], order[7:])
     ]
     assert step.loss.item() == pytest.approx(torch.cat(distances).mean().item(), rel=1e-3)
-    assert METHODS["w-mse"] is WMSE
 
 
 def test_sub_batches_mix_samples_that_lie_sorted():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, cast, final
+from typing import Literal, cast, final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
@@ -17,9 +17,9 @@ from unconfound.functional.distributed import gather, sum_over_processes, unifor
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.partners import class_partners, draw_partners
 from unconfound.functional.ssim import perceptual_triplet
-from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.parts.bottleneck_classifier import classifier_head
-from unconfound.methods.parts.labelled import accuracy, check_classes, cross_entropy, labels_of
+from unconfound.methods.method import Phase, Step
+from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
+from unconfound.methods.parts.labelled import cross_entropy, labels_of
 from unconfound.options.methods.cim import CIMOptions
 
 # An image dimmed to less than this share of its brightness, on average over a batch, is as good as black.
@@ -29,7 +29,7 @@ _WINDOW = 7
 
 
 @final
-class CIM(Method):
+class CIM(Classifier[CIMOptions]):
     """A classifier of morphed images: a small network weights the pixels, a triplet of image similarities judges it.
 
     Asgari Taghanaki, Choi, Khasahmadi and Goyal, "Robust Representation Learning via Perceptual Similarity Metrics",
@@ -38,21 +38,18 @@ class CIM(Method):
     ours is its negative unless asked otherwise, for the printed sign moves an image away from its own class.
     """
 
+    name = "cim"
     Options = CIMOptions
-    needs_labels: ClassVar[bool] = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: CIMOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or CIMOptions()
+        options = options or CIMOptions()
         if schema.modality != "images":
             raise ValueError(f"cim morphs images, the data are {schema.modality}: take another method")
-        check_classes(schema, method="cim")
+        # The classifier is made before the morpher, so that the same seed gives the same one as without it.
+        super().__init__(encoder, schema, options)
         self.weight = options.weight if options.weight is not None else {"pull": 1.0, "literal": 0.1}[options.direction]
         if self.weight > 0 and options.similarity in ("ms-ssim", "ssim"):
             _check_side(schema)
-        self.encoder = encoder
-        # Before the morpher, so that the same seed gives the same classifier as without it.
-        self.head = classifier_head(encoder.features, len(schema.classes), options)
         encoder.add_morpher(
             mask_channels=1 if options.mask_channels == "one" else schema.shape[0], reduction=options.reduction
         )
@@ -67,7 +64,7 @@ class CIM(Method):
         return (Phase("train", ({"params": rest}, morpher | ({} if own is None else {"lr": own}))),)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        labels = labels_of(batch, method="cim")
+        labels = labels_of(batch, method=self.name)
         images = _unit_range(cast(Tensor, batch.inputs))
         morphed, mask = self.encoder.morph(images)
         shown = morphed.detach() if self.options.detach_supervision else morphed
@@ -83,7 +80,7 @@ class CIM(Method):
             loss = loss + self.weight * triplet
             told |= similarities
         self.mask_mean = told["mask"]
-        return Step(loss, told, torch.atleast_2d(embeddings.detach().float()))
+        return step_of(loss, embeddings, told)
 
     def _triplet(
         self, morphed: Tensor, images: Tensor, labels: Tensor
@@ -143,10 +140,6 @@ class CIM(Method):
         # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
         unit = F.normalize(wide(rows), dim=1)
         return unit[:, :, None, None] * math.sqrt(rows.shape[1] / 2)
-
-    def linear_classifier(self) -> nn.Linear:
-        """Return the classifier; a bottleneck adds no noise there."""
-        return self.head.as_linear()
 
     def alarm(self) -> str | None:
         """Tell of a morpher that lets no light through."""

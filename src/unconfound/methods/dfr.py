@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unconfound.data import Batch, Schema, Source
-from unconfound.encoders import Encoder
-from unconfound.methods.method import Method, Step
+from unconfound.data import Batch, Source
+from unconfound.methods.method import Step
+from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import (
-    accuracy,
-    check_classes,
-    check_groups,
     cross_entropy,
     labels_of,
     over_samples,
@@ -24,7 +21,7 @@ from unconfound.options.methods.dfr import DFROptions
 
 
 @final
-class DFR(Method):
+class DFR(Classifier[DFROptions]):
     """Cross-entropy, and in the end a new last layer on samples whose groups are balanced. Needs labels and groups.
 
     Kirichenko et al., "Last Layer Re-Training is Sufficient for Robustness to Spurious Correlations", ICLR 2023. With a
@@ -33,28 +30,19 @@ class DFR(Method):
     trained on; `--validation-share` sets samples aside that it was not. `fit_last_layer` says how, and where we depart.
     """
 
+    name = "dfr"
     Options = DFROptions
-    needs_labels: ClassVar[bool] = True
-
-    def __init__(self, encoder: Encoder, schema: Schema, options: DFROptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options or DFROptions()
-        check_classes(schema, method="dfr")
-        check_groups(schema, method="dfr")
-        self.needs_groups = True
-        self.encoder = encoder
-        self.classifier = nn.Linear(encoder.features, len(schema.classes))
+    needs_groups = True
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Refuse data without groups now and not after the training."""
-        source_groups(source, method="dfr")
+        source_groups(source, method=self.name)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        labels = labels_of(batch, method="dfr")
-        embeddings = self.encoder(batch.inputs)
-        logits = self.classifier(embeddings)
+        labels = labels_of(batch, method=self.name)
+        embeddings, logits = self.classify(batch.inputs)
         scalars = {"accuracy": accuracy(logits, labels)}
-        return Step(cross_entropy(logits, labels).mean(), scalars, torch.atleast_2d(embeddings.detach().float()))
+        return step_of(cross_entropy(logits, labels).mean(), embeddings, scalars)
 
     @torch.no_grad()
     def after_training(self, source: Source, validation: Source | None) -> str:
@@ -64,27 +52,24 @@ class DFR(Method):
             part = validation
         if part.labels is None:
             raise ValueError(f"dfr needs labels, {part.name} has none: give labels (class folders, --label)")
-        groups, labelled = source_groups(part, method="dfr"), torch.nonzero(part.labels >= 0).flatten()
+        groups, labelled = source_groups(part, method=self.name), torch.nonzero(part.labels >= 0).flatten()
+        classifier = self.linear_classifier()
         found = fit_last_layer(
             over_samples(self.encoder, _embeddings, part, labelled),
             part.labels[labelled],
             groups[labelled],
-            classes=self.classifier.out_features,
+            classes=classifier.out_features,
             penalty=self.options.penalty,
             inverse_strengths=self.options.inverse_strengths,
             draws=self.options.draws,
         )
-        self.classifier.weight.copy_(found.weight)
-        self.classifier.bias.copy_(found.bias)
+        classifier.weight.copy_(found.weight)
+        classifier.bias.copy_(found.bias)
         return (
             f"dfr fit the last layer anew on {found.groups} groups x {found.samples:,} samples of {part.name} "
             f"({self.options.draws} draws), {self.options.penalty} at {found.inverse_strength:g}, which gave the worst "
             f"group an accuracy of {found.worst_group_accuracy:.3f} on a held-out half"
         )
-
-    def linear_classifier(self) -> nn.Linear:
-        """Return the classifier."""
-        return self.classifier
 
 
 def _embeddings(batch: Batch, embeddings: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import final
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.methods.method import Method, Step
-from unconfound.methods.parts.contrast import contrast_noised, noises_representation
 from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.noised import contrast_noised, noises_representation
 from unconfound.options.methods.gaussian import GaussianOptions
 from unconfound.views import NoisyViews
 
@@ -21,6 +21,7 @@ class Gaussian(Method):
     or (`matched`) such that noise moves samples as far as mixing does, so that only its shape differs.
     """
 
+    name = "gaussian"
     Options = GaussianOptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: GaussianOptions | None = None) -> None:
@@ -39,5 +40,5 @@ class Gaussian(Method):
             views=self.views,
             at_representation=self.at_representation,
             temperature=self.options.temperature,
-            method="gaussian",
+            method=self.name,
         )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.robust import group_losses, update_group_weights
-from unconfound.methods.method import Method, Step
+from unconfound.methods.method import Step
+from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import (
-    accuracy,
     balanced_weights,
-    check_classes,
-    check_groups,
     cross_entropy,
     groups_of,
     labels_of,
@@ -28,7 +26,7 @@ from unconfound.options.methods.group_dro import GroupDROOptions
 
 
 @final
-class GroupDRO(Method):
+class GroupDRO(Classifier[GroupDROOptions]):
     """The loss is the groups' losses, weighted so that the worst one counts most. Needs labels and groups.
 
     Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts: On the Importance of Regularization for
@@ -40,21 +38,16 @@ class GroupDRO(Method):
     batches are accumulated, weights move at each.
     """
 
+    name = "group-dro"
     Options = GroupDROOptions
-    needs_labels: ClassVar[bool] = True
+    needs_groups = True
 
     weights: Tensor
     samples: Tensor
 
     def __init__(self, encoder: Encoder, schema: Schema, options: GroupDROOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options or GroupDROOptions()
-        check_classes(schema, method="group-dro")
-        check_groups(schema, method="group-dro")
-        self.needs_groups = True
+        super().__init__(encoder, schema, options)
         self.groups = schema.groups
-        self.encoder = encoder
-        self.classifier = nn.Linear(encoder.features, len(schema.classes))
         count = len(schema.groups)
         self.register_buffer("weights", torch.full((count,), 1 / count))
         # Of each group in training; all 0 before training begins.
@@ -63,18 +56,17 @@ class GroupDRO(Method):
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Count the groups, and take those without samples out."""
         if epoch == 0:
-            self.samples.copy_(torch.bincount(source_groups(source, method="group-dro"), minlength=len(self.groups)))
+            self.samples.copy_(torch.bincount(source_groups(source, method=self.name), minlength=len(self.groups)))
             there = self.samples > 0
             self.weights.copy_(there / there.sum())
 
     def sampling_weights(self, source: Source, phase: str) -> Float[Tensor, " samples"] | None:
         """Balance groups."""
-        return balanced_weights(source_groups(source, method="group-dro")) if self.options.balanced else None
+        return balanced_weights(source_groups(source, method=self.name)) if self.options.balanced else None
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        labels, groups = labels_of(batch, method="group-dro"), groups_of(batch, method="group-dro")
-        embeddings = self.encoder(batch.inputs)
-        logits = self.classifier(embeddings)
+        labels, groups = labels_of(batch, method=self.name), groups_of(batch, method=self.name)
+        embeddings, logits = self.classify(batch.inputs)
         losses, _ = group_losses(gather(cross_entropy(logits, labels)), gather(groups), count=len(self.groups))
         if self.training:
             self._move_weights(losses.detach())
@@ -84,11 +76,7 @@ class GroupDRO(Method):
         scalars |= named("weight", self.groups, weights)
         # A product of vectors would be taken in half precision under autocast.
         loss = (losses * weights.to(losses.dtype)).sum()
-        return Step(loss, scalars, torch.atleast_2d(embeddings.detach().float()))
-
-    def linear_classifier(self) -> nn.Linear:
-        """Return the classifier."""
-        return self.classifier
+        return step_of(loss, embeddings, scalars)
 
     def _move_weights(self, losses: Float[Tensor, " groups"]) -> None:
         adjustment = None

@@ -28,6 +28,7 @@ class InfoGraph(Method):
     biases, the encoder keeps its own.
     """
 
+    name = "infograph"
     Options = InfoGraphOptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: InfoGraphOptions | None = None) -> None:

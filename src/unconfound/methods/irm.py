@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.robust import group_losses, irm_penalty
-from unconfound.methods.method import Method, Step
+from unconfound.methods.method import Step
+from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import (
-    accuracy,
     balanced_weights,
-    check_classes,
-    check_groups,
     cross_entropy,
     groups_of,
     labels_of,
@@ -27,7 +25,7 @@ from unconfound.options.methods.irm import IRMOptions
 
 
 @final
-class IRM(Method):
+class IRM(Classifier[IRMOptions]):
     """Environments agree on the scale of the logits. Needs labels, and environments for groups.
 
     Arjovsky et al., "Invariant Risk Minimization" (2019), IRMv1: the mean over environments of cross-entropy and of
@@ -37,25 +35,20 @@ class IRM(Method):
     the data (training domains, say). Those without a sample in a batch (of all processes) have no part in it.
     """
 
+    name = "irm"
     Options = IRMOptions
-    needs_labels: ClassVar[bool] = True
+    needs_groups = True
 
     penalty_weight: Tensor
 
     def __init__(self, encoder: Encoder, schema: Schema, options: IRMOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options or IRMOptions()
-        check_classes(schema, method="irm")
-        check_groups(schema, method="irm")
-        self.needs_groups = True
+        super().__init__(encoder, schema, options)
         self.environments = len(schema.groups)
-        self.encoder = encoder
-        self.classifier = nn.Linear(encoder.features, len(schema.classes))
         self.register_buffer("penalty_weight", torch.tensor(float(self._weight_in(0))))
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Raise the penalty's weight when its time has come."""
-        groups = source_groups(source, method="irm")
+        groups = source_groups(source, method=self.name)
         if epoch == 0 and len(found := groups.unique()) < 2:
             raise ValueError(
                 f"irm compares environments, and all {len(source):,} samples of {source.name} are of one, "
@@ -65,12 +58,11 @@ class IRM(Method):
 
     def sampling_weights(self, source: Source, phase: str) -> Float[Tensor, " samples"] | None:
         """Balance environments."""
-        return balanced_weights(source_groups(source, method="irm")) if self.options.balanced else None
+        return balanced_weights(source_groups(source, method=self.name)) if self.options.balanced else None
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        labels, groups = labels_of(batch, method="irm"), groups_of(batch, method="irm")
-        embeddings = self.encoder(batch.inputs)
-        logits = self.classifier(embeddings)
+        labels, groups = labels_of(batch, method=self.name), groups_of(batch, method=self.name)
+        embeddings, logits = self.classify(batch.inputs)
         all_logits, all_labels, all_groups = gather(logits), gather(labels), gather(groups)
         losses, samples = group_losses(cross_entropy(all_logits, all_labels), all_groups, count=self.environments)
         present = (samples > 0).sum()
@@ -78,11 +70,7 @@ class IRM(Method):
         penalty = irm_penalty(all_logits, all_labels, all_groups, count=self.environments).sum() / present
         loss = (risk + self.penalty_weight * penalty) / self.penalty_weight.clamp_min(1)
         scalars = {"accuracy": accuracy(logits, labels), "risk": risk.detach(), "penalty": penalty.detach()}
-        return Step(loss, scalars, torch.atleast_2d(embeddings.detach().float()))
-
-    def linear_classifier(self) -> nn.Linear:
-        """Return the classifier."""
-        return self.classifier
+        return step_of(loss, embeddings, scalars)
 
     def _weight_in(self, epoch: int) -> float:
         return self.options.penalty_weight if epoch >= self.options.penalty_anneal_epochs else 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
-from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.parts.labelled import accuracy, check_classes, cross_entropy, labels_of, named, over_samples
+from unconfound.methods.method import Phase, Step
+from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
+from unconfound.methods.parts.labelled import cross_entropy, labels_of, named, over_samples
 from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.jtt import JTTOptions
 
 
 @final
-class JTT(Method):
+class JTT(Classifier[JTTOptions]):
     """Trains a model for a few epochs, then another one that sees the first one's errors more often. Needs labels.
 
     Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021. The errors
@@ -34,19 +35,15 @@ class JTT(Method):
     `errors` [samples] is True where the first model was wrong, and empty before it was asked.
     """
 
+    name = "jtt"
     Options = JTTOptions
-    needs_labels: ClassVar[bool] = True
 
     errors: Tensor
     error_shares: Tensor
 
     def __init__(self, encoder: Encoder, schema: Schema, options: JTTOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options or JTTOptions()
-        check_classes(schema, method="jtt")
+        super().__init__(encoder, schema, options)
         self.classes = schema.classes
-        self.encoder = encoder
-        self.classifier = nn.Linear(encoder.features, len(schema.classes))
         self.first = nn.Sequential(copy.deepcopy(encoder), nn.Linear(encoder.features, len(schema.classes)))
         self.register_buffer("errors", torch.zeros(0, dtype=torch.bool))
         # Of each class, 0 for one without samples.
@@ -58,7 +55,7 @@ class JTT(Method):
         epochs = self.options.identification_epochs
         return (
             Phase("identify", tuple(self.first.parameters()), stop=epochs),
-            Phase("train", (*self.encoder.parameters(), *self.classifier.parameters()), start=epochs),
+            Phase("train", (*self.encoder.parameters(), *self.head.parameters()), start=epochs),
         )
 
     def before_epoch(self, epoch: int, source: Source) -> None:
@@ -89,23 +86,18 @@ class JTT(Method):
         return 1 + (self.options.upweight - 1) * self.errors.cpu().double()
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        labels = labels_of(batch, method="jtt")
+        labels = labels_of(batch, method=self.name)
         if phase == "identify":
             logits = self.first(batch.inputs)
             return Step(cross_entropy(logits, labels).mean(), {"accuracy": accuracy(logits, labels)})
-        embeddings = self.encoder(batch.inputs)
-        logits = self.classifier(embeddings)
+        embeddings, logits = self.classify(batch.inputs)
         scalars = {"accuracy": accuracy(logits, labels), "inferred_errors": self.errors.sum().float()}
         scalars |= named("error_share", self.classes, self.error_shares)
-        return Step(cross_entropy(logits, labels).mean(), scalars, torch.atleast_2d(embeddings.detach().float()))
+        return step_of(cross_entropy(logits, labels).mean(), embeddings, scalars)
 
     def of_samples(self) -> dict[str, Tensor]:
         """Return which samples the first model got wrong: groups that are inferred, not known."""
         return {"inferred_error": self.errors.cpu()} if len(self.errors) else {}
-
-    def linear_classifier(self) -> nn.Linear:
-        """Return the second model's classifier."""
-        return self.classifier
 
     def alarm(self) -> str | None:
         """Tell of an inferred group that is none."""
@@ -121,6 +113,6 @@ class JTT(Method):
 
 def _right_and_wrong(batch: Batch, logits: Tensor) -> Tensor:
     """Return the label, whether it was missed, and 1 for each sample."""
-    labels = labels_of(batch, method="jtt")
+    labels = labels_of(batch, method=JTT.name)
     wrong = logits.argmax(1) != labels
     return torch.stack([labels, wrong.long(), torch.ones_like(labels)], 1)

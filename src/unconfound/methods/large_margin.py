@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
-from unconfound.functional.distributed import gather
 from unconfound.functional.margin import large_margin_nt_xent
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.large_margin import LargeMarginOptions
-from unconfound.views import image_views
 
 
 @final
-class LargeMargin(Method):
+class LargeMargin(TwoViewMethod[LargeMarginOptions]):
     """Two views of an image are closer than those of different images, by a margin. Needs no labels.
 
     Meant for the row "LMCL" in the table of ICL-MSR, of which the paper is not certain, nor are its settings. The one
@@ -30,28 +27,18 @@ class LargeMargin(Method):
     All else is `simclr`, and margin=0 is just that. A batch of one image has no negatives, and is refused.
     """
 
+    name = "large-margin"
     Options = LargeMarginOptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: LargeMarginOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or LargeMarginOptions()
-        self.views = image_views(options, schema, method="large-margin")
-        self.encoder = encoder
-        self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
-
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
+        super().__init__(encoder, schema, options)
+        self.head = projection_head(
+            encoder.features, self.options.projection_features, layers=self.options.projection_layers
+        )
 
     def compare(self, views: Tensor) -> Compared:
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        first, second = (gather(rows) for rows in projections.chunk(2))
-        if len(first) < 2:
-            raise ValueError(
-                "large-margin tells the samples of a batch apart, and this batch holds one: use at least two"
-            )
+        first, second = gathered(projections)
         loss = large_margin_nt_xent(first, second, margin=self.options.margin, temperature=self.options.temperature)
         return Compared(loss, projections, embeddings)

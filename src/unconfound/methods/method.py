@@ -57,12 +57,13 @@ class Phase:
 
 
 class Method(nn.Module, ABC):
-    """What is learnt, and by which loss. Every method is final and inherits from this class alone.
+    """What is learnt, and by which loss. Every method is final, and inherits from this class or an abstract one of it.
 
     A method is constructed as `Method(encoder, schema, options)`. It owns no optimizer, device, logger or process
     group, and keeps what must survive a restart in registered buffers and parameters.
 
     Class attributes:
+        name: what the command line, recipes and errors call it.
         Options: a frozen dataclass of options, which are also its command-line flags and recipe keys.
         needs_labels: the loop trains on labelled samples only, and refuses data without.
         judged_on_unseen_classes: it learns a similarity, which is tested on other classes than it is trained on unless
@@ -76,6 +77,7 @@ class Method(nn.Module, ABC):
             are drawn anew for each batch; None: samples come as they are shuffled, or as `sampling_weights` says.
     """
 
+    name: ClassVar[str]
     Options: ClassVar[type[Any]]
     needs_labels: ClassVar[bool] = False
     judged_on_unseen_classes: ClassVar[bool] = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +10,19 @@ from torch import Tensor, nn
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import info_nce
-from unconfound.functional.distributed import gather, sum_over_processes, world
+from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.queue import queue_info_nce
 from unconfound.functional.similarity import normalize
-from unconfound.methods.method import Method, Step
+from unconfound.methods.method import Step
 from unconfound.methods.parts.heads import plain_head, projection_head
-from unconfound.methods.parts.host import Compared
 from unconfound.methods.parts.queue import KeyQueue
-from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.target import TargetNetwork
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.moco import MoCoOptions
-from unconfound.views import image_views
 
 
 @final
-class MoCo(Method):
+class MoCo(TwoViewMethod[MoCoOptions]):
     """A view finds the other view of its image among the keys of a slow copy of the network. Needs no labels.
 
     By default MoCo v2 (He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020; Chen
@@ -49,13 +48,13 @@ class MoCo(Method):
     best. Of a batch of one image BatchNorm has no variance, and where symmetric there are no negatives: it is refused.
     """
 
+    name = "moco"
     Options = MoCoOptions
+    refuses_one = "normalises over the batch, and this batch holds one image"
 
     def __init__(self, encoder: Encoder, schema: Schema, options: MoCoOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or MoCoOptions()
-        self.views = image_views(options, schema, method="moco")
-        self.encoder = encoder
+        super().__init__(encoder, schema, options)
+        options = self.options
         width, layers = options.projection_features, options.projection_layers
         self.head: nn.Module
         if options.symmetric:
@@ -64,22 +63,18 @@ class MoCo(Method):
         else:
             self.head = plain_head(encoder.features, width, layers=layers)
             self.queue = KeyQueue(options.queue, width)
-        self.target = TargetNetwork((encoder, self.head))
-        self.done = 0.0
+        default = 0.99 if options.symmetric else 0.999
+        momentum = default if options.momentum is None else options.momentum
+        self.target = TargetNetwork((encoder, self.head), momentum=momentum, rises=options.symmetric)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        views = self.two_views(batch)
-        self._check(views)
         if self.options.symmetric:
-            return self._with_batch(views).step()
-        loss, embeddings, _ = self._with_queue(views)
+            return super().forward(batch, phase)
+        # Without the embeddings of the second views, which are for a method that builds on this one.
+        loss, embeddings, _ = self._with_queue(self.two_views(batch))
         return Step(loss, embeddings=embeddings.detach().float())
 
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
-
     def compare(self, views: Tensor) -> Compared:
-        self._check(views)
         if self.options.symmetric:
             return self._with_batch(views)
         others = self.encoder(views.chunk(2)[1])
@@ -87,17 +82,10 @@ class MoCo(Method):
         return Compared(loss, torch.cat([queries, self.head(others)]), torch.cat([embeddings, others]))
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
-        self.done = done
+        self.target.done = done
 
     def after_update(self) -> None:
-        momentum = self.options.momentum
-        if self.options.symmetric:
-            momentum = cosine_momentum(0.99 if momentum is None else momentum, self.done)
-        self.target.follow((self.encoder, self.head), 0.999 if momentum is None else momentum)
-
-    def _check(self, views: Tensor) -> None:
-        if len(views) * world()[1] < 4:
-            raise ValueError("moco normalises over the batch, and this batch holds one image: use at least two")
+        self.target.follow((self.encoder, self.head))
 
     def _with_queue(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss, and the embeddings and queries of the first views."""
@@ -116,9 +104,7 @@ class MoCo(Method):
         projections = self.head(embeddings)
         with torch.no_grad():
             keys = self.target(views).detach()
-        (first, second), (key_of_first, key_of_second) = (
-            [gather(each) for each in rows.chunk(2)] for rows in (self.predictor(projections), keys)
-        )
+        (first, second), (key_of_first, key_of_second) = gathered(self.predictor(projections)), gathered(keys)
         loss = info_nce(first, key_of_second, temperature=temperature)
         loss = loss + info_nce(second, key_of_first, temperature=temperature)
         return Compared(2 * temperature * loss, projections, embeddings)

@@ -17,14 +17,13 @@ from unconfound.options.methods.random import RandomOptions
 class Random(Method):
     """A randomly initialised encoder that is never trained: what the architecture alone knows."""
 
+    name = "random"
     Options = RandomOptions
     synchronize_batch_norm: ClassVar[bool] = False
 
     def __init__(self, encoder: Encoder, schema: Schema, options: RandomOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options or RandomOptions()
-        if self.options.batches < 1:
-            raise ValueError(f"batches must be at least 1, got {self.options.batches}")
         self.encoder = encoder
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 import torch
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
-from unconfound.functional.distributed import gather
 from unconfound.functional.relation import relic
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.host import Compared
-from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.target import TargetNetwork
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.relic import RELICOptions
-from unconfound.views import image_views
 
 
 @final
-class RELIC(Method):
+class RELIC(TwoViewMethod[RELICOptions]):
     """InfoNCE against a target network, invariant to which view asks and which answers. Needs no labels.
 
     Mitrovic et al., "Representation Learning via Invariant Causal Mechanisms", ICLR 2021. Each view of a sample is
@@ -32,31 +29,21 @@ class RELIC(Method):
     one image has no negatives, and is refused.
     """
 
+    name = "relic"
     Options = RELICOptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: RELICOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or RELICOptions()
-        self.views = image_views(options, schema, method="relic")
-        self.encoder = encoder
+        super().__init__(encoder, schema, options)
+        options = self.options
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
-        self.target = TargetNetwork((encoder, self.head))
-        self.done = 0.0
-
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
+        self.target = TargetNetwork((encoder, self.head), momentum=options.momentum, rises=True)
 
     def compare(self, views: Tensor) -> Compared:
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        first, second = (gather(each) for each in projections.chunk(2))
-        if len(first) < 2:
-            raise ValueError("relic tells the samples of a batch apart, and this batch holds one: use at least two")
+        first, second = gathered(projections)
         with torch.no_grad():
-            first_keys, second_keys = (gather(each) for each in self.target(views).detach().chunk(2))
+            first_keys, second_keys = gathered(self.target(views).detach())
         loss = relic(
             first,
             second,
@@ -68,7 +55,7 @@ class RELIC(Method):
         return Compared(loss, projections, embeddings)
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
-        self.done = done
+        self.target.done = done
 
     def after_update(self) -> None:
-        self.target.follow((self.encoder, self.head), cosine_momentum(self.options.momentum, self.done))
+        self.target.follow((self.encoder, self.head))

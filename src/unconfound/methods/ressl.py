@@ -12,17 +12,17 @@ from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.relation import relational_loss
 from unconfound.functional.similarity import normalize
-from unconfound.methods.method import Method, Step
+from unconfound.methods.method import Step
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.host import Compared
 from unconfound.methods.parts.queue import KeyQueue
 from unconfound.methods.parts.target import TargetNetwork
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod
 from unconfound.options.methods.ressl import ReSSLOptions
-from unconfound.views import ImageViews, image_views
+from unconfound.views import ImageViews
 
 
 @final
-class ReSSL(Method):
+class ReSSL(TwoViewMethod[ReSSLOptions]):
     """A strong view relates to earlier samples as the target network's weak view does. Needs no labels.
 
     Zheng et al., "ReSSL: Relational Self-Supervised Learning with Weak Augmentation", NeurIPS 2021. The first views are
@@ -39,12 +39,13 @@ class ReSSL(Method):
     what learns to match them; where they are, the loss is the logarithm of the queue's length and nothing is learnt.
     """
 
+    name = "ressl"
     Options = ReSSLOptions
+    refuses_one = "normalises over the batch, and this batch holds one sample"
 
     def __init__(self, encoder: Encoder, schema: Schema, options: ReSSLOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or ReSSLOptions()
-        self.strong_views = image_views(options, schema, method="ressl")
+        super().__init__(encoder, schema, options)
+        options = self.options
         self.weak_views = ImageViews(
             min(schema.shape[1:]),
             crop_scale=options.crop_scale,
@@ -53,19 +54,21 @@ class ReSSL(Method):
             jitter_probability=0.0,
             grayscale_probability=0.0,
         )
-        self.encoder = encoder
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
-        self.target = TargetNetwork((encoder, self.head))
+        self.target = TargetNetwork((encoder, self.head), momentum=options.momentum, rises=False)
         self.queue = KeyQueue(options.queue, options.projection_features)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
+        # Without the embeddings of the weak views, which are for a method that builds on this one.
         loss, embeddings, _ = self._related(self.two_views(batch))
         return Step(loss, embeddings=embeddings.detach().float())
 
     def two_views(self, batch: Batch) -> Tensor:
-        images = cast(Tensor, batch.inputs)
+        """Draw a strong view of each image, then a weak one."""
         # Both make two views of each image, of which one is used.
-        return torch.cat([self.strong_views(images)[: len(images)], self.weak_views(images)[: len(images)]])
+        strong, _ = super().two_views(batch).chunk(2)
+        weak, _ = self.weak_views(cast(Tensor, batch.inputs)).chunk(2)
+        return torch.cat([strong, weak])
 
     def compare(self, views: Tensor) -> Compared:
         loss, embeddings, projections = self._related(views)
@@ -73,13 +76,10 @@ class ReSSL(Method):
         return Compared(loss, torch.cat([projections, self.head(weak)]), torch.cat([embeddings, weak]))
 
     def after_update(self) -> None:
-        self.target.follow((self.encoder, self.head), self.options.momentum)
+        self.target.follow((self.encoder, self.head))
 
     def _related(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss, and the embeddings and projections of the strong views."""
-        processes = world()[1]
-        if len(views) * processes < 4:
-            raise ValueError("ressl normalises over the batch, and this batch holds one sample: use at least two")
         strong, weak = views.chunk(2)
         embeddings = self.encoder(strong)
         projections = self.head(embeddings)
@@ -93,4 +93,4 @@ class ReSSL(Method):
             key_temperature=self.options.target_temperature,
         )
         self.queue.push(keys)
-        return sum_over_processes(loss) / processes, embeddings, projections
+        return sum_over_processes(loss) / world()[1], embeddings, projections

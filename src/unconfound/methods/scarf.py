@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import cast, final
 
 from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import info_nce
-from unconfound.functional.distributed import gather
 from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.two_views import gathered
 from unconfound.options.methods.scarf import SCARFOptions
 from unconfound.views import CorruptedViews
 
@@ -28,6 +28,7 @@ class SCARF(Method):
     the paper's ReLU networks lack; clean and corrupted rows share its statistics.
     """
 
+    name = "scarf"
     Options = SCARFOptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SCARFOptions | None = None) -> None:
@@ -43,8 +44,7 @@ class SCARF(Method):
         self.views = CorruptedViews(schema.shape[0], options, columns=schema.columns)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        inputs: Tensor = batch.inputs  # type: ignore[assignment]
-        embeddings = self.encoder(self.views(unit_range(inputs)))
-        clean, corrupted = (gather(views) for views in self.head(embeddings).chunk(2))
+        embeddings = self.encoder(self.views(unit_range(cast(Tensor, batch.inputs))))
+        clean, corrupted = gathered(self.head(embeddings))
         loss = info_nce(clean, corrupted, temperature=self.options.temperature)
         return Step(loss, embeddings=embeddings.detach().float())

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast, final
+from typing import cast, final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import supervised_contrastive
 from unconfound.functional.distributed import gather
-from unconfound.methods.method import Method, Step
+from unconfound.methods.method import Step
+from unconfound.methods.parts.classifying import Classifier, accuracy, augmenting_views, step_of
 from unconfound.methods.parts.heads import plain_head
-from unconfound.methods.parts.labelled import accuracy, check_classes, cross_entropy, labels_of
+from unconfound.methods.parts.labelled import cross_entropy, labels_of
 from unconfound.options.methods.scl import SCLOptions
-from unconfound.views import ImageViews
 
 
 @final
-class SCL(Method):
+class SCL(Classifier[SCLOptions]):
     """Cross-entropy plus the supervised contrastive loss of a projection, in one training. Needs labels.
 
     Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, whose L_out (equation 2) is taken on a projection by
@@ -30,37 +30,26 @@ class SCL(Method):
     rows, cross-entropy alone is left; the share of rows with a positive is logged.
     """
 
+    name = "scl"
     Options = SCLOptions
-    needs_labels: ClassVar[bool] = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SCLOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or SCLOptions()
-        check_classes(schema, method="scl")
-        if options.augment and schema.modality != "images":
-            raise ValueError(f"--augment makes views of images, the data are {schema.modality}: leave it out")
-        self.encoder = encoder
-        self.classifier = nn.Linear(encoder.features, len(schema.classes))
-        self.head = plain_head(encoder.features, options.projection_features, layers=2)
-        self.views = ImageViews(min(schema.shape[1:])) if options.augment else None
+        super().__init__(encoder, schema, options)
+        self.projection = plain_head(encoder.features, self.options.projection_features, layers=2)
+        self.views = augmenting_views(schema, augment=self.options.augment)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        inputs, labels = batch.inputs, labels_of(batch, method="scl")
+        inputs, labels = batch.inputs, labels_of(batch, method=self.name)
         if self.views is not None:
             inputs, labels = self.views(cast(Tensor, inputs)), labels.repeat(2)
-        embeddings = self.encoder(inputs)
-        logits = self.classifier(embeddings)
+        embeddings, logits = self.classify(inputs)
         classified = cross_entropy(logits, labels).mean()
         contrast, paired = _contrast(
-            gather(self.head(embeddings)), gather(labels), temperature=self.options.temperature
+            gather(self.projection(embeddings)), gather(labels), temperature=self.options.temperature
         )
         scalars = {"accuracy": accuracy(logits, labels), "contrast": contrast.detach(), "with_positive": paired}
         loss = classified + self.options.contrast_weight * contrast
-        return Step(loss, scalars, torch.atleast_2d(embeddings.detach().float()))
-
-    def linear_classifier(self) -> nn.Linear:
-        """Return the classifier."""
-        return self.classifier
+        return step_of(loss, embeddings, scalars)
 
 
 def _contrast(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
-from unconfound.methods.method import Method, Step
-from unconfound.methods.parts.contrast import contrast
+from unconfound.functional.contrastive import nt_xent
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.simclr import SimCLROptions
-from unconfound.views import image_views
 
 
 @final
-class SimCLR(Method):
+class SimCLR(TwoViewMethod[SimCLROptions]):
     """Two augmented views of an image attract, those of different images repel. Needs no labels.
 
     Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
@@ -27,23 +25,17 @@ class SimCLR(Method):
     A batch of one image has no negatives, and is refused.
     """
 
+    name = "simclr"
     Options = SimCLROptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SimCLROptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or SimCLROptions()
-        self.views = image_views(options, schema, method="simclr")
-        self.encoder = encoder
-        self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
-
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
+        super().__init__(encoder, schema, options)
+        self.head = projection_head(
+            encoder.features, self.options.projection_features, layers=self.options.projection_layers
+        )
 
     def compare(self, views: Tensor) -> Compared:
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        loss = contrast(projections, temperature=self.options.temperature, method="simclr")
+        loss = nt_xent(*gathered(projections), temperature=self.options.temperature)
         return Compared(loss, projections, embeddings)

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
+from unconfound.functional.contrastive import nt_xent
+from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
-from unconfound.methods.parts.contrast import contrast, contrast_noised
 from unconfound.methods.parts.heads import projection_head
+from unconfound.methods.parts.two_views import gathered, refuse_one
 from unconfound.options.methods.simclr_dacl import SimCLRDACLOptions
 from unconfound.views import MixedViews, image_views
 
@@ -24,29 +26,24 @@ class SimCLRDACL(Method):
     statistics are those of one kind of view.
     """
 
+    name = "simclr+dacl"
     Options = SimCLRDACLOptions
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SimCLRDACLOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or SimCLRDACLOptions()
-        self.augmented = image_views(options, schema, method="simclr+dacl")
+        self.augmented = image_views(options, schema, method=self.name)
         self.encoder = encoder
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
         self.mixed = MixedViews(options)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        temperature = self.options.temperature
-        embeddings = self.encoder(self.augmented(cast(Tensor, batch.inputs)))
-        augmented = contrast(self.head(embeddings), temperature=temperature, method="simclr+dacl")
-        mixed = contrast_noised(
-            batch,
-            encoder=self.encoder,
-            head=self.head,
-            views=self.mixed,
-            at_representation=False,
-            temperature=temperature,
-            method="simclr+dacl",
-        ).loss
+        images, temperature = cast(Tensor, batch.inputs), self.options.temperature
+        refuse_one(len(images), method=self.name)
+        embeddings = self.encoder(self.augmented(images))
+        augmented = nt_xent(*gathered(self.head(embeddings)), temperature=temperature)
+        projections = self.head(self.encoder(self.mixed(unit_range(images))))
+        mixed = nt_xent(*gathered(projections), temperature=temperature)
         return Step(
             augmented + mixed,
             {"simclr_loss": augmented.detach(), "dacl_loss": mixed.detach()},

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.prediction import negative_cosine
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head, two_layer_head
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod
 from unconfound.options.methods.simsiam import SimSiamOptions
-from unconfound.views import image_views
 
 
 @final
-class SimSiam(Method):
+class SimSiam(TwoViewMethod[SimSiamOptions]):
     """From each view the projection of the other, which gets no gradient, is predicted. Needs no labels or negatives.
 
     Chen and He, "Exploring Simple Siamese Representation Learning", CVPR 2021, equation 4 with the widths and, by
@@ -32,32 +30,23 @@ class SimSiam(Method):
     has no use for a batch of one image, whose two views it would make opposites, and such a batch is refused.
     """
 
+    name = "simsiam"
     Options = SimSiamOptions
+    refuses_one = "normalises over the batch, and this batch holds one image"
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SimSiamOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or SimSiamOptions()
-        self.views = image_views(options, schema, method="simsiam")
-        self.encoder = encoder
+        super().__init__(encoder, schema, options)
+        options = self.options
         width = options.projection_features
         self.head = projection_head(
             encoder.features, width, layers=options.projection_layers, hidden_features=width, scale_last=False
         )
         self.predictor = two_layer_head(width, width, hidden_features=options.predictor_features)
 
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
-
     def compare(self, views: Tensor) -> Compared:
-        processes = world()[1]
-        if len(views) * processes < 4:
-            raise ValueError("simsiam normalises over the batch, and this batch holds one image: use at least two")
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
         predictions = self.predictor(projections)
         # The other view of each sample is half of the rows away; the mean is that over both directions, too.
         loss = negative_cosine(predictions, projections.detach().roll(len(views) // 2, 0))
-        return Compared(sum_over_processes(loss) / processes, projections, embeddings)
+        return Compared(sum_over_processes(loss) / world()[1], projections, embeddings)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 import torch
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.dependence import ssl_hsic
-from unconfound.functional.distributed import gather
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head, two_layer_head
-from unconfound.methods.parts.host import Compared
-from unconfound.methods.parts.target import TargetNetwork, cosine_momentum
+from unconfound.methods.parts.target import TargetNetwork
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.ssl_hsic import SSLHSICOptions
-from unconfound.views import image_views
 
 
 @final
-class SSLHSIC(Method):
+class SSLHSIC(TwoViewMethod[SSLHSICOptions]):
     """Maximise what views tell of their image, less the root of their own variance. Needs no labels.
 
     Li et al., "Self-Supervised Learning with Kernel Dependence Maximization", NeurIPS 2021, with its target network:
@@ -33,33 +30,24 @@ class SSLHSIC(Method):
     depend on, and is refused.
     """
 
+    name = "ssl-hsic"
     Options = SSLHSICOptions
+    refuses_one = "tells the images of a batch apart, and this batch holds one"
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SSLHSICOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or SSLHSICOptions()
-        self.views = image_views(options, schema, method="ssl-hsic")
-        self.encoder = encoder
+        super().__init__(encoder, schema, options)
+        options = self.options
         width = options.projection_features
         self.head = projection_head(encoder.features, width, layers=options.projection_layers)
         self.predictor = two_layer_head(width, width, hidden_features=encoder.features)
-        self.target = TargetNetwork((encoder, self.head))
-        self.done = 0.0
-
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
+        self.target = TargetNetwork((encoder, self.head), momentum=options.momentum, rises=True)
 
     def compare(self, views: Tensor) -> Compared:
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
         with torch.no_grad():
             targets = self.target(views).detach()
-        hidden = [gather(each) for rows in (self.predictor(projections), targets) for each in rows.chunk(2)]
-        if len(hidden[0]) < 2:
-            raise ValueError("ssl-hsic tells the images of a batch apart, and this batch holds one: use at least two")
+        hidden = [*gathered(self.predictor(projections)), *gathered(targets)]
         loss = ssl_hsic(
             torch.stack(hidden),
             kernel=self.options.kernel,
@@ -70,7 +58,7 @@ class SSLHSIC(Method):
         return Compared(loss, projections, embeddings)
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
-        self.done = done
+        self.target.done = done
 
     def after_update(self) -> None:
-        self.target.follow((self.encoder, self.head), cosine_momentum(self.options.momentum, self.done))
+        self.target.follow((self.encoder, self.head))

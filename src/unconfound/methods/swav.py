@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.assignment import swapped_prediction
-from unconfound.functional.distributed import gather
 from unconfound.functional.similarity import normalize
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.swav import SwAVOptions
-from unconfound.views import image_views
 
 
 @final
-class SwAV(Method):
+class SwAV(TwoViewMethod[SwAVOptions]):
     """Predict which prototypes one view of an image is assigned to from its other view. Needs no labels.
 
     Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", NeurIPS 2020, with two
@@ -35,29 +32,21 @@ class SwAV(Method):
     logarithm of the number of prototypes. So is that of a batch of one image, which is refused.
     """
 
+    name = "swav"
     Options = SwAVOptions
+    refuses_one = "spreads the samples of a batch over prototypes, and it holds one"
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SwAVOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or SwAVOptions()
-        self.views = image_views(options, schema, method="swav")
-        self.encoder = encoder
+        super().__init__(encoder, schema, options)
+        options = self.options
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
         directions = torch.randn(options.prototypes, options.projection_features)
         self.prototypes = nn.Parameter(F.normalize(directions, dim=1))
 
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
-
     def compare(self, views: Tensor) -> Compared:
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        first, second = (gather(each) for each in projections.chunk(2))
-        if len(first) < 2:
-            raise ValueError("swav spreads the samples of a batch over prototypes, and it holds one: use at least two")
+        first, second = gathered(projections)
         # Half precision would round similarities by more than the smoothing tells apart.
         with torch.autocast(views.device.type, enabled=False):
             prototypes = normalize(self.prototypes)

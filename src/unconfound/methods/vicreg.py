@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
-from unconfound.functional.distributed import gather
 from unconfound.functional.redundancy import vicreg
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.expander import expander
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.vicreg import VICRegOptions
-from unconfound.views import image_views
 
 
 @final
-class VICReg(Method):
+class VICReg(TwoViewMethod[VICRegOptions]):
     """Two views of an image have equal projections, whose features each vary over the batch and not together.
 
     Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning", ICLR 2022.
@@ -29,26 +26,19 @@ class VICReg(Method):
     term is then at its highest, 0.99, though its gradient is 0 there.
     """
 
+    name = "vicreg"
     Options = VICRegOptions
+    refuses_one = None
 
     def __init__(self, encoder: Encoder, schema: Schema, options: VICRegOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or VICRegOptions()
-        self.views = image_views(options, schema, method="vicreg")
-        self.encoder = encoder
-        self.head = expander(encoder.features, options)
-
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
+        super().__init__(encoder, schema, options)
+        self.head = expander(encoder.features, self.options)
 
     def compare(self, views: Tensor) -> Compared:
         options = self.options
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        first, second = (gather(rows) for rows in projections.chunk(2))
+        first, second = gathered(projections)
         loss, *terms = vicreg(
             first,
             second,

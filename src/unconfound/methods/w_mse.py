@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import final
 
 from torch import Tensor
 
-from unconfound.data import Batch, Schema
+from unconfound.data import Schema
 from unconfound.encoders import Encoder
-from unconfound.functional.distributed import gather
 from unconfound.functional.whitening import slicing_orders, w_mse
-from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.expander import expander
-from unconfound.methods.parts.host import Compared
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.w_mse import WMSEOptions
-from unconfound.views import image_views
 
 
 @final
-class WMSE(Method):
+class WMSE(TwoViewMethod[WMSEOptions]):
     """Two views of an image have projections in the same direction, once those of a batch are whitened.
 
     Ermolov et al., "Whitening for Self-Supervised Representation Learning", ICML 2021, with two positives an image
@@ -35,26 +32,19 @@ class WMSE(Method):
     cannot be whitened, and is refused.
     """
 
+    name = "w-mse"
     Options = WMSEOptions
+    refuses_one = None
 
     def __init__(self, encoder: Encoder, schema: Schema, options: WMSEOptions | None = None) -> None:
-        super().__init__(encoder, schema)
-        self.options = options = options or WMSEOptions()
-        self.views = image_views(options, schema, method="w-mse")
-        self.encoder = encoder
-        self.head = expander(encoder.features, options)
-
-    def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
-
-    def two_views(self, batch: Batch) -> Tensor:
-        return self.views(cast(Tensor, batch.inputs))
+        super().__init__(encoder, schema, options)
+        self.head = expander(encoder.features, self.options)
 
     def compare(self, views: Tensor) -> Compared:
         options = self.options
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        first, second = (gather(rows) for rows in projections.chunk(2))
+        first, second = gathered(projections)
         orders = slicing_orders(len(first), options.iterations, device=first.device)
         loss = w_mse(first, second, size=options.sub_batch_size, orders=orders, shrinkage=options.shrinkage)
         return Compared(loss, projections, embeddings)

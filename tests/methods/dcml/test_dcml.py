@@ -11,7 +11,7 @@ from methods.toy import IMAGES, convnet, grouped_source, image_batch, image_sour
 from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
-from unconfound.methods import DCML, METHODS
+from unconfound.methods import DCML
 from unconfound.methods.dcml.environments import sample_vectors
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.training.samples import write_samples
@@ -96,7 +96,6 @@ def test_the_loss_and_its_gradient_are_those_of_dummies_that_are_differentiated_
     for mine, other in zip(ours, theirs, strict=True):
         if other is not None:
             torch.testing.assert_close(mine, other, rtol=1e-7, atol=1e-9)
-    assert METHODS["dcml"] is DCML
 
 
 def test_the_papers_consistency_is_of_gated_maps():

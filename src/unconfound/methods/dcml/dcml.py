@@ -61,6 +61,7 @@ class DCML(Method):
     `environment_logits` [samples, environments] gives the weights through a softmax; empty before they are learnt.
     """
 
+    name = "dcml"
     Options = DCMLOptions
     needs_labels: ClassVar[bool] = True
     judged_on_unseen_classes: ClassVar[bool] = True
@@ -71,12 +72,12 @@ class DCML(Method):
     def __init__(self, encoder: Encoder, schema: Schema, options: DCMLOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or DCMLOptions()
-        check_classes(schema, method="dcml")
+        check_classes(schema, method=self.name)
         if schema.modality != "images":
             raise ValueError(f"dcml gates feature maps of images, the data are {schema.modality}: take metric")
         self.needs_groups = options.environments_from == "groups"
         if self.needs_groups:
-            check_groups(schema, method="dcml --environments-from groups")
+            check_groups(schema, method=f"{self.name} --environments-from groups")
         self.environments = {"groups": len(schema.groups), "scenes": 2}.get(
             options.environments_from, options.environments
         )
@@ -103,7 +104,7 @@ class DCML(Method):
             else None
         )
         self.extra_loss = build_metric_loss(options.loss, **settings) if own else self.loss
-        self.views = image_views(options, schema, method="dcml") if options.augment else None
+        self.views = image_views(options, schema, method=self.name) if options.augment else None
         if options.freeze_batch_norm:
             freeze_batch_norms(encoder.network)
         self.register_buffer("environment_logits", torch.zeros(0, self.environments))
@@ -175,7 +176,7 @@ class DCML(Method):
         assert encoder.projection is not None
         images = cast(Tensor, batch.inputs)
         maps = encoder.maps(images if self.views is None else self.views(images, count=1))
-        labels, weights = gather(labels_of(batch, method="dcml")), gather(self._weights(batch.index))
+        labels, weights = gather(labels_of(batch, method=self.name)), gather(self._weights(batch.index))
         spatial, channel, means = encoder.attention.gates_and_means(maps)
         projected = [encoder.projection(rows) for rows in means]
         embeddings = [gather(rows) for rows in projected]
@@ -189,7 +190,7 @@ class DCML(Method):
             "penalty": self._over_environments(slopes.square().sum(1) * shares.square()),
             "attention": self._attention(),
             "consistency": self._consistency(maps, (spatial, channel), embeddings, labels, weights),
-            "extra": self._extra(maps, labels_of(batch, method="dcml")),
+            "extra": self._extra(maps, labels_of(batch, method=self.name)),
         }
         factors = (1.0, options.irm_weight, options.attention_weight, options.consistency_weight, 1.0)
         loss = torch.stack([factor * term for factor, term in zip(factors, terms.values(), strict=True)]).sum()

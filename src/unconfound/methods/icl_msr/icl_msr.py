@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast, final
+from typing import cast, final
 
 import torch
 from jaxtyping import Float
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
-from unconfound.functional.distributed import gather
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
+from unconfound.methods.icl_msr.host import host_named
 from unconfound.methods.icl_msr.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
 from unconfound.methods.icl_msr.strata import Strata, contexts
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.parts.host import Compared, Host, host_named
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.views.backgrounds import exchange_backgrounds
 
@@ -50,6 +50,7 @@ class ICLMSR(Method):
         ValueError: an unknown host, one that makes no two views of such data, or an option out of its range.
     """
 
+    name = "icl-msr"
     Options = ICLMSROptions
 
     rate: Tensor
@@ -60,9 +61,10 @@ class ICLMSR(Method):
     ) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or ICLMSROptions()
-        self.host: Any = host or host_named(options.host, options.host_options, encoder, schema)
-        if not isinstance(self.host, Host):
-            raise ValueError(f"icl-msr needs a host that contrasts two views: {type(self.host).__name__} does not")
+        chosen = host or host_named(options.host, options.host_options, encoder, schema)
+        if not isinstance(chosen, TwoViewMethod):
+            raise ValueError(f"icl-msr needs a host that contrasts two views: {type(chosen).__name__} does not")
+        self.host = chosen
         on_projection = options.strata_on == "projection"
         self.strata = Strata(
             options.strata_form,
@@ -80,13 +82,12 @@ class ICLMSR(Method):
 
     @property
     def encoder(self) -> Encoder:  # type: ignore[override]
-        encoder: Encoder = self.host.encoder
-        return encoder
+        return self.host.encoder
 
     def phases(self) -> tuple[Phase, ...]:
         options = self.options
         if options.meta == "frozen" or options.strata_form == "contexts":
-            return tuple(self.host.phases())
+            return self.host.phases()
         strata = Phase(
             "strata",
             tuple(self.strata.parameters()),
@@ -274,7 +275,7 @@ class ICLMSR(Method):
 
 def _gathered(values: Float[Tensor, "views width"]) -> Float[Tensor, "all_views width"]:
     """The views of all processes' samples, the first views before the second ones."""
-    return torch.cat([gather(views) for views in values.chunk(2)])
+    return torch.cat(gathered(values))
 
 
 def _half(views: Tensor, which: int) -> Tensor:

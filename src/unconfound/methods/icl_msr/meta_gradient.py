@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,9 +20,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
-from unconfound.functional.distributed import gather, world
+from unconfound.functional.distributed import world
 from unconfound.functional.forward_mode import prepare_forward_mode
-from unconfound.methods.parts.host import Compared, Host
+from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 
 Weights = dict[str, Tensor]
 
@@ -46,9 +47,8 @@ class Stage:
 class HostAt(nn.Module):
     """A host at other weights than its own, which leaves the host's weights and buffers as they are."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: TwoViewMethod[Any]) -> None:
         super().__init__()
-        assert isinstance(host, nn.Module)
         self.host = host
 
     def weights(self) -> Weights:
@@ -109,7 +109,7 @@ def aligned(
         loss: of the values of all processes' samples.
         values, change: of this process's samples, the first views, then the second ones; taken as constants.
     """
-    values, change = (torch.cat([gather(views) for views in rows.chunk(2)]) for rows in (values, change))
+    values, change = (torch.cat(gathered(rows)) for rows in (values, change))
     values = values.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(loss(values), values, create_graph=True)
     return (gradient * change.detach()).sum()

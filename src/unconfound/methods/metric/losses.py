@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 import torch
@@ -13,43 +12,14 @@ from torch import Tensor, nn
 
 from unconfound.functional.distributed import gather
 from unconfound.functional.inputs import wide
-from unconfound.functional.pair_terms import (
-    Terms,
-    contrastive_terms,
-    cosines,
-    distances,
-    margin_terms,
-    multi_similarity_terms,
-    noise_to_signal,
-    nt_xent_terms,
-    pairs,
-    triplet_elements,
-    triplet_total,
-)
-from unconfound.functional.proxy_losses import (
-    arcface_logits,
-    center_spread,
-    cosface_logits,
-    normalized_softmax_logits,
-    proxy_anchor_loss,
-    proxy_nca_logits,
-    soft_triple_logits,
-)
+from unconfound.functional.pair_terms import Terms, noise_to_signal, pairs
+from unconfound.functional.proxy_losses import center_spread
 from unconfound.functional.similarity import normalize
+from unconfound.methods.metric.forms import FORMS, Triplets
 from unconfound.methods.parts.memory import LabelledMemory
 from unconfound.options.methods.metric import Implementation
 from unconfound.options.methods.metric_settings import LossName, checked_settings
 from unconfound.suggestions import nearest_name
-
-_SOFTMAX: dict[str, Callable[..., Tensor]] = {
-    "proxy-nca": proxy_nca_logits,
-    "proxy-nca++": proxy_nca_logits,
-    "normalized-softmax": normalized_softmax_logits,
-    "cosface": cosface_logits,
-    "arcface": arcface_logits,
-    "soft-triple": soft_triple_logits,
-}
-_WITHOUT_ELEMENTS = ("fastap", "contrastive-xbm", "proxy-anchor")
 
 
 def build_metric_loss(
@@ -110,28 +80,28 @@ class MetricLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.settings = name, dict(settings)
-        self.has_elements = name not in _WITHOUT_ELEMENTS and implementation != "published"
-        self.has_logits = name in _SOFTMAX and implementation != "published"
+        self.form = form = FORMS[name]
+        if form.scores is noise_to_signal and features < 2:
+            raise ValueError(f"{name} compares variances over features, and there is {features}: use at least two")
+        if not form.ours and implementation == "ours":
+            raise ValueError(f"{name} has no implementation of ours: use --implementation auto or published")
+        ours = form.ours and implementation != "published"
+        self.has_elements = ours and form.has_elements
+        self.has_logits = ours and form.logits is not None
         self.proxies: nn.Parameter | None = None
         self.boundary: nn.Parameter | None = None
-        self.memory: LabelledMemory | None = None
         self.published: nn.Module | None = None
-        if name == "snr-contrastive" and features < 2:
-            raise ValueError("snr-contrastive compares variances over features, and there is 1: use at least two")
-        if name == "contrastive-xbm":
-            self.memory = LabelledMemory(int(settings["memory"]), features)
-        if name == "fastap" and implementation == "ours":
-            raise ValueError("fastap has no implementation of ours: use --implementation auto or published")
-        if implementation == "published" or name == "fastap":
+        self.memory = LabelledMemory(int(settings["memory"]), features) if form.memory else None
+        if not ours:
             # Only here is the optional library needed.
             from unconfound.methods.metric.published import published_loss
 
             self.published = published_loss(name, classes=classes, features=features, settings=settings)
             return
-        if name in _SOFTMAX or name == "proxy-anchor":
-            self.proxies = nn.Parameter(_first_proxies(name, classes, features, int(settings.get("centers", 1))))
-        if name in ("margin", "margin-class"):
-            count = classes if name == "margin-class" else 1
+        if form.proxies is not None:
+            self.proxies = nn.Parameter(form.proxies(classes, features, settings))
+        if form.boundary is not None:
+            count = classes if form.boundary == "class" else 1
             self.boundary = nn.Parameter(torch.full((count,), float(settings["boundary"])))
 
     def forward(self, embeddings: Float[Tensor, "batch features"], labels: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
@@ -145,17 +115,14 @@ class MetricLoss(nn.Module):
                 return self._against_memory(self.memory, rows, labels)
             if self.published is not None:
                 # The library's own arithmetic of this distance is on rows as they are, the regularizer included.
-                rows = normalize(rows) if self.name == "snr-contrastive" else rows
+                rows = normalize(rows) if self.form.scores is noise_to_signal else rows
                 loss: Tensor = self.published(rows, labels)
                 return loss
-            if self.name in _SOFTMAX:
+            if self.form.logits is not None:
                 return F.cross_entropy(self._logits(rows, labels), labels) + self._regularizer(rows)
-            if self.name == "proxy-anchor":
-                return proxy_anchor_loss(rows, cast(Tensor, self.proxies), labels, **self.settings)
-            scores = self._scores(rows)
-            if self.name == "triplet":
-                return triplet_total(scores, *pairs(labels), margin=self.settings["margin"])
-            return self._terms(scores, labels).total() + self._regularizer(rows)
+            if self.form.total is not None:
+                return self.form.total(rows, self.proxies, labels, **self._options())
+            return self._terms(rows, rows, pairs(labels), labels).total() + self._regularizer(rows)
 
     def elements(
         self,
@@ -181,22 +148,18 @@ class MetricLoss(nn.Module):
             ValueError: the loss belongs to a batch as a whole, or its implementation is not ours.
         """
         if not self.has_elements:
-            known = [each for each in get_args(LossName) if each not in _WITHOUT_ELEMENTS]
+            known = [each for each in get_args(LossName) if FORMS[each].has_elements]
             raise ValueError(
                 f"the loss {self.name} has no elements that could be weighed: use our implementation of one of "
                 f"{', '.join(known)}"
             )
         rows = wide(embeddings)
         with torch.autocast(rows.device.type, enabled=False):
-            if self.name in _SOFTMAX:
+            if self.form.logits is not None:
                 logits = self._logits(rows, labels)
                 losses = F.cross_entropy(logits if scale is None else scale * logits, labels, reduction="none")
                 return losses + self._regularizer(rows), torch.arange(len(rows), device=rows.device)
-            scores = self._scores(rows)
-            scores = scores if scale is None else scale * scores
-            if self.name == "triplet":
-                return triplet_elements(scores, *pairs(labels), margin=self.settings["margin"])
-            losses, anchors = self._terms(scores, labels).elements()
+            losses, anchors = self._terms(rows, rows, pairs(labels), labels, scale=scale).elements()
             return losses + self._regularizer(rows), anchors
 
     def logits(
@@ -211,43 +174,37 @@ class MetricLoss(nn.Module):
             ValueError: the loss is no such one.
         """
         if not self.has_logits:
-            raise ValueError(f"the loss {self.name} has no logits: use our {', '.join(_SOFTMAX)}")
+            known = [name for name, form in FORMS.items() if form.logits is not None]
+            raise ValueError(f"the loss {self.name} has no logits: use our {', '.join(known)}")
         rows = wide(embeddings)
         with torch.autocast(rows.device.type, enabled=False):
             return self._logits(rows, labels)
 
+    def _options(self) -> dict[str, Any]:
+        return {name: self.settings[name] for name in self.form.settings}
+
     def _logits(self, rows: Tensor, labels: Tensor) -> Tensor:
-        # What is learnt is in the settings for how it starts, and for the regularizer.
-        left_out = ("gamma", "spread_weight", "centers")
-        options: dict[str, Any] = {key: value for key, value in self.settings.items() if key not in left_out}
-        if self.name == "soft-triple":
-            options["sharpness"] = 1 / self.settings["gamma"]
-        return _SOFTMAX[self.name](rows, cast(Tensor, self.proxies), labels, **options)
+        assert self.form.logits is not None
+        return self.form.logits(rows, self.proxies, labels, **self._options())
 
-    def _scores(self, rows: Tensor) -> Tensor:
-        """Return what is compared: [samples, samples] distances or similarities."""
-        match self.name:
-            case "nt-xent":
-                return self.settings["scale"] * cosines(rows, rows)
-            case "multi-similarity" | "multi-similarity-miner":
-                return cosines(rows, rows)
-            case "snr-contrastive":
-                return noise_to_signal(rows, rows)
-        return distances(rows, rows)
-
-    def _terms(self, scores: Tensor, labels: Tensor) -> Terms:
-        settings, kinds = self.settings, pairs(labels)
-        match self.name:
-            case "nt-xent":
-                return nt_xent_terms(scores, *kinds)
-            case "multi-similarity" | "multi-similarity-miner":
-                options: dict[str, Any] = settings
-                return multi_similarity_terms(scores, *kinds, **options)
-            case "margin" | "margin-class":
-                boundary = cast(Tensor, self.boundary)
-                boundary = boundary if len(boundary) == 1 else boundary[labels]
-                return margin_terms(scores, *kinds, margin=settings["margin"], boundary=boundary)
-        return contrastive_terms(scores, *kinds, settings["positive_margin"], settings["margin"])
+    def _terms(
+        self,
+        rows: Tensor,
+        others: Tensor,
+        kinds: tuple[Tensor, Tensor],
+        labels: Tensor,
+        *,
+        scale: Tensor | None = None,
+    ) -> Terms | Triplets:
+        """Compare rows with others, of which `kinds` says which pairs are positive and which negative."""
+        assert self.form.scores is not None
+        assert self.form.terms is not None
+        scores = self.form.scores(rows, others)
+        scores = scores if self.form.scale is None else self.settings[self.form.scale] * scores
+        options = self._options()
+        if self.boundary is not None:
+            options["boundary"] = self.boundary if len(self.boundary) == 1 else self.boundary[labels]
+        return self.form.terms(scores if scale is None else scale * scores, *kinds, **options)
 
     def _regularizer(self, rows: Tensor) -> Tensor | float:
         if weight := self.settings.get("spread_weight", 0.0):
@@ -260,20 +217,10 @@ class MetricLoss(nn.Module):
     def _against_memory(self, memory: LabelledMemory, rows: Tensor, labels: Tensor) -> Tensor:
         """Compare a batch with earlier ones and itself; in training it enters the memory first."""
         places = memory.push(rows.detach(), labels) if self.training else None
-        positive, negative = memory.pairs(labels, places)
+        positive, negative = kinds = memory.pairs(labels, places)
         others = memory.rows.to(rows.dtype, copy=True)
         if self.published is not None:
             indices = (*positive.nonzero(as_tuple=True), *negative.nonzero(as_tuple=True))
             loss: Tensor = self.published(rows, labels, indices, others, memory.labels.clone())
             return loss
-        margins = self.settings["positive_margin"], self.settings["margin"]
-        return contrastive_terms(cosines(rows, others), positive, negative, *margins, similarity=True).total()
-
-
-def _first_proxies(name: LossName, classes: int, features: int, centers: int) -> Tensor:
-    """Draw proxies as pytorch-metric-learning and the Reality Check do: the tuned learning rates are meant for them."""
-    if name == "soft-triple":
-        bound = 1 / math.sqrt(classes * centers)
-        return torch.empty(classes, centers, features).uniform_(-bound, bound)
-    drawn = torch.randn(classes, features)
-    return drawn * math.sqrt(2 / classes) if name == "proxy-anchor" else drawn
+        return self._terms(rows, others, kinds, labels).total()

@@ -30,6 +30,7 @@ class Metric(Method):
     training options, which for a pretrained one is best far below (the Reality Check's is 1e-6).
     """
 
+    name = "metric"
     Options = MetricOptions
     needs_labels: ClassVar[bool] = True
     judged_on_unseen_classes: ClassVar[bool] = True
@@ -37,7 +38,7 @@ class Metric(Method):
     def __init__(self, encoder: Encoder, schema: Schema, options: MetricOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or MetricOptions()
-        check_classes(schema, method="metric")
+        check_classes(schema, method=self.name)
         self.instances_per_class = LOSSES[options.loss].instances if options.instances is None else options.instances
         settings, rate = tuned(options.loss, options.tuned_on)
         given = {"margin": options.margin, "scale": options.scale}
@@ -52,7 +53,7 @@ class Metric(Method):
         )
         # Only images have views; other samples are learnt from as they are.
         views = options.augment and schema.modality == "images"
-        self.views = image_views(options, schema, method="metric") if views else None
+        self.views = image_views(options, schema, method=self.name) if views else None
         encoder.add_projection(options.features, batch_norm=options.batch_norm)
         self.encoder = encoder
         if options.freeze_batch_norm:
@@ -77,7 +78,7 @@ class Metric(Method):
         return (Phase("train", groups),)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        inputs, labels = batch.inputs, labels_of(batch, method="metric")
+        inputs, labels = batch.inputs, labels_of(batch, method=self.name)
         if self.views is not None:
             inputs = self.views(cast(Tensor, inputs), count=1)
         embeddings = self.encoder(inputs)

@@ -95,11 +95,6 @@ def cross_entropy(
     return losses
 
 
-def accuracy(logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
-    """Return the share of right predictions in [0, 1]."""
-    return (logits.detach().argmax(1) == labels).float().mean()
-
-
 def named(prefix: str, names: Sequence[str], values: Float[Tensor, " names"]) -> dict[str, Tensor]:
     """Name up to 20 numbers for the log, no more: each is a column there, and a mean that takes time in every step."""
     return {f"{prefix}_{name}": value for name, value in zip(names, values, strict=True)} if len(names) <= 20 else {}

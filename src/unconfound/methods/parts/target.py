@@ -1,4 +1,4 @@
-"""Target networks: slow copies that follow what is learnt (BYOL, MoCo, ReSSL, RELIC)."""
+"""Target networks: slow copies that follow what is learnt (BYOL, MoCo, ReSSL, RELIC, SSL-HSIC)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,30 @@ class TargetNetwork(nn.Module):
 
     Args:
         modules: those to follow; the first is the encoder.
+        momentum: of the moving average, in [0, 1]; where it rises, the first one.
+        rises: the momentum rises to 1 along half a cosine (`cosine_momentum`); False: it is constant.
+
+    Attributes:
+        done: share of the training that is behind, in [0, 1], which the method sets before an update.
     """
 
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
+    def __init__(self, modules: Sequence[nn.Module], *, momentum: float, rises: bool) -> None:
         super().__init__()
         self.network = copy.deepcopy(nn.Sequential(*modules)).requires_grad_(False)
+        self.first_momentum, self.rises, self.done = momentum, rises, 0.0
 
     def forward(self, inputs: Any) -> Any:
         return self.network(inputs)
 
+    @property
+    def momentum(self) -> float:
+        """The momentum at this time of the training."""
+        return cosine_momentum(self.first_momentum, self.done) if self.rises else self.first_momentum
+
     @torch.no_grad()
-    def follow(self, modules: Sequence[nn.Module], momentum: float) -> None:
+    def follow(self, modules: Sequence[nn.Module]) -> None:
         """Move every weight w to momentum * w + (1 - momentum) * (its counterpart in `modules`)."""
+        momentum = self.momentum
         for weight, learnt in zip(self.parameters(), nn.ModuleList(modules).parameters(), strict=True):
             weight.lerp_(learnt, 1 - momentum)
 

@@ -1,35 +1,17 @@
-"""What the methods that contrast two views of each sample share."""
+"""Contrast of two noised views of each sample, whose noise is Gaussian or a little of another sample."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import nt_xent
-from unconfound.functional.distributed import gather
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.methods.method import Step
-
-
-def contrast(projections: Float[Tensor, "views features"], *, temperature: float, method: str) -> Float[Tensor, ""]:
-    """Compute NT-Xent over the batch of all processes.
-
-    Args:
-        projections: [2 batch, features] the first views of this process's samples, then the second ones.
-        temperature: of the softmax over similarities; above 0.
-        method: how the error calls it.
-
-    Raises:
-        ValueError: the batch of all processes holds one sample, which has no negatives.
-    """
-    first, second = (gather(views) for views in projections.chunk(2))
-    if len(first) < 2:
-        raise ValueError(f"{method} tells the samples of a batch apart, and this batch holds one: use at least two")
-    return nt_xent(first, second, temperature=temperature)
+from unconfound.methods.parts.two_views import gathered, refuse_one
 
 
 def contrast_noised(
@@ -42,7 +24,7 @@ def contrast_noised(
     temperature: float,
     method: str,
 ) -> Step:
-    """Contrast two noised views of each sample, be the noise other samples (DACL) or Gaussian.
+    """Contrast two noised views of each sample by NT-Xent over the batch of all processes.
 
     Args:
         batch: any samples.
@@ -50,7 +32,12 @@ def contrast_noised(
         views: [batch, ...] -> [2 batch, ...].
         at_representation: noise the encoder's output, which is computed once; else the input, and both views go through
             the encoder in one pass.
-        temperature, method: as `contrast` has them.
+        temperature: of the softmax over similarities; above 0.
+        method: name of the method, for errors.
+
+    Raises:
+        TypeError: the samples have no common shape, and their input is to be noised.
+        ValueError: the batch of all processes holds one sample, which has no negatives.
     """
     if at_representation:
         embeddings = encoder(batch.inputs)
@@ -63,7 +50,8 @@ def contrast_noised(
             raise TypeError(f"{type(inputs).__name__} have no common shape to be noised in: noise the representation")
         embeddings = encoder(views(unit_range(inputs)))
         projections = head(embeddings)
-    loss = contrast(projections, temperature=temperature, method=method)
+    refuse_one(len(batch), method=method)
+    loss = nt_xent(*gathered(projections), temperature=temperature)
     return Step(loss, embeddings=embeddings.detach().float())
 
 
@@ -71,10 +59,8 @@ def noises_representation(place: str, schema: Schema, *, flag: str) -> bool:
     """Turn "auto" into True, the representation, or False, the input of samples of one shape.
 
     Raises:
-        ValueError: an unknown place, or the input of samples without a common shape.
+        ValueError: the input of samples without a common shape.
     """
-    if place not in ("auto", "input", "representation"):
-        raise ValueError(f"{flag} must be auto, input or representation, got {place!r}")
     fixed = schema.modality in ("images", "tables")
     if place == "input" and not fixed:
         raise ValueError(f"{schema.modality} have no common shape to be mixed in: use --{flag} representation")
