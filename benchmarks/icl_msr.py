@@ -18,7 +18,7 @@ from unconfound.functional.assignment import swapped_prediction
 from unconfound.functional.contrastive import nt_xent
 from unconfound.functional.interventional import interventional_loss
 from unconfound.functional.prediction import negative_cosine
-from unconfound.functional.queue import queue_info_nce
+from unconfound.functional.queued_contrast import queue_info_nce
 from unconfound.functional.redundancy import barlow_twins, vicreg
 from unconfound.methods import ICLMSR, Method, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions

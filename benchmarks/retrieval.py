@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.measure import WHOLE, Scale, Step, peak_growth_mib, timed
 from benchmarks.row import LeftOut, Row
-from unconfound.functional.retrieval import retrieval_metrics
+from unconfound.functional.retrieval_metrics import retrieval_metrics
 
 CLASSES = 100
 

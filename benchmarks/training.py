@@ -20,7 +20,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import update
 from unconfound.training.optimizers import set_learning_rate
-from unconfound.training.running import RunningMeans
+from unconfound.training.running_means import RunningMeans
 from unconfound.training.state import TrainingState
 
 SCHEMA = Schema("images", (3, 32, 32))

@@ -14,7 +14,7 @@ from unconfound.cli import main
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.devices import autocast, choose_device, choose_precision
 from unconfound.evaluation import Judging, embed, evaluate
-from unconfound.evaluation.morphs import morph_figures
+from unconfound.evaluation.morph_figures import morph_figures
 from unconfound.training import TrainingOptions
 
 ROWS = MemorySource("rows", Schema("tables", (4,), ("a", "b")), torch.rand(24, 4), torch.arange(24) % 2)

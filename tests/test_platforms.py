@@ -15,7 +15,7 @@ import unconfound
 from unconfound import files, lock
 from unconfound.arguments import CompareArguments
 from unconfound.cli import main
-from unconfound.comparison import compare
+from unconfound.comparison import run as compare
 from unconfound.comparison.rows import rows_of
 from unconfound.lock import FolderLock
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unconfound.evaluation.concatenated import concatenated, concatenated_evaluations
 from unconfound.evaluation.embed import Embeddings
-from unconfound.evaluation.retrieval import retrieval_figures
+from unconfound.evaluation.retrieval_figures import retrieval_figures
 
 
 def drawn(seed: int, features: int, scale: float = 1.0, samples: int = 24) -> Embeddings:

@@ -16,7 +16,7 @@ from unconfound.evaluation.adversarial import adversarial_share
 from unconfound.evaluation.agreement import adjusted_rand, ranked_higher
 from unconfound.evaluation.background import background_gap
 from unconfound.evaluation.folds import stratified_folds
-from unconfound.evaluation.groups import group_figures
+from unconfound.evaluation.group_figures import group_figures
 
 
 def images(samples: int = 10, **given) -> MemorySource:

@@ -12,11 +12,11 @@ from unconfound.evaluation.answers import ask_probe, classify
 from unconfound.evaluation.batched_logistic import principal_axes
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.cross_validation import cross_validate_knn, cross_validate_probe
-from unconfound.evaluation.logistic import LogisticRegression
-from unconfound.evaluation.retrieval import retrieval_figures
+from unconfound.evaluation.logistic_regression import LogisticRegression
+from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
 from unconfound.evaluation.unseen import judge_unseen
-from unconfound.report.projection import project
+from unconfound.report.plane import project
 
 
 def embeddings(*, bad: float | None = None) -> Embeddings:

@@ -13,9 +13,9 @@ from unconfound.evaluation import Embeddings, evaluate, read_evaluation, write_e
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.evaluate import judge
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.retrieval import retrieval_figures
+from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.unseen import judge_unseen, retrieval_on_backgrounds, unseen
-from unconfound.functional.retrieval import retrieval_per_query
+from unconfound.functional.retrieval_metrics import retrieval_per_query
 
 OTHERS = ("cyan", "magenta", "yellow")
 RETRIEVAL = ["precision_at_1", "r_precision", "map_at_r"]

@@ -23,11 +23,11 @@ from unconfound.functional.inputs import (
 )
 from unconfound.functional.invariance import softmax_scale_gradient
 from unconfound.functional.mixing import linear_mix
+from unconfound.functional.neighbours import nearest
 from unconfound.functional.proxy_losses import cosface_logits, soft_triple_logits
 from unconfound.functional.redundancy import barlow_twins
-from unconfound.functional.retrieval import retrieval_metrics
+from unconfound.functional.retrieval_metrics import retrieval_metrics
 from unconfound.functional.robust import group_losses, irm_penalty, update_group_weights
-from unconfound.functional.search import nearest
 from unconfound.functional.ssim import ms_ssim
 from unconfound.functional.whitening import whiten
 

@@ -19,12 +19,12 @@ from unconfound.functional import (
 )
 from unconfound.functional.clusters import normalized_mutual_information
 from unconfound.functional.environments.learn import learn_environments
-from unconfound.functional.groups import group_accuracy
+from unconfound.functional.group_accuracy import group_accuracy
 from unconfound.functional.labels import check_labels, whole_numbers
-from unconfound.functional.logistic import penalized_logistic_regression
 from unconfound.functional.mutual_information import jensen_shannon_loss
 from unconfound.functional.partners import class_partners
-from unconfound.functional.retrieval import first_hits, retrieval_metrics, retrieval_per_query
+from unconfound.functional.proximal_logistic import penalized_logistic_regression
+from unconfound.functional.retrieval_metrics import first_hits, retrieval_metrics, retrieval_per_query
 from unconfound.functional.ssim import perceptual_triplet
 from unconfound.functional.whitening import w_mse
 

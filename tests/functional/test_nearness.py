@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.functional.nearness import Nearness
-from unconfound.functional.retrieval import retrieval_per_query
-from unconfound.functional.search import nearest
+from unconfound.functional.neighbours import nearest
+from unconfound.functional.retrieval_metrics import retrieval_per_query
 
 
 def draw(seed, *shape):

@@ -17,8 +17,8 @@ from unconfound.encoders import build_encoder
 from unconfound.methods import DCML
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import write_report
-from unconfound.report.attention import attention_part
-from unconfound.report.environments import look_at_environments
+from unconfound.report.attention_maps import attention_part
+from unconfound.report.environment_sheets import look_at_environments
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(

@@ -15,7 +15,7 @@ from tests.retrieval.conftest import draw_images, save_run
 from unconfound import DataOptions, index, load, search
 from unconfound.report import contact_sheet
 from unconfound.report.contact_sheet import answers_files, write_contact_sheet
-from unconfound.retrieval import Answers
+from unconfound.retrieval import Hits
 
 
 @pytest.fixture(autouse=True)
@@ -25,18 +25,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def answers(tmp_path: Path) -> Answers:
+def answers(tmp_path: Path) -> Hits:
     gallery = draw_images(tmp_path / "gallery", each=4)
     # Names are anybody's.
     new = draw_images(tmp_path / "new", classes=("circle", "<b>odd</b>"), each=2, seed=1)
     return search(index(save_run(tmp_path / "run"), gallery, out=tmp_path / "index"), new, neighbours=3)
 
 
-def sheet(answers: Answers, folder: Path) -> str:
+def sheet(answers: Hits, folder: Path) -> str:
     return write_contact_sheet(folder / "neighbours.html", answers, command="unconfound search <index>").read_text()
 
 
-def test_hits_misses_names_and_figures_are_told(answers: Answers, tmp_path: Path) -> None:
+def test_hits_misses_names_and_figures_are_told(answers: Hits, tmp_path: Path) -> None:
     page = sheet(answers, tmp_path)
     frame = answers.frame()
     assert page.count('class="hit"') - 1 == frame["hit"].sum()
@@ -55,7 +55,7 @@ def test_hits_misses_names_and_figures_are_told(answers: Answers, tmp_path: Path
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
 
 
-def test_items_that_are_gone_are_named(answers: Answers, tmp_path: Path) -> None:
+def test_items_that_are_gone_are_named(answers: Hits, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "gallery")
     page = sheet(answers, tmp_path)
     assert page.count("<img ") == 4
@@ -64,7 +64,7 @@ def test_items_that_are_gone_are_named(answers: Answers, tmp_path: Path) -> None
     assert "gallery/<wbr>circle/<wbr>" in page
 
 
-def test_long_lists_are_cut_and_this_is_said(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_lists_are_cut_and_this_is_said(answers: Hits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact_sheet, "QUERIES", 3)
     monkeypatch.setattr(contact_sheet, "NEIGHBOURS", 2)
     page = sheet(answers, tmp_path)
@@ -73,7 +73,7 @@ def test_long_lists_are_cut_and_this_is_said(answers: Answers, tmp_path: Path, m
     assert "The nearest 2 of 3 neighbours" in page
 
 
-def test_embeddings_have_no_pictures(answers: Answers, tmp_path: Path) -> None:
+def test_embeddings_have_no_pictures(answers: Hits, tmp_path: Path) -> None:
     page = sheet(search(answers.index, torch.eye(16)[:2], neighbours=2), tmp_path)
     assert page.count("<img ") == 4
     assert page.count('class="nothing"') == 2
@@ -81,7 +81,7 @@ def test_embeddings_have_no_pictures(answers: Answers, tmp_path: Path) -> None:
     assert 'class="hit"' not in page
 
 
-def test_arrays_are_read_again_for_their_pictures(answers: Answers, tmp_path: Path) -> None:
+def test_arrays_are_read_again_for_their_pictures(answers: Hits, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "more.npy", rng.integers(0, 256, (3, 3, 16, 16), dtype=np.uint8))
     made = index(tmp_path / "run", tmp_path / "more.npy", out=tmp_path / "other")
@@ -92,7 +92,7 @@ def test_arrays_are_read_again_for_their_pictures(answers: Answers, tmp_path: Pa
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Answers:
+def rows(tmp_path: Path) -> Hits:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"age": rng.integers(18, 80, 9), "work": ["public", "private", "none"] * 3})
     frame["income"] = ["high", "low", "high"] * 3
@@ -102,7 +102,7 @@ def rows(tmp_path: Path) -> Answers:
     return search(index(run, "table.csv", out=tmp_path / "index"), ["table.csv:2", "table.csv:4"], neighbours=3)
 
 
-def test_rows_are_shown_as_a_table(rows: Answers, tmp_path: Path) -> None:
+def test_rows_are_shown_as_a_table(rows: Hits, tmp_path: Path) -> None:
     page = sheet(rows, tmp_path)
     assert '<th scope="col">age</th><th scope="col">work</th>' in page
     assert page.count("<td>public</td>") + page.count("<td>private</td>") + page.count("<td>none</td>") == 8

@@ -2,7 +2,7 @@ import pytest
 
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry, tables
-from unconfound.report.groups import group_columns
+from unconfound.report.group_plots import group_columns
 
 
 def figure(value):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from unconfound.retrieval.answers import Answers
+from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.scores import relevant_items, scores_line, search_scores, write_scores
 
 ITEMS = ["a", "b", "a", None, "b", "b", "c", "a", "a"]
@@ -22,12 +22,12 @@ POSITIONS = np.array(
 )
 
 
-def answers() -> Answers:
+def answers() -> Hits:
     index = SimpleNamespace(items=pa.table({"name": [str(row) for row in range(9)], "label": ITEMS}))
     nothing = np.zeros(POSITIONS.shape)
     relevant = relevant_items(LABELS, index, OWN)  # type: ignore[arg-type]
     names = [str(row) for row in range(6)]
-    return Answers(index, names, LABELS, nothing.astype(np.float32), nothing, POSITIONS, [], "exact", 2, relevant)  # type: ignore[arg-type]
+    return Hits(index, names, LABELS, nothing.astype(np.float32), nothing, POSITIONS, [], "exact", 2, relevant)  # type: ignore[arg-type]
 
 
 def naive(*, neighbours: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ from tests.retrieval.conftest import SIZE, draw_images, save_run
 from unconfound import DataOptions, embed, index, load, load_encoder, search
 from unconfound.data import Schema
 from unconfound.retrieval import Index
-from unconfound.retrieval.table import answers_table
+from unconfound.retrieval.hits_table import hits_table
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_the_terminal_table(made: Index, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     new = draw_images(tmp_path / "new", classes=("[red]circle", "square"), each=4, seed=3)
     console = Console(width=100, record=True, file=StringIO())
-    console.print(answers_table(search(made, new, neighbours=2)))
+    console.print(hits_table(search(made, new, neighbours=2)))
     lines = console.export_text().splitlines()
     assert lines[0].startswith("Nearest in ")
     assert "the first 5 of 8 queries" in " ".join(lines[:2])

@@ -24,7 +24,7 @@ from training.toy import (
 from training.toy_methods import TwoPhase, TwoPhaseOptions
 from unconfound.data import MemorySource
 from unconfound.evaluation.embed import embed
-from unconfound.functional.retrieval import retrieval_metrics
+from unconfound.functional.retrieval_metrics import retrieval_metrics
 from unconfound.methods import Random, SimCLR, Supervised
 from unconfound.training import TrainingOptions, fit
 from unconfound.training.loop import Listener, train

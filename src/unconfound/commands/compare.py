@@ -60,8 +60,8 @@ def compare(
             the table instead.
     """
     from unconfound.arguments import CompareArguments
-    from unconfound.comparison.compare import run_rows
     from unconfound.comparison.rows import rows_of
+    from unconfound.comparison.run import run_rows
     from unconfound.options.methods import ALIASES, OPTIONS
     from unconfound.report.comparison_files import write_files
 
@@ -96,8 +96,8 @@ def command(words: Sequence[str]) -> None:
     from unconfound.progress import announced
 
     with announced("loading torch"):
-        from unconfound.comparison.compare import run_rows
         from unconfound.comparison.rows import rows_of
+        from unconfound.comparison.run import run_rows
         from unconfound.options.methods import ALIASES, OPTIONS
         from unconfound.report.comparison_files import write_files
     rows = rows_of(recipes, methods=[*OPTIONS, *ALIASES])

@@ -19,8 +19,8 @@ def command(words: Sequence[str]) -> None:
 
     with announced("loading torch"):
         from unconfound.retrieval import search as find
+        from unconfound.retrieval.hits_table import hits_table
         from unconfound.retrieval.scores import SCORES, scores_line, search_scores, write_scores
-        from unconfound.retrieval.table import answers_table
 
     if given.out is not None:
         # Before anything is embedded: the folder may be taken.
@@ -39,7 +39,7 @@ def command(words: Sequence[str]) -> None:
             precision=given.precision,
             progress=progress,
         )
-    print_table(answers_table(answers))
+    print_table(hits_table(answers))
     scores = search_scores(answers)
     if scores:
         print(scores_line(scores))

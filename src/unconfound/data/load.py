@@ -17,7 +17,7 @@ from unconfound.data.core.source import Dataset
 from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
-from unconfound.data.images.folder import image_folder
+from unconfound.data.images.image_folder import image_folder
 from unconfound.data.images.parts import Reading
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows

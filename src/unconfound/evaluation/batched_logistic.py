@@ -55,12 +55,12 @@ def fit_together(
 ) -> Fits:
     """Minimise mean cross-entropy + strength / 2 x ||weights||^2, the bias unpenalised, over each fit's members.
 
-    The problem is that of `unconfound.evaluation.logistic`. Here all fits move at once, by conjugate gradients
-    (Polak-Ribière, restarted where it would climb), each with a step length of its own. They share the features, so
-    that a step is two products of matrices for all of them; one after the other they would read the features again for
-    each. Logits are linear in the weights, so that the search along a step needs no product. The gradient is scaled
-    along the principal axes of all samples, labels unseen: that changes the path, not its end. A fit that has
-    converged leaves the batch.
+    The problem is that of `unconfound.evaluation.logistic_regression`. Here all fits move at once, by conjugate
+    gradients (Polak-Ribière, restarted where it would climb), each with a step length of its own. They share the
+    features, so that a step is two products of matrices for all of them; one after the other they would read the
+    features again for each. Logits are linear in the weights, so that the search along a step needs no product. The
+    gradient is scaled along the principal axes of all samples, labels unseen: that changes the path, not its end. A fit
+    that has converged leaves the batch.
 
     Args:
         features: each roughly centred and of deviation 1. Products with them have their precision; all else is float64.

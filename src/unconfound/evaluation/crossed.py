@@ -15,9 +15,9 @@ from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.folds import CrossValidation
 from unconfound.evaluation.further import class_figures, first_hit_figures
-from unconfound.evaluation.groups import group_figures
+from unconfound.evaluation.group_figures import group_figures
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.retrieval import retrieval_figures
+from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
 
 TEST = "cross-validation"

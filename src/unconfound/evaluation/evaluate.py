@@ -19,7 +19,7 @@ from unconfound.evaluation.embed import Embeddings, Encoder, embed
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
 from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.morphs import morph_figures
+from unconfound.evaluation.morph_figures import morph_figures
 from unconfound.evaluation.probe import LinearProbe, fit_probe
 from unconfound.evaluation.unseen import judge_unseen, unseen
 

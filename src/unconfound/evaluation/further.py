@@ -12,7 +12,7 @@ from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import mean, share
 from unconfound.functional.clusters import normalized_mutual_information
-from unconfound.functional.retrieval import first_hits
+from unconfound.functional.retrieval_metrics import first_hits
 from unconfound.functional.similarity import normalize
 
 RECALLS = (2, 4, 8)

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
-from unconfound.functional.search import nearest
+from unconfound.functional.neighbours import nearest
 
 
 def knn_predict(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.evaluation.embed import Embeddings
-from unconfound.evaluation.logistic import LogisticRegression, Solution
+from unconfound.evaluation.logistic_regression import LogisticRegression, Solution
 from unconfound.functional.labels import Array, whole_numbers
 
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)

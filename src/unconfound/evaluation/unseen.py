@@ -12,8 +12,8 @@ from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.further import first_hit_figures
 from unconfound.evaluation.intervals import mean, mean_difference, paired_difference, share
 from unconfound.evaluation.judged_sets import JudgedSets
-from unconfound.evaluation.retrieval import summed_up
-from unconfound.functional.retrieval import RetrievalScores, retrieval_per_query
+from unconfound.evaluation.retrieval_figures import summed_up
+from unconfound.functional.retrieval_metrics import RetrievalScores, retrieval_per_query
 
 
 def unseen(source: Source, trained: Schema) -> bool:

@@ -11,7 +11,7 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import info_nce
 from unconfound.functional.distributed import sum_over_processes, world
-from unconfound.functional.queue import queue_info_nce
+from unconfound.functional.queued_contrast import queue_info_nce
 from unconfound.functional.similarity import normalize
 from unconfound.methods.method import Step
 from unconfound.methods.parts.heads import plain_head, projection_head

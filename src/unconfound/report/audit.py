@@ -19,14 +19,14 @@ from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, wr
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
-from unconfound.report.attention import attention_part
+from unconfound.report.attention_maps import attention_part
 from unconfound.report.entry import Entry
-from unconfound.report.environments import environments_part
+from unconfound.report.environment_sheets import environments_part
 from unconfound.report.hardest import hardest_part
 from unconfound.report.judged import judged_sources
-from unconfound.report.morphs import morph_part
+from unconfound.report.morph_pictures import morph_part
 from unconfound.report.page import write_report
-from unconfound.report.strata import strata_part
+from unconfound.report.strata_pictures import strata_part
 from unconfound.report.tables import MEASURES
 from unconfound.training.run_folder import environment
 

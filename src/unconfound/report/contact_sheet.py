@@ -15,7 +15,7 @@ from unconfound.files import write_text
 from unconfound.report.neighbours import Neighbour, Query
 from unconfound.report.pictures import SIDE, UNLABELLED, Sample, data_uri, samples
 from unconfound.report.templates import template
-from unconfound.retrieval import Answers, Index
+from unconfound.retrieval import Hits, Index
 from unconfound.retrieval.names import shown_name
 from unconfound.retrieval.reading import Part, read_parts
 from unconfound.retrieval.scores import SCORES, scores_line, search_scores
@@ -45,7 +45,7 @@ def answers_files(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
     return table, sheet
 
 
-def write_contact_sheet(path: Path, answers: Answers, *, command: str) -> Path:
+def write_contact_sheet(path: Path, answers: Hits, *, command: str) -> Path:
     """Write one self-contained HTML page of queries, their neighbours, and which of these are hits.
 
     Pictures of items are read where the items were when they were indexed. Of items that are there no longer the page
@@ -96,7 +96,7 @@ def write_contact_sheet(path: Path, answers: Answers, *, command: str) -> Path:
     return path
 
 
-def _query_samples(answers: Answers) -> list[Sample]:
+def _query_samples(answers: Hits) -> list[Sample]:
     """Return the queries that are shown; of embeddings there is nothing to see but their names."""
     columns = _columns(answers.index.card)
     seen: list[Sample] = []

@@ -10,11 +10,11 @@ import pandas as pd
 
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation
-from unconfound.report.attention import AttentionPart
-from unconfound.report.environments import EnvironmentsPart
+from unconfound.report.attention_maps import AttentionPart
+from unconfound.report.environment_sheets import EnvironmentsPart
 from unconfound.report.hardest import HardestPart
-from unconfound.report.morphs import MorphPart
-from unconfound.report.strata import StrataPart
+from unconfound.report.morph_pictures import MorphPart
+from unconfound.report.strata_pictures import StrataPart
 
 
 @dataclass(frozen=True)

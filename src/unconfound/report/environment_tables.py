@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 
 from unconfound.evaluation.agreement import Agreement
-from unconfound.report.attention import AttentionPart
+from unconfound.report.attention_maps import AttentionPart
 from unconfound.report.divisions import Division
-from unconfound.report.environments import EnvironmentsPart
+from unconfound.report.environment_sheets import EnvironmentsPart
 from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
 
 SHOWN_PARTS = 24

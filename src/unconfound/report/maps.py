@@ -13,7 +13,7 @@ from unconfound.data import Source
 from unconfound.evaluation.embed import Embeddings
 from unconfound.report.map_plot import map_plot
 from unconfound.report.pictures import class_name
-from unconfound.report.projection import project
+from unconfound.report.plane import project
 
 COLOURS = 10  # as many as the page has, and as an eye can tell apart
 

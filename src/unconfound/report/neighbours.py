@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.evaluation.embed import Embeddings
-from unconfound.functional.search import nearest
+from unconfound.functional.neighbours import nearest
 from unconfound.report.pictures import Sample, samples
 
 

@@ -14,8 +14,8 @@ from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of
 from unconfound.files import write_text
 from unconfound.report import environment_tables, tables
 from unconfound.report.entry import Entry
-from unconfound.report.groups import SHOWN as SHOWN_BARS
-from unconfound.report.groups import GroupColumn, group_columns, group_plot, ranked_groups
+from unconfound.report.group_plots import SHOWN as SHOWN_BARS
+from unconfound.report.group_plots import GroupColumn, group_columns, group_plot, ranked_groups
 from unconfound.report.judged import (
     CLASSIFIER,
     CROSS_VALIDATION,

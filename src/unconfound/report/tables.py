@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
 from unconfound.report.entry import Entry
 from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
-from unconfound.report.groups import GroupColumn, ranked_groups
+from unconfound.report.group_plots import GroupColumn, ranked_groups
 from unconfound.report.judged import CROSS_VALIDATION, judgement
-from unconfound.report.strata import StrataPart
+from unconfound.report.strata_pictures import StrataPart
 
 MEASURES = {
     "classifier": "trained classifier",

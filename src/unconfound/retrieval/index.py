@@ -16,7 +16,7 @@ from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import load_encoder, read_card
 from unconfound.retrieval.additions import embedded_pieces
 from unconfound.retrieval.fingerprint import encoder_fingerprint
-from unconfound.retrieval.folder import check_folder, copy_encoder, next_generation, writing
+from unconfound.retrieval.index_folder import check_folder, copy_encoder, next_generation, writing
 from unconfound.retrieval.manifest import Manifest, Origin, read_manifest, write_manifest
 from unconfound.retrieval.names import full_name, matching_names
 from unconfound.retrieval.opened import Index, open_index

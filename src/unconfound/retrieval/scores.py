@@ -12,7 +12,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from unconfound.files import write_text
-from unconfound.retrieval.answers import Answers
+from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.opened import Index
 
 SCORES = "scores.json"
@@ -40,7 +40,7 @@ def relevant_items(labels: Sequence[str | None], index: Index, own: Mapping[int,
     return relevant
 
 
-def search_scores(answers: Answers) -> dict[str, float]:
+def search_scores(answers: Hits) -> dict[str, float]:
     """Score the answers to queries whose class has an item to be found; items without a class count as misses.
 
     Returns:
@@ -48,7 +48,7 @@ def search_scores(answers: Answers) -> dict[str, float]:
         mean_reciprocal_rank (a query without a hit among its neighbours counts 0), in [0, 1]; r_precision and map_at_r
         where some queries have no more relevant items than there are neighbours, averaged over these; `queries` and
         `queries_of_map_at_r`, how many these are. Empty where no query can be scored. Definitions are those of
-        `unconfound.functional.retrieval`.
+        `unconfound.functional.retrieval_metrics`.
     """
     known = answers.relevant > 0
     hits, relevant = answers.hits()[known] == 1, answers.relevant[known]

@@ -21,8 +21,8 @@ from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.embed import embed
 from unconfound.functional.inputs import check_finite
 from unconfound.retrieval.additions import unit_rows
-from unconfound.retrieval.answers import Answers
 from unconfound.retrieval.backends import nearest_rows
+from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.opened import Index, open_index
 from unconfound.retrieval.queries import Asked, read_queries
 from unconfound.retrieval.scores import relevant_items
@@ -42,7 +42,7 @@ def search(
     device: str | torch.device = "auto",
     precision: str = "32",
     progress: Progress | None = None,
-) -> Answers:
+) -> Hits:
     """Find the items of an index that are nearest to each query, by the cosine of their embeddings.
 
     The search is exhaustive: nothing near is missed. Equally near items come in the order in which they were added. A
@@ -105,7 +105,7 @@ def search(
     wanted = min(len(index), neighbours + bool(own))
     similarities, positions, used = nearest_rows(rows, index.shards, neighbours=wanted, backend=backend)
     similarities, positions = _without(own, similarities, positions, neighbours)
-    return Answers(
+    return Hits(
         index,
         names,
         labels,

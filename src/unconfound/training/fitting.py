@@ -22,7 +22,7 @@ from unconfound.training.checkpoint import Position, load_checkpoint, save_check
 from unconfound.training.hardware import make_fabric, precision_of
 from unconfound.training.loop import Listener, train
 from unconfound.training.run_folder import Metrics, RunFolder
-from unconfound.training.samples import write_samples
+from unconfound.training.sample_table import write_samples
 from unconfound.training.selection import Kept, check_selection
 from unconfound.training.stop import StopRequest
 

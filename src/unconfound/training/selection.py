@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unconfound.data import Source
-from unconfound.functional.retrieval import retrieval_metrics
+from unconfound.functional.retrieval_metrics import retrieval_metrics
 from unconfound.methods import Phase
 from unconfound.options.training import TrainingOptions
 from unconfound.training.checkpoint import Position

@@ -17,6 +17,6 @@ from unconfound.views.geometry import resized_crop as resized_crop
 from unconfound.views.image_views import image_views as image_views
 from unconfound.views.images import ImageViews as ImageViews
 from unconfound.views.jitter import colour_jitter as colour_jitter
-from unconfound.views.mixing import MixedViews as MixedViews
+from unconfound.views.mixed_views import MixedViews as MixedViews
 from unconfound.views.noise import NoisyViews as NoisyViews
 from unconfound.views.noise import matched_sigma as matched_sigma

@@ -4,7 +4,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from unconfound.data.images.decoding import decode_mask
-from unconfound.data.images.folder import image_folder
+from unconfound.data.images.image_folder import image_folder
 from unconfound.data.images.mask_values import UnclearMaskError, foreground
 from unconfound.data.load import DataOptions, load
 

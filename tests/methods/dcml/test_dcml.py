@@ -12,9 +12,9 @@ from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DCML
-from unconfound.methods.dcml.environments import sample_vectors
+from unconfound.methods.dcml.environment_learning import sample_vectors
 from unconfound.options.methods.dcml import DCMLOptions
-from unconfound.training.samples import write_samples
+from unconfound.training.sample_table import write_samples
 
 SETTINGS = {"scale": 7.0, "margin": 0.3, "features": 5, "augment": False}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from methods.toy import spurious_source
-from unconfound.functional.groups import group_accuracy
-from unconfound.functional.logistic import penalized_logistic_regression
+from unconfound.functional.group_accuracy import group_accuracy
+from unconfound.functional.proximal_logistic import penalized_logistic_regression
 from unconfound.methods.parts.last_layer import fit_last_layer
 
 

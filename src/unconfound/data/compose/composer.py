@@ -31,7 +31,7 @@ from unconfound.data.compose.composites import as_dataset, swapped_sets, trainin
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.group_counts import GroupedChoice, choose_groups, with_crossed_groups
 from unconfound.data.compose.photographs import Scene
-from unconfound.data.compose.unseen import unseen_composition
+from unconfound.data.compose.unseen_composition import unseen_composition
 from unconfound.data.core.source import Dataset
 
 
@@ -113,7 +113,8 @@ def composition_from(
             `unconfound.data.compose.group_counts`, which also says what is tested on; `test_samples` is of no effect
             then.
         unseen_classes: test on other classes and other scenes than are trained on: see
-            `unconfound.data.compose.unseen`, also for `folds` and `fold`. The foregrounds may have been divided so.
+            `unconfound.data.compose.unseen_composition`, also for `folds` and `fold`. The foregrounds may have been
+            divided so.
 
     Raises:
         FileNotFoundError: no such folder, or a photograph that is named is not in it.

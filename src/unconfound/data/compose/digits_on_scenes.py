@@ -11,7 +11,7 @@ from unconfound.data.compose import foregrounds as cutouts
 from unconfound.data.compose import photographs
 from unconfound.data.compose.composer import composition
 from unconfound.data.compose.foregrounds import Foregrounds
-from unconfound.data.compose.unseen import unseen_composition
+from unconfound.data.compose.unseen_composition import unseen_composition
 from unconfound.data.core.source import Dataset
 
 # The scene of each digit: photograph, left, top, right, bottom, in pixels. No two overlap.
@@ -56,7 +56,7 @@ def demo(
         repeats: training images a digit.
         share: the height of a digit as a share of `size`, in (0, 1].
         unseen_classes: train on the digits 0 to 4 with their scenes and test on 5 to 9 with theirs: see
-            `unconfound.data.compose.unseen`, also for `folds` and `fold`.
+            `unconfound.data.compose.unseen_composition`, also for `folds` and `fold`.
 
     Raises:
         ValueError: an option out of its range.

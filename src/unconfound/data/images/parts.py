@@ -22,7 +22,7 @@ from unconfound.spans import Spans, read_spans
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How images are decoded, cached and streamed; `unconfound.data.images.folder.image_folder` has the details.
+    """How images are decoded, cached and streamed; `unconfound.data.images.image_folder.image_folder` has the details.
 
     Args:
         image_size: side of the squares in pixels, or None for that of the images.

@@ -19,13 +19,13 @@ from unconfound.functional.consistency import (
 )
 from unconfound.functional.distributed import gather
 from unconfound.functional.environments.learn import learn_environments
-from unconfound.methods.dcml.environments import (
+from unconfound.methods.dcml.environment_learning import (
     fits_per_class,
     given_environments,
     read_environments,
     sample_vectors,
 )
-from unconfound.methods.dcml.losses import risks_and_slopes
+from unconfound.methods.dcml.environment_loss import risks_and_slopes
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric.losses import build_metric_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unconfound.functional.groups import group_accuracy
-from unconfound.functional.logistic import Penalty, penalized_logistic_regression
+from unconfound.functional.group_accuracy import group_accuracy
+from unconfound.functional.proximal_logistic import Penalty, penalized_logistic_regression
 
 
 @dataclass(frozen=True, eq=False)

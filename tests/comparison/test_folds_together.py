@@ -13,12 +13,12 @@ import pytest
 import torch
 from scipy import stats
 
-import unconfound.comparison.folds
+import unconfound.comparison.folds_together
 from unconfound.cli import main
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders import load_encoder
 from unconfound.evaluation.embed import embed
-from unconfound.functional.retrieval import retrieval_metrics
+from unconfound.functional.retrieval_metrics import retrieval_metrics
 
 FIGURES = ["precision_at_1", "r_precision", "map_at_r"]
 
@@ -118,13 +118,13 @@ def test_what_was_found_is_not_found_again(
         f"{row}/concatenated-seed-{seed}.json" for row in ("random", "supervised") for seed in range(3)
     ]
     asked: list[int] = []
-    real: Callable[..., object] = unconfound.comparison.folds.embed
+    real: Callable[..., object] = unconfound.comparison.folds_together.embed
 
     def counted(*arguments: object, **options: object) -> object:
         asked.append(1)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(unconfound.comparison.folds, "embed", counted)
+    monkeypatch.setattr(unconfound.comparison.folds_together, "embed", counted)
     resume = words(table, done, "--over", "fold=0,1,2", "--resume")
     assert main(resume) == 0
     assert asked == []
@@ -145,7 +145,7 @@ def test_what_cannot_be_judged_together_is_said(
     def broken(*arguments: object, **options: object) -> object:
         raise ValueError("one embedding is not finite")
 
-    monkeypatch.setattr(unconfound.comparison.folds, "embed", broken)
+    monkeypatch.setattr(unconfound.comparison.folds_together, "embed", broken)
     kept = done / "supervised" / "concatenated-seed-1.json"
     before = kept.read_bytes()
     kept.unlink()

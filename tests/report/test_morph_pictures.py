@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from unconfound.encoders import build_encoder
-from unconfound.report.morphs import SHOWN, morph_part
+from unconfound.report.morph_pictures import SHOWN, morph_part
 
 
 def pixels(uri):

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression as Reference
 
-from unconfound.evaluation.logistic import LogisticRegression, Solution
+from unconfound.evaluation.logistic_regression import LogisticRegression, Solution
 
 
 def correlated(samples: int, features: int, classes: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,8 +95,8 @@ def test_many_values_are_solved_as_exactly_as_few(monkeypatch, strength: float) 
     values, targets = correlated(700, 40, 4, seed=6)
     targets = np.where(np.random.default_rng(0).random(700) < 0.3, targets[::-1], targets)
     few = LogisticRegression(values, targets, classes=4)
-    monkeypatch.setattr("unconfound.evaluation.logistic._LARGE", 1000)
-    monkeypatch.setattr("unconfound.evaluation.logistic._ROWS", 128)
+    monkeypatch.setattr("unconfound.evaluation.logistic_regression._LARGE", 1000)
+    monkeypatch.setattr("unconfound.evaluation.logistic_regression._ROWS", 128)
     many = LogisticRegression(values, targets, classes=4)
     assert few.rotated.dtype == np.float64
     assert many.rotated.dtype == np.float32

@@ -16,7 +16,7 @@ from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
 from unconfound.report.audit import audit
-from unconfound.report.strata import SHOWN, foreground_shares, leans, look_at_strata, occlusion, strata_part
+from unconfound.report.strata_pictures import SHOWN, foreground_shares, leans, look_at_strata, occlusion, strata_part
 from unconfound.training import TrainingOptions, fit
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.evaluation import Embeddings
-from unconfound.evaluation.retrieval import retrieval_figures
-from unconfound.functional.retrieval import retrieval_metrics
+from unconfound.evaluation.retrieval_figures import retrieval_figures
+from unconfound.functional.retrieval_metrics import retrieval_metrics
 
 
 def test_separate_classes_are_retrieved_whole() -> None:

@@ -4,7 +4,7 @@ import torch
 from data.compose.test_composer import SWAPS, blocks, flat_scenes, scene_of
 from unconfound.data.compose.digits_on_scenes import demo
 from unconfound.data.compose.foregrounds import Foregrounds
-from unconfound.data.compose.unseen import unseen_composition
+from unconfound.data.compose.unseen_composition import unseen_composition
 from unconfound.data.load import DataOptions, load
 
 NAMES = [f"class {label}" for label in range(9)]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.retrieval import first_hits, retrieval_metrics, retrieval_per_query
+from unconfound.functional.retrieval_metrics import first_hits, retrieval_metrics, retrieval_per_query
 
 
 def naive_scores(similarities, labels):

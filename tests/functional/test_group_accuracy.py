@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.groups import group_accuracy
+from unconfound.functional.group_accuracy import group_accuracy
 
 
 def test_hand_worked_example():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.evaluation.embed import at_rest
-from unconfound.evaluation.morphs import has_morpher
+from unconfound.evaluation.morph_figures import has_morpher
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, samples
 
 SHOWN = 12

@@ -16,7 +16,7 @@ from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
 from unconfound.report.audit import audit
 from unconfound.report.divisions import margins
-from unconfound.report.environments import SHOWN, environments_part, look_at_environments
+from unconfound.report.environment_sheets import SHOWN, environments_part, look_at_environments
 from unconfound.training import TrainingOptions, fit
 
 

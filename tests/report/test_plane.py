@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.report.projection import project
+from unconfound.report.plane import project
 
 
 def clouds(samples=200, features=16, classes=4):

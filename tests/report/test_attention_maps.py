@@ -13,7 +13,7 @@ from PIL import Image
 from unconfound.data import MemorySource
 from unconfound.encoders import build_encoder
 from unconfound.report import environment_tables
-from unconfound.report.attention import attention_part, foreground_shares
+from unconfound.report.attention_maps import attention_part, foreground_shares
 
 
 def _pixels(uri):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch.nn import functional as F
 
-from unconfound.functional.logistic import penalized_logistic_regression
+from unconfound.functional.proximal_logistic import penalized_logistic_regression
 
 
 def _data(seed, samples, features, classes):

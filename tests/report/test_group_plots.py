@@ -5,7 +5,7 @@ import pytest
 
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry
-from unconfound.report.groups import REACH, group_columns, group_plot, ranked_groups
+from unconfound.report.group_plots import REACH, group_columns, group_plot, ranked_groups
 
 
 def figure(value):

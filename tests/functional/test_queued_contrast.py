@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.queue import queue_info_nce
+from unconfound.functional.queued_contrast import queue_info_nce
 
 
 def draw(seed, *shape):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from unconfound.functional.search import nearest
+from unconfound.functional.neighbours import nearest
 
 
 def draw(seed, *shape, dtype=torch.float64):

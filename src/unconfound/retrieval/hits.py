@@ -18,7 +18,7 @@ from unconfound.retrieval.queries import Asked
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Hits:
     """The nearest items of each query, the nearest first.
 
     Args:

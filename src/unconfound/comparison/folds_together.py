@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.comparison.cell import dataset_of
+from unconfound.comparison.comparison_folder import CONCATENATED
 from unconfound.comparison.fold_tables import Fold, fold_tables
-from unconfound.comparison.folder import CONCATENATED
 from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.comparison.rows import Rows

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from unconfound.training import progress
-from unconfound.training.progress import TrainingProgress
+from unconfound.training import training_progress as progress
+from unconfound.training.training_progress import TrainingProgress
 
 
 def _shown(monkeypatch, *, terminal, seconds, steps=4, **arguments):

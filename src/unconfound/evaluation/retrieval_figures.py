@@ -5,7 +5,7 @@ from __future__ import annotations
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import mean, share
-from unconfound.functional.retrieval import RetrievalScores, retrieval_per_query
+from unconfound.functional.retrieval_metrics import RetrievalScores, retrieval_per_query
 
 
 def retrieval_figures(embeddings: Embeddings, *, tile: int = 1024) -> dict[str, Figure]:

@@ -14,7 +14,7 @@ from unconfound.data import Source
 from unconfound.encoders import Encoder
 from unconfound.functional.environments.masks import mask_gradients
 from unconfound.functional.inputs import wide_dtype
-from unconfound.methods.dcml.losses import sample_slopes
+from unconfound.methods.dcml.environment_loss import sample_slopes
 from unconfound.methods.metric.losses import MetricLoss
 from unconfound.methods.parts.labelled import cross_entropy, labels_of, source_groups
 

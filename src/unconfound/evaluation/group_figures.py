@@ -11,7 +11,7 @@ from torch import Tensor
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import share, weighted_share
-from unconfound.functional.groups import group_accuracy
+from unconfound.functional.group_accuracy import group_accuracy
 from unconfound.functional.labels import Array, whole_numbers
 
 

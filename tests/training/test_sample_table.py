@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from methods.toy import grouped_source
 
-from unconfound.training.samples import write_samples
+from unconfound.training.sample_table import write_samples
 
 
 def test_a_row_says_what_was_learnt_of_a_sample(tmp_path):

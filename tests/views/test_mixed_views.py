@@ -114,7 +114,7 @@ def test_dacl_plus_gives_both_views_of_a_sample_one_function_each_as_often():
 
 def test_each_function_computes_its_own_rows_alone(monkeypatch):
     rows = Counter()
-    from unconfound.views import mixing
+    from unconfound.views import mixed_views as mixing
 
     for name in ALL:
         function = getattr(mixing, f"{name}_mix")
@@ -132,7 +132,7 @@ def test_each_function_computes_its_own_rows_alone(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 @given(low=st.floats(0, 1), share=st.floats(0, 1, exclude_max=True, width=32))
 def test_weights_are_never_above_1_and_so_need_no_check(dtype, low, share):
-    from unconfound.views import mixing
+    from unconfound.views import mixed_views as mixing
 
     seen = []
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.evaluation import Embeddings
-from unconfound.evaluation.groups import group_figures
-from unconfound.functional.groups import group_accuracy
+from unconfound.evaluation.group_figures import group_figures
+from unconfound.functional.group_accuracy import group_accuracy
 
 NAMES = ("land on land", "land on water", "water on land", "water on water")
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from unconfound.data import MemorySource, Schema
 from unconfound.encoders import build_encoder
-from unconfound.evaluation.morphs import has_morpher, mask_means, morph_figures
+from unconfound.evaluation.morph_figures import has_morpher, mask_means, morph_figures
 
 
 def images(samples: int = 5, *, masks: bool = True) -> MemorySource:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.data.images.folder import image_folder
+from unconfound.data.images.image_folder import image_folder
 from unconfound.data.load import DataOptions, load
 
 

@@ -12,8 +12,8 @@ from typing import Protocol
 from unconfound.arguments import CompareArguments
 from unconfound.comparison.cell import dataset_of, run_cell
 from unconfound.comparison.choice import chosen_comparison
-from unconfound.comparison.folder import check_folder, done_cell, start_folder
-from unconfound.comparison.folds import Folds
+from unconfound.comparison.comparison_folder import check_folder, done_cell, start_folder
+from unconfound.comparison.folds_together import Folds
 from unconfound.comparison.jobs import side_by_side
 from unconfound.comparison.plan import Task, differing_data, planned
 from unconfound.comparison.record import Cell, Comparison

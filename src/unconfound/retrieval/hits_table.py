@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from unconfound.retrieval.answers import Answers
+from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.names import shown_name
 
 QUERIES = 5
@@ -14,7 +14,7 @@ _NOTHING = "-"
 _VERDICTS = {1: "hit", 0: "miss", -1: ""}
 
 
-def answers_table(answers: Answers) -> Table:
+def hits_table(answers: Hits) -> Table:
     """Lay the neighbours of the first five queries out, one a line, within 100 columns."""
     several = f"; the first {QUERIES} of {len(answers):,} queries" if len(answers) > QUERIES else ""
     table = Table(
