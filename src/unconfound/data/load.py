@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
-from unconfound.data.compose.composer import composition_from
+from unconfound.data.compose.composer import Composition, composition_from
 from unconfound.data.compose.digits_on_scenes import demo
 from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
@@ -157,13 +157,7 @@ def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dat
     return image_folder(
         path,
         masks=options.masks,
-        mask_values=options.mask_values,
-        image_size=options.image_size,
-        channels=options.channels,
-        bits=options.bits,
-        bad_share=options.bad_share,
-        memory_gib=options.memory_gib,
-        workers=options.workers,
+        reading=reading_of(options),
         unseen_classes=_divisible(options, restore),
         **split,
     )
@@ -234,15 +228,17 @@ def _composition(options: DataOptions) -> Dataset:
     return composition_from(
         foregrounds,
         options.photographs,
-        correlation=options.correlation,
-        seed=options.data_seed,
-        classes=options.foreground_classes,
-        photographs_per_class=options.photographs_per_class,
-        colour=options.tint,
-        group_counts=options.group_counts,
-        train_samples=None if options.group_counts is None else options.train_samples,
-        **_size(options),
-        **_division(options),
+        Composition(
+            correlation=options.correlation,
+            seed=options.data_seed,
+            classes=options.foreground_classes,
+            photographs_per_class=options.photographs_per_class,
+            colour=options.tint,
+            group_counts=options.group_counts,
+            train_samples=None if options.group_counts is None else options.train_samples,
+            **_size(options),
+            **_division(options),
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.compose.composer import composition, composition_from
+from unconfound.data.compose.composer import Composition, composition, composition_from
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.photographs import Scene
 
@@ -142,21 +142,23 @@ def folder(tmp_path: Path) -> Path:
 
 def test_any_foregrounds_on_any_folder(folder: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"no image")
-    dataset = composition_from(garments(), folder, size=16, seed=3)
+    dataset = composition_from(garments(), folder, Composition(size=16, seed=3))
     assert len(dataset.train) == 20
     assert [len(source) for source in dataset.tests.values()] == [20] * 5
     assert dataset.train.schema.shape == (3, 16, 16)
     assert dataset.train.labels.bincount().tolist() == [5] * 4
     assert dataset.restore == {"kind": "images", "image_size": 16, "channels": 3}
     assert any("broken.jpg" in note for note in dataset.train.notes)
-    unresized = composition_from(garments(), folder, size=16, share=0.75)
+    unresized = composition_from(garments(), folder, Composition(size=16, share=0.75))
     assert unresized.train.masks.sum((1, 2, 3)).tolist() == [24] * 20
-    again = composition_from(garments(), folder, size=16, seed=3)
+    again = composition_from(garments(), folder, Composition(size=16, seed=3))
     assert dataset.train.inputs.equal(again.train.inputs)
 
 
 def test_samples_are_repeated_or_left_out_as_asked(folder: Path) -> None:
-    dataset = composition_from(garments(), folder, classes=["boot", "bag"], train_samples=24, test_samples=6, size=16)
+    dataset = composition_from(
+        garments(), folder, Composition(classes=["boot", "bag"], train_samples=24, test_samples=6, size=16)
+    )
     assert dataset.train.schema.classes == ("boot", "bag")
     assert len(dataset.tests["original"]) == 6
     # Ten foregrounds, 24 samples: each twice or thrice.
@@ -164,9 +166,9 @@ def test_samples_are_repeated_or_left_out_as_asked(folder: Path) -> None:
 
 
 def test_grey_stays_grey_when_asked(folder: Path) -> None:
-    black = composition_from(garments(), folder, size=16, colour=False).train_foreground.inputs
+    black = composition_from(garments(), folder, Composition(size=16, colour=False)).train_foreground.inputs
     assert black[:, :1].expand_as(black).equal(black)
-    tinted = composition_from(garments(), folder, size=16).train_foreground.inputs
+    tinted = composition_from(garments(), folder, Composition(size=16)).train_foreground.inputs
     assert not tinted[:, :1].expand_as(tinted).equal(tinted)
 
 
@@ -176,10 +178,9 @@ def test_named_photographs_are_the_scenes(folder: Path) -> None:
     dataset = composition_from(
         garments(),
         folder,
-        size=16,
-        correlation=1.0,
-        classes=["bag", "coat"],
-        scenes={"bag": ["red.png"], "coat": ["dark.png"]},
+        Composition(
+            size=16, correlation=1.0, classes=["bag", "coat"], scenes={"bag": ["red.png"], "coat": ["dark.png"]}
+        ),
     )
     bare = dataset.tests["only-background"]
     assert bare.inputs[:, 0, 0, 0].tolist() == [[250, 20][label] for label in bare.labels.tolist()]
@@ -202,14 +203,14 @@ def test_named_photographs_are_the_scenes(folder: Path) -> None:
 )
 def test_options_out_of_range(folder: Path, options: dict, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
-        composition_from(garments(), folder, size=16, **options)
+        composition_from(garments(), folder, Composition(size=16, **options))
 
 
 def test_each_class_needs_a_photograph(folder: Path) -> None:
     (folder / "0.png").unlink()
     (folder / "1.png").unlink()
     with pytest.raises(ValueError, match="3 photographs for 4 classes"):
-        composition_from(garments(), folder, size=16)
+        composition_from(garments(), folder, Composition(size=16))
 
 
 def test_foregrounds_without_a_test_set(folder: Path) -> None:
@@ -224,8 +225,7 @@ def test_real_garments_on_real_photographs(data_root: Path) -> None:
     dataset = composition_from(
         named.torchvision_set("fashion-mnist", data_root),
         data_root / "BSDS500" / "images" / "val",
-        train_samples=2000,
-        test_samples=1000,
+        Composition(train_samples=2000, test_samples=1000),
     )
     assert dataset.train.inputs.shape == (2000, 3, 32, 32)
     assert 0.1 < dataset.train.masks.float().mean() < 0.6

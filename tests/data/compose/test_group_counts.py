@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.data.compose.composer import composition_from
+from unconfound.data.compose.composer import Composition, composition_from
 from unconfound.data.compose.group_counts import choose_groups
 from unconfound.data.load import DataOptions, load
 
@@ -93,7 +93,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_composition_with_groups(folder: Path) -> None:
     data = composition_from(
-        _garments(), folder, size=16, classes=["bag", "boot"], group_counts=(60, 6, 4, 20), photographs_per_class=3
+        _garments(),
+        folder,
+        Composition(size=16, classes=["bag", "boot"], group_counts=(60, 6, 4, 20), photographs_per_class=3),
     )
     names = ("bag on bag's scene", "bag on boot's scene", "boot on bag's scene", "boot on boot's scene")
     assert data.train.schema.groups == data.tests["original"].schema.groups == names
@@ -116,7 +118,7 @@ def test_a_composition_with_groups(folder: Path) -> None:
 
 def test_too_few_photographs_are_told(folder: Path) -> None:
     with pytest.raises(ValueError, match="10 photographs for 4 classes: each class needs 3 of its own"):
-        composition_from(_garments(), folder, size=16, photographs_per_class=3)
+        composition_from(_garments(), folder, Composition(size=16, photographs_per_class=3))
 
 
 @pytest.mark.parametrize("counts", [(1, 2), (0, 1, 1, 1)])

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from unconfound.data.images.image_folder import image_folder
+from unconfound.data.images.parts import Reading
 from unconfound.data.load import DataOptions, load
 
 
@@ -67,8 +68,8 @@ def test_seed_and_share_decide_the_split_and_no_share_means_no_test(folder):
 def test_streaming_gives_the_same_batches_as_memory(folder):
     for _ in range(2):
         memory, streamed = (
-            image_folder(folder, image_size=8),
-            image_folder(folder, image_size=8, memory_gib=0),
+            image_folder(folder, reading=Reading(image_size=8)),
+            image_folder(folder, reading=Reading(image_size=8, memory_gib=0)),
         )
         for one, other in ((memory.train, streamed.train), (memory.tests["test"], streamed.tests["test"])):
             order = torch.randperm(len(one), generator=torch.Generator().manual_seed(0)).split(5)
@@ -122,7 +123,7 @@ def test_the_size_is_chosen_and_said(tmp_path, sizes, expected):
 
 
 def test_a_given_size_and_one_channel(folder):
-    data = image_folder(folder, image_size=7, channels=1)
+    data = image_folder(folder, reading=Reading(image_size=7, channels=1))
     assert _all(data.train).inputs.shape == (24, 1, 7, 7)
     assert not any("image_size" in note for note in data.train.notes)
 
@@ -135,7 +136,7 @@ def test_masks_come_with_their_images(folder, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(path)
     for memory in (4.0, 0.0):
-        data = image_folder(folder, masks=tmp_path / "masks", memory_gib=memory)
+        data = image_folder(folder, masks=tmp_path / "masks", reading=Reading(memory_gib=memory))
         for source in (data.train, data.tests["test"]):
             where = _all(source).masks.flatten(1).nonzero()
             assert where[:, 1].tolist() == [int(name[-6:-4]) for name in source.names]
@@ -147,7 +148,7 @@ def test_damaged_images_are_skipped_counted_and_named(folder, memory):
         (folder / "cat" / f"bad{number}.jpg").write_bytes(b"" if number else b"nothing like a picture")
     content = (folder / "dog" / "25.png").read_bytes()
     (folder / "dog" / "25.png").write_bytes(content[: len(content) // 2])
-    data = image_folder(folder, bad_share=0.3, memory_gib=memory)
+    data = image_folder(folder, reading=Reading(bad_share=0.3, memory_gib=memory))
     assert len(data.train) + len(data.tests["test"]) == 29
     (note,) = [note for note in data.train.notes if "cannot be read" in note]
     assert note.startswith("8 of 37 images (21.62%) cannot be read: cat/bad0.jpg (")
@@ -158,7 +159,7 @@ def test_damaged_images_are_skipped_counted_and_named(folder, memory):
     for image, name in zip(batch.inputs, data.train.names, strict=True):
         assert np.array_equal(image, np.asarray(Image.open(folder / name)).transpose(2, 0, 1))
     with pytest.raises(ValueError, match=r"8 of 37 images .*; bad_share allows 1.00%: repair or remove") as caught:
-        image_folder(folder, memory_gib=memory)
+        image_folder(folder, reading=Reading(memory_gib=memory))
     assert "\n" not in str(caught.value)
 
 
@@ -166,9 +167,9 @@ def test_a_folder_of_damaged_images_is_refused_at_any_share(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match="none of them can be read"):
-        image_folder(tmp_path / "data", bad_share=1.0)
+        image_folder(tmp_path / "data", reading=Reading(bad_share=1.0))
     with pytest.raises(ValueError, match="1 of 1 images"):
-        image_folder(tmp_path / "data", bad_share=1.0, image_size=32)
+        image_folder(tmp_path / "data", reading=Reading(bad_share=1.0, image_size=32))
 
 
 @pytest.mark.parametrize(
@@ -177,15 +178,19 @@ def test_a_folder_of_damaged_images_is_refused_at_any_share(tmp_path):
         ({"image_size": 0}, "image_size is 0"),
         ({"channels": 4}, "channels is 4"),
         ({"bits": 7}, "bits is 7"),
-        ({"test_share": 1.0}, "test_share is 1.0"),
         ({"bad_share": 1.5}, "bad_share is 1.5"),
         ({"memory_gib": float("nan")}, "memory_gib is nan"),
         ({"workers": -1}, "workers is -1"),
     ],
 )
-def test_arguments_out_of_range_are_refused(folder, argument, message):
+def test_arguments_out_of_range_are_refused(argument, message):
     with pytest.raises(ValueError, match=message):
-        image_folder(folder, **argument)
+        Reading(**argument)
+
+
+def test_a_share_out_of_range_is_refused(folder):
+    with pytest.raises(ValueError, match=r"test_share is 1.0"):
+        image_folder(folder, test_share=1.0)
 
 
 def _deep_pictures(folder, bits):
@@ -206,7 +211,7 @@ def test_16_bit_images_that_use_the_lower_bits_only_need_their_number(tmp_path):
     assert _all(data.train).inputs.float().mean() == pytest.approx(127.5, abs=5)
     again = load(DataOptions(data=str(folder)), restore=data.restore)
     assert torch.equal(_all(again.train).inputs, _all(data.train).inputs)
-    assert _all(image_folder(folder, bits=16).train).inputs.max() == 16
+    assert _all(image_folder(folder, reading=Reading(bits=16)).train).inputs.max() == 16
     # An encoder of full 16 bits reads dark images as dark ones.
     dark = load(DataOptions(data=str(folder)), restore={"kind": "images", "image_size": 16, "channels": 3})
     assert _all(dark.train).inputs.max() == 16
@@ -237,8 +242,8 @@ def test_colours_of_16_bits_that_use_the_lower_bits_only_are_refused(tmp_path):
         (12, "save them with 8 bits"),
     ):
         with pytest.raises(ValueError, match=message):
-            image_folder(tmp_path / "data", bits=bits)
-    assert _all(image_folder(tmp_path / "data", bits=16).train).inputs.max() == 2
+            image_folder(tmp_path / "data", reading=Reading(bits=bits))
+    assert _all(image_folder(tmp_path / "data", reading=Reading(bits=16)).train).inputs.max() == 2
 
 
 def _deep_colours(value, side=16):
@@ -260,7 +265,7 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
 
 
 def test_real_photographs(data_root):
-    data = image_folder(data_root / "PACS" / "photo", image_size=64)
+    data = image_folder(data_root / "PACS" / "photo", reading=Reading(image_size=64))
     assert data.train.schema.classes == ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
     assert data.train.labels.bincount().tolist() == [20] * 7
     assert data.tests["test"].labels.bincount().tolist() == [5] * 7

@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 from unconfound.data.images.decoding import decode_mask
 from unconfound.data.images.image_folder import image_folder
 from unconfound.data.images.mask_values import UnclearMaskError, foreground
+from unconfound.data.images.parts import Reading
 from unconfound.data.load import DataOptions, load
 
 OBJECT = np.zeros((12, 12), dtype=bool)
@@ -231,7 +232,7 @@ def _masks(folder, mask_of):
 def test_one_mask_of_numbers_among_others_is_named_until_they_are_stated(folder, memory):
     masks = _masks(folder, lambda number: OBJECT * (1 if number == 7 else 255))
     with pytest.raises(ValueError, match=r"masks/b/7\.png: its values are 0, 1, .*1-255 for all but 0"):
-        image_folder(folder, masks=masks, memory_gib=memory)
+        image_folder(folder, masks=masks, reading=Reading(memory_gib=memory))
     data = load(DataOptions(data=str(folder), masks=masks, mask_values=("1-255",), memory_gib=memory))
     (batch,) = data.train.batches([torch.arange(len(data.train))])
     assert torch.equal(batch.masks, torch.from_numpy(OBJECT).expand(len(data.train), 1, 12, 12))
@@ -240,7 +241,10 @@ def test_one_mask_of_numbers_among_others_is_named_until_they_are_stated(folder,
 def test_the_cache_knows_by_which_rule_masks_were_read(folder):
     masks = _masks(folder, lambda number: np.where(RIM, 2, OBJECT))
     shares = [
-        image_folder(folder, masks=masks, mask_values=values, test_share=0).train.base.masks.float().mean().item()
+        image_folder(folder, masks=masks, test_share=0, reading=Reading(mask_values=values))
+        .train.base.masks.float()
+        .mean()
+        .item()
         for values in (["1"], ["2"], [1, 2])
     ]
     assert shares == pytest.approx([(OBJECT & ~RIM).mean(), RIM.mean(), OBJECT.mean()])
@@ -252,6 +256,6 @@ def test_masks_in_which_nothing_is_foreground_and_values_without_masks_are_refus
     ):
         image_folder(folder, masks=_masks(folder, lambda number: OBJECT * 0))
     with pytest.raises(ValueError, match=r"no mask in .*masks has any foreground: none has a value of --mask-values"):
-        image_folder(folder, masks=_masks(folder, lambda number: OBJECT * 255), mask_values=["3"])
+        image_folder(folder, masks=_masks(folder, lambda number: OBJECT * 255), reading=Reading(mask_values=["3"]))
     with pytest.raises(ValueError, match="give the folder of the masks"):
-        image_folder(folder, mask_values=["3"])
+        image_folder(folder, reading=Reading(mask_values=["3"]))

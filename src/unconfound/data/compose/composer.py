@@ -18,6 +18,7 @@ from a filled hole or from a wrong outline.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,95 +74,117 @@ def composition(
     return as_dataset(training, swapped_sets(test, scenes, name=name, standing=tested, **common), name=name)
 
 
-def composition_from(
-    foregrounds: Dataset,
-    photographs_folder: Path,
-    *,
-    correlation: float = 0.9,
-    seed: int = 0,
-    size: int = 32,
-    share: float = 0.8,
-    colour: bool = True,
-    threshold: int = 32,
-    train_samples: int | None = None,
-    test_samples: int | None = None,
-    classes: Sequence[str] | None = None,
-    scenes: dict[str, Sequence[str]] | None = None,
-    photographs_per_class: int = 1,
-    group_counts: Sequence[int] | None = None,
-    unseen_classes: bool = False,
-    folds: int = 4,
-    fold: int | None = None,
-) -> Dataset:
-    """Stand the foregrounds of any labelled images on any folder of photographs: see `composition`.
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """How foregrounds are put on photographs.
 
     Args:
-        foregrounds: images with masks, or grayscale ones on black (MNIST, Fashion-MNIST); "test" among its tests.
-        photographs_folder: a folder of photographs.
         correlation: the probability of the own scene, in [0, 1].
         seed: of all random choices.
-        size: pixels of a side.
+        size: pixels per side.
         share: the longer side of a foreground as a share of `size`, in (0, 1]; what is left over is room to move.
         colour: give grayscale foregrounds a random bright colour each.
         threshold: without masks, the foreground is what is brighter than this, of 255.
-        train_samples: how many training images; each foreground once where None, again where there are too few.
-        test_samples: how many test images; at most the test foregrounds, each of which is used once.
+        train_samples: number of training images; each foreground once where None, again where there are too few.
+        test_samples: number of test images; at most the test foregrounds, each of which is used once.
         classes: the names of the classes to keep, all where None.
         scenes: the file names of the photographs of each class; where None, they are drawn by the seed.
-        photographs_per_class: how many are drawn for each class.
+        photographs_per_class: number of photographs drawn for each class.
         group_counts: of two classes, how many training samples stand on which scene, instead of a correlation: see
             `unconfound.data.compose.group_counts`, which also says what is tested on; `test_samples` is of no effect
             then.
         unseen_classes: test on other classes and other scenes than are trained on: see
             `unconfound.data.compose.unseen_composition`, also for `folds` and `fold`. The foregrounds may have been
             divided so.
+        folds: blocks of the classes to train on.
+        fold: the block to validate on, or None.
+
+    Raises:
+        ValueError: a share or a size out of its range, or groups beside unseen classes.
+    """
+
+    correlation: float = 0.9
+    seed: int = 0
+    size: int = 32
+    share: float = 0.8
+    colour: bool = True
+    threshold: int = 32
+    train_samples: int | None = None
+    test_samples: int | None = None
+    classes: Sequence[str] | None = None
+    scenes: dict[str, Sequence[str]] | None = None
+    photographs_per_class: int = 1
+    group_counts: Sequence[int] | None = None
+    unseen_classes: bool = False
+    folds: int = 4
+    fold: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1 or self.size < 2:
+            raise ValueError(
+                f"share is {self.share} and size {self.size}: choose a share above 0, at most 1, and 2 pixels or more"
+            )
+        if self.unseen_classes and self.group_counts is not None:
+            raise ValueError(
+                f"group_counts {tuple(self.group_counts)} are of two classes: unseen classes need four or more"
+            )
+
+
+def composition_from(foregrounds: Dataset, photographs_folder: Path, how: Composition | None = None) -> Dataset:
+    """Stand the foregrounds of any labelled images on any folder of photographs: see `composition`.
+
+    Args:
+        foregrounds: images with masks, or grayscale ones on black (MNIST, Fashion-MNIST); "test" among its tests.
+        photographs_folder: a folder of photographs.
+        how: correlation, size, classes and the like; by default those of `Composition`.
 
     Raises:
         FileNotFoundError: no such folder, or a photograph that is named is not in it.
-        ValueError: no test foregrounds, an unknown class, too few photographs, groups of other than two classes, too
-            few classes to divide, or an option out of its range.
+        ValueError: no test foregrounds, an unknown class, too few photographs, groups of other than two classes, or too
+            few classes to divide.
     """
-    if not 0 < share <= 1 or size < 2:
-        raise ValueError(f"share is {share} and size {size}: choose a share above 0, at most 1, and 2 pixels or more")
-    if unseen_classes and group_counts is not None:
-        raise ValueError(f"group_counts {tuple(group_counts)} are of two classes: unseen classes need four or more")
+    how = how or Composition()
     if "test" not in foregrounds.tests:
         raise ValueError(f"{foregrounds.train.name} has no test set: test foregrounds are needed")
     found, notes = photographs.read(Path(photographs_folder))
     known = foregrounds.train.schema.classes
-    kept = tuple(known if classes is None else classes)
+    kept = tuple(known if how.classes is None else how.classes)
     for label in kept:
         if label not in known:
             raise ValueError(f"there is no class {label!r}: choose from {', '.join(known)}")
-    rng = np.random.default_rng([seed, 4])
-    named = photographs.deal(sorted(found), kept, each=photographs_per_class, rng=rng) if scenes is None else scenes
+    rng = np.random.default_rng([how.seed, 4])
+    named = (
+        photographs.deal(sorted(found), kept, each=how.photographs_per_class, rng=rng)
+        if how.scenes is None
+        else how.scenes
+    )
     labels = [known.index(label) for label in kept]
     cut_out = [
-        cutouts.of_classes(cutouts.read(source, threshold=threshold), labels, all_there=not unseen_classes)
+        cutouts.of_classes(cutouts.read(source, threshold=how.threshold), labels, all_there=not how.unseen_classes)
         for source in (foregrounds.labelled or foregrounds.train, foregrounds.tests["test"])
     ]
     choice: GroupedChoice | None = None
-    if group_counts is not None:
+    if how.group_counts is not None:
         first, second = (part.labels for part in cut_out)
-        choice = choose_groups(first, second, group_counts, train_samples=train_samples, rng=rng)
-    elif test_samples is not None and test_samples > len(cut_out[1]):
-        raise ValueError(f"{test_samples} test samples are asked for: choose 1 to {len(cut_out[1])}")
+        choice = choose_groups(first, second, how.group_counts, train_samples=how.train_samples, rng=rng)
+    elif how.test_samples is not None and how.test_samples > len(cut_out[1]):
+        raise ValueError(f"{how.test_samples} test samples are asked for: choose 1 to {len(cut_out[1])}")
     parts: list[Foregrounds] = []
-    for part, wanted in zip(cut_out, (train_samples, test_samples), strict=True):
+    for part, wanted in zip(cut_out, (how.train_samples, how.test_samples), strict=True):
         grouped = None if choice is None else choice.test if parts else choice.train
         index = _turns(len(part), wanted, rng) if grouped is None else grouped
-        placed = cutouts.place(cutouts.resize(part[index], max(1, round(share * size))), size=size, rng=rng)
-        parts.append(cutouts.tint(placed, rng=rng) if colour and part.images.shape[1] == 1 else placed)
+        placed = cutouts.place(cutouts.resize(part[index], max(1, round(how.share * how.size))), size=how.size, rng=rng)
+        parts.append(cutouts.tint(placed, rng=rng) if how.colour and part.images.shape[1] == 1 else placed)
     stood: dict[str, Any] = {
         "scenes": [photographs.cut(photographs.pick(found, named, label), stripes=2) for label in kept],
         "classes": kept,
-        "correlation": correlation,
-        "seed": seed,
+        "correlation": how.correlation,
+        "seed": how.seed,
         "name": f"{foregrounds.train.name} on {Path(photographs_folder).name}",
         "notes": notes if choice is None else [*notes, *choice.notes],
     }
-    if unseen_classes:
-        return unseen_composition(parts[0], parts[1], folds=folds, fold=fold, **stood)
+    if how.unseen_classes:
+        return unseen_composition(parts[0], parts[1], folds=how.folds, fold=how.fold, **stood)
     standing = None if choice is None else (choice.train_scenes, choice.test_scenes)
     dataset = composition(parts[0], parts[1], standing=standing, **stood)
     return dataset if choice is None else with_crossed_groups(dataset, validation=choice.validation)

@@ -1,4 +1,4 @@
-"""What is checked and told of any set of image files: arguments, their common size, damaged ones, empty masks."""
+"""What is checked and told of any set of image files: their common size, damaged ones, empty masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unconfound.data.divide.splits import check_test_share
 from unconfound.data.images.decoded import Decoded, ImageFiles
 from unconfound.data.images.decoding import (
     UnreadableImageError,
@@ -117,29 +116,3 @@ def mask_note(masks: Path | None, files: ImageFiles, decoded: Decoded, readable:
         )
         raise ValueError(f"no mask in {masks} has any foreground: {stated}")
     return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]
-
-
-def check_arguments(
-    *,
-    image_size: int | None,
-    channels: int,
-    test_share: float,
-    bad_share: float,
-    memory_gib: float,
-    workers: int,
-    bits: int | None,
-) -> None:
-    """Raise a ValueError for an argument of `image_folder` that is out of its range."""
-    check_test_share(test_share)
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size is {image_size}: it must be at least 1 pixel, or None to choose it")
-    if channels not in (1, 3):
-        raise ValueError(f"channels is {channels}: image files are read with 3 (colours) or 1 (brightness)")
-    if bits is not None and not 8 <= bits <= 16:
-        raise ValueError(f"bits is {bits}: the values in 16-bit files have 8 to 16")
-    if not 0 <= bad_share <= 1:
-        raise ValueError(f"bad_share is {bad_share}: it must lie between 0 and 1")
-    if not memory_gib >= 0:
-        raise ValueError(f"memory_gib is {memory_gib}: it must be at least 0")
-    if workers < 0:
-        raise ValueError(f"workers is {workers}: it must be at least 0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -12,29 +11,22 @@ from torch import Tensor
 
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.core.subset import Subset
-from unconfound.data.divide.splits import train_test_indices
+from unconfound.data.divide.splits import check_test_share, train_test_indices
 from unconfound.data.files.cache import Cache, cache_folder, cache_limit
 from unconfound.data.files.folders import Layout, find_masks, read_layout
-from unconfound.data.images.checks import check_arguments, check_depth, common_size, mask_note, skipped_note
+from unconfound.data.images.checks import mask_note, skipped_note
 from unconfound.data.images.decoded import Decoded, ImageFiles, decode_all
+from unconfound.data.images.parts import Reading
 from unconfound.data.images.streaming import StreamingSource
-from unconfound.spans import read_spans
 
 
 def image_folder(
     path: Path,
     *,
     masks: Path | None = None,
-    mask_values: Sequence[str | int] | None = None,
-    image_size: int | None = None,
-    channels: int = 3,
-    bits: int | None = None,
+    reading: Reading | None = None,
     test_share: float = 0.2,
     seed: int = 0,
-    bad_share: float = 0.01,
-    memory_gib: float = 4.0,
-    cache: Path | None = None,
-    workers: int = 2,
     unseen_classes: bool = False,
 ) -> Dataset:
     """Read a folder of images: class folders, loose images without labels, or either under train and test.
@@ -44,28 +36,16 @@ def image_folder(
     (damaged, truncated, empty, above 178 megapixels, or with a mask of that kind) are skipped; the notes count them and
     name the first five.
 
-    All images are decoded when the folder is first read. Up to `memory_gib` the result is kept in the cache and mapped
-    into memory by later runs, which takes no time while no file has changed; above it only the names of the damaged
-    files are kept, and worker processes decode each batch anew.
+    All images are decoded when the folder is first read. Up to `Reading.memory_gib` the result is kept in the cache and
+    mapped into memory by later runs, which takes no time while no file has changed; above it only the names of the
+    damaged files are kept, and worker processes decode each batch anew.
 
     Args:
         path: the folder.
         masks: a folder of foreground masks, one for each image at the same relative path.
-        mask_values: the foreground of masks that are not black and white, as values such as "3" and spans such as
-            "5-20"; see `unconfound.data.images.mask_values.foreground`.
-        image_size: side of the squares in pixels. None: the images' own size where all (of up to 200, evenly spaced)
-            have the same square size of at most 224, else the median of their short sides rounded down to a
-            multiple of 32, at least 32 and at most 224.
-        channels: 3 for colours, 1 for brightness.
-        bits: of the values in 16-bit files, 8 to 16. None: 16, and an error where none of them (of up to 64, evenly
-            spaced) reaches a quarter of the range.
+        reading: how images and masks are decoded; by default that of `Reading`.
         test_share: share of each class to test on where the folder has no test part, in [0, 1).
         seed: for that split.
-        bad_share: largest share of images that may be skipped, in [0, 1].
-        memory_gib: gibibytes up to which decoded images are kept.
-        cache: folder of the cache; None: the environment variable UNCONFOUND_CACHE, else ~/.cache/unconfound. It is
-            kept below UNCONFOUND_CACHE_GIB gibibytes (20).
-        workers: number of threads that decode at first, and of processes that decode batches.
         unseen_classes: test folders may hold classes that the training folder lacks; every part then names all.
 
     Raises:
@@ -73,39 +53,29 @@ def image_folder(
         ValueError: the folder holds no images or an unclear mixture, too many of them are damaged, a mask is neither
             black and white nor read by `mask_values`, no mask shows any foreground, or an argument is out of its range.
     """
-    check_arguments(
-        image_size=image_size,
-        channels=channels,
-        test_share=test_share,
-        bad_share=bad_share,
-        memory_gib=memory_gib,
-        workers=workers,
-        bits=bits,
-    )
-    if masks is None and mask_values is not None:
+    reading = reading or Reading()
+    check_test_share(test_share)
+    if masks is None and reading.mask_values is not None:
         raise ValueError(f"mask_values say how masks are read: give the folder of the masks of {path}, too (--masks)")
-    spans = None if mask_values is None else read_spans(mask_values)
     layout = read_layout(path, without=masks, unseen_classes=unseen_classes)
     parts = {"train": layout.train, **layout.tests}
     names = tuple(chain.from_iterable(part.files for part in parts.values()))
     mask_files = None if masks is None else find_masks(masks, names)
-    size, size_note = (image_size, None) if image_size else common_size(path, names)
-    depth_notes = check_depth(path, names) if bits is None else []
-    files = ImageFiles(path, names, mask_files, size, channels, spans=spans, bits=16 if bits is None else bits)
-    keep = files.bytes_decoded() <= memory_gib * 2**30
-    store = Cache(cache_folder(cache) / "images", limit=cache_limit())
-    decoded = decode_all(files, keep=keep, cache=store, workers=workers)
+    files, file_notes = reading.files(path, names, masks=mask_files)
+    keep = files.bytes_decoded() <= reading.memory_gib * 2**30
+    store = Cache(cache_folder(reading.cache) / "images", limit=cache_limit())
+    decoded = decode_all(files, keep=keep, cache=store, workers=reading.workers)
 
     readable = [position for position in range(len(names)) if position not in decoded.skipped]
-    notes = [*layout.notes, *([size_note] if size_note else []), *depth_notes, *decoded.notes]
-    notes += skipped_note(path, files, decoded, bad_share)
+    notes = [*layout.notes, *file_notes, *decoded.notes]
+    notes += skipped_note(path, files, decoded, reading.bad_share)
     notes += mask_note(masks, files, decoded, len(readable))
     if not keep:
         notes.append(
-            f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {memory_gib:g}: "
-            f"they are decoded batch by batch by {workers} processes"
+            f"{files.bytes_decoded() / 2**30:.1f} GiB of decoded images exceed memory_gib = {reading.memory_gib:g}: "
+            f"they are decoded batch by batch by {reading.workers} processes"
         )
-    whole = _source(path, layout, files, decoded, readable=readable, workers=workers)
+    whole = _source(path, layout, files, decoded, readable=readable, workers=reading.workers)
     part_of = np.repeat(np.arange(len(parts)), [len(part.files) for part in parts.values()])[readable]
     positions = [torch.from_numpy(np.flatnonzero(part_of == number)) for number in range(len(parts))]
     if not layout.tests and test_share > 0:

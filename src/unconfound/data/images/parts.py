@@ -14,7 +14,7 @@ from torch import Tensor
 from unconfound.data.core.source import MemorySource, Schema, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.files.cache import Cache, cache_folder, cache_limit
-from unconfound.data.images.checks import check_arguments, check_depth, common_size, mask_note, skipped_note
+from unconfound.data.images.checks import check_depth, common_size, mask_note, skipped_note
 from unconfound.data.images.decoded import ImageFiles, decode_all
 from unconfound.data.images.streaming import StreamingSource
 from unconfound.spans import Spans, read_spans
@@ -22,17 +22,25 @@ from unconfound.spans import Spans, read_spans
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How images are decoded, cached and streamed; `unconfound.data.images.image_folder.image_folder` has the details.
+    """How images are decoded, cached and streamed.
 
     Args:
-        image_size: side of the squares in pixels, or None for that of the images.
+        image_size: side of the squares in pixels. None: the images' own size where all (of up to 200, evenly spaced)
+            have the same square size of at most 224, else the median of their short sides rounded down to a multiple
+            of 32, at least 32 and at most 224.
         channels: 3 for colours, 1 for brightness.
         bad_share: largest share of images that may be skipped, in [0, 1].
         memory_gib: gibibytes up to which decoded images are kept.
-        cache: folder of the cache, or None for the usual one.
+        cache: folder of the cache; None: the environment variable UNCONFOUND_CACHE, else ~/.cache/unconfound. It is
+            kept below UNCONFOUND_CACHE_GIB gibibytes (20).
         workers: number of threads that decode at first, and of processes that decode batches.
-        bits: of the values in 16-bit files, 8 to 16; None: 16, and sets that use the lower ones only are refused.
-        mask_values: the foreground of masks that are not black and white, as values such as "3" and spans "5-20".
+        bits: of the values in 16-bit files, 8 to 16. None: 16, and an error where none of them (of up to 64, evenly
+            spaced) reaches a quarter of the range.
+        mask_values: the foreground of masks that are not black and white, as values such as "3" and spans such as
+            "5-20"; see `unconfound.data.images.mask_values.foreground`.
+
+    Raises:
+        ValueError: an argument is out of its range.
     """
 
     image_size: int | None = None
@@ -45,15 +53,18 @@ class Reading:
     mask_values: Sequence[str | int] | None = None
 
     def __post_init__(self) -> None:
-        check_arguments(
-            image_size=self.image_size,
-            channels=self.channels,
-            test_share=0,
-            bad_share=self.bad_share,
-            memory_gib=self.memory_gib,
-            workers=self.workers,
-            bits=self.bits,
-        )
+        if self.image_size is not None and self.image_size < 1:
+            raise ValueError(f"image_size is {self.image_size}: it must be at least 1 pixel, or None to choose it")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels is {self.channels}: image files are read with 3 (colours) or 1 (brightness)")
+        if self.bits is not None and not 8 <= self.bits <= 16:
+            raise ValueError(f"bits is {self.bits}: the values in 16-bit files have 8 to 16")
+        if not 0 <= self.bad_share <= 1:
+            raise ValueError(f"bad_share is {self.bad_share}: it must lie between 0 and 1")
+        if not self.memory_gib >= 0:
+            raise ValueError(f"memory_gib is {self.memory_gib}: it must be at least 0")
+        if self.workers < 0:
+            raise ValueError(f"workers is {self.workers}: it must be at least 0")
         self.spans()
 
     def spans(self) -> Spans | None:
