@@ -32,7 +32,7 @@ demo: $(VENV)/demo.stamp  ## the main job on built-in data, in under three minut
 	@$(BIN)/unconfound demo --overwrite
 
 test: $(VENV)/test.stamp  ## the tests, on two cores under ten minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp  ## style and types
 	@$(BIN)/ruff format --check

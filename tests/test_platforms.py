@@ -85,7 +85,7 @@ def test_jobs_are_refused_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(sys, "platform", "win32")
     arguments = CompareArguments(out=tmp_path / "out", jobs=2)
     with pytest.raises(ValueError, match="--jobs runs cells side by side on Linux and macOS"):
-        compare.run_rows(rows_of("random", methods=["random"]), arguments, [])
+        compare.run_rows(rows_of("random", methods=["random"]), arguments, [], write=lambda *_, **__: None)
 
 
 def test_machines_have_names(monkeypatch: pytest.MonkeyPatch) -> None:

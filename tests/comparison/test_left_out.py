@@ -74,7 +74,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Decoded images stay in a folder of these tests; a thread is what each of two jobs has, too."""
+    """Decoded images stay in a folder of these tests; a process that is killed has one thread, too."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -253,9 +253,7 @@ def test_what_is_done_is_not_run_again_and_an_overwrite_removes_all(
     assert len(list(out.rglob("config.toml"))) == 3
 
 
-def test_a_kill_leaves_no_trace_and_two_jobs_find_the_same(
-    context: Any, file: Path, finished: Path, tmp_path: Path
-) -> None:
+def test_a_kill_leaves_no_trace(context: Any, file: Path, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ["compare", str(file), "--out", str(out), "--resume"]
     # Between the last checkpoint of a training without a domain and its encoder.
@@ -264,7 +262,7 @@ def test_a_kill_leaves_no_trace_and_two_jobs_find_the_same(
     process.join(timeout=120)
     assert process.exitcode == -signal.SIGKILL
     assert len(list(out.rglob("evaluation.json"))) == 3
-    assert main([*command, "--jobs", "2"]) == 0
+    assert main(command) == 0
     pd.testing.assert_frame_equal(figures(out), figures(finished))
 
 

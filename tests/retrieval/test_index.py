@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.retrieval.conftest import SIZE, draw_images, save_run
-from unconfound import DataOptions, embed, index, load, load_encoder, open_index, search
+from unconfound import DataOptions, index, load, load_encoder, open_index, search
 from unconfound.data import Schema
+from unconfound.evaluation import embed
 from unconfound.functional.similarity import normalize
 from unconfound.lock import FolderLock
 from unconfound.retrieval import additions, rewrite

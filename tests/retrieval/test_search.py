@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from tests.retrieval.conftest import SIZE, draw_images, save_run
-from unconfound import DataOptions, embed, index, load, load_encoder, search
+from unconfound import DataOptions, index, load, load_encoder, search
 from unconfound.data import Schema
+from unconfound.evaluation import embed
 from unconfound.retrieval import Index
 from unconfound.retrieval.hits_table import hits_table
 

@@ -173,24 +173,26 @@ def loading_snippet(folder: Path) -> str:
     """Return the lines of Python that load the encoder of a run folder and embed what the user has.
 
     For images and rows these are the arrays `inputs`, in three lines. Texts, series and graphs come from a file or
-    folder `path`, in five lines, read as the run's own were: only its vocabulary, say, makes of words the numbers that
+    folder `path`, in six lines, read as the run's own were: only its vocabulary, say, makes of words the numbers that
     the encoder knows. Where the run's graphs were those of PyTorch Geometric, new ones are a list of these, `graphs`.
     """
     card = read_card(folder)
     where = repr(str(folder))
     if card.schema.modality == "graphs" and "encoding" not in card.restore:
         return (
-            "from unconfound import embed, load_encoder\n"
+            "from unconfound import load_encoder\n"
             "from unconfound.data.graphs.pyg import from_pyg\n"
+            "from unconfound.evaluation import embed\n"
             f"encoder = load_encoder({where})\n"
             f"embeddings = embed(encoder, from_pyg(graphs).train).features  # [graphs, {card.features}]"
         )
     if card.schema.modality in ("graphs", "text", "series"):
         return (
-            "from unconfound import DataOptions, embed, load, load_encoder\n"
+            "from unconfound import load, load_encoder\n"
             "from unconfound.encoders import read_card\n"
+            "from unconfound.evaluation import embed\n"
             f"encoder = load_encoder({where})\n"
-            f"new = load(DataOptions(data=path, test_share=0), restore=read_card({where}).restore)\n"
+            f"new = load(path, test_share=0, restore=read_card({where}).restore)\n"
             f"embeddings = embed(encoder, new.train).features  # [samples, {card.features}]"
         )
     shape = ", ".join(str(size) for size in card.schema.shape)

@@ -210,8 +210,8 @@ def test_rows_have_no_augmentation(name):
         ("jtt", {"upweight": 0.5}, "upweight must be at least 1, got 0.5"),
         ("dfr", {"penalty": "l3"}, "unknown penalty 'l3'"),
         ("dfr", {"refit_on": "test"}, "unknown refit_on 'test'"),
-        ("dfr", {"inverse_strengths": ()}, "inverse_strengths must be above 0 and at least one"),
-        ("dfr", {"inverse_strengths": (1.0, 0.0)}, "inverse_strengths must be above 0 and at least one"),
+        ("dfr", {"inverse_strengths": ()}, "inverse_strengths must be at least one"),
+        ("dfr", {"inverse_strengths": (1.0, 0.0)}, "inverse_strengths must be above 0"),
         ("dfr", {"draws": 0}, "draws must be at least 1, got 0"),
     ],
 )
