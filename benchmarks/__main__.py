@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.measure import WHOLE, Scale
 from benchmarks.row import LeftOut, Row
-from unconfound.training.run_folder import environment
+from unconfound.training.run_folder import machine
 
 ALL = (
     "views",
@@ -72,7 +72,7 @@ def main(words: Sequence[str], *, scale: Scale = WHOLE, out: Path = OUT) -> int:
 
 
 def _page(rows: Sequence[Row], words: Sequence[str]) -> str:
-    where = environment()
+    where = machine()
     hardware = ", ".join(where["gpus"]) or f"{where['processor']}, {where['cores']} cores"
     lines = [
         f"`{' '.join(['python -m benchmarks', *words])}` on {hardware}; torch {torch.__version__}, "

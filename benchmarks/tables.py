@@ -29,7 +29,7 @@ from unconfound.files import write_text
 from unconfound.fit_arguments import fit_arguments
 from unconfound.recipes import read_recipe
 from unconfound.runs import fit_run
-from unconfound.training.run_folder import environment
+from unconfound.training.run_folder import machine
 
 DATA = {"adult": "Adult (income above 50,000 $)", "letter": "Letter (26 letters)"}
 # Recipes' methods in the order of the table, and what it calls them; the last two have no encoder.
@@ -127,7 +127,7 @@ def _add(table: Path, row: Row) -> None:
 
 
 def _page(rows: list[Row], *, command: str, seeds: int) -> str:
-    where = environment()
+    where = machine()
     hardware = ", ".join(where["gpus"]) or f"{where['processor']}, {where['cores']} cores"
     lines = [
         f"`{command}` on {hardware}; torch {torch.__version__}, {torch.get_num_threads()} threads; commit "

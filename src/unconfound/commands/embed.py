@@ -53,7 +53,7 @@ def embed(
     from unconfound.evaluation.embed import embed as embed_source
     from unconfound.evaluation.save import save_embeddings
     from unconfound.progress import console
-    from unconfound.retrieval.reading import read_parts
+    from unconfound.retrieval.reading import read_splits
 
     run, out = Path(run), None if out is None else Path(out)
     if out is not None and out.suffix not in (".parquet", ".npy"):
@@ -61,7 +61,7 @@ def embed(
     if out is not None and out.exists() and not overwrite:
         raise ValueError(f"{out} is there already: choose another --out, or give --overwrite")
     card, encoder = read_card(run), load_encoder(run)
-    parts = read_parts(str(data), card, data_root=None if data_root is None else Path(data_root))
+    parts = read_splits(str(data), card, data_root=None if data_root is None else Path(data_root))
     sources = {part.split: part.source for part in parts}
     device = choose_device(device)
     precision = choose_precision(precision, device)

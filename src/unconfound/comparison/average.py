@@ -15,7 +15,7 @@ from unconfound.evaluation.measures import BACKGROUND, MORPH, Measure
 AVERAGE = "average over settings"
 
 
-class Part(NamedTuple):
+class SettingTable(NamedTuple):
     """What one table shows."""
 
     setting: str
@@ -28,10 +28,10 @@ class Part(NamedTuple):
         return f"{self.setting}: {self.measure.title}" if self.setting else self.measure.title
 
 
-def parts(comparison: Comparison) -> list[Part]:
+def parts(comparison: Comparison) -> list[SettingTable]:
     """Make the tables: the average over settings, each setting, and last of all those of the validation part."""
     found = [
-        Part(setting, measure, within.lines(measure))
+        SettingTable(setting, measure, within.lines(measure))
         for setting, within in _sections(comparison)
         for measure in within.measures()
     ]

@@ -21,7 +21,7 @@ from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, announced, console
 from unconfound.runs import fit_run
-from unconfound.training.run_folder import environment
+from unconfound.training.run_folder import machine
 
 
 def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
@@ -90,7 +90,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
                 judging=Judging(device=task.arguments.training.device),
                 progress=progress,
             )
-        write_evaluations(run / "evaluation.json", [evaluation], command=command(), environment=environment())
+        write_evaluations(run / "evaluation.json", [evaluation], command=command(), environment=machine())
     except Exception as error:
         # A full disk fails every cell to come, too.
         if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or os.environ.get("UNCONFOUND_TRACEBACK"):

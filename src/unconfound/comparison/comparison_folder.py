@@ -23,7 +23,7 @@ CONCATENATED = "concatenated-seed-{}.json"
 FOLD_TABLES = ("folds.csv", "folds-summary.csv", "folds.md")
 
 
-def check_folder(arguments: CompareArguments, tasks: Sequence[Task]) -> None:
+def check_comparison_folder(arguments: CompareArguments, tasks: Sequence[Task]) -> None:
     """Refuse a folder that holds something else, before anything is read or changed.
 
     Raises:

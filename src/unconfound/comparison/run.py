@@ -12,7 +12,7 @@ from typing import Protocol
 from unconfound.arguments import CompareArguments
 from unconfound.comparison.cell import dataset_of, run_cell
 from unconfound.comparison.choice import chosen_comparison
-from unconfound.comparison.comparison_folder import check_folder, done_cell, start_folder
+from unconfound.comparison.comparison_folder import check_comparison_folder, done_cell, start_folder
 from unconfound.comparison.folds_together import Folds
 from unconfound.comparison.jobs import side_by_side
 from unconfound.comparison.plan import Task, differing_data, planned
@@ -54,7 +54,7 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
         raise ValueError("--jobs runs cells side by side on Linux and macOS, not on Windows: leave it out")
     out = arguments.out
     asked, tasks = planned(rows, arguments, flags)
-    check_folder(arguments, tasks)
+    check_comparison_folder(arguments, tasks)
     with FolderLock(out) as lock:
         lock.acquire()
         cells = [done_cell(task, arguments) or task.cell for task in tasks]

@@ -14,7 +14,7 @@ from unconfound.data.core.categories import encode
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.divide.splits import check_test_share, train_test_indices
-from unconfound.data.files.array_files import ArrayFile, check_finite, read_arrays, value_range
+from unconfound.data.files.array_files import ArrayFile, check_finite_array, read_arrays, value_range
 from unconfound.data.images.mask_values import black_and_white, listed
 
 
@@ -117,7 +117,7 @@ def _images(file: ArrayFile, axis: int | None, *, train: Source | None = None) -
     if images.ndim != (3 if axis is None else 4):
         raise ValueError(f"{what}images have the shape {images.shape}, unlike those to train on")
     if images.dtype.kind == "f":
-        check_finite(images, what=f"{what}images")
+        check_finite_array(images, what=f"{what}images")
         low, high = value_range(images)
         if low < 0 or high > 1:
             raise ValueError(
@@ -141,7 +141,7 @@ def _rows(file: ArrayFile, *, train: Source | None = None) -> MemorySource:
         raise ValueError(f"{what}rows are {rows.dtype}: numbers are needed")
     with np.errstate(over="ignore"):  # becomes infinite, which is refused next
         rows = rows.astype(np.float32, copy=False)
-    check_finite(rows, what=f"{what}rows")
+    check_finite_array(rows, what=f"{what}rows")
     return _source(file, Schema("tables", rows.shape[1:]), torch.from_numpy(rows), train=train)
 
 
@@ -190,7 +190,7 @@ def _masks(masks: np.ndarray, what: str, shape: tuple[int, ...]) -> Bool[Tensor,
     if masks.dtype.kind not in "bufi":
         raise ValueError(f"{what}masks are {masks.dtype}: booleans or numbers are needed")
     if masks.dtype.kind == "f":
-        check_finite(masks, what=f"{what}masks")
+        check_finite_array(masks, what=f"{what}masks")
     low, high = value_range(masks)
     top = 1 if high <= 1 else 255
     if low < 0 or high > top:

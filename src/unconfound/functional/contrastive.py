@@ -15,7 +15,7 @@ from torch import Tensor
 from unconfound.functional.inputs import check_above_0, check_paired, check_rows, check_tile
 from unconfound.functional.labels import check_labels
 from unconfound.functional.similarity import normalize
-from unconfound.functional.tiled_cross_entropy import cross_entropy
+from unconfound.functional.tiled_cross_entropy import tiled_cross_entropy
 
 
 def nt_xent(
@@ -48,7 +48,7 @@ def nt_xent(
         batch = len(first)
         if batch == 1:
             return 0 * rows.sum()
-        return cross_entropy(
+        return tiled_cross_entropy(
             rows,
             rows,
             rows.new_full((2 * batch,), 0.5 / batch),
@@ -89,7 +89,7 @@ def info_nce(
         batch = len(anchor)
         if batch == 1:
             return 0 * (queries.sum() + keys.sum())
-        return cross_entropy(
+        return tiled_cross_entropy(
             queries,
             keys,
             queries.new_full((batch,), 1 / batch),
@@ -139,7 +139,7 @@ def supervised_contrastive(
         weights = has_positive.to(rows.dtype) / has_positive.sum()
         attraction = rows.new_zeros(len(sizes), rows.shape[1]).index_add(0, classes, rows)[classes] - rows
         attraction = (rows * attraction).sum(1) / others.clamp_min(1)
-        repulsion = cross_entropy(
+        repulsion = tiled_cross_entropy(
             rows, rows, weights, targets=None, temperature=temperature, exclude_self=True, tile=tile
         )
         loss: Tensor = repulsion - (attraction @ weights) / temperature

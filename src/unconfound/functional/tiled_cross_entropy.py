@@ -14,7 +14,7 @@ _TILE_ELEMENTS_CPU = 2**21
 _TILE_ELEMENTS = 2**25
 
 
-def cross_entropy(
+def tiled_cross_entropy(
     queries: Float[Tensor, "queries features"],
     keys: Float[Tensor, "keys features"],
     weights: Float[Tensor, " queries"],

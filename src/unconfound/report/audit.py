@@ -28,7 +28,7 @@ from unconfound.report.morph_pictures import morph_part
 from unconfound.report.page import write_report
 from unconfound.report.strata_pictures import strata_part
 from unconfound.report.tables import MEASURES
-from unconfound.training.run_folder import environment
+from unconfound.training.run_folder import machine
 
 SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
 
@@ -100,7 +100,7 @@ def audit(
             )
             progress.remove_task(report)
     command = shlex.join(["unconfound", *sys.argv[1:]])
-    surroundings = environment()
+    surroundings = machine()
     evaluations = [entry.evaluation for entry in entries]
     if dataset.train.schema.modality == "images" and not any(evaluation.background for evaluation in evaluations):
         console.print("reliance on the background was not measured: it needs to know the foregrounds (--masks FOLDER)")

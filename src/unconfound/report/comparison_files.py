@@ -11,7 +11,7 @@ from unconfound.comparison.record import Comparison
 from unconfound.comparison.rows import Rows
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import write_tables
-from unconfound.training.run_folder import environment
+from unconfound.training.run_folder import machine
 
 
 def write_files(out: Path, comparison: Comparison, asked: Rows, tasks: Sequence[Task], *, ended: bool) -> None:
@@ -24,7 +24,7 @@ def write_files(out: Path, comparison: Comparison, asked: Rows, tasks: Sequence[
         tasks: its cells.
         ended: no more cells will be run.
     """
-    around = environment()
+    around = machine()
     gpus = ", ".join(around["gpus"])
     hardware = f"{around['processor']}, {around['cores']} cores" + (f", {gpus}" if gpus else "")
     write_tables(out, comparison, command=command(), hardware=hardware)

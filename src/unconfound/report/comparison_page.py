@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from unconfound.comparison.average import Part, parts
+from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, Line
 from unconfound.files import write_text
 from unconfound.report.comparison_folds import fold_page
@@ -169,13 +169,13 @@ def interval_plot(
     )
 
 
-def _headline(comparison: Comparison, tables: Sequence[Part]) -> list[Part]:
+def _headline(comparison: Comparison, tables: Sequence[SettingTable]) -> list[SettingTable]:
     """Return the table that sentences are about: the first, or of folds the last measure of all folds' means."""
     if not comparison.folds:
         return list(tables[:1])
     table = comparison.folds[0]
     measure, lines = table.columns[-1]
-    return [Part(table.title.partition(":")[0], measure, list(lines))]
+    return [SettingTable(table.title.partition(":")[0], measure, list(lines))]
 
 
 def _settings(

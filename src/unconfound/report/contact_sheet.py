@@ -17,7 +17,7 @@ from unconfound.report.pictures import SIDE, UNLABELLED, Sample, data_uri, sampl
 from unconfound.report.templates import template
 from unconfound.retrieval import Hits, Index
 from unconfound.retrieval.names import shown_name
-from unconfound.retrieval.reading import Part, read_parts
+from unconfound.retrieval.reading import Split, read_splits
 from unconfound.retrieval.scores import SCORES, scores_line, search_scores
 
 # More would make a page of many megabytes, which nobody reads to its end.
@@ -114,7 +114,7 @@ def _query_samples(answers: Hits) -> list[Sample]:
 def _looks(index: Index, positions: Sequence[int]) -> dict[int, Sample]:
     """Return what items look like, by their positions in the index."""
     looks: dict[int, Sample] = {}
-    read: dict[int, list[Part]] = {}
+    read: dict[int, list[Split]] = {}
     bits = index.card.restore.get("bits", 16)
     for position, item in zip(positions, index.items.take(positions).to_pylist(), strict=True):
         name, label = item["name"], item["label"] or UNLABELLED
@@ -136,17 +136,17 @@ def _picture(file: Path, bits: int) -> str:
         return ""
 
 
-def _read_origin(index: Index, number: int) -> list[Part]:
+def _read_origin(index: Index, number: int) -> list[Split]:
     """Read the data that items come from once more; nothing where they are no longer there, or not the same."""
     origin = index.manifest.origins[number]
     try:
         root = None if origin.data_root is None else Path(origin.data_root)
-        return read_parts(origin.data, index.card, data_root=root)
+        return read_splits(origin.data, index.card, data_root=root)
     except (ValueError, OSError):
         return []
 
 
-def _look_of_part(parts: Sequence[Part], item: dict[str, object], unseen: Sample, columns: Sequence[str]) -> Sample:
+def _look_of_part(parts: Sequence[Split], item: dict[str, object], unseen: Sample, columns: Sequence[str]) -> Sample:
     place = item["position"]
     for part in parts:
         if part.split == item["split"] and isinstance(place, int) and place < len(part.names):

@@ -10,7 +10,7 @@ from unconfound.evaluation.agreement import Agreement
 from unconfound.report.attention_maps import AttentionPart
 from unconfound.report.divisions import Division
 from unconfound.report.environment_sheets import EnvironmentsPart
-from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
+from unconfound.report.grid import UNKNOWN, Row, Table, TableCell, figure_cell
 
 SHOWN_PARTS = 24
 
@@ -21,10 +21,10 @@ def relations(part: EnvironmentsPart) -> Table | None:
         return None
     rows = []
     for each in part.relations:
-        cells = [Cell(f"{each.rand.samples:,}"), Cell(f"{len(each.division.names):,}")]
+        cells = [TableCell(f"{each.rand.samples:,}"), TableCell(f"{len(each.division.names):,}")]
         cells += [_number(each.rand.value, 3), _range(each.rand, 3), _number(each.rand.most, 3)]
         if each.area is None:
-            cells += [Cell(UNKNOWN), Cell(UNKNOWN)]
+            cells += [TableCell(UNKNOWN), TableCell(UNKNOWN)]
         else:
             leaning = f"{each.division.names[1]}: environment {each.leaning}"
             cells += [replace(_number(each.area.value, 2), interval=leaning), _range(each.area, 2)]
@@ -54,7 +54,7 @@ def attention(part: AttentionPart) -> Table | None:
         Row("mean weights" if place == 0 else f"environment {place - 1}", (figure_cell(share), figure_cell(more)))
         for place, (share, more) in enumerate(zip(part.shares, part.differences, strict=True))
     ]
-    rows.append(Row("the foreground's area", (figure_cell(part.area), Cell(UNKNOWN))))
+    rows.append(Row("the foreground's area", (figure_cell(part.area), TableCell(UNKNOWN))))
     caption = (
         f"Share of the spatial gate that lies on the foreground, in percent: mean over {part.area.samples:,} images. A "
         "gate that is the same everywhere has the foreground's area. The difference is paired by image."
@@ -82,10 +82,10 @@ def _counts(division: Division, part: EnvironmentsPart) -> Table:
             division.names[row],
             (
                 *(
-                    Cell(f"{count:,}", f"{100 * share:.0f} %")
+                    TableCell(f"{count:,}", f"{100 * share:.0f} %")
                     for count, share in zip(table[row].tolist(), shares[row].tolist(), strict=True)
                 ),
-                Cell(f"{int(totals[row]):,}"),
+                TableCell(f"{int(totals[row]):,}"),
             ),
         )
         for row in shown.tolist()
@@ -98,10 +98,10 @@ def _counts(division: Division, part: EnvironmentsPart) -> Table:
     )
 
 
-def _number(value: float, digits: int) -> Cell:
+def _number(value: float, digits: int) -> TableCell:
     # A zero has no sign.
-    return Cell(f"{round(value, digits) + 0.0:.{digits}f}")
+    return TableCell(f"{round(value, digits) + 0.0:.{digits}f}")
 
 
-def _range(agreement: Agreement, digits: int) -> Cell:
-    return Cell(f"{_number(agreement.low, digits).text} to {_number(agreement.high, digits).text}")
+def _range(agreement: Agreement, digits: int) -> TableCell:
+    return TableCell(f"{_number(agreement.low, digits).text} to {_number(agreement.high, digits).text}")

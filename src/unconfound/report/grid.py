@@ -10,7 +10,7 @@ UNKNOWN = "—"
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A figure as text; `mark` is a word that sets it apart ("best", "worst")."""
 
     text: str
@@ -23,7 +23,7 @@ class Row:
     """A named row of cells."""
 
     name: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Table:
     rows: tuple[Row, ...]
 
 
-def figure_cell(figure: Figure | None, *, mark: str = "") -> Cell:
+def figure_cell(figure: Figure | None, *, mark: str = "") -> TableCell:
     """Write a figure in percent or points; an undefined one as a dash."""
     if figure is None:
-        return Cell(UNKNOWN)
-    return Cell(f"{100 * figure.value:.1f}", f"[{100 * figure.low:.1f}, {100 * figure.high:.1f}]", mark)
+        return TableCell(UNKNOWN)
+    return TableCell(f"{100 * figure.value:.1f}", f"[{100 * figure.low:.1f}, {100 * figure.high:.1f}]", mark)

@@ -18,7 +18,7 @@ STEPS = 500  # the picture hardly changes after half of the customary thousand
 
 
 @dataclass(frozen=True)
-class Projection:
+class Plane:
     """Some samples on a plane.
 
     Args:
@@ -32,7 +32,7 @@ class Projection:
     method: str
 
 
-def project(features: Float[Tensor, "samples features"], *, limit: int = 600, seed: int = 0) -> Projection:
+def project(features: Float[Tensor, "samples features"], *, limit: int = 600, seed: int = 0) -> Plane:
     """Lay at most `limit` evenly spaced samples out on a plane.
 
     t-SNE (van der Maaten and Hinton, JMLR 2008) keeps neighbours together; where there are too few samples for its
@@ -69,4 +69,4 @@ def project(features: Float[Tensor, "samples features"], *, limit: int = 600, se
     points = points.astype(np.float64) - points.min(0)
     # Lying down, the cloud makes the most of the width of a screen.
     points = points if points[:, 0].max() >= points[:, 1].max() else points[:, ::-1]
-    return Projection(points / (points.max() or 1.0), rows, method)
+    return Plane(points / (points.max() or 1.0), rows, method)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
 from unconfound.report.entry import Entry
-from unconfound.report.grid import UNKNOWN, Cell, Row, Table, figure_cell
+from unconfound.report.grid import UNKNOWN, Row, Table, TableCell, figure_cell
 from unconfound.report.group_plots import GroupColumn, ranked_groups
 from unconfound.report.judged import CROSS_VALIDATION, judgement
 from unconfound.report.strata_pictures import StrataPart
@@ -146,7 +146,7 @@ def strata(part: StrataPart) -> Table | None:
         return None
     rows = [Row(f"stratum {number}", (figure_cell(figure),)) for number, figure in enumerate(part.foreground, start=1)]
     rows.append(Row("shuffled strata", (figure_cell(part.control),)))
-    rows.append(Row("the foreground's area", (Cell(f"{100 * part.area:.1f}"),)))
+    rows.append(Row("the foreground's area", (TableCell(f"{100 * part.area:.1f}"),)))
     caption = f"Share of what strata go by that lies on the foreground, in percent: mean over {part.samples} images."
     caption += " For shuffled strata, which mean nothing: their mean, and between which 95 % of them lie."
     return Table(caption, "", ("on the foreground",), tuple(rows))
@@ -204,7 +204,7 @@ def facts(entries: Sequence[Entry]) -> Table | None:
     names = list(dict.fromkeys(name for column in columns for name in column))
     if not names:
         return None
-    rows = (Row(name, tuple(Cell(column.get(name, UNKNOWN)) for column in columns)) for name in names)
+    rows = (Row(name, tuple(TableCell(column.get(name, UNKNOWN)) for column in columns)) for name in names)
     return Table("How each encoder was made.", "", tuple(entry.name for entry in entries), tuple(rows))
 
 
@@ -216,7 +216,7 @@ def settings(evaluations: Sequence[Evaluation]) -> Table | None:
     rows = (
         Row(
             name.replace("_", " "),
-            tuple(Cell(_plain(each.settings.get(name, UNKNOWN))) for each in evaluations),
+            tuple(TableCell(_plain(each.settings.get(name, UNKNOWN))) for each in evaluations),
         )
         for name in names
     )

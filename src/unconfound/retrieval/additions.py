@@ -13,13 +13,13 @@ from unconfound.data.core.subset import Subset
 from unconfound.encoders import Encoder
 from unconfound.evaluation.embed import embed
 from unconfound.functional.similarity import normalize
-from unconfound.retrieval.reading import Part
+from unconfound.retrieval.reading import Split
 from unconfound.retrieval.shards import ITEMS, Piece
 
 
 def embedded_pieces(
     encoder: Encoder,
-    parts: Sequence[Part],
+    parts: Sequence[Split],
     *,
     origin: int,
     rows: int,

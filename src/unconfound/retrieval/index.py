@@ -16,11 +16,11 @@ from unconfound.devices import choose_device, choose_precision
 from unconfound.encoders import load_encoder, read_card
 from unconfound.retrieval.additions import embedded_pieces
 from unconfound.retrieval.fingerprint import encoder_fingerprint
-from unconfound.retrieval.index_folder import check_folder, copy_encoder, next_generation, writing
+from unconfound.retrieval.index_folder import check_index_folder, copy_encoder, next_generation, writing
 from unconfound.retrieval.manifest import Manifest, Origin, read_manifest, write_manifest
 from unconfound.retrieval.names import full_name, matching_names
 from unconfound.retrieval.opened import Index, open_index
-from unconfound.retrieval.reading import Part, read_parts
+from unconfound.retrieval.reading import Split, read_splits
 from unconfound.retrieval.rewrite import kept_pieces, shard_rows, write_pieces
 from unconfound.retrieval.shards import check_files, read_items
 
@@ -74,16 +74,16 @@ def index(
     _check_request(run, data, add=add, change=change, overwrite=overwrite)
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    check_folder(folder, change=change, overwrite=overwrite)
-    parts: list[Part] = []
+    check_index_folder(folder, change=change, overwrite=overwrite)
+    parts: list[Split] = []
     if run is not None:
         if change:
             _check_encoder(read_manifest(folder), Path(run), folder)
-        parts = read_parts(str(data), read_card(run), data_root=data_root)
+        parts = read_splits(str(data), read_card(run), data_root=data_root)
         for note in chain.from_iterable(part.source.notes for part in parts):
             tell(note)
     with writing(folder):
-        check_folder(folder, change=change, overwrite=overwrite)  # again, now that nobody else can change it
+        check_index_folder(folder, change=change, overwrite=overwrite)  # again, now that nobody else can change it
         if run is None or change:
             before = read_manifest(folder)
         else:

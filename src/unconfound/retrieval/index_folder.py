@@ -18,7 +18,7 @@ _FILES = r"embeddings-[\d-]+\.npy|items-[\d-]+\.parquet|encoder-[0-9a-f]{16}"
 _OURS = re.compile(rf"{_FILES}|\.({_FILES}|{re.escape(NAME)})\..+\.partial")
 
 
-def check_folder(folder: Path, *, change: bool, overwrite: bool) -> None:
+def check_index_folder(folder: Path, *, change: bool, overwrite: bool) -> None:
     """Refuse a folder that does not fit the request, before anything is read or changed.
 
     Args:

@@ -19,7 +19,7 @@ from unconfound.data.images.decoding import UnreadableImageError, decode_image, 
 from unconfound.data.load import NAMED
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.encoders.saved import Card
-from unconfound.retrieval.reading import Part, check_fits, read_parts
+from unconfound.retrieval.reading import Split, check_fits, read_splits
 
 SYNTAX = "give an image file, a folder of images, a table, or a row of one as FILE:ROW (rows count from 0)"
 
@@ -60,7 +60,7 @@ def read_queries(words: Sequence[str], card: Card, *, data_root: Path | None = N
     """
     if not words:
         raise ValueError(f"search needs a query: {SYNTAX}")
-    read: dict[str, list[Part]] = {}
+    read: dict[str, list[Split]] = {}
     asked = []
     for is_image, group in groupby(words, key=_is_image):
         together = list(group)
@@ -70,7 +70,7 @@ def read_queries(words: Sequence[str], card: Card, *, data_root: Path | None = N
         for word in together:
             data, split, row = _address(word)
             if data not in read:
-                read[data] = read_parts(data, card, data_root=data_root)
+                read[data] = read_splits(data, card, data_root=data_root)
             asked += [_chosen(part, row, word) for part in _of_split(read[data], split, row, word)]
     return asked
 
@@ -129,7 +129,7 @@ def _names_data(word: str) -> bool:
     return word in NAMED or (bool(word) and Path(word).exists())
 
 
-def _of_split(parts: Sequence[Part], split: str | None, row: int | None, word: str) -> Sequence[Part]:
+def _of_split(parts: Sequence[Split], split: str | None, row: int | None, word: str) -> Sequence[Split]:
     if split is None:
         if row is not None and len(parts) > 1:
             raise ValueError(f"{word!r} does not say which split: {', '.join(part.split for part in parts)}")
@@ -140,7 +140,7 @@ def _of_split(parts: Sequence[Part], split: str | None, row: int | None, word: s
     return found
 
 
-def _chosen(part: Part, row: int | None, word: str) -> Asked:
+def _chosen(part: Split, row: int | None, word: str) -> Asked:
     if row is None:
         return Asked(part.source, torch.arange(len(part.source)), part.names, part.labels)
     if row >= len(part.source):

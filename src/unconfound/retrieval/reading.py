@@ -14,7 +14,7 @@ from unconfound.retrieval.names import full_name
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Split:
     """A split of some data.
 
     Args:
@@ -30,7 +30,7 @@ class Part:
     labels: Sequence[str | None]
 
 
-def read_parts(data: str, card: Card, *, data_root: Path | None = None) -> list[Part]:
+def read_splits(data: str, card: Card, *, data_root: Path | None = None) -> list[Split]:
     """Read all splits of some data, a validation part included, as the data of an encoder were read.
 
     Args:
@@ -48,7 +48,7 @@ def read_parts(data: str, card: Card, *, data_root: Path | None = None) -> list[
     for source in splits.values():
         check_fits(source, card, what=data)
     return [
-        Part(split, source, _names(data, split, source, several=len(splits) > 1), label_names(source))
+        Split(split, source, _names(data, split, source, several=len(splits) > 1), label_names(source))
         for split, source in splits.items()
     ]
 

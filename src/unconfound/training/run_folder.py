@@ -86,7 +86,7 @@ class RunFolder:
         starting = self.path / STARTING
         starting.parent.mkdir(parents=True, exist_ok=True)
         starting.touch()
-        write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        write_text(self.path / "environment.json", json.dumps(machine(), indent=2) + "\n")
         write_text(self.path / "config.toml", tomli_w.dumps(config))
         starting.unlink()
 
@@ -154,7 +154,7 @@ def _whole_rows(path: Path) -> Iterator[dict[str, str]]:
                 yield row
 
 
-def environment() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """Say on what this process runs: versions, hardware, state of the git checkout, the command."""
     packages = ("unconfound", "torch", "numpy", "scikit-learn", "lightning-fabric")
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

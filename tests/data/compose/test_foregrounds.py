@@ -96,12 +96,12 @@ def test_resizing_together_is_resizing_one_by_one(size: int) -> None:
 
 def test_reading_from_a_source() -> None:
     images = torch.tensor([0, 32, 33, 255], dtype=torch.uint8).reshape(1, 1, 2, 2).repeat(3, 1, 1, 1)
-    grey = foregrounds.read(source_of(images))
+    grey = foregrounds.read_foregrounds(source_of(images))
     assert grey.masks[0].flatten().tolist() == [False, False, True, True]
-    floats = foregrounds.read(source_of(images.float() / 255))
+    floats = foregrounds.read_foregrounds(source_of(images.float() / 255))
     assert floats.images.equal(images)
     masks = torch.tensor([True, False, False, True]).reshape(1, 1, 2, 2).repeat(3, 1, 1, 1)
-    given = foregrounds.read(source_of(images.expand(-1, 3, -1, -1), masks=masks))
+    given = foregrounds.read_foregrounds(source_of(images.expand(-1, 3, -1, -1), masks=masks))
     assert given.masks.equal(masks)
 
 
@@ -120,4 +120,4 @@ def test_reading_from_a_source() -> None:
 )
 def test_sources_without_foregrounds(source: MemorySource, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        foregrounds.read(source)
+        foregrounds.read_foregrounds(source)

@@ -98,7 +98,7 @@ def test_reading_a_folder(tmp_path) -> None:
     Image.fromarray(numbered(20, 30)[..., 0]).save(tmp_path / "a.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     (tmp_path / "readme.txt").write_text("not a photograph")
-    found, notes = photographs.read(tmp_path)
+    found, notes = photographs.read_photographs(tmp_path)
     assert list(found) == ["a.png", "b.png"]
     assert found["a.png"].shape == (20, 30, 3)
     assert (found["b.png"] == numbered(20, 30)).all()
@@ -108,9 +108,9 @@ def test_reading_a_folder(tmp_path) -> None:
 
 def test_folders_without_photographs(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="no folder of photographs"):
-        photographs.read(tmp_path / "absent")
+        photographs.read_photographs(tmp_path / "absent")
     with pytest.raises(ValueError, match="no readable photograph"):
-        photographs.read(tmp_path)
+        photographs.read_photographs(tmp_path)
 
 
 def test_hidden_files_are_no_photographs_and_transparent_parts_are_white(tmp_path) -> None:
@@ -118,7 +118,7 @@ def test_hidden_files_are_no_photographs_and_transparent_parts_are_white(tmp_pat
     pixels[:4, :, 3] = 255
     Image.fromarray(pixels).save(tmp_path / "a.png")
     (tmp_path / "._a.png").write_bytes(b"no image")
-    found, notes = photographs.read(tmp_path)
+    found, notes = photographs.read_photographs(tmp_path)
     assert notes == []
     assert (found["a.png"][:4] == 0).all()
     assert (found["a.png"][4:] == 255).all()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unconfound.data.files import array_files
-from unconfound.data.files.array_files import check_finite, read_arrays, value_range
+from unconfound.data.files.array_files import check_finite_array, read_arrays, value_range
 
 
 def test_names_have_meanings(tmp_path):
@@ -96,10 +96,10 @@ def test_values_that_are_not_finite_are_counted_and_the_first_is_placed(monkeypa
         lambda values: ((start, values[start : start + 1]) for start in range(len(values))),
     )
     values = np.zeros((4, 2, 3))
-    check_finite(values, what="images")
+    check_finite_array(values, what="images")
     values[2, 1, 0], values[2, 0, 2], values[3] = np.inf, np.nan, -np.inf
     with pytest.raises(ValueError, match=r"images hold 8 values .* first at position \(2, 0, 2\)"):
-        check_finite(values, what="images")
+        check_finite_array(values, what="images")
 
 
 def test_the_range_is_that_of_all_parts():

@@ -146,7 +146,7 @@ def composition_from(foregrounds: Dataset, photographs_folder: Path, how: Compos
     how = how or Composition()
     if "test" not in foregrounds.tests:
         raise ValueError(f"{foregrounds.train.name} has no test set: test foregrounds are needed")
-    found, notes = photographs.read(Path(photographs_folder))
+    found, notes = photographs.read_photographs(Path(photographs_folder))
     known = foregrounds.train.schema.classes
     kept = tuple(known if how.classes is None else how.classes)
     for label in kept:
@@ -160,7 +160,9 @@ def composition_from(foregrounds: Dataset, photographs_folder: Path, how: Compos
     )
     labels = [known.index(label) for label in kept]
     cut_out = [
-        cutouts.of_classes(cutouts.read(source, threshold=how.threshold), labels, all_there=not how.unseen_classes)
+        cutouts.of_classes(
+            cutouts.read_foregrounds(source, threshold=how.threshold), labels, all_there=not how.unseen_classes
+        )
         for source in (foregrounds.labelled or foregrounds.train, foregrounds.tests["test"])
     ]
     choice: GroupedChoice | None = None

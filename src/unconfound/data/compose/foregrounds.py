@@ -33,7 +33,7 @@ class Foregrounds:
         return Foregrounds(self.images[chosen], self.masks[chosen], self.labels[chosen])
 
 
-def read(source: Source, *, threshold: int = 32) -> Foregrounds:
+def read_foregrounds(source: Source, *, threshold: int = 32) -> Foregrounds:
     """Take the foregrounds of a source of labelled images.
 
     Args:

@@ -101,7 +101,7 @@ def crops(
     return torch.from_numpy(drawn)
 
 
-def read(folder: Path) -> tuple[dict[str, UInt8[ndarray, "_ _ 3"]], list[str]]:
+def read_photographs(folder: Path) -> tuple[dict[str, UInt8[ndarray, "_ _ 3"]], list[str]]:
     """Read the photographs of a folder by file name, in the order of their names.
 
     Returns:

@@ -80,7 +80,7 @@ def read_arrays(path: Path) -> ArrayFile:
     return ArrayFile(path, arrays, notes)
 
 
-def check_finite(values: np.ndarray, *, what: str) -> None:
+def check_finite_array(values: np.ndarray, *, what: str) -> None:
     """Raise a ValueError that counts the NaN and infinite values and gives the position of the first."""
     count, first = 0, None
     for start, part in _parts(values):

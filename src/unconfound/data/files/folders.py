@@ -15,7 +15,7 @@ _TRAIN, _TESTS = "train", ("test", "val", "valid", "validation")
 
 
 @dataclass(frozen=True)
-class Part:
+class FolderPart:
     """The files of one part of a data set.
 
     Args:
@@ -40,8 +40,8 @@ class Layout:
         notes: what a reader of the log should know.
     """
 
-    train: Part
-    tests: dict[str, Part]
+    train: FolderPart
+    tests: dict[str, FolderPart]
     notes: tuple[str, ...]
 
 
@@ -131,7 +131,7 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(masks / by_stem[_stem(image)] for image in images)
 
 
-def _part(root: Path, folder: str, found: list[str], what: str) -> Part:
+def _part(root: Path, folder: str, found: list[str], what: str) -> FolderPart:
     start = f"{folder}/" if folder else ""
     files = tuple(file for file in found if file.startswith(start))
     inside = [file[len(start) :].split("/") for file in files]
@@ -143,10 +143,10 @@ def _part(root: Path, folder: str, found: list[str], what: str) -> Part:
             f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}): "
             "either put all of them into class folders or none"
         )
-    return Part(folder, files, None if loose else tuple(same_form(steps[0]) for steps in inside))
+    return FolderPart(folder, files, None if loose else tuple(same_form(steps[0]) for steps in inside))
 
 
-def _check_classes(train: Part, test: Part, what: str, *, unseen_classes: bool) -> None:
+def _check_classes(train: FolderPart, test: FolderPart, what: str, *, unseen_classes: bool) -> None:
     if (train.classes is None) != (test.classes is None):
         loose, classes = (train, test) if train.classes is None else (test, train)
         raise ValueError(f"{loose.folder} holds loose {what}s, {classes.folder} class folders: use one form for both")

@@ -15,7 +15,7 @@ from torch import Tensor
 from unconfound.data.core.source import Dataset, Schema, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.divide.splits import check_test_share, train_test_indices
-from unconfound.data.files.folders import EXTENSIONS, Part, read_layout
+from unconfound.data.files.folders import EXTENSIONS, FolderPart, read_layout
 from unconfound.data.files.walking import walk
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.data.sequences.waveforms import FRAMES, SOUNDS, Frames, read_frames
@@ -120,7 +120,7 @@ def spoken_digits(root: Path | None, *, max_length: int = 256) -> Dataset:
     return _dataset(whole, positions, notes=frames.notes, restore=_restore(stored, frames, max_length))
 
 
-def _labels(parts: Sequence[Part], classes: Sequence[str], notes: list[str]) -> Int[Tensor, " recordings"] | None:
+def _labels(parts: Sequence[FolderPart], classes: Sequence[str], notes: list[str]) -> Int[Tensor, " recordings"] | None:
     given = [part.classes for part in parts if part.classes is not None]
     if not given or not classes:
         return None

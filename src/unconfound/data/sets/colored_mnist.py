@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from unconfound.data.compose.composer import composition
-from unconfound.data.compose.foregrounds import Foregrounds, read
+from unconfound.data.compose.foregrounds import Foregrounds, read_foregrounds
 from unconfound.data.compose.photographs import Scene
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.sets.torchvision_sets import torchvision_set
@@ -74,7 +74,7 @@ def colored_mnist(
 
 
 def _ten(digits: Dataset, correlation: float, seed: int) -> Dataset:
-    train, test = (read(source) for source in (digits.train, digits.tests["test"]))
+    train, test = (read_foregrounds(source) for source in (digits.train, digits.tests["test"]))
     train, test = (Foregrounds(each.images.expand(-1, 3, -1, -1), each.masks, each.labels) for each in (train, test))
     classes, size = digits.train.schema.classes, train.images.shape[-1]
     seen, unseen = _colours(len(classes), shift=0.0), _colours(len(classes), shift=0.5)

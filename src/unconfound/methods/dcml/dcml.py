@@ -29,7 +29,7 @@ from unconfound.methods.dcml.environment_loss import risks_and_slopes
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric.losses import build_metric_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
-from unconfound.methods.parts.labelled import check_classes, check_groups, labels_of
+from unconfound.methods.parts.labelled import check_groups, labels_of, need_classes
 from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.options.methods.metric_settings import tuned
@@ -72,7 +72,7 @@ class DCML(Method):
     def __init__(self, encoder: Encoder, schema: Schema, options: DCMLOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or DCMLOptions()
-        check_classes(schema, method=self.name)
+        need_classes(schema, method=self.name)
         if schema.modality != "images":
             raise ValueError(f"dcml gates feature maps of images, the data are {schema.modality}: take metric")
         self.needs_groups = options.environments_from == "groups"

@@ -12,7 +12,7 @@ from unconfound.encoders import Encoder
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric.losses import build_metric_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
-from unconfound.methods.parts.labelled import check_classes, labels_of
+from unconfound.methods.parts.labelled import labels_of, need_classes
 from unconfound.options.methods.metric import MetricOptions
 from unconfound.options.methods.metric_settings import LOSSES, tuned
 from unconfound.views import image_views
@@ -38,7 +38,7 @@ class Metric(Method):
     def __init__(self, encoder: Encoder, schema: Schema, options: MetricOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or MetricOptions()
-        check_classes(schema, method=self.name)
+        need_classes(schema, method=self.name)
         self.instances_per_class = LOSSES[options.loss].instances if options.instances is None else options.instances
         settings, rate = tuned(options.loss, options.tuned_on)
         given = {"margin": options.margin, "scale": options.scale}

@@ -12,7 +12,7 @@ from unconfound.data import Schema
 from unconfound.encoders import Encoder
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.bottleneck_classifier import classifier_head
-from unconfound.methods.parts.labelled import check_classes, check_groups
+from unconfound.methods.parts.labelled import check_groups, need_classes
 from unconfound.options.methods.bottleneck import BottleneckOptions
 from unconfound.views import ImageViews
 
@@ -40,7 +40,7 @@ class Classifier(Method, Generic[Chosen]):
     def __init__(self, encoder: Encoder, schema: Schema, options: Chosen | None = None) -> None:
         super().__init__(encoder, schema)
         self.options: Chosen = self.Options() if options is None else options
-        check_classes(schema, method=self.name)
+        need_classes(schema, method=self.name)
         if self.needs_groups:
             check_groups(schema, method=self.name)
         self.encoder = encoder

@@ -14,7 +14,7 @@ from unconfound.data import Batch, Schema, Source
 from unconfound.functional.inputs import wide
 
 
-def check_classes(schema: Schema, *, method: str) -> None:
+def need_classes(schema: Schema, *, method: str) -> None:
     """Refuse data of fewer than two classes.
 
     Raises:
