@@ -66,7 +66,7 @@ def naive(first, second, window, scales, *, negative="relu", data_range=1.0):
         ]
         for pair in zip(first.numpy(), second.numpy(), strict=True)
     ]
-    return torch.tensor(planes).mean(1)
+    return torch.tensor(planes, dtype=torch.float64).mean(1)
 
 
 @settings(deadline=None, max_examples=20)
