@@ -19,6 +19,15 @@ if os.environ.get("CI"):
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Whole files are given to a worker; the long ones come first, so that none of them is what all wait for at the end.
+LONG = ("test_docs", "comparison", "fuzzing", "test_distributed_runs", "test_export", "test_browser", "test_sklearn")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests by their files, the long ones first."""
+    items.sort(key=lambda item: min((LONG.index(name) for name in LONG if name in item.nodeid), default=len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real data sets, named by the environment variable UNCONFOUND_DATA."""

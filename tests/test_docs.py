@@ -20,6 +20,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,8 @@ def test_snippets(page: Path, workspace: Path, tmp_path: Path, monkeypatch: pyte
     real = os.environ.get("UNCONFOUND_DATA")
     if real:
         Path("path/to/data").symlink_to(real)
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    # What a page defines is found where a script's own definitions are.
+    module = ModuleType("__main__")
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
         assert DIRECTIVE.fullmatch(block.directive), f"{where}: unknown directive {block.directive!r}"
@@ -151,7 +153,9 @@ def test_snippets(page: Path, workspace: Path, tmp_path: Path, monkeypatch: pyte
         elif block.language == "python" and (real or block.directive != "needs data"):
             # Leading newlines give a traceback the line numbers of the page.
             code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
-            exec(code, namespace)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(sys.modules, "__main__", module)
+                exec(code, module.__dict__)
         elif block.language == "bash":
             check_make_targets(block, where)
             for command in block.commands():

@@ -79,7 +79,7 @@ CALLS = {
     ),
 }
 # What these are given was checked by the functions that call them.
-INNER = {"cross_entropy", "weighted_similarity", "ascend_by_passes", "pairs"}
+INNER = {"tiled_cross_entropy", "weighted_similarity", "ascend_by_passes", "pairs"}
 
 
 def _numbers(found):
