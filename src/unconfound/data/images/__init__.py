@@ -1,1 +1,3 @@
 """Images: decoded, masked, kept in memory or streamed; folders and lists of them."""
+
+from unconfound.data.images.image_folder import image_folder as image_folder
