@@ -111,7 +111,7 @@ def test_a_trained_classifier_has_the_first_table():
     assert second.columns[2:] == ("gap (points)", "not fooled by any background")
     assert [cell.text for cell in second.rows[1].cells] == ["90.0", "90.0", "20.0", "30.0"]
     shown = tables.measures([cim], test="validation")
-    assert shown.columns == ("trained classifier", "linear probe", "worst group, classifier")
+    assert shown.columns == ("trained classifier", "linear probe", "worst group of the classifier")
     assert "no test" in shown.caption
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
+from unconfound.evaluation.measures import TITLES
 from unconfound.report.entry import Entry
 from unconfound.report.grid import UNKNOWN, Row, Table, TableCell, figure_cell
 from unconfound.report.group_plots import GroupColumn, ranked_groups
@@ -12,20 +13,23 @@ from unconfound.report.judged import CROSS_VALIDATION, judgement
 from unconfound.report.strata_pictures import StrataPart
 
 MEASURES = {
-    "classifier": "trained classifier",
-    "linear_probe": "linear probe",
-    "adam_probe": "100 steps of Adam",
-    "svm": "SVM",
-    "knn": "kNN",
-    "precision_at_1": "precision at 1",
-    "r_precision": "R-precision",
-    "map_at_r": "MAP@R",
-    "worst_group_classifier": "worst group, classifier",
-    "worst_group": "worst group",
-    "average_group_classifier": "average over samples, classifier",
-    "average_group": "average over samples",
-    "reweighted_average_classifier": "groups weighted as in training, classifier",
-    "reweighted_average": "groups weighted as in training",
+    key: TITLES[key]
+    for key in (
+        "classifier",
+        "linear_probe",
+        "adam_probe",
+        "svm",
+        "knn",
+        "precision_at_1",
+        "r_precision",
+        "map_at_r",
+        "worst_group_classifier",
+        "worst_group",
+        "average_group_classifier",
+        "average_group",
+        "reweighted_average_classifier",
+        "reweighted_average",
+    )
 }
 BACKGROUND = {
     "background_gap": "gap (points)",

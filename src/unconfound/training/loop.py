@@ -19,6 +19,7 @@ from unconfound.training.checkpoint import Position
 from unconfound.training.hardware import precision_of
 from unconfound.training.optimizers import schedule, set_learning_rate
 from unconfound.training.order import pass_order, seed_update
+from unconfound.training.plan import Plan, make_plan
 from unconfound.training.running_means import RunningMeans
 from unconfound.training.selection import Kept, Selection
 from unconfound.training.state import TrainingState
@@ -50,38 +51,6 @@ class Listener:
     note: Callable[[str], None] = lambda line: None
     kept: Callable[[Kept], None] = lambda kept: None
     bar: str | None = "train"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a training consists of: epochs of passes over the data, passes of updates.
-
-    Args:
-        options: of the training.
-        passes: epoch -> pass -> the phases that share the pass.
-        updates: in each pass.
-        batch_size: samples per batch, over all processes; an update takes `options.accumulate` of them.
-    """
-
-    options: TrainingOptions
-    passes: list[list[list[Phase]]]
-    updates: int
-    batch_size: int
-
-    @property
-    def epochs(self) -> int:
-        """Their number; one where a method has no phases and only prepares itself."""
-        return len(self.passes)
-
-    @property
-    def samples_per_update(self) -> int:
-        """Over all processes."""
-        return self.batch_size * self.options.accumulate
-
-    @property
-    def samples(self) -> int:
-        """Of all updates."""
-        return sum(map(len, self.passes)) * self.updates * self.samples_per_update
 
 
 def train(
@@ -241,23 +210,6 @@ def _load(state: dict[str, Any], moving: TrainingState, running: RunningMeans, s
     selection.load(state.get("selection", {}))
 
 
-def make_plan(phases: Sequence[Phase], options: TrainingOptions, *, samples: int, batch_size: int) -> Plan:
-    """Lay out a training.
-
-    Raises:
-        ValueError: a phase would never run, or not to its end.
-    """
-    epochs = options.epochs if phases else 1
-    for phase in phases:
-        if not phase.start < (phase.stop or epochs) <= epochs:
-            raise ValueError(
-                f"{epochs} epochs do not reach the phase {phase.name}, from epoch {phase.start + 1} to "
-                f"{phase.stop or 'the last'}: train for more --epochs"
-            )
-    passes = [list(_passes(phases, epoch)) for epoch in range(epochs)]
-    return Plan(options, passes, samples // (batch_size * options.accumulate), batch_size)
-
-
 def _progress(plan: Plan, at: Position, listener: Listener, fabric: Fabric) -> TrainingProgress:
     return TrainingProgress(
         name=listener.bar or "",
@@ -266,20 +218,6 @@ def _progress(plan: Plan, at: Position, listener: Listener, fabric: Fabric) -> T
         epochs=plan.epochs,
         enabled=listener.bar is not None and fabric.is_global_zero and plan.samples > 0,
     )
-
-
-def _passes(phases: Sequence[Phase], epoch: int) -> Iterator[list[Phase]]:
-    """Group the phases of an epoch that share a pass over the data."""
-    group: list[Phase] = []
-    for phase in phases:
-        if not phase.start <= epoch < (epoch + 1 if phase.stop is None else phase.stop):
-            continue
-        if phase.own_pass and group:
-            yield group
-            group = []
-        group.append(phase)
-    if group:
-        yield group
 
 
 def _chunks(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
