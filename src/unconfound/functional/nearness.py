@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unconfound.functional.bounded_scores import BoundedScores
 from unconfound.functional.inputs import wide
 from unconfound.functional.largest import largest, largest_in_any_order_of_equals
 from unconfound.functional.similarity import normalize
@@ -28,9 +28,9 @@ class Nearness:
 
     Distances are those of the given numbers: from differences, squared and added up in float64. Of each pair this is
     the same whatever else is compared. It is computed where it matters alone. What is nearest is first looked for by a
-    matrix product in float32, whose rounding is bounded (see `_Look`): rows whose products differ by more than both may
-    be off are in order; the others, and few they are as a rule, are compared exactly. Queries with too many of these
-    are looked at in float64, where rounding leaves less in doubt, and what is still in doubt is compared exactly.
+    matrix product in float32, whose rounding is bounded (see `BoundedScores`): rows whose products differ by more than
+    both may be off are in order; the others, and few they are as a rule, are compared exactly. Queries with too many of
+    these are looked at in float64, where rounding leaves less in doubt, and what is still in doubt is compared exactly.
 
     Args:
         queries: finite, in float32 or float64, on a device that has float64.
@@ -127,17 +127,17 @@ class Nearness:
             squares[pairs] = apart.sub_(gallery.index_select(0, rows[pairs])).square_().sum(1)
         return squares
 
-    def _looks(self) -> Iterator[_Look]:
+    def _looks(self) -> Iterator[BoundedScores]:
         if _multiplies_float32(self.gallery.device):
             yield self._quick
         yield self._fine
 
     @cached_property
-    def _quick(self) -> _Look:
+    def _quick(self) -> BoundedScores:
         return self._look(torch.float32)
 
     @cached_property
-    def _fine(self) -> _Look:
+    def _fine(self) -> BoundedScores:
         return self._look(torch.float64)
 
     @cached_property
@@ -146,11 +146,11 @@ class Nearness:
         rows, places = self.gallery.unique(dim=0, return_inverse=True)
         return rows, places
 
-    def _look(self, dtype: torch.dtype) -> _Look:
+    def _look(self, dtype: torch.dtype) -> BoundedScores:
         queries, lengths = self._apart(self.queries, dtype)
         gallery, distances = self._apart(self.gallery, dtype)
         bias = (distances.square() / -2).to(dtype)
-        return _Look(queries, gallery, bias, lengths, float(distances.max()))
+        return BoundedScores(queries, gallery, bias, lengths, float(distances.max()))
 
     def _apart(self, rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return the differences from the centre, and their lengths in float64."""
@@ -166,7 +166,7 @@ class Nearness:
 
     def _ordered(
         self,
-        look: _Look,
+        look: BoundedScores,
         scores: Float[Tensor, "asked gallery"],
         asked: Int[Tensor, " asked"],
         count: int,
@@ -223,71 +223,12 @@ class Nearness:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """Scores of queries and rows, d.e - |e|^2 / 2 with d and e their differences from a centre: the larger, the nearer.
-
-    Args:
-        queries: d, rounded.
-        gallery: e, rounded.
-        bias: -|e|^2 / 2, rounded.
-        lengths: |d| of each query, in float64.
-        farthest: the largest |e|.
-    """
-
-    queries: Float[Tensor, "queries features"]
-    gallery: Float[Tensor, "gallery features"]
-    bias: Float[Tensor, " gallery"]
-    lengths: Float[Tensor, " queries"]
-    farthest: float
-
-    def scores(self, asked: Int[Tensor, " asked"]) -> Float[Tensor, "asked gallery"]:
-        """Return the scores of some queries, a matrix product."""
-        # What surrounds the call may want products in half precision.
-        with torch.autocast(self.bias.device.type, enabled=False):
-            return torch.addmm(self.bias, self.queries[asked], self.gallery.T)
-
-    def off(self, asked: Int[Tensor, " asked"], last: Float[Tensor, " asked"]) -> Float[Tensor, " asked"]:
-        """Return by how much scores of each query may be off: of all rows that may be as near as the last one wanted.
-
-        Let u be the rounding of the type, n the number of features and g = (n + 4) u / (1 - (n + 4) u). Rounding d and
-        e, the products, their sum and the bias changes a score by at most g (|d| |e| + |e|^2 / 2), in whatever order it
-        is added up (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1). The distance that it
-        stands for is itself rounded in float64, to a share of (|d| + |e|)^2.
-
-        Rows with |e| >= 4 |d| score at most -4 |d|^2, or 3 g |e|^2 / 4 more by rounding. Where the last one wanted
-        scores more, none of these can be among the nearest, so that rows far from all do not make the others uncertain.
-
-        Args:
-            asked: positions of queries.
-            last: the score of the last one wanted.
-        """
-        lengths = self.lengths[asked]
-        share = _rounding(self.bias.dtype, self.queries.shape[1])
-        near = self._off((4 * lengths).clamp_max(self.farthest), lengths, share)
-        excludes = last - 2 * near > -4 * (1 - 4 * share) * lengths.square()
-        return torch.where(excludes, near, self._off(lengths.new_tensor(self.farthest), lengths, share))
-
-    def _off(self, reach: Tensor, lengths: Tensor, share: float) -> Tensor:
-        rounded = share * (lengths * reach + reach.square() / 2)
-        exact = _rounding(torch.float64, self.queries.shape[1]) * (lengths + reach).square()
-        # Products too small for the type count as 0; the largest number is about 1.
-        vanished = 2**30 * self.queries.shape[1] * torch.finfo(self.bias.dtype).tiny
-        return 1.01 * (rounded + exact) + vanished
-
-
 def _mixed(runs: Int[Tensor, " rows"], relevant: Bool[Tensor, " rows"]) -> Bool[Tensor, " rows"]:
     """Return which rows are in a run, whose rows follow each other, of relevant rows and others."""
     _, runs, sizes = runs.unique_consecutive(return_inverse=True, return_counts=True)
     hits = torch.zeros_like(sizes).index_add_(0, runs, relevant.to(sizes))
     mixed: Tensor = (hits > 0) & (hits < sizes)
     return mixed[runs]
-
-
-def _rounding(dtype: torch.dtype, features: int) -> float:
-    """Return the largest relative error of a sum of so many products; infinite where there is no bound."""
-    share = (features + 4) * torch.finfo(dtype).eps / 2
-    return share / (1 - share) if share < 0.5 else math.inf
 
 
 def _multiplies_float32(device: torch.device) -> bool:
