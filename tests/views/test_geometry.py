@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from unconfound.views import random_boxes, resized_crop
+from unconfound.views.geometry import plan_resampling, random_boxes, resample
 
 transforms = pytest.importorskip("torchvision.transforms")
 
@@ -14,6 +14,11 @@ transforms = pytest.importorskip("torchvision.transforms")
 def draw_boxes(count, *, height, width, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3), seed=0):
     numbers = torch.rand(count, 22, generator=torch.Generator().manual_seed(seed))
     return random_boxes(numbers, height=height, width=width, scale=scale, ratio=ratio)
+
+
+def resized_crop(images, boxes, size, *, flip=None):
+    height, width = images.shape[2:]
+    return resample(images, plan_resampling(boxes, height=height, width=width, size=size, flip=flip))
 
 
 def torchvision_crop(image, box, size, flip):

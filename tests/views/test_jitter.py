@@ -4,11 +4,15 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
-from unconfound.views import colour_jitter
-from unconfound.views.jitter import apply_jitter, hue_position, plan_jitter, random_jitter
+from unconfound.views.jitter import allowed_operations, apply_jitter, hue_position, plan_jitter, random_jitter
 
 reference = pytest.importorskip("torchvision.transforms.functional")
 OPERATIONS = ("adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue")
+
+
+def colour_jitter(images, factors, order):
+    active = allowed_operations((True,) * 4, images.shape[1])
+    return apply_jitter(images, plan_jitter(factors, order.argsort(1), active))
 
 
 def one_by_one(image, factors, order, active=(0, 1, 2, 3)):

@@ -1,7 +1,6 @@
 """Brightness, contrast, saturation, hue and grayscale of a batch, with a strength for every image.
 
-Images are float in [0, 1] and stay there. All agree with torchvision's functions of the same name on float tensors
-within 1e-5.
+Images are float in [0, 1] and stay there. All agree with torchvision's functions on float tensors within 1e-5.
 """
 
 from __future__ import annotations
@@ -11,35 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 LUMINANCE = (0.2989, 0.587, 0.114)
-
-
-def adjust_brightness(
-    images: Float[Tensor, "batch channels height width"], factor: Float[Tensor, " batch"]
-) -> Float[Tensor, "batch channels height width"]:
-    """Blend each image with black: 0 gives black, 1 the image. Factors are at least 0."""
-    return blend(images, factor)
-
-
-def adjust_contrast(
-    images: Float[Tensor, "batch channels height width"], factor: Float[Tensor, " batch"]
-) -> Float[Tensor, "batch channels height width"]:
-    """Blend each image with its mean luminance: 0 gives an even gray, 1 the image. Factors are at least 0.
-
-    Images without three channels have no luminance: the mean over all channels takes its place.
-    """
-    return blend(images, factor, average=1 - factor)
-
-
-def adjust_saturation(
-    images: Float[Tensor, "batch 3 height width"], factor: Float[Tensor, " batch"]
-) -> Float[Tensor, "batch 3 height width"]:
-    """Blend each image with its grayscale version: 0 gives that, 1 the image. Factors are at least 0."""
-    return blend(images, factor, gray=1 - factor)
-
-
-def grayscale(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
-    """Put each pixel's luminance (ITU-R 601: 0.2989 red + 0.587 green + 0.114 blue) into all three channels."""
-    return luminance(images).expand_as(images)
 
 
 def luminance(
@@ -61,8 +31,9 @@ def blend(
 ) -> Float[Tensor, "batch channels height width"]:
     """Compute scale x image + gray x luminance + average x mean luminance, clamped to [0, 1].
 
-    Brightness, contrast, saturation, grayscale and leaving an image alone are cases of this, so that one pass over a
-    batch can do a different one of them to every image.
+    One pass over a batch can so do something else to every image. With a factor f of at least 0, 1 leaving the image
+    alone: brightness is a scale of f; contrast, f and an average of 1 - f; saturation, f and a gray of 1 - f; a
+    grayscale image, a scale of 0 and a gray of 1. The luminance of images without three channels is their mean.
     """
     if gray is None and average is None:
         return (images * scale.view(-1, 1, 1, 1)).clamp_(0, 1)

@@ -63,34 +63,6 @@ def _central_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[i
     return height, width
 
 
-def resized_crop(
-    images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
-    boxes: Int[Tensor, "batch 4"],
-    size: int,
-    *,
-    flip: Bool[Tensor, " batch"] | None = None,
-) -> Float[Tensor, "batch channels {size} {size}"]:
-    """Cut a box out of each image, bring it to `size` x `size` and mirror some: one resampling for all three.
-
-    The resampling is bilinear with antialiasing, as torchvision's `resized_crop` on tensors, and agrees with it within
-    1e-5 for float images in [0, 1]. (torchvision rounds uint8 images to whole levels afterwards; here they stay exact.)
-    It is separable: each image has a matrix for its rows and one for its columns, so that a batch of differing boxes is
-    two batched matrix products.
-
-    Args:
-        images: uint8, or float.
-        boxes: top, left, height and width in pixels, inside the image and not empty (which is not checked, as that
-            would wait for the device).
-        size: side of the result in pixels.
-        flip: which images to mirror left to right; none by default.
-
-    Returns:
-        float32, divided by 255 where the images are uint8.
-    """
-    plan = plan_resampling(boxes, height=images.shape[2], width=images.shape[3], size=size, flip=flip)
-    return resample(images, plan)
-
-
 @dataclass(frozen=True)
 class Resampling:
     """The pixels that each sample of a row or column reaches, and their weights."""
@@ -109,7 +81,21 @@ def plan_resampling(
     size: int,
     flip: Bool[Tensor, " batch"] | None = None,
 ) -> Resampling:
-    """Work out what `resized_crop` does to images of this height and width."""
+    """Plan to cut a box out of each image, bring it to `size` x `size` and mirror some: one resampling for all three.
+
+    The resampling is bilinear with antialiasing, as torchvision's `resized_crop` on tensors, and agrees with it within
+    1e-5 for float images in [0, 1]. (torchvision rounds uint8 images to whole levels afterwards; here they stay exact.)
+    It is separable: each image has a matrix for its rows and one for its columns, so that a batch of differing boxes is
+    two batched matrix products.
+
+    Args:
+        boxes: top, left, height and width in pixels, inside the image and not empty (which is not checked, as that
+            would wait for the device).
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        size: side of the result in pixels.
+        flip: which images to mirror left to right; none by default.
+    """
     rows = _triangles(boxes[:, 0], boxes[:, 2], height, size)
     columns = _triangles(boxes[:, 1], boxes[:, 3], width, size, reverse=flip)
     return Resampling(*rows, *columns)
@@ -121,7 +107,11 @@ def resample(
     *,
     rows: slice = slice(None),
 ) -> Float[Tensor, "batch channels size size"]:
-    """Carry out those rows of a plan that are these images'."""
+    """Carry out those rows of a plan that are these images'.
+
+    Returns:
+        float32, divided by 255 where the images are uint8.
+    """
     batch, channels, height, width = images.shape
     row_weights = plan.row_weights[rows] / 255 if images.dtype == torch.uint8 else plan.row_weights[rows]
     vertical = _matrices(plan.row_pixels[rows], row_weights, height)

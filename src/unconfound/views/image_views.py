@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from unconfound.data import Schema
 from unconfound.options.views import ImageViewOptions
 from unconfound.views.images import ImageViews
@@ -15,13 +17,5 @@ def image_views(options: ImageViewOptions, schema: Schema, *, method: str) -> Im
     """
     if schema.modality != "images":
         raise ValueError(f"{method} makes its views by image augmentation, the data are {schema.modality}: train dacl")
-    return ImageViews(
-        min(schema.shape[1:]),
-        crop_scale=options.crop_scale,
-        crop_ratio=options.crop_ratio,
-        flip_probability=options.flip_probability,
-        jitter=options.jitter,
-        jitter_probability=options.jitter_probability,
-        grayscale_probability=options.grayscale_probability,
-        blur_probability=options.blur_probability,
-    )
+    chosen = {field.name: getattr(options, field.name) for field in fields(ImageViewOptions)}
+    return ImageViews(min(schema.shape[1:]), **chosen)

@@ -38,25 +38,6 @@ class Jitter:
     operations: int
 
 
-def colour_jitter(
-    images: Float[Tensor, "batch channels height width"],
-    factors: Float[Tensor, "batch 4"],
-    order: Int[Tensor, "batch 4"],
-) -> Float[Tensor, "batch channels height width"]:
-    """Change brightness, contrast, saturation and hue of each image, in its own order.
-
-    Agrees with torchvision's functions, applied one after the other to float tensors, within 1e-5.
-
-    Args:
-        images: float in [0, 1]. Without three channels, saturation and hue are left alone.
-        factors: of brightness, contrast and saturation, at least 0, where 1 changes nothing; and the shift of the hue
-            in turns, in [-0.5, 0.5].
-        order: 0 (brightness), 1 (contrast), 2 (saturation) and 3 (hue) as they follow each other on each image.
-    """
-    active = allowed_operations((True,) * 4, images.shape[1])
-    return apply_jitter(images, plan_jitter(factors, order.argsort(1), active))
-
-
 def allowed_operations(wanted: tuple[bool, ...], channels: int) -> tuple[int, ...]:
     """List the wanted operations that images of so many channels can undergo."""
     possible = len(wanted) if channels == len(LUMINANCE) else 2
@@ -100,7 +81,8 @@ def plan_jitter(
     """Lay each image's operations out from left to right, those of the smallest keys first.
 
     Args:
-        factors: as in `colour_jitter`.
+        factors: of brightness, contrast and saturation, at least 0, where 1 changes nothing; and the shift of the hue
+            in turns, in [-0.5, 0.5].
         keys: distinct numbers a row, one for each operation.
         active: the operations that are made, ascending; at least one.
     """
@@ -142,6 +124,8 @@ def apply_jitter(
     position: int | None = None,
 ) -> Float[Tensor, "batch channels height width"]:
     """Carry a plan out.
+
+    Agrees with torchvision's functions, applied one after the other to float tensors, within 1e-5.
 
     Args:
         images: float in [0, 1].
