@@ -16,8 +16,6 @@ from unconfound.evaluation.intervals import paired_difference, share
 from unconfound.evaluation.probe import LinearProbe
 from unconfound.functional.labels import Array, whole_numbers
 
-TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
-
 
 def background_gap(
     same: Embeddings,

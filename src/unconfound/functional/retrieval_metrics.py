@@ -113,23 +113,6 @@ class FirstHits(NamedTuple):
     queries: Int[Tensor, " queries"]
     ranks: Int[Tensor, " queries"]
 
-    def recall_at(self, count: int) -> float:
-        """Return Recall@K: the share of queries with a relevant row among the K nearest, in [0, 1].
-
-        As metric learning has it (Jegou et al., PAMI 2011; Oh Song et al., CVPR 2016, section 5); it is not the share
-        of relevant rows that are found.
-
-        Raises:
-            ValueError: K is below 1.
-        """
-        if count < 1:
-            raise ValueError(f"Recall@K needs a K of at least 1, got {count}")
-        return float((self.ranks <= count).double().mean())
-
-    def mean_reciprocal_rank(self) -> float:
-        """Return the mean of 1 / rank (Voorhees, TREC-8, 1999), in (0, 1]."""
-        return float(self.ranks.double().reciprocal().mean())
-
 
 def first_hits(
     embeddings: Float[Tensor, "rows features"],
@@ -140,6 +123,10 @@ def first_hits(
     tile: int = 1024,
 ) -> FirstHits:
     """Find the rank of the first relevant row of each query, for Recall@K and the mean reciprocal rank.
+
+    Recall@K, as metric learning has it (Jegou et al., PAMI 2011; Oh Song et al., CVPR 2016, section 5), is the share of
+    queries with a rank of at most K, not that of relevant rows that are found. The mean reciprocal rank (Voorhees,
+    TREC-8, 1999) is the mean of 1 / rank.
 
     Rankings, arguments and errors are those of `retrieval_per_query`.
     """
