@@ -8,11 +8,11 @@ from torch import nn
 
 from unconfound.evaluation import Embeddings, fit_probe, knn_predict
 from unconfound.evaluation.adam_probe import cross_validate_adam_probe
-from unconfound.evaluation.answers import ask_probe, classify
 from unconfound.evaluation.batched_logistic import principal_axes
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.cross_validation import cross_validate_knn, cross_validate_probe
 from unconfound.evaluation.logistic_regression import LogisticRegression
+from unconfound.evaluation.predictions import classifier_predictions, probe_predictions
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
 from unconfound.evaluation.unseen import judge_unseen
@@ -29,8 +29,8 @@ def embeddings(*, bad: float | None = None) -> Embeddings:
 GOOD = embeddings()
 JUDGES = {
     "probe": fit_probe,
-    "probe's answers": lambda each: ask_probe(fit_probe(GOOD), each),
-    "classifier": lambda each: classify(nn.Linear(6, 2), each),
+    "probe's predictions": lambda each: probe_predictions(fit_probe(GOOD), each),
+    "classifier": lambda each: classifier_predictions(nn.Linear(6, 2), each),
     "knn, train": lambda each: knn_predict(each, GOOD),
     "knn, test": lambda each: knn_predict(GOOD, each),
     "probe, folds": cross_validate_probe,

@@ -11,7 +11,7 @@ from evaluation.toy import confounded, read_background, read_foreground, source
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.evaluation import Embeddings, evaluate, read_evaluation, write_evaluations
 from unconfound.evaluation.clock import Clock
-from unconfound.evaluation.evaluate import judge
+from unconfound.evaluation.evaluate import evaluate_encoder
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.unseen import judge_unseen, retrieval_on_backgrounds, unseen
@@ -53,11 +53,11 @@ class Counting(nn.Module):
 def test_unseen_classes_are_judged_by_retrieval_alone_and_training_samples_are_not_embedded() -> None:
     encoder, dataset = Counting(), confounded_unseen()
     with Progress(disable=True) as progress:
-        judged = judge(encoder, dataset, name="a", classifier=nn.Linear(3, 3), progress=progress)
+        judged = evaluate_encoder(encoder, dataset, name="a", classifier=nn.Linear(3, 3), progress=progress)
         assert progress.finished
     assert encoder.samples == 5 * 90
     assert list(judged.embeddings) == list(dataset.tests)
-    assert judged.answers == {}
+    assert judged.predictions == {}
     evaluation = judged.evaluation
     for name, figures in evaluation.tests.items():
         assert list(figures) == RETRIEVAL
@@ -89,12 +89,12 @@ def test_gaps_of_retrieval_tell_who_reads_the_background() -> None:
 def test_an_unseen_validation_part_goes_with_a_seen_test_set_and_the_other_way_round() -> None:
     dataset = confounded()
     dataset = replace(dataset, validation=other_classes(dataset.tests["original"]))
-    judged = judge(read_foreground, dataset, name="a")
+    judged = evaluate_encoder(read_foreground, dataset, name="a")
     assert list(judged.evaluation.tests["validation"]) == RETRIEVAL
     assert judged.evaluation.tests["original"]["linear_probe"].value == 1
     assert set(judged.evaluation.background) == {"background_gap", "background_gap_knn"}
     assert judged.evaluation.cells
-    assert "validation" not in judged.answers["linear_probe"]
+    assert "validation" not in judged.predictions["linear_probe"]
     turned = replace(unseen_tests(confounded()), validation=confounded().tests["original"])
     evaluation, embeddings = evaluate(read_foreground, turned, name="a")
     assert "linear_probe" in evaluation.tests["validation"]

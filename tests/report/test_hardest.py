@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from unconfound.data import Dataset
-from unconfound.evaluation.evaluate import judge
+from unconfound.evaluation.evaluate import evaluate_encoder
 from unconfound.evaluation.judging import Judging
 from unconfound.report.hardest import SHOWN, hardest_part
 
@@ -34,19 +34,19 @@ def data(picture_data):
 
 @pytest.mark.parametrize("own", [True, False], ids=["classifier", "probe"])
 def test_mistakes_are_the_surest_wrong_answers_of_the_worst_group(data, own):
-    judged = judge(scene_of, data, name="a", classifier=classes_of(data) if own else None)
+    judged = evaluate_encoder(scene_of, data, name="a", classifier=classes_of(data) if own else None)
     part = hardest_part(judged, data, test="original")
     evaluation = judged.evaluation
     figures = (evaluation.classifier_groups if own else evaluation.groups)["original"]
     assert part.judge == ("trained classifier" if own else "linear probe")
     assert part.group in figures
     assert part.figure == figures[part.group] == min(figures.values(), key=lambda figure: figure.value)
-    source, answers = data.tests["original"], judged.answers["classifier" if own else "linear_probe"]["original"]
+    source, answers = data.tests["original"], judged.predictions["classifier" if own else "linear_probe"]["original"]
     group = source.schema.groups.index(part.group)
     wrong = [
         (float(answers.confidence[i]), f"sample {i}")
         for i in range(len(source))
-        if source.groups[i] == group and answers.predictions[i] != source.labels[i]
+        if source.groups[i] == group and answers.classes[i] != source.labels[i]
     ]
     assert part.wrong == len(wrong) == part.figure.samples
     surest = sorted((confidence for confidence, _ in wrong), reverse=True)[:SHOWN]
@@ -58,7 +58,7 @@ def test_mistakes_are_the_surest_wrong_answers_of_the_worst_group(data, own):
 
 def test_a_worst_group_without_mistakes_shows_none(data):
     perfect = replace(data, tests={"mixed-same": replace_inputs(data)})
-    part = hardest_part(judge(scene_of, perfect, name="a"), perfect, test="mixed-same")
+    part = hardest_part(evaluate_encoder(scene_of, perfect, name="a"), perfect, test="mixed-same")
     assert part.mistakes == ()
     assert part.wrong == 0
 
@@ -72,8 +72,8 @@ def replace_inputs(data):
 def test_nothing_without_groups_or_answers(data, graph_data):
     for source in (data.train, *data.tests.values()):
         source.groups = None
-    assert hardest_part(judge(scene_of, data, name="a"), data, test="original") is None
-    crossed = judge(
+    assert hardest_part(evaluate_encoder(scene_of, data, name="a"), data, test="original") is None
+    crossed = evaluate_encoder(
         lambda graphs: graphs.sizes[:, None].float(), graph_data, name="a", judging=Judging(folds=5, repeats=1)
     )
     assert hardest_part(crossed, graph_data, test="cross-validation") is None

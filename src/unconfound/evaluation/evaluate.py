@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from unconfound.data import Dataset, Source
 from unconfound.evaluation.adversarial import adversarial_figures
-from unconfound.evaluation.answers import Answers, classify, unfit_classifier
 from unconfound.evaluation.background import train_test_cells
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
@@ -20,6 +19,7 @@ from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primar
 from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.morph_figures import morph_figures
+from unconfound.evaluation.predictions import Predictions, classifier_predictions, unfit_classifier
 from unconfound.evaluation.probe import LinearProbe, fit_probe
 from unconfound.evaluation.unseen import judge_unseen, unseen
 
@@ -27,19 +27,19 @@ SAW_ALL = "the trained classifier is not judged: it has seen the labels of all s
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """What `judge` returns.
+class EncoderEvaluation:
+    """What `evaluate_encoder` returns.
 
     Args:
         evaluation: the figures.
         embeddings: by source.
-        answers: judge ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples; nothing of a
+        predictions: "classifier", "linear_probe" or "knn" -> set -> predictions of its labelled samples; nothing of a
             cross-validation.
     """
 
     evaluation: Evaluation
     embeddings: dict[str, Embeddings]
-    answers: dict[str, dict[str, Answers]]
+    predictions: dict[str, dict[str, Predictions]]
 
 
 def evaluate(
@@ -78,11 +78,11 @@ def evaluate(
             training samples, fewer samples than folds, a classifier of another number of features, or an embedding that
             is not finite.
     """
-    judged = judge(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
-    return judged.evaluation, judged.embeddings
+    whole = evaluate_encoder(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
+    return whole.evaluation, whole.embeddings
 
 
-def judge(
+def evaluate_encoder(
     encoder: Encoder,
     dataset: Dataset,
     *,
@@ -90,8 +90,8 @@ def judge(
     classifier: nn.Linear | None = None,
     judging: Judging | None = None,
     progress: Progress | None = None,
-) -> Judged:
-    """Do what `evaluate` does, and keep what the judges say of each sample. Arguments and errors are the same."""
+) -> EncoderEvaluation:
+    """Do what `evaluate` does, and keep the predictions of each sample. Arguments and errors are the same."""
     judging = (judging or Judging()).resolved()
     labelled, sources = _sources(dataset)
     schema = labelled.schema
@@ -152,7 +152,7 @@ def judge(
         if adversarial:
             judges: dict[str, Callable[[Embeddings], Tensor]] = {"adversarial_share": probes["full"].predict}
             if own is not None:
-                judges["adversarial_share_classifier"] = lambda each: classify(own, each).predictions
+                judges["adversarial_share_classifier"] = lambda each: classifier_predictions(own, each).classes
             with clock.stage("adversarial"):
                 background |= adversarial_figures(adversarial, embed=embedded, judges=judges)
         evaluation = Evaluation(
@@ -183,7 +183,7 @@ def judge(
         notes=(*evaluation.notes, *([unfit] if unfit else []), *sets.notes),
         morph=morph_figures(encoder, shown, **passing),
     )
-    return Judged(evaluation, embeddings, sets.answers if dataset.tests else {})
+    return EncoderEvaluation(evaluation, embeddings, sets.answers if dataset.tests else {})
 
 
 def _sources(dataset: Dataset) -> tuple[Source, dict[str, Source]]:

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from unconfound.evaluation.answers import Answers, ask_probe, classify
 from unconfound.evaluation.background import background_gap
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embed import Embeddings
@@ -18,6 +17,7 @@ from unconfound.evaluation.further import class_figures, first_hit_figures, top_
 from unconfound.evaluation.group_figures import group_figures
 from unconfound.evaluation.intervals import share
 from unconfound.evaluation.knn import knn_predict
+from unconfound.evaluation.predictions import Predictions, classifier_predictions, probe_predictions
 from unconfound.evaluation.probe import LinearProbe
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 
@@ -43,7 +43,7 @@ class JudgedSets:
     tests: dict[str, dict[str, Figure]]
     groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
     classifier_groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
-    answers: dict[str, dict[str, Answers]] = field(default_factory=dict)
+    answers: dict[str, dict[str, Predictions]] = field(default_factory=dict)
     background: dict[str, Figure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     further: dict[str, dict[str, Figure]] = field(default_factory=dict)
@@ -83,15 +83,17 @@ def judge_sets(
         neighbours: training samples that vote in kNN.
         clock: takes the time of the stages "knn" and "retrieval".
     """
-    answers: dict[str, dict[str, Answers]] = {}
+    answers: dict[str, dict[str, Predictions]] = {}
     if classifier is not None:
-        answers["classifier"] = {name: classify(classifier, each) for name, each in sets.items()}
-    answers["linear_probe"] = {name: ask_probe(probe, each) for name, each in sets.items()}
+        answers["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
+    answers["linear_probe"] = {name: probe_predictions(probe, each) for name, each in sets.items()}
     with clock.stage("knn"):
-        answers["knn"] = {name: Answers(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()}
+        answers["knn"] = {
+            name: Predictions(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()
+        }
     labels = {name: each.labelled()[1] for name, each in sets.items()}
     tests = {
-        name: {metric: share(given[name].predictions == right) for metric, given in answers.items()}
+        name: {metric: share(given[name].classes == right) for metric, given in answers.items()}
         for name, right in labels.items()
     }
     further = {name: _top_5(each, labels[name], probe=probe, classifier=classifier) for name, each in sets.items()}
@@ -107,7 +109,7 @@ def judge_sets(
             continue
         for judge in (judge for judge in by_group if judge in answers):
             overall, by_group[judge][name] = group_figures(
-                answers[judge][name].predictions, each, names=group_names, train_groups=train.groups
+                answers[judge][name].classes, each, names=group_names, train_groups=train.groups
             )
             tests[name] |= {f"{metric}{SUFFIX[judge]}": figure for metric, figure in overall.items()}
     return JudgedSets(
@@ -117,21 +119,23 @@ def judge_sets(
         answers=answers,
         further={name: figures for name, figures in further.items() if figures},
         of_classes={
-            name: class_figures(answers["linear_probe"][name].predictions, right, names=classes)
+            name: class_figures(answers["linear_probe"][name].classes, right, names=classes)
             for name, right in labels.items()
         },
         notes=tuple(_remarks(labels, train.labelled()[1], classes)),
     )
 
 
-def background_gaps(sets: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Answers]]) -> dict[str, Figure]:
+def background_gaps(
+    sets: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Predictions]]
+) -> dict[str, Figure]:
     """Give background_gap of the linear probe, and those of the other judges; empty without swapped backgrounds."""
     return {
         f"background_gap{SUFFIX[judge]}": background_gap(
             sets["mixed-same"],
             sets["mixed-rand"],
-            same_predictions=given["mixed-same"].predictions,
-            rand_predictions=given["mixed-rand"].predictions,
+            same_predictions=given["mixed-same"].classes,
+            rand_predictions=given["mixed-rand"].classes,
         )
         for judge, given in answers.items()
         if {"mixed-same", "mixed-rand"} <= given.keys()

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from unconfound.data import Source
-from unconfound.evaluation.answers import classify
 from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.predictions import classifier_predictions
 from unconfound.files import atomic
 
 
@@ -58,10 +58,10 @@ def save_embeddings(
             if any(value is not None for part in values for value in part):
                 columns[column] = [value for part in values for value in part]
         if classifier is not None:
-            answers = [classify(classifier, part) for part in embedded.values()]
-            columns["prediction"] = [classes[answer] for part in answers for answer in part.predictions.tolist()]
+            predicted = [classifier_predictions(classifier, part) for part in embedded.values()]
+            columns["prediction"] = [classes[index] for part in predicted for index in part.classes.tolist()]
             columns["confidence"] = torch.cat(
-                [part.confidence for part in answers if part.confidence is not None]
+                [part.confidence for part in predicted if part.confidence is not None]
             ).numpy()
         columns |= {f"embedding_{column}": features[:, column] for column in range(features.shape[1])}
         pd.DataFrame(columns).to_parquet(temporary, index=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unconfound.data import Dataset
-from unconfound.evaluation.evaluate import Judged
+from unconfound.evaluation.evaluate import EncoderEvaluation
 from unconfound.evaluation.figures import Figure
 from unconfound.report.judged import CLASSIFIER, PROBE
 from unconfound.report.pictures import Sample, class_name, feature_names, samples
@@ -44,7 +44,7 @@ class HardestPart:
     mistakes: tuple[Mistake, ...]
 
 
-def hardest_part(judged: Judged, dataset: Dataset, *, test: str) -> HardestPart | None:
+def hardest_part(judged: EncoderEvaluation, dataset: Dataset, *, test: str) -> HardestPart | None:
     """Find the wrong answers of the worst group that the judge is surest of.
 
     The judge is the trained classifier, or the linear probe where there is none.
@@ -57,23 +57,23 @@ def hardest_part(judged: Judged, dataset: Dataset, *, test: str) -> HardestPart 
     Returns:
         None where there are no groups, or no answers of single samples (a cross-validation).
     """
-    judge = next((each for each in JUDGES if test in judged.answers.get(each, {})), None)
+    judge = next((each for each in JUDGES if test in judged.predictions.get(each, {})), None)
     evaluation = judged.evaluation
     figures = (evaluation.classifier_groups if judge == "classifier" else evaluation.groups).get(test)
     if judge is None or not figures:
         return None
     worst = min(figures, key=lambda group: figures[group].value)
     source, (known, labels) = dataset.tests[test], judged.embeddings[test].labelled()
-    answers = judged.answers[judge][test]
+    answers = judged.predictions[judge][test]
     assert known.groups is not None
     assert answers.confidence is not None
     inside = known.groups == dataset.train.schema.groups.index(worst)
-    wrong = (inside & (answers.predictions != labels)).nonzero().flatten()
+    wrong = (inside & (answers.classes != labels)).nonzero().flatten()
     order = answers.confidence[wrong].argsort(descending=True, stable=True)
     chosen: Tensor = wrong[order[:SHOWN]]
     names = feature_names(dataset) if source.schema.modality == "tables" else ()
     seen = samples(source, known.index[chosen], names=names) if len(chosen) else []
-    rows = zip(seen, answers.predictions[chosen].tolist(), answers.confidence[chosen].tolist(), strict=True)
+    rows = zip(seen, answers.classes[chosen].tolist(), answers.confidence[chosen].tolist(), strict=True)
     return HardestPart(
         group=worst,
         figure=figures[worst],

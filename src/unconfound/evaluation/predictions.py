@@ -1,4 +1,4 @@
-"""What a judge says of each sample: its class, and how sure the judge is of it."""
+"""What a classifier predicts of each sample: its class, and how sure the classifier is of it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from unconfound.evaluation.probe import LinearProbe
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """The answers of one judge.
+class Predictions:
+    """The predictions of one classifier.
 
     Args:
-        predictions: a class index a sample.
-        confidence: the probability that the judge gives to its answer, in [0, 1]; None where it gives none (kNN).
+        classes: a class index a sample.
+        confidence: the probability that the classifier gives to that class, in [0, 1]; None where it gives none (kNN).
     """
 
-    predictions: Int[Tensor, " samples"]
+    classes: Int[Tensor, " samples"]
     confidence: Float[Tensor, " samples"] | None = None
 
 
-def classify(classifier: nn.Linear, embeddings: Embeddings) -> Answers:
-    """Answer by the classifier that was trained with the encoder; the smallest of equally probable classes.
+def classifier_predictions(classifier: nn.Linear, embeddings: Embeddings) -> Predictions:
+    """Predict by the classifier that was trained with the encoder; the smallest of equally probable classes.
 
     Args:
         classifier: from embeddings to logits of the classes 0, 1, ...; on the CPU.
@@ -45,14 +45,14 @@ def classify(classifier: nn.Linear, embeddings: Embeddings) -> Answers:
         return _most_probable(classifier(embeddings.features.to(classifier.weight.dtype)))
 
 
-def ask_probe(probe: LinearProbe, embeddings: Embeddings) -> Answers:
-    """Answer by a linear probe.
+def probe_predictions(probe: LinearProbe, embeddings: Embeddings) -> Predictions:
+    """Predict by a linear probe.
 
     Raises:
         ValueError: the embeddings have another number of features than the probe, or one is not finite.
     """
-    answers = _most_probable(probe.logits(embeddings))
-    return Answers(probe.classes[answers.predictions], answers.confidence)
+    rows = _most_probable(probe.logits(embeddings))
+    return Predictions(probe.classes[rows.classes], rows.confidence)
 
 
 def unfit_classifier(classifier: nn.Linear, *, classes: int) -> str:
@@ -64,6 +64,6 @@ def unfit_classifier(classifier: nn.Linear, *, classes: int) -> str:
     )
 
 
-def _most_probable(logits: Float[Tensor, "samples classes"]) -> Answers:
+def _most_probable(logits: Float[Tensor, "samples classes"]) -> Predictions:
     confidence, _ = logits.float().softmax(1).max(1)
-    return Answers(logits.argmax(1), confidence)
+    return Predictions(logits.argmax(1), confidence)
