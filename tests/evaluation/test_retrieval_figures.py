@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.evaluation import Embeddings
-from unconfound.evaluation.retrieval_figures import retrieval_figures
+from unconfound.evaluation.retrieval_figures import first_hit_figures, retrieval_figures
 from unconfound.functional.retrieval_metrics import retrieval_metrics
 
 
@@ -40,6 +40,32 @@ def test_unlabelled_samples_are_neither_queries_nor_found() -> None:
     assert figures["precision_at_1"].value == 1
     # The only sample of class 4 has nothing to find.
     assert figures["precision_at_1"].samples == 2
+
+
+def scattered(seed: int, samples: int, classes: int = 7) -> Embeddings:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(samples) % classes
+    features = torch.eye(classes)[labels] + 0.6 * torch.randn(samples, classes, generator=generator)
+    return Embeddings(features, torch.arange(samples), labels)
+
+
+def test_first_hits_in_a_reference_set_and_among_themselves() -> None:
+    test, train = scattered(1, 30), scattered(2, 50)
+    assert test.labels is not None
+    assert train.labels is not None
+    unit = [each.features.double() / each.features.double().norm(dim=1, keepdim=True) for each in (test, train)]
+    for reference, similarities, others in ((train, unit[0] @ unit[1].T, train), (None, unit[0] @ unit[0].T, test)):
+        if reference is None:
+            similarities.fill_diagonal_(-torch.inf)
+        assert others.labels is not None
+        hits = others.labels[similarities.sort(descending=True, stable=True).indices] == test.labels[:, None]
+        if reference is None:
+            hits[:, -1] = False  # the sample itself
+        ranks = hits.byte().argmax(1) + 1
+        figures = first_hit_figures(test, reference=reference)
+        assert figures["mean_reciprocal_rank"].value == pytest.approx(float((1 / ranks).mean()))
+        for count in (2, 4, 8):
+            assert figures[f"recall_at_{count}"].value == pytest.approx(float((ranks <= count).double().mean()))
 
 
 def test_bad_input_is_refused() -> None:

@@ -21,7 +21,7 @@ from unconfound.data.load import DataOptions
 from unconfound.devices import choose_device
 from unconfound.documents import read_sealed, sealed
 from unconfound.encoders import load_encoder
-from unconfound.evaluation.concatenated import concatenated_evaluations
+from unconfound.evaluation.concatenation import concatenated_evaluations
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.figures import Evaluation
 from unconfound.files import write_text

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from unconfound.evaluation.figures import RETRIEVAL, VALIDATION, Evaluation, Figure, retrieved_only
+from unconfound.evaluation.intervals import mean_interval, paired_interval
 from unconfound.evaluation.measures import BACKGROUND, MORPH, SHOWN, Measure
-from unconfound.evaluation.paired import mean_interval, paired_interval
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unconfound.evaluation.adam_probe import cross_validate_adam_probe
+from unconfound.evaluation.class_figures import class_figures
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.cross_validation import cross_validate_knn, cross_validate_probe
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.folds import CrossValidation
-from unconfound.evaluation.further import class_figures, first_hit_figures
 from unconfound.evaluation.group_figures import group_figures
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.retrieval_figures import retrieval_figures
+from unconfound.evaluation.retrieval_figures import first_hit_figures, retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
 
 TEST = "cross-validation"

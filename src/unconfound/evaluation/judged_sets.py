@@ -10,16 +10,16 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from unconfound.evaluation.background import background_gap
+from unconfound.evaluation.class_figures import class_figures, top_5
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
-from unconfound.evaluation.further import class_figures, first_hit_figures, top_5
 from unconfound.evaluation.group_figures import group_figures
 from unconfound.evaluation.intervals import share
 from unconfound.evaluation.knn import knn_predict
 from unconfound.evaluation.predictions import Predictions, classifier_predictions, probe_predictions
 from unconfound.evaluation.probe import LinearProbe
-from unconfound.evaluation.retrieval_figures import retrieval_figures
+from unconfound.evaluation.retrieval_figures import first_hit_figures, retrieval_figures
 
 # What is added to the name of a figure that is not the linear probe's.
 SUFFIX = {"classifier": "_classifier", "linear_probe": "", "knn": "_knn"}

@@ -9,10 +9,9 @@ from unconfound.evaluation.background import check_same_samples
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import Figure
-from unconfound.evaluation.further import first_hit_figures
 from unconfound.evaluation.intervals import mean, mean_difference, paired_difference, share
 from unconfound.evaluation.judged_sets import JudgedSets
-from unconfound.evaluation.retrieval_figures import summed_up
+from unconfound.evaluation.retrieval_figures import first_hit_figures, summed_up
 from unconfound.functional.retrieval_metrics import RetrievalScores, retrieval_per_query
 
 

@@ -12,11 +12,8 @@ from unconfound.evaluation.figures import Evaluation
 from unconfound.evaluation.unseen import judge_unseen
 from unconfound.functional.similarity import normalize
 
-# How embeddings are put together -> whether each is normalised before.
-FORMS = {"each": True, "once": False}
 
-
-def concatenated(parts: Sequence[Embeddings], *, normalised: bool = True) -> Embeddings:
+def concatenate(parts: Sequence[Embeddings], *, normalised: bool = True) -> Embeddings:
     """Put what several encoders make of the same samples side by side.
 
     Musgrave, Belongie and Lim, "A Metric Learning Reality Check" (ECCV 2020), section 3.2: each encoder's embedding is
@@ -63,12 +60,12 @@ def concatenated_evaluations(folds: Sequence[Mapping[str, Embeddings]], *, name:
         and map_at_r of each test set, and what `retrieval_on_backgrounds` gives.
 
     Raises:
-        ValueError: as `concatenated`, or a test set has no labels.
+        ValueError: as `concatenate`, or a test set has no labels.
     """
     evaluations = {}
-    for form, normalised in FORMS.items():
+    for form, normalised in {"each": True, "once": False}.items():
         sets = {
-            test: concatenated([fold[test] for fold in folds], normalised=normalised).labelled()[0] for test in folds[0]
+            test: concatenate([fold[test] for fold in folds], normalised=normalised).labelled()[0] for test in folds[0]
         }
         judged = judge_unseen(sets, clock=Clock(name, None, stages=0))
         evaluations[form] = Evaluation(

@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sklearn.cluster import KMeans
-from sklearn.metrics import normalized_mutual_info_score, top_k_accuracy_score
+from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 
 from unconfound.evaluation import Embeddings, fit_probe
+from unconfound.evaluation.class_figures import class_figures, top_5
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.figures import Evaluation
-from unconfound.evaluation.further import class_figures, first_hit_figures, kmeans_nmi, top_5
 from unconfound.evaluation.judged_sets import judge_sets
 from unconfound.evaluation.judging import Judging
 
@@ -44,35 +43,6 @@ def test_each_class_alone() -> None:
         "dog": (0.5, 2),
         "4": (1.0, 1),
     }
-
-
-def test_first_hits_in_a_reference_set_and_among_themselves() -> None:
-    test, train = embeddings(1, 30), embeddings(2, 50)
-    assert test.labels is not None
-    assert train.labels is not None
-    unit = [each.features.double() / each.features.double().norm(dim=1, keepdim=True) for each in (test, train)]
-    for reference, similarities, others in ((train, unit[0] @ unit[1].T, train), (None, unit[0] @ unit[0].T, test)):
-        if reference is None:
-            similarities.fill_diagonal_(-torch.inf)
-        assert others.labels is not None
-        hits = others.labels[similarities.sort(descending=True, stable=True).indices] == test.labels[:, None]
-        if reference is None:
-            hits[:, -1] = False  # the sample itself
-        ranks = hits.byte().argmax(1) + 1
-        figures = first_hit_figures(test, reference=reference)
-        assert figures["mean_reciprocal_rank"].value == pytest.approx(float((1 / ranks).mean()))
-        for count in (2, 4, 8):
-            assert figures[f"recall_at_{count}"].value == pytest.approx(float((ranks <= count).double().mean()))
-
-
-def test_kmeans_nmi_is_that_of_clusters_of_unit_rows() -> None:
-    each = embeddings(4)
-    assert each.labels is not None
-    unit = torch.nn.functional.normalize(each.features.double()).numpy()
-    clusters = KMeans(7, n_init=10, random_state=3).fit_predict(unit)
-    expected = normalized_mutual_info_score(each.labels.numpy(), clusters)
-    assert kmeans_nmi(each, seed=3) == pytest.approx(expected)
-    assert kmeans_nmi(Embeddings(torch.eye(3).repeat(5, 1), torch.arange(15), torch.arange(15) % 3)) == pytest.approx(1)
 
 
 def test_evaluations_hold_them_and_come_back_from_files() -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.evaluation.concatenated import concatenated, concatenated_evaluations
+from unconfound.evaluation.concatenation import concatenate, concatenated_evaluations
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 
@@ -34,7 +34,7 @@ def naive(parts: list[list[list[float]]], *, normalised: bool) -> list[list[floa
 @settings(deadline=None, max_examples=20)
 def test_rows_are_put_side_by_side(seed: int, widths: list[int], normalised: bool) -> None:
     parts = [drawn(seed + place, width, 10.0**place) for place, width in enumerate(widths)]
-    found = concatenated(parts, normalised=normalised)
+    found = concatenate(parts, normalised=normalised)
     expected = naive([part.features.double().tolist() for part in parts], normalised=normalised)
     torch.testing.assert_close(found.features, torch.tensor(expected), rtol=1e-5, atol=1e-6)
     assert torch.equal(found.labels, parts[0].labels)
@@ -78,10 +78,10 @@ def test_samples_without_labels_are_left_out() -> None:
 def test_other_samples_are_refused() -> None:
     part = drawn(0, 3)
     with pytest.raises(ValueError, match="there are no embeddings"):
-        concatenated([])
+        concatenate([])
     for other in (drawn(0, 3, samples=20), Embeddings(part.features, part.index, part.labels.flip(0))):
         with pytest.raises(ValueError, match=r"embeddings 1 hold .* not the 24 of embeddings 0 in the same order"):
-            concatenated([part, other])
+            concatenate([part, other])
     with pytest.raises(ValueError, match="embeddings 1 hold 24"):
-        concatenated([part, Embeddings(part.features, part.index)])
-    assert concatenated([Embeddings(part.features, part.index)] * 2).labels is None
+        concatenate([part, Embeddings(part.features, part.index)])
+    assert concatenate([Embeddings(part.features, part.index)] * 2).labels is None
