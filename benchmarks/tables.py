@@ -23,7 +23,7 @@ from torch import Tensor
 
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
-from unconfound.evaluation.embed import Encoder, embed
+from unconfound.evaluation.embed import embed
 from unconfound.evaluation.probe import fit_probe
 from unconfound.files import write_text
 from unconfound.fit_arguments import fit_arguments

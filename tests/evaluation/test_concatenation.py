@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.evaluation.concatenation import concatenate, concatenated_evaluations
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 
 

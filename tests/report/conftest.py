@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.graphs.graph_source import GraphSource
 from unconfound.data.sequences.sequence_source import SequenceSource
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry
 from unconfound.report.judged import CROSS_VALIDATION, judged_sources

@@ -1,7 +1,7 @@
 import torch
 
 from unconfound.data import MemorySource, Schema
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.report.maps import colourings
 
 

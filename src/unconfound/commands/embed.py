@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from unconfound.evaluation.embed import Embeddings
+    from unconfound.evaluation.embeddings import Embeddings
 
 
 def embed(

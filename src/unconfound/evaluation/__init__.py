@@ -3,8 +3,8 @@
 from unconfound.evaluation.adam_probe import cross_validate_adam_probe as cross_validate_adam_probe
 from unconfound.evaluation.cross_validation import cross_validate_knn as cross_validate_knn
 from unconfound.evaluation.cross_validation import cross_validate_probe as cross_validate_probe
-from unconfound.evaluation.embed import Embeddings as Embeddings
 from unconfound.evaluation.embed import embed as embed
+from unconfound.evaluation.embeddings import Embeddings as Embeddings
 from unconfound.evaluation.evaluate import evaluate as evaluate
 from unconfound.evaluation.evaluation_table import evaluation_table as evaluation_table
 from unconfound.evaluation.evaluation_table import markdown_table as markdown_table

@@ -13,7 +13,7 @@ from jaxtyping import Int, Integer
 from torch import Tensor
 
 from unconfound.data import Source
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import share
 from unconfound.functional.labels import Array, whole_numbers

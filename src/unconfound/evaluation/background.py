@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int, Integer
 from torch import Tensor
 
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import paired_difference, share
 from unconfound.evaluation.probe import LinearProbe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.functional.clusters import normalized_mutual_information
 from unconfound.functional.similarity import normalize
 

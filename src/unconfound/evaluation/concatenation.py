@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from unconfound.evaluation.clock import Clock
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation
 from unconfound.evaluation.unseen import judge_unseen
 from unconfound.functional.similarity import normalize

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unconfound.evaluation.batched_logistic import fit_together, principal_axes
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.folds import (
     CrossValidation,
     choose,

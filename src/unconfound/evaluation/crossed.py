@@ -12,7 +12,7 @@ from unconfound.evaluation.adam_probe import cross_validate_adam_probe
 from unconfound.evaluation.class_figures import class_figures
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.cross_validation import cross_validate_knn, cross_validate_probe
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.folds import CrossValidation
 from unconfound.evaluation.group_figures import group_figures

@@ -1,114 +1,28 @@
-"""The embeddings of a source, computed once: all that the rest of the evaluation sees."""
+"""The embeddings of a source, computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.devices import autocast, choose_device, choose_precision
-from unconfound.functional.labels import whole_numbers
+from unconfound.encoders.evaluation_mode import evaluation_mode
+from unconfound.evaluation.embeddings import Embeddings
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
-Encoder = Callable[[Any], Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Embeddings:
-    """The embeddings of some samples, on the CPU.
-
-    Arrays of numpy and integers of any width are taken, too, and become tensors; integers become int64.
-
-    Args:
-        features: finite.
-        index: the position of each sample in its source.
-        labels: -1 where a sample has no label; None where none has.
-        groups: -1 where a sample has no group; None where none has.
-        names: a file path or row name a sample.
-
-    Raises:
-        TypeError: index, labels or groups are not integers.
-        ValueError: they are not one a sample.
-    """
-
-    features: Float[Tensor, "samples features"]
-    index: Int[Tensor, " samples"]
-    labels: Int[Tensor, " samples"] | None = None
-    groups: Int[Tensor, " samples"] | None = None
-    names: Sequence[str] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "features", torch.as_tensor(self.features))
-        for name in ("index", "labels", "groups"):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            values = whole_numbers(name, given)
-            if values.shape != self.features.shape[:1]:
-                raise ValueError(
-                    f"{name} must be one a sample, got shape {tuple(values.shape)} for {len(self.features)} samples"
-                )
-            object.__setattr__(self, name, values)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def where(self, keep: Bool[Tensor, " samples"]) -> Embeddings:
-        """Return the samples for which `keep` is true, in their order."""
-        return Embeddings(
-            features=self.features[keep],
-            index=self.index[keep],
-            labels=None if self.labels is None else self.labels[keep],
-            groups=None if self.groups is None else self.groups[keep],
-            names=None if self.names is None else [self.names[i] for i in keep.nonzero().flatten().tolist()],
-        )
-
-    def labelled(self) -> tuple[Embeddings, Int[Tensor, " labelled"]]:
-        """Return the samples that carry a label, and their labels.
-
-        Raises:
-            ValueError: none does, or the embedding of one that does is not finite.
-        """
-        if self.labels is None or not (self.labels >= 0).any():
-            raise ValueError("none of the embeddings carries a label; give labels to score them, or only embed them")
-        known = self.where(self.labels >= 0)
-        assert known.labels is not None
-        known.check_finite()
-        return known, known.labels
-
-    def check_finite(self, *, of: str = "", remedy: str = "leave them out") -> None:
-        """Refuse embeddings that are no numbers. Whoever judges embeddings asks for this first.
-
-        Args:
-            of: what they are the embeddings of, if that is known.
-            remedy: what to do about them.
-
-        Raises:
-            ValueError: NaN or infinity; names how many samples and the first.
-        """
-        bad = ~self.features.isfinite().all(dim=1)
-        if not bool(bad.any()):
-            return
-        first = int(bad.nonzero()[0])
-        name = "" if self.names is None else f" ({self.names[first]})"
-        raise ValueError(
-            f"{int(bad.sum())} of {len(bad)} embeddings{of and f' of {of}'} are not finite, the first that of sample "
-            f"{int(self.index[first])}{name}; {remedy}"
-        )
+AnyEncoder = Callable[[Any], Tensor]
 
 
 def embed(
-    encoder: Encoder,
+    encoder: AnyEncoder,
     source: Source,
     *,
     batch_size: int = 512,
@@ -146,7 +60,7 @@ def embed(
     order = _order(source).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
     features, index, labels, groups = [], [], [], []
-    with at_rest(encoder, device), torch.inference_mode(), autocast(device, chosen):
+    with evaluation_mode(encoder, device), torch.inference_mode(), autocast(device, chosen):
         for batch in source.batches(order):
             rows = encoder(batch.inputs.to(device, non_blocking=True))
             if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
@@ -191,22 +105,3 @@ def _lengths(source: Source) -> Int[Tensor, " samples"] | None:
 def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> Tensor | None:
     given = [part for part in parts if part is not None]
     return torch.cat(given)[order] if given else None
-
-
-@contextmanager
-def at_rest(encoder: Encoder, device: str | torch.device) -> Iterator[None]:
-    """Put a module in evaluation mode and on a device for the time being; what is no module is left alone."""
-    if not isinstance(encoder, nn.Module):
-        yield
-        return
-    # Modules inside may differ in their mode (a frozen BatchNorm, say), so each gets its own back.
-    modes = {module: module.training for module in encoder.modules()}
-    first = next(chain(encoder.parameters(), encoder.buffers()), None)
-    home = device if first is None else first.device
-    try:
-        encoder.eval().to(device)
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        encoder.to(home)

@@ -14,7 +14,8 @@ from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.background import train_test_cells
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
-from unconfound.evaluation.embed import Embeddings, Encoder, embed
+from unconfound.evaluation.embed import embed
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
 from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
 from unconfound.evaluation.judging import Judging
@@ -43,7 +44,7 @@ class EncoderEvaluation:
 
 
 def evaluate(
-    encoder: Encoder,
+    encoder: AnyEncoder,
     dataset: Dataset,
     *,
     name: str,
@@ -83,7 +84,7 @@ def evaluate(
 
 
 def evaluate_encoder(
-    encoder: Encoder,
+    encoder: AnyEncoder,
     dataset: Dataset,
     *,
     name: str,

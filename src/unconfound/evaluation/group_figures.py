@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int, Integer
 from torch import Tensor
 
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import share, weighted_share
 from unconfound.functional.group_accuracy import group_accuracy

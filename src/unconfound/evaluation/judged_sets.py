@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unconfound.evaluation.background import background_gap
 from unconfound.evaluation.class_figures import class_figures, top_5
 from unconfound.evaluation.clock import Clock
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.group_figures import group_figures
 from unconfound.evaluation.intervals import share

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Integer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.logistic_regression import LogisticRegression, Solution
 from unconfound.functional.labels import Array, whole_numbers
 

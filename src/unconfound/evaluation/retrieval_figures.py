@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import mean, share
 from unconfound.functional.retrieval_metrics import RetrievalScores, first_hits, retrieval_per_query

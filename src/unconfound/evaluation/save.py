@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from unconfound.data import Source
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.predictions import classifier_predictions
 from unconfound.files import atomic
 

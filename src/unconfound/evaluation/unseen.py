@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from unconfound.data import Schema, Source
 from unconfound.evaluation.background import check_same_samples
 from unconfound.evaluation.clock import Clock
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import mean, mean_difference, paired_difference, share
 from unconfound.evaluation.judged_sets import JudgedSets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation
 from unconfound.report.attention_maps import AttentionPart
 from unconfound.report.environment_sheets import EnvironmentsPart

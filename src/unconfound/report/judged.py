@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from unconfound.data import Dataset, Source
 from unconfound.evaluation.crossed import TEST
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import VALIDATION
 
 CROSS_VALIDATION = TEST

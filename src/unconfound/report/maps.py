@@ -10,7 +10,7 @@ from jaxtyping import Int
 from markupsafe import Markup
 
 from unconfound.data import Source
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.report.map_plot import map_plot
 from unconfound.report.pictures import class_name
 from unconfound.report.plane import project

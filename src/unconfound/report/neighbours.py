@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data import Source
-from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.embeddings import Embeddings
 from unconfound.functional.neighbours import nearest
 from unconfound.report.pictures import Sample, samples
 
