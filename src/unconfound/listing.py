@@ -13,7 +13,7 @@ from typing import Any
 from unconfound.comparison.rows import list_comparisons
 from unconfound.options.data_sets import NAMED_OF, PATHS_OF
 from unconfound.options.methods import ALIASES, METHODS_OF, OPTIONS
-from unconfound.recipes import Recipe, list_recipes, read_toml
+from unconfound.recipes import Recipe, list_recipes, read_by_name
 from unconfound.suggestions import nearest_name
 
 ANY = "any data"
@@ -79,7 +79,7 @@ def _entries(kind: str) -> Entries:
     if kind == "data":
         return {modality: NAMED_OF[modality] | PATHS_OF[modality] for modality in MODALITIES}
     known = list_recipes() if kind == "recipes" else list_comparisons()
-    modality = {name: _modality(read_toml(name, known, kind="recipe")) for name in known}
+    modality = {name: _modality(read_by_name(name, known, kind="recipe")) for name in known}
     return {
         wanted: {name: about for name, about in known.items() if modality[name] == wanted}
         for wanted in (ANY, *MODALITIES)

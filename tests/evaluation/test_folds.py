@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unconfound.evaluation import Embeddings
-from unconfound.evaluation.folds import choose, neighbouring_pairs, outside, prepared, scored, stratified_folds
+from unconfound.evaluation.folds import StratifiedFolds, neighbouring_pairs, outside, stratified_folds
+
+
+def folded(assignment: torch.Tensor, targets: torch.Tensor, classes: list[int]) -> StratifiedFolds:
+    embeddings = Embeddings(torch.zeros(len(targets), 1), torch.arange(len(targets)))
+    return StratifiedFolds(embeddings, targets, torch.tensor(classes), assignment, int(assignment.max()) + 1)
 
 
 @given(
@@ -58,7 +63,8 @@ def test_choice_is_that_of_a_loop_over_validation_folds(seed: int) -> None:
     assignment = stratified_folds(torch.arange(30) % 2, folds=5, repeats=2, seed=seed)
     pairs = neighbouring_pairs(5)
     correct = torch.rand(3, 2, len(pairs), 30, generator=generator) < 0.5
-    chosen = choose(correct, assignment, pairs)
+    samples = folded(assignment, torch.ones(30, dtype=torch.int64), [0, 1])
+    chosen = samples.choose(torch.tensor([0.0, 1.0, 2.0]), lambda members: correct.long())
     for repeat in range(2):
         for test in range(5):
             hits = [0, 0, 0]
@@ -76,7 +82,7 @@ def test_a_classifier_is_judged_on_its_test_fold_alone() -> None:
     targets = torch.tensor([0, 1, 0, 1, 1, 0])
     guesses = torch.ones(1, 3, 6, dtype=torch.int64)
     guesses[0, 2] = 0
-    result = scored(guesses, assignment, targets, torch.tensor([4, 7]))
+    result = folded(assignment, targets, [4, 7]).score(guesses)
     assert result.accuracies.tolist() == [[1 / 2, pytest.approx(2 / 3), 1]]
     assert result.predictions.tolist() == [[7, 7, 7, 7, 7, 4]]
     assert result.of_repeats() == [pytest.approx((1 / 2 + 2 / 3 + 1) / 3)]
@@ -86,7 +92,7 @@ def test_a_classifier_is_judged_on_its_test_fold_alone() -> None:
 def test_classes_smaller_than_the_folds_are_said() -> None:
     targets = torch.tensor([0] * 10 + [1] * 2)
     assignment = stratified_folds(targets, folds=4, repeats=1)
-    result = scored(torch.zeros(1, 4, 12, dtype=torch.int64), assignment, targets, torch.tensor([3, 5]))
+    result = folded(assignment, targets, [3, 5]).score(torch.zeros(1, 4, 12, dtype=torch.int64))
     assert result.notes == ("class 5 has 2 samples, fewer than there are folds (4): some test folds hold none of it",)
 
 
@@ -100,7 +106,7 @@ def test_bad_input_is_refused() -> None:
         stratified_folds(labels, folds=3, repeats=0)
     features = torch.zeros(7, 2)
     with pytest.raises(ValueError, match="all 7 labelled samples are of class 3"):
-        prepared(Embeddings(features, torch.arange(7), torch.full((7,), 3)))
+        StratifiedFolds.of(Embeddings(features, torch.arange(7), torch.full((7,), 3)), folds=3, repeats=1, seed=0)
     features[4, 1] = float("nan")
     with pytest.raises(ValueError, match="1 of 7 embeddings are not finite, the first that of sample 4"):
-        prepared(Embeddings(features, torch.arange(7), labels))
+        StratifiedFolds.of(Embeddings(features, torch.arange(7), labels), folds=3, repeats=1, seed=0)

@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unconfound.recipes import COMPARISONS, SECTIONS, Recipe, built_in, list_recipes, read_recipe, read_toml
+from unconfound.recipes import COMPARISONS, SECTIONS, Recipe, built_in, list_recipes, read_by_name, read_recipe
 from unconfound.records import shown
 from unconfound.suggestions import nearest_name
 
@@ -111,7 +111,7 @@ def read_comparison(name: str) -> Rows:
         FileNotFoundError: neither is there.
         ValueError: the file is not TOML, has no rows, or an unknown key.
     """
-    content = read_toml(name, list_comparisons(), kind="comparison")
+    content = read_by_name(name, list_comparisons(), kind="comparison")
     try:
         return _rows(content, name)
     except (ValueError, FileNotFoundError) as error:
@@ -202,7 +202,7 @@ def _recipe(word: str, methods: Collection[str]) -> Recipe:
 def _is_comparison(word: str) -> bool:
     if word in list_comparisons():
         return True
-    return Path(word).is_file() and "rows" in read_toml(word, (), kind="recipe")
+    return Path(word).is_file() and "rows" in read_by_name(word, (), kind="recipe")
 
 
 def _checked(name: str) -> str:

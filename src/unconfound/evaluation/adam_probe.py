@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unconfound.evaluation.embeddings import Embeddings
-from unconfound.evaluation.folds import CrossValidation, outside, prepared, scored, stratified_folds
+from unconfound.evaluation.folds import CrossValidation, StratifiedFolds
 
 
 def cross_validate_adam_probe(
@@ -38,10 +38,9 @@ def cross_validate_adam_probe(
     Raises:
         ValueError: fewer than two classes, fewer samples than folds, or an embedding that is not finite.
     """
-    known, targets, classes = prepared(embeddings)
-    assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
-    features = known.features.float()
-    shares = outside(assignment, [(fold,) for fold in range(folds)]).flatten(0, 1).float()
+    folded = StratifiedFolds.of(embeddings, folds=folds, repeats=repeats, seed=seed)
+    features, classes = folded.embeddings.features.float(), len(folded.classes)
+    shares = folded.training().flatten(0, 1).float()
     shares /= shares.sum(1, keepdim=True)
     fits, columns = len(shares), features.shape[1]
     mean, scale = torch.zeros(fits, columns), torch.ones(fits, columns)
@@ -51,10 +50,10 @@ def cross_validate_adam_probe(
             [(share @ (features - centre).square()).sqrt() for share, centre in zip(shares, mean, strict=True)]
         )
         scale = torch.where(deviation <= 1e-6 * mean.abs(), 1.0, deviation)
-    bound = (6 / (columns + len(classes))) ** 0.5
+    bound = (6 / (columns + classes)) ** 0.5
     generator = torch.Generator().manual_seed(seed)
-    weights = (2 * torch.rand(fits, len(classes), columns, generator=generator) - 1).mul_(bound).requires_grad_()
-    bias = torch.zeros(fits, len(classes)).requires_grad_()
+    weights = (2 * torch.rand(fits, classes, columns, generator=generator) - 1).mul_(bound).requires_grad_()
+    bias = torch.zeros(fits, classes).requires_grad_()
     optimizer = torch.optim.Adam([weights, bias], lr=learning_rate)
 
     def logits() -> Tensor:
@@ -65,9 +64,9 @@ def cross_validate_adam_probe(
 
     for _ in range(steps):
         optimizer.zero_grad()
-        losses = nn.functional.cross_entropy(logits(), targets.expand(fits, -1), reduction="none")
+        losses = nn.functional.cross_entropy(logits(), folded.targets.expand(fits, -1), reduction="none")
         (losses * shares).sum().backward()
         optimizer.step()
     with torch.inference_mode():
         guesses = logits().argmax(1).unflatten(0, (repeats, folds))
-    return scored(guesses, assignment, targets, classes)
+    return folded.score(guesses)

@@ -11,15 +11,7 @@ from torch import Tensor
 
 from unconfound.evaluation.batched_logistic import fit_together, principal_axes
 from unconfound.evaluation.embeddings import Embeddings
-from unconfound.evaluation.folds import (
-    CrossValidation,
-    choose,
-    neighbouring_pairs,
-    outside,
-    prepared,
-    scored,
-    stratified_folds,
-)
+from unconfound.evaluation.folds import CrossValidation, StratifiedFolds
 from unconfound.evaluation.knn import knn_predict
 from unconfound.evaluation.probe import STRENGTHS
 
@@ -66,37 +58,28 @@ def cross_validate_probe(
     """
     if not strengths or any(strength <= 0 for strength in strengths):
         raise ValueError(f"the strengths {tuple(strengths)} must be one or more positive numbers")
-    known, targets, classes = prepared(embeddings)
-    assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
-    problem = _Problem(known.features, targets, len(classes))
+    folded = StratifiedFolds.of(embeddings, folds=folds, repeats=repeats, seed=seed)
+    problem = _Problem(folded)
     candidates = torch.tensor(sorted(strengths, reverse=True), dtype=torch.float64)
-    chosen = candidates[:1].expand(repeats, folds)
-    if len(candidates) > 1:
-        pairs = neighbouring_pairs(folds)
-        members = outside(assignment, pairs).flatten(0, 1)
-        tried = candidates.repeat_interleave(len(members))
+
+    def guess(members: Bool[Tensor, "repeats pairs samples"]) -> Int[Tensor, "candidates repeats pairs samples"]:
+        fits = members.flatten(0, 1)
         guesses, _ = problem.solve(
-            members.repeat(len(candidates), 1),
-            tried,
+            fits.repeat(len(candidates), 1),
+            candidates.repeat_interleave(len(fits)),
             tolerance=max(tolerance, _SEARCH_TOLERANCE),
             iterations=min(iterations, _SEARCH_ITERATIONS),
         )
-        correct = (guesses == targets).unflatten(0, (len(candidates), repeats, len(pairs)))
-        chosen = candidates[choose(correct, assignment, pairs)]
-    members = outside(assignment, [(fold,) for fold in range(folds)]).flatten(0, 1)
+        return guesses.unflatten(0, (len(candidates), *members.shape[:2]))
+
+    chosen = folded.choose(candidates, guess)
+    members = folded.training().flatten(0, 1)
     guesses, stopped = problem.solve(members, chosen.flatten(), tolerance=tolerance, iterations=iterations)
     notes = (
         f"{stopped} of {len(members)} linear probes of the cross-validation did not converge in {iterations} "
         "iterations; their accuracy may be too low",
     )
-    return scored(
-        guesses.unflatten(0, (repeats, folds)),
-        assignment,
-        targets,
-        classes,
-        chosen=chosen,
-        notes=notes if stopped else (),
-    )
+    return folded.score(guesses.unflatten(0, (repeats, folds)), chosen=chosen, notes=notes if stopped else ())
 
 
 def cross_validate_knn(
@@ -107,15 +90,15 @@ def cross_validate_knn(
     Raises:
         ValueError: as `cross_validate_probe`, or more neighbours than a training set has samples.
     """
-    known, targets, classes = prepared(embeddings)
-    assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
-    guesses = torch.zeros(repeats, folds, len(targets), dtype=torch.int64)
+    folded = StratifiedFolds.of(embeddings, folds=folds, repeats=repeats, seed=seed)
+    known = folded.embeddings
+    guesses = torch.zeros(repeats, folds, len(known), dtype=torch.int64)
     for repeat in range(repeats):
         for fold in range(folds):
-            test = assignment[repeat] == fold
+            test = folded.assignment[repeat] == fold
             labels = knn_predict(known.where(~test), known.where(test), neighbours=neighbours)
-            guesses[repeat, fold, test] = torch.searchsorted(classes, labels)
-    return scored(guesses, assignment, targets, classes)
+            guesses[repeat, fold, test] = torch.searchsorted(folded.classes, labels)
+    return folded.score(guesses)
 
 
 def overall_standard(features: Float[Tensor, "samples features"]) -> Float[Tensor, "samples features"]:
@@ -134,11 +117,11 @@ class _Problem:
     by those of its members, which undoes it.
     """
 
-    def __init__(self, features: Tensor, targets: Int[Tensor, " samples"], classes: int) -> None:
-        self.features = overall_standard(features)
+    def __init__(self, folded: StratifiedFolds) -> None:
+        self.features = overall_standard(folded.embeddings.features)
         self.single = self.features.float()
         self.axes = principal_axes(self.single)
-        self.targets, self.classes = targets, classes
+        self.targets, self.classes = folded.targets, len(folded.classes)
 
     def solve(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,19 +67,95 @@ def stratified_folds(
     return assignment
 
 
-def prepared(embeddings: Embeddings) -> tuple[Embeddings, Int[Tensor, " labelled"], Int[Tensor, " classes"]]:
-    """Return the labelled embeddings, the position of each one's label among the classes, and the classes.
+@dataclass(frozen=True, eq=False)
+class StratifiedFolds:
+    """Labelled embeddings in stratified folds, on which classifiers are compared.
 
-    Raises:
-        ValueError: no labels, fewer than two classes, or an embedding that is not finite.
+    Args:
+        embeddings: the labelled ones.
+        targets: the position of each one's label among the classes.
+        classes: the label of each position.
+        assignment: the fold of each sample.
+        count: of the folds.
     """
-    known, labels = embeddings.labelled()
-    classes, targets = labels.unique(return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"all {len(labels)} labelled samples are of class {int(classes)}; a classifier needs two or more classes"
-        )
-    return known, targets, classes
+
+    embeddings: Embeddings
+    targets: Int[Tensor, " samples"]
+    classes: Int[Tensor, " classes"]
+    assignment: Int[Tensor, "repeats samples"]
+    count: int
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, *, folds: int, repeats: int, seed: int) -> StratifiedFolds:
+        """Assign the labelled embeddings by `stratified_folds`.
+
+        Raises:
+            ValueError: no labels, fewer than two classes, an embedding that is not finite, or as `stratified_folds`.
+        """
+        known, labels = embeddings.labelled()
+        classes, targets = labels.unique(return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"all {len(labels)} labelled samples are of class {int(classes)}; "
+                "a classifier needs two or more classes"
+            )
+        assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
+        return cls(known, targets, classes, assignment, folds)
+
+    def training(self) -> Bool[Tensor, "repeats folds samples"]:
+        """Return which samples lie outside of each test fold."""
+        return outside(self.assignment, [(fold,) for fold in range(self.count)])
+
+    def choose(
+        self,
+        candidates: Float[Tensor, " candidates"],
+        guess: Callable[[Bool[Tensor, "repeats pairs samples"]], Int[Tensor, "candidates repeats pairs samples"]],
+    ) -> Float[Tensor, "repeats folds"]:
+        """Choose a hyper-parameter for each test fold: the first of those most often right on the folds next to it.
+
+        Args:
+            candidates: to choose from. A single one is taken as it is.
+            guess: from the samples that classifiers are fitted on to the position of the class that each of them, with
+                each candidate, predicts of every sample.
+
+        Raises:
+            ValueError: as `neighbouring_pairs`.
+        """
+        if len(candidates) == 1:
+            return candidates.expand(len(self.assignment), self.count)
+        pairs = neighbouring_pairs(self.count)
+        correct = guess(outside(self.assignment, pairs)) == self.targets
+        hits = torch.zeros(len(candidates), len(self.assignment), self.count, dtype=torch.int64)
+        for position, pair in enumerate(pairs):
+            for test, validation in (pair, pair[::-1]):
+                hits[:, :, test] += (correct[:, :, position] & (self.assignment == validation)).sum(2)
+        # argmax gives the first of equals.
+        return candidates[hits.argmax(0)]
+
+    def score(
+        self,
+        guesses: Int[Tensor, "repeats folds samples"],
+        *,
+        chosen: Float[Tensor, "repeats folds"] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> CrossValidation:
+        """Judge each fold's classifier on that fold.
+
+        Args:
+            guesses: the position of a class for each sample, by the classifier of each test fold.
+            chosen: passed on.
+            notes: to which those of small classes are added.
+        """
+        predicted = guesses.gather(1, self.assignment[:, None])[:, 0]
+        tested = torch.nn.functional.one_hot(self.assignment, self.count).double()
+        right = ((predicted == self.targets).double()[:, None] @ tested)[:, 0]
+        small = [
+            f"class {int(self.classes[position])} has {count} samples, fewer than there are folds ({self.count}): some "
+            "test folds hold none of it"
+            for position, count in enumerate(torch.bincount(self.targets).tolist())
+            if count < self.count
+        ]
+        return CrossValidation(right / tested.sum(1), self.classes[predicted], chosen, (*notes, *small))
 
 
 def neighbouring_pairs(folds: int) -> list[tuple[int, int]]:
@@ -102,57 +178,3 @@ def outside(
 ) -> Bool[Tensor, "repeats sets samples"]:
     """Return, for each repeat and each tuple of folds, which samples lie in none of these folds."""
     return torch.stack([~torch.isin(assignment, torch.tensor(folds)) for folds in left_out], 1)
-
-
-def choose(
-    correct: Bool[Tensor, "candidates repeats pairs samples"],
-    assignment: Int[Tensor, "repeats samples"],
-    pairs: Sequence[tuple[int, int]],
-) -> Int[Tensor, "repeats folds"]:
-    """Choose the candidate of each test fold: the first of those most often right on the folds next to it.
-
-    Args:
-        correct: where the classifier that saw neither fold of a pair is right.
-        assignment: the fold of each sample.
-        pairs: of folds.
-    """
-    folds = 1 + max(second for _, second in pairs)
-    hits = torch.zeros(len(correct), len(assignment), folds, dtype=torch.int64)
-    for position, (first, second) in enumerate(pairs):
-        for test, validation in ((first, second), (second, first)):
-            hits[:, :, test] += (correct[:, :, position] & (assignment == validation)).sum(2)
-    # argmax gives the first of equals.
-    return hits.argmax(0)
-
-
-def scored(
-    guesses: Int[Tensor, "repeats folds samples"],
-    assignment: Int[Tensor, "repeats samples"],
-    targets: Int[Tensor, " samples"],
-    classes: Int[Tensor, " classes"],
-    *,
-    chosen: Float[Tensor, "repeats folds"] | None = None,
-    notes: tuple[str, ...] = (),
-) -> CrossValidation:
-    """Judge each fold's classifier on that fold.
-
-    Args:
-        guesses: the position of a class for each sample, by the classifier of each test fold.
-        assignment: the fold of each sample.
-        targets: the position of the right class.
-        classes: the label of each position.
-        chosen: passed on.
-        notes: to which those of small classes are added.
-    """
-    folds = guesses.shape[1]
-    predicted = guesses.gather(1, assignment[:, None])[:, 0]
-    tested = torch.nn.functional.one_hot(assignment, folds).double()
-    right = ((predicted == targets).double()[:, None] @ tested)[:, 0]
-    counts = torch.bincount(targets)
-    small = [
-        f"class {int(classes[position])} has {count} samples, fewer than there are folds ({folds}): some test folds "
-        "hold none of it"
-        for position, count in enumerate(counts.tolist())
-        if count < folds
-    ]
-    return CrossValidation(right / tested.sum(1), classes[predicted], chosen, (*notes, *small))

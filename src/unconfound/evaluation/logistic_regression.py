@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from unconfound.functional.inputs import check_finite
 
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 # From so many values on, most steps are taken in float32, which halves their time; float64 has the last word.
 _LARGE = 2**22
@@ -34,8 +34,8 @@ class Solution:
         converged: False where it stopped for another reason.
     """
 
-    weights: Array
-    bias: Array
+    weights: Floats
+    bias: Floats
     iterations: int
     converged: bool
 
@@ -61,7 +61,7 @@ class LogisticRegression:
         ValueError: a feature is not finite.
     """
 
-    def __init__(self, features: Array, targets: NDArray[np.int64], *, classes: int) -> None:
+    def __init__(self, features: Floats, targets: NDArray[np.int64], *, classes: int) -> None:
         check_finite("features", torch.from_numpy(features))
         self.targets, self.classes = targets, classes
         if features.shape[0] < features.shape[1]:
@@ -121,12 +121,12 @@ class LogisticRegression:
 
     def _loss(
         self,
-        scaled: Array,
-        scale: Array,
+        scaled: Floats,
+        scale: Floats,
         strength: float,
         precision: type[np.floating[Any]],
-        spread: Callable[[Callable[[int], tuple[float, Array]], Iterable[int]], Iterable[tuple[float, Array]]],
-    ) -> tuple[float, Array]:
+        spread: Callable[[Callable[[int], tuple[float, Floats]], Iterable[int]], Iterable[tuple[float, Floats]]],
+    ) -> tuple[float, Floats]:
         """Give the loss and its gradient on the scaled axes."""
         solution = scaled.reshape(self.classes, len(scale)) * scale
         weights, bias = solution[:, :-1].astype(precision), solution[:, -1:].astype(precision)
@@ -139,7 +139,7 @@ class LogisticRegression:
         penalty = strength / 2 * float(np.square(solution[:, :-1]).sum())
         return loss / len(self.targets) + penalty, (gradient * scale).ravel()
 
-    def _part(self, first: int, weights: NDArray[Any], bias: NDArray[Any]) -> tuple[float, Array]:
+    def _part(self, first: int, weights: NDArray[Any], bias: NDArray[Any]) -> tuple[float, Floats]:
         """Give the sum of cross-entropies of a block of rows, and its gradient."""
         rows = self.rotated[first : first + _ROWS].astype(weights.dtype, copy=False)
         own = (self.targets[first : first + _ROWS], np.arange(len(rows)))

@@ -6,21 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.evaluation.cross_validation import overall_standard
 from unconfound.evaluation.embeddings import Embeddings
-from unconfound.evaluation.folds import (
-    CrossValidation,
-    choose,
-    neighbouring_pairs,
-    outside,
-    prepared,
-    scored,
-    stratified_folds,
-)
+from unconfound.evaluation.folds import CrossValidation, StratifiedFolds
 
 COSTS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
@@ -56,22 +48,21 @@ def cross_validate_svm(
     """
     if not costs or any(cost <= 0 for cost in costs):
         raise ValueError(f"the costs {tuple(costs)} must be one or more positive numbers")
-    known, targets, classes = prepared(embeddings)
-    assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
-    machines = _Machines(overall_standard(known.features) if standardise else known.features.double(), targets)
+    folded = StratifiedFolds.of(embeddings, folds=folds, repeats=repeats, seed=seed)
+    features = folded.embeddings.features
+    machines = _Machines(overall_standard(features) if standardise else features.double(), folded.targets)
     candidates = torch.tensor(sorted(costs), dtype=torch.float64)
-    chosen = candidates[:1].expand(repeats, folds)
-    if len(candidates) > 1:
-        pairs = neighbouring_pairs(folds)
-        members = outside(assignment, pairs)
-        guesses = [[machines.guesses(each, candidates) for each in repeat] for repeat in members]
-        tried = torch.stack([torch.stack(repeat, 1) for repeat in guesses], 1)
-        chosen = candidates[choose(tried == targets, assignment, pairs)]
-    guesses_of_fold = [
-        torch.cat([machines.guesses(each, cost[None]) for each, cost in zip(repeat, costs_of, strict=True)])
-        for repeat, costs_of in zip(outside(assignment, [(fold,) for fold in range(folds)]), chosen, strict=True)
+
+    def guess(members: Bool[Tensor, "repeats pairs samples"]) -> Int[Tensor, "candidates repeats pairs samples"]:
+        fits = torch.stack([machines.guesses(each, candidates) for each in members.flatten(0, 1)], 1)
+        return fits.unflatten(1, members.shape[:2])
+
+    chosen = folded.choose(candidates, guess)
+    guesses = [
+        machines.guesses(each, cost)
+        for each, cost in zip(folded.training().flatten(0, 1), chosen.reshape(-1, 1), strict=True)
     ]
-    return scored(torch.stack(guesses_of_fold), assignment, targets, classes, chosen=chosen)
+    return folded.score(torch.cat(guesses).unflatten(0, (repeats, folds)), chosen=chosen)
 
 
 class _Machines:

@@ -19,14 +19,14 @@ def gaussian_kl(
 
     A deviation of 0, which has no density, counts as the smallest normal number of its type: the divergence stays
     finite (about 87 nats a feature in float32), with no gradient to that deviation. The sign of a deviation plays no
-    part. NaN in a row gives NaN for that row.
+    part.
 
     Args:
         mean: of the code.
         deviation: the standard deviation of the code.
 
     Returns:
-        [batch] in float64 where the input is, else in float32, also under autocast; 0 or above.
+        [batch], 0 or above.
 
     Raises:
         TypeError: mean or deviation is not floating-point.

@@ -24,7 +24,7 @@ def jensen_shannon_loss(
     0 where all scores are 0; -2 log 2 at best.
 
     Where nodes are spread over processes, each hands in its own nodes against the graphs of all; the loss and, once
-    averaged, the gradients are those of one process that holds all nodes. Computed in float32 or better.
+    averaged, the gradients are those of one process that holds all nodes.
 
     Args:
         scores: R, of each node against each graph; any scale.

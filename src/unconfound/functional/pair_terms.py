@@ -2,10 +2,9 @@
 
 Every loss here is a weighted sum of the entries of one matrix, the weights being constants to the gradient. So a loss
 over all pairs, or over all triplets, takes O(batch^2) memory and no list of indices, and can be spread over its anchors
-again. All is plain torch: differentiable any number of times, also forwards. The caller turns autocast off, once for a
-whole loss. A batch without any positive pair gives 0 where only positives are told apart (triplets, `margin_terms`,
-`nt_xent_terms`, mined pairs), and the terms of its negatives elsewhere; a sample that is alone in its class is a
-negative of the others.
+again. The caller turns autocast off, once for a whole loss. A batch without any positive pair gives 0 where only
+positives are told apart (triplets, `margin_terms`, `nt_xent_terms`, mined pairs), and the terms of its negatives
+elsewhere; a sample that is alone in its class is a negative of the others.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unconfound.functional.inputs import wide_pair
 from unconfound.functional.similarity import normalize
 
 
@@ -52,7 +52,8 @@ def cosines(
     rows: Float[Tensor, "rows features"], others: Float[Tensor, "others features"]
 ) -> Float[Tensor, "rows others"]:
     """Compute the cosine similarities of rows of any scale."""
-    return normalize(rows) @ normalize(others).T
+    first, second = wide_pair(normalize(rows), normalize(others))
+    return first @ second.T
 
 
 def distances(
@@ -179,8 +180,8 @@ def multi_similarity_terms(
         farthest = fixed.masked_fill(~positive, torch.inf).amin(1, keepdim=True)
         # Written so that NaN stays in.
         positive, negative = positive & ~(fixed - epsilon >= nearest), negative & ~(fixed + epsilon <= farthest)
-    attraction = _log_one_plus_sum(positive_scale * (base - similarities), positive) / positive_scale
-    repulsion = _log_one_plus_sum(scale * (similarities - base), negative) / scale
+    attraction = log_one_plus_sum(positive_scale * (base - similarities), positive, dim=1) / positive_scale
+    repulsion = log_one_plus_sum(scale * (similarities - base), negative, dim=1) / scale
     values = attraction + repulsion
     return Terms(values, torch.full_like(values, 1 / len(values), requires_grad=False))
 
@@ -239,7 +240,9 @@ def triplet_elements(
     return distances[anchors, near] - distances[anchors, far] + margin, anchors
 
 
-def _log_one_plus_sum(exponents: Tensor, keep: Tensor) -> Tensor:
-    """Return log(1 + sum exp) of each row's kept entries, [rows, 1]."""
+def log_one_plus_sum(
+    exponents: Float[Tensor, "rows columns"], keep: Bool[Tensor, "rows columns"], *, dim: int
+) -> Float[Tensor, "..."]:
+    """Return log(1 + sum exp) of the entries that are kept, summed over a dimension, of which 1 is left."""
     kept = exponents.masked_fill(~keep, -torch.inf)
-    return torch.cat([torch.zeros_like(kept[:, :1]), kept], 1).logsumexp(1, keepdim=True)
+    return torch.cat([torch.zeros_like(kept.narrow(dim, 0, 1)), kept], dim).logsumexp(dim, keepdim=True)

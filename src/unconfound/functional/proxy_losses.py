@@ -23,6 +23,7 @@ from unconfound.functional.inputs import (
     wide_pair,
 )
 from unconfound.functional.labels import check_labels
+from unconfound.functional.pair_terms import cosines, log_one_plus_sum
 from unconfound.functional.similarity import normalize
 
 
@@ -51,7 +52,7 @@ def cosface_logits(
     """
     labels = _check(embeddings, proxies, labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
-        return scale * (_cosines(embeddings, proxies) - margin * _own(labels, proxies))
+        return scale * (cosines(embeddings, proxies) - margin * _own(labels, proxies))
 
 
 def arcface_logits(
@@ -82,8 +83,8 @@ def arcface_logits(
         raise ValueError(f"the margin of ArcFace is an angle in degrees from 0 to 180, got {margin}")
     radians = math.radians(margin)
     with torch.autocast(embeddings.device.type, enabled=False):
-        cosines = _cosines(embeddings, proxies)
-        own = cosines.gather(1, labels[:, None]).clamp(-1, 1)
+        similarities = cosines(embeddings, proxies)
+        own = similarities.gather(1, labels[:, None]).clamp(-1, 1)
         squares = 1 - own.square()
         parallel = squares <= torch.finfo(squares.dtype).eps
         sines = squares.masked_fill(parallel, 1).sqrt().masked_fill(parallel, 0)
@@ -92,7 +93,7 @@ def arcface_logits(
             own * math.cos(radians) - sines * math.sin(radians),
             own - radians * math.sin(radians),
         )
-        return scale * (cosines + (shifted - own) * _own(labels, proxies))
+        return scale * (similarities + (shifted - own) * _own(labels, proxies))
 
 
 def normalized_softmax_logits(
@@ -117,7 +118,7 @@ def normalized_softmax_logits(
     """
     labels = _check(embeddings, proxies, labels, scale=scale)
     with torch.autocast(embeddings.device.type, enabled=False):
-        return scale * _cosines(embeddings, proxies)
+        return scale * cosines(embeddings, proxies)
 
 
 def proxy_nca_logits(
@@ -143,7 +144,7 @@ def proxy_nca_logits(
     """
     labels = _check(embeddings, proxies, labels, scale=scale)
     with torch.autocast(embeddings.device.type, enabled=False):
-        rows, centers = _units(embeddings, proxies)
+        rows, centers = wide_pair(normalize(embeddings), normalize(proxies))
         squares = rows.square().sum(1, keepdim=True) + centers.square().sum(1)
         logits: Tensor = -scale * (squares - 2 * rows @ centers.T)
         return logits
@@ -179,8 +180,8 @@ def soft_triple_logits(
     check_at_least_0(sharpness=sharpness)
     labels = _check(embeddings, proxies[:, 0], labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
-        cosines = _cosines(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
-        similarities = (cosines * (sharpness * cosines).softmax(2)).sum(2)
+        similarities = cosines(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
+        similarities = (similarities * (sharpness * similarities).softmax(2)).sum(2)
         logits: Tensor = scale * (similarities - margin * _own(labels, proxies))
         return logits
 
@@ -197,8 +198,8 @@ def center_spread(proxies: Float[Tensor, "classes centers features"]) -> Float[T
         return 0 * proxies.sum()
     rows = normalize(proxies.flatten(0, 1)).unflatten(0, (classes, centers))
     first, second = torch.triu_indices(centers, centers, 1, device=proxies.device)
-    cosines = (rows[:, first] * rows[:, second]).sum(2)
-    spread: Tensor = (2 + 1e-5 - 2 * cosines).sqrt().sum() / (classes * centers * (centers - 1))
+    similarities = (rows[:, first] * rows[:, second]).sum(2)
+    spread: Tensor = (2 + 1e-5 - 2 * similarities).sqrt().sum() / (classes * centers * (centers - 1))
     return spread
 
 
@@ -226,28 +227,12 @@ def proxy_anchor_loss(
     """
     labels = _check(embeddings, proxies, labels, scale=scale, margin=margin)
     with torch.autocast(embeddings.device.type, enabled=False):
-        cosines = _cosines(embeddings, proxies)
+        similarities = cosines(embeddings, proxies)
         own = _own(labels, proxies).bool()
         present = own.any(0).sum()
-        attraction = _log_one_plus_sum(scale * (margin - cosines), keep=own)
-        repulsion = _log_one_plus_sum(scale * (cosines + margin), keep=~own)
+        attraction = log_one_plus_sum(scale * (margin - similarities), own, dim=0)
+        repulsion = log_one_plus_sum(scale * (similarities + margin), ~own, dim=0)
         return attraction.sum() / present + repulsion.mean()
-
-
-def _log_one_plus_sum(exponents: Tensor, *, keep: Tensor) -> Tensor:
-    """Return log(1 + sum exp) of each column's kept entries, [columns]."""
-    kept = exponents.masked_fill(~keep, -torch.inf)
-    return torch.cat([torch.zeros_like(kept[:1]), kept]).logsumexp(0)
-
-
-def _cosines(embeddings: Tensor, proxies: Tensor) -> Tensor:
-    rows, centers = _units(embeddings, proxies)
-    return rows @ centers.T
-
-
-def _units(embeddings: Tensor, proxies: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows of length 1 in the wider one of their types."""
-    return wide_pair(normalize(embeddings), normalize(proxies))
 
 
 def _own(labels: Tensor, proxies: Tensor) -> Tensor:

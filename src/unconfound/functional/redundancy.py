@@ -49,7 +49,7 @@ def barlow_twins(
         return (1 - diagonal).square().sum() + off_diagonal_weight * repetition
 
 
-class VICReg(NamedTuple):
+class VICRegTerms(NamedTuple):
     """The loss of VICReg and its three terms, not yet weighted."""
 
     loss: Float[Tensor, ""]
@@ -66,7 +66,7 @@ def vicreg(
     variance: float = 25.0,
     covariance: float = 1.0,
     epsilon: float = 1e-4,
-) -> VICReg:
+) -> VICRegTerms:
     """Compute the loss of VICReg: views agree, each feature varies, and no two features vary together.
 
     Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR 2022),
@@ -107,7 +107,7 @@ def vicreg(
             spread = spread + (1 - deviation).relu().mean() / 2
             repetition = repetition + off_diagonal_squares(centred, centred) / rows.shape[1]
         loss = invariance * agreement + variance * spread + covariance * repetition
-        return VICReg(loss, agreement, spread, repetition)
+        return VICRegTerms(loss, agreement, spread, repetition)
 
 
 def off_diagonal_squares(

@@ -101,8 +101,7 @@ def irm_penalty(
         count: of the environments.
 
     Returns:
-        [environments] 0 or above, 0 for an environment without a sample in this batch; in float64 where the logits are,
-        else in float32, also under autocast.
+        [environments], 0 or above: 0 for an environment without a sample in this batch.
 
     Raises:
         TypeError: logits are not floating-point, or labels or environments not integers.

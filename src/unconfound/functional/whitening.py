@@ -28,9 +28,6 @@ def whiten(
         rows: [..., rows, features]; at least two rows a set.
         shrinkage: from 0 to below 1. Above 0, rows that span less than all features are allowed.
 
-    Returns:
-        Rows in float64 where the input is, else in float32. NaN where the input holds NaN or infinity.
-
     Raises:
         TypeError: rows are not floating-point.
         ValueError: there are fewer than two rows, or no features; or, without shrinkage, rows do not span all features.

@@ -25,7 +25,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from unconfound.documents import read_toml as parsed_toml
+from unconfound.documents import read_toml
 from unconfound.records import typed
 from unconfound.suggestions import nearest_name
 
@@ -88,7 +88,7 @@ def read_recipe(name: str) -> Recipe:
         FileNotFoundError: neither a recipe nor a file.
         ValueError: the file is not TOML, names no method, or has an unknown section.
     """
-    content = read_toml(name, list_recipes(), kind="recipe")
+    content = read_by_name(name, list_recipes(), kind="recipe")
     method = content.pop("method", None)
     if not isinstance(method, str):
         raise ValueError(f'recipe {name} names no method: add a first line such as method = "simclr"')
@@ -111,7 +111,7 @@ def built_in() -> dict[str, str]:
     return found
 
 
-def read_toml(name: str, known: Collection[str], *, kind: str) -> dict[str, Any]:
+def read_by_name(name: str, known: Collection[str], *, kind: str) -> dict[str, Any]:
     """Read a built-in file by its name, if it is one of `known`, or any file by its path.
 
     Raises:
@@ -119,9 +119,9 @@ def read_toml(name: str, known: Collection[str], *, kind: str) -> dict[str, Any]
         ValueError: the file is not TOML.
     """
     if name in known:
-        return parsed_toml(files("unconfound.recipes") / f"{name}.toml", kind=kind)
+        return read_toml(files("unconfound.recipes") / f"{name}.toml", kind=kind)
     if Path(name).is_file():
-        return parsed_toml(Path(name), kind=kind)
+        return read_toml(Path(name), kind=kind)
     raise FileNotFoundError(f"no {kind} and no file {name!r}: {nearest_name(name, known)}")
 
 

@@ -9,7 +9,7 @@ from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
 
 # Where the user says nothing, and there are as many.
-DEFAULT = 256
+DEFAULT_BATCH_SIZE = 256
 
 
 def balance_of(method: Method, source: Source) -> tuple[int, int] | None:
@@ -25,7 +25,7 @@ def batch_size_of(
     processes: int,
     *,
     balanced: tuple[int, int] | None = None,
-    most: int = DEFAULT,
+    most: int = DEFAULT_BATCH_SIZE,
 ) -> tuple[int, str]:
     """Return the samples a batch and, where the default had to adapt, a line that says so.
 

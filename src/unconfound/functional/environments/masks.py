@@ -29,7 +29,7 @@ def mask_gradients(
         pooled_gradient: dl/dz, of each sample's own loss.
 
     Returns:
-        [batch, channels] and [batch, height x width], in float64 where an input is, else in float32.
+        [batch, channels] and [batch, height x width].
 
     Raises:
         TypeError: an input is not floating-point.
