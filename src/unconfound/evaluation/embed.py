@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
 from jaxtyping import Int
 from rich.progress import Progress
-from torch import Tensor
+from torch import Tensor, nn
 
 from unconfound.data import Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.devices import autocast, choose_device, choose_precision
-from unconfound.encoders.evaluation_mode import evaluation_mode
 from unconfound.evaluation.embeddings import Embeddings
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
-AnyEncoder = Callable[[Any], Tensor]
+Encoder = Callable[[Any], Tensor]
 
 
 def embed(
-    encoder: AnyEncoder,
+    encoder: Encoder,
     source: Source,
     *,
     batch_size: int = 512,
@@ -60,7 +61,7 @@ def embed(
     order = _order(source).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
     features, index, labels, groups = [], [], [], []
-    with evaluation_mode(encoder, device), torch.inference_mode(), autocast(device, chosen):
+    with at_rest(encoder, device), torch.inference_mode(), autocast(device, chosen):
         for batch in source.batches(order):
             rows = encoder(batch.inputs.to(device, non_blocking=True))
             if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
@@ -105,3 +106,22 @@ def _lengths(source: Source) -> Int[Tensor, " samples"] | None:
 def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> Tensor | None:
     given = [part for part in parts if part is not None]
     return torch.cat(given)[order] if given else None
+
+
+@contextmanager
+def at_rest(encoder: Encoder, device: str | torch.device) -> Iterator[None]:
+    """Put a module in evaluation mode and on a device for the time being; what is no module is left alone."""
+    if not isinstance(encoder, nn.Module):
+        yield
+        return
+    # Modules inside may differ in their mode (a frozen BatchNorm, say), so each gets its own back.
+    modes = {module: module.training for module in encoder.modules()}
+    first = next(chain(encoder.parameters(), encoder.buffers()), None)
+    home = device if first is None else first.device
+    try:
+        encoder.eval().to(device)
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        encoder.to(home)

@@ -44,7 +44,7 @@ class EncoderEvaluation:
 
 
 def evaluate(
-    encoder: AnyEncoder,
+    encoder: Encoder,
     dataset: Dataset,
     *,
     name: str,
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def evaluate_encoder(
-    encoder: AnyEncoder,
+    encoder: Encoder,
     dataset: Dataset,
     *,
     name: str,
@@ -161,16 +161,7 @@ def evaluate_encoder(
             tests={},
             background=background,
             cells=_cells(known, probes),
-            settings={
-                **({"neighbours": judging.neighbours} if probes else {}),
-                "seed": judging.seed,
-                "features": known[judged[0]].features.shape[1],
-                **({"probe_strength": {shown: each.strength for shown, each in probes.items()}} if probes else {}),
-                **({"train_samples": len(embeddings["train"].labelled()[0])} if "train" in embeddings else {}),
-                "test_samples": {test: len(known[test]) for test in dataset.tests},
-                **({"validation_samples": len(known[VALIDATION])} if VALIDATION in known else {}),
-                "seconds": clock.seconds,
-            },
+            settings=_settings(judging, embeddings, known, probes) | {"seconds": clock.seconds},
             notes=tuple(note for probe in probes.values() for note in probe.notes),
         )
     shown = sources[primary_of(dataset.tests)] if dataset.tests else sources["train"]
@@ -204,6 +195,26 @@ def _sources(dataset: Dataset) -> tuple[Source, dict[str, Source]]:
     if dataset.train_foreground is not None and any(not unseen(source, schema) for source in dataset.tests.values()):
         sources["train-foreground"] = dataset.train_foreground
     return dataset.labelled, sources | dataset.tests | validation
+
+
+def _settings(
+    judging: Judging,
+    embeddings: Mapping[str, Embeddings],
+    known: Mapping[str, Embeddings],
+    probes: Mapping[str, LinearProbe],
+) -> dict[str, Any]:
+    """Say what was given and chosen: of `known`, the labelled samples of each set, the validation part is no test."""
+    tests = {name: len(each) for name, each in known.items()}
+    validation = tests.pop(VALIDATION, None)
+    return {
+        **({"neighbours": judging.neighbours} if probes else {}),
+        "seed": judging.seed,
+        "features": next(iter(known.values())).features.shape[1],
+        **({"probe_strength": {fitted: each.strength for fitted, each in probes.items()}} if probes else {}),
+        **({"train_samples": len(embeddings["train"].labelled()[0])} if "train" in embeddings else {}),
+        "test_samples": tests,
+        **({} if validation is None else {"validation_samples": validation}),
+    }
 
 
 def _cells(known: Mapping[str, Embeddings], probes: Mapping[str, LinearProbe]) -> dict[str, Figure]:

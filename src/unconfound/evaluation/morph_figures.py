@@ -10,8 +10,8 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.devices import autocast, choose_device, choose_precision
-from unconfound.encoders.evaluation_mode import evaluation_mode
 from unconfound.evaluation import intervals
+from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
 
 
@@ -65,11 +65,7 @@ def morph_figures(
     on, off = [], []
     device = choose_device(device)
     order = torch.arange(len(source)).split(batch_size)
-    with (
-        evaluation_mode(encoder, device),
-        torch.inference_mode(),
-        autocast(device, choose_precision(precision, device)),
-    ):
+    with at_rest(encoder, device), torch.inference_mode(), autocast(device, choose_precision(precision, device)):
         for batch in source.batches(order):
             if batch.masks is None:
                 return {}

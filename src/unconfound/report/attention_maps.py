@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from unconfound.data import Source
-from unconfound.encoders.evaluation_mode import evaluation_mode
 from unconfound.evaluation import intervals
+from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
 from unconfound.report.plots import lit
@@ -130,7 +130,7 @@ def _gates(
     """Return images, their gates (mean weights first; of one environment these alone) and masks, on the CPU."""
     images: list[Tensor] = []
     found, masks = [], []
-    with evaluation_mode(encoder, torch.device(device)), torch.inference_mode():
+    with at_rest(encoder, torch.device(device)), torch.inference_mode():
         attention = encoder.attention
         for batch in source.batches(index.split(batch_size)):
             assert isinstance(batch.inputs, Tensor)

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data import Source
-from unconfound.encoders.evaluation_mode import evaluation_mode
+from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.morph_figures import has_morpher
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, samples
 
@@ -52,7 +52,7 @@ def morph_part(encoder: Any, source: Source, *, device: str = "cpu") -> MorphPar
     chosen = _dozen(source)
     batch = next(iter(source.batches([chosen])))
     assert isinstance(batch.inputs, Tensor)
-    with evaluation_mode(encoder, torch.device(device)), torch.inference_mode():
+    with at_rest(encoder, torch.device(device)), torch.inference_mode():
         morphed, masks = (each.float().cpu() for each in encoder.morph(batch.inputs.to(device)))
     return MorphPart(
         tuple(

@@ -13,7 +13,7 @@ LAUNCHERS = {
     "PMI_SIZE": "mpirun",
 }
 # What torchrun sets, and others that form one group of their processes.
-PROCESS_GROUP = "WORLD_SIZE"
+WORLD_SIZE = "WORLD_SIZE"
 
 
 def check_launcher() -> None:
@@ -22,14 +22,14 @@ def check_launcher() -> None:
     Raises:
         ValueError: srun or mpirun started several without torchrun.
     """
-    if PROCESS_GROUP in os.environ:
+    if WORLD_SIZE in os.environ:
         return
     for variable, launcher in LAUNCHERS.items():
         stated = os.environ.get(variable, "")
         if stated.isdecimal() and int(stated) > 1:
             raise ValueError(
                 f"{launcher} started {stated} processes ({variable}), each of which would train a model of its own: "
-                f"start one a machine, which starts the others ({_by_torchrun(launcher)}), or set {PROCESS_GROUP}=1 where "
+                f"start one a machine, which starts the others ({_by_torchrun(launcher)}), or set {WORLD_SIZE}=1 where "
                 "each has an --out of its own"
             )
 

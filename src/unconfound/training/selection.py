@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from unconfound.data import Source
-from unconfound.encoders.evaluation_mode import evaluation_mode
 from unconfound.functional.retrieval_metrics import retrieval_metrics
 from unconfound.methods import Phase
 from unconfound.options.training import TrainingOptions
@@ -186,16 +185,21 @@ class Selection:
         assert labels is not None
         known = (labels >= 0).nonzero().squeeze(1)
         device = self.fabric.device
+        modes = {module: module.training for module in encoder.modules()}
         rows, found = [], []
-        # Workers that read images draw their seeds from the process's generator.
-        with (
-            evaluation_mode(encoder, device),
-            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-            torch.no_grad(),
-            self.fabric.autocast(),
-        ):
-            for batch in source.batches(known.split(self.batch_size)):
-                assert batch.labels is not None
-                rows.append(encoder(batch.inputs.to(device)).float())
-                found.append(batch.labels.to(device))
+        encoder.eval()
+        try:
+            # Workers that read images draw their seeds from the process's generator.
+            with (
+                torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+                torch.no_grad(),
+                self.fabric.autocast(),
+            ):
+                for batch in source.batches(known.split(self.batch_size)):
+                    assert batch.labels is not None
+                    rows.append(encoder(batch.inputs.to(device)).float())
+                    found.append(batch.labels.to(device))
+        finally:
+            for module, training in modes.items():
+                module.training = training
         return torch.cat(rows), torch.cat(found)
