@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression as Reference
 
-from unconfound.evaluation.batched_logistic import Fits, fit_together
+from unconfound.evaluation.batched_logistic import Fits, fit_together, principal_axes
 
 
 def problem(samples: int, features: int, classes: int, *, fits: int, seed: int) -> dict:
@@ -24,17 +24,19 @@ def problem(samples: int, features: int, classes: int, *, fits: int, seed: int) 
     return {
         "features": values,
         "targets": targets,
-        "classes": classes,
         "members": members,
-        "mean": torch.stack([values[part].mean(0) for part in members]),
-        "scale": torch.stack([values[part].std(0, correction=0) for part in members]),
+        "moments": (
+            torch.stack([values[part].mean(0) for part in members]),
+            torch.stack([values[part].std(0, correction=0) for part in members]),
+        ),
+        "axes": principal_axes(values),
     }
 
 
 def gradient(fits: Fits, given: dict, fit: int, strength: float) -> float:
     """The largest derivative of one fit's loss, by autograd on its own standardised samples."""
     part = given["members"][fit]
-    values = ((given["features"] - given["mean"][fit]) / given["scale"][fit])[part]
+    values = ((given["features"] - given["moments"][0][fit]) / given["moments"][1][fit])[part]
     weights, bias = fits.weights[fit].clone().requires_grad_(), fits.bias[fit].clone().requires_grad_()
     loss = F.cross_entropy(values @ weights.T + bias, given["targets"][part]) + strength / 2 * weights.square().sum()
     loss.backward()
@@ -63,7 +65,7 @@ def test_each_fit_agrees_with_scikit_learn_on_its_members(classes: int) -> None:
     fits = fit_together(**parts, strengths=torch.tensor(strengths, dtype=torch.float64), tolerance=1e-9)
     for fit, strength in enumerate(strengths):
         part = parts["members"][fit]
-        values = ((parts["features"] - parts["mean"][fit]) / parts["scale"][fit]).numpy()
+        values = ((parts["features"] - parts["moments"][0][fit]) / parts["moments"][1][fit]).numpy()
         # Of two classes scikit-learn fits the difference of our two rows, whose penalty is half as large.
         inverse = (2 if classes == 2 else 1) / (strength * int(part.sum()))
         reference = Reference(C=inverse, tol=1e-9, max_iter=20_000).fit(values[part], parts["targets"][part])
@@ -76,7 +78,8 @@ def test_single_precision_finds_the_same_optimum() -> None:
     parts = problem(300, 60, 3, fits=3, seed=2)
     strengths = torch.full((3,), 1e-2, dtype=torch.float64)
     exact = fit_together(**parts, strengths=strengths, tolerance=1e-9)
-    single = fit_together(**{**parts, "features": parts["features"].float()}, strengths=strengths)
+    features = parts["features"].float()
+    single = fit_together(**{**parts, "features": features, "axes": principal_axes(features)}, strengths=strengths)
     assert single.converged.all()
     assert gradient(single, parts, 0, 1e-2) < 1.1e-5
     torch.testing.assert_close(single.weights, exact.weights, atol=2e-3, rtol=0)
@@ -87,7 +90,10 @@ def test_a_fit_does_not_depend_on_the_others() -> None:
     strengths = torch.tensor([1.0, 1e-3, 1e-2, 1.0, 0.1, 1e-3], dtype=torch.float64)
     together = fit_together(**parts, strengths=strengths, tolerance=1e-8)
     for fit in range(6):
-        alone = {name: parts[name][fit : fit + 1] for name in ("members", "mean", "scale")}
+        alone = {
+            "members": parts["members"][fit : fit + 1],
+            "moments": tuple(each[fit : fit + 1] for each in parts["moments"]),
+        }
         single = fit_together(**{**parts, **alone}, strengths=strengths[fit : fit + 1], tolerance=1e-8)
         torch.testing.assert_close(together.weights[fit], single.weights[0], atol=1e-4, rtol=0)
 
@@ -122,5 +128,5 @@ def test_global_randomness_is_left_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    fit_together(**parts, strengths=torch.ones(1, dtype=torch.float64))
+    fit_together(**parts | {"axes": principal_axes(parts["features"])}, strengths=torch.ones(1, dtype=torch.float64))
     assert torch.equal(torch.rand(2), expected)

@@ -15,7 +15,7 @@ from unconfound.evaluation.judging import Judging
 
 
 def test_an_encoder_that_reads_the_foreground_has_no_gap() -> None:
-    evaluation, _ = evaluate(read_foreground, confounded(), name="foreground")
+    evaluation, *_ = evaluate(read_foreground, confounded(), name="foreground")
     for test in ("original", "mixed-same", "mixed-rand", "only-foreground"):
         assert evaluation.tests[test]["linear_probe"].value == 1
         assert evaluation.tests[test]["knn"].value == 1
@@ -28,7 +28,7 @@ def test_an_encoder_that_reads_the_foreground_has_no_gap() -> None:
 
 def test_an_encoder_that_reads_the_background_has_a_gap_of_one() -> None:
     dataset = confounded()
-    evaluation, _ = evaluate(read_background, dataset, name="background")
+    evaluation, *_ = evaluate(read_background, dataset, name="background")
     linear = {test: figures["linear_probe"].value for test, figures in evaluation.tests.items()}
     assert linear["mixed-same"] == 1
     assert linear["mixed-rand"] == 0
@@ -45,7 +45,7 @@ def test_an_encoder_that_reads_the_background_has_a_gap_of_one() -> None:
 
 
 def test_groups_show_which_pictures_fail() -> None:
-    evaluation, _ = evaluate(read_background, confounded(), name="background")
+    evaluation, *_ = evaluate(read_background, confounded(), name="background")
     groups = evaluation.groups["original"]
     assert {name: figure.value for name, figure in groups.items()} == {
         f"{name}, {where} scene": float(where == "own") for name in CLASSES for where in ("own", "other")
@@ -59,7 +59,7 @@ def test_groups_show_which_pictures_fail() -> None:
 def test_everything_is_returned_that_a_report_needs() -> None:
     dataset = confounded()
     with Progress(disable=True) as progress:
-        evaluation, embeddings = evaluate(
+        evaluation, embeddings, _ = evaluate(
             read_foreground, dataset, name="mine", progress=progress, judging=Judging(neighbours=3, seed=4)
         )
         assert progress.finished
@@ -76,7 +76,7 @@ def test_everything_is_returned_that_a_report_needs() -> None:
 
 
 def test_evaluation_survives_its_file(tmp_path) -> None:
-    evaluation, _ = evaluate(read_background, confounded(), name="background")
+    evaluation, *_ = evaluate(read_background, confounded(), name="background")
     write_evaluations(tmp_path / "evaluation.json", [evaluation], command="evaluate", environment={})
     assert read_evaluation(tmp_path / "evaluation.json") == [evaluation]
 
@@ -109,7 +109,7 @@ def rows(samples: int = 60, **given) -> MemorySource:
 
 def test_rows_without_groups_or_backgrounds_are_judged_by_the_rest() -> None:
     train = rows()
-    evaluation, embeddings = evaluate(
+    evaluation, embeddings, _ = evaluate(
         lambda inputs: inputs, Dataset(train, {"test": rows(40)}, labelled=train), name="rows"
     )
     assert set(embeddings) == {"train", "test"}
@@ -129,7 +129,9 @@ def test_unlabelled_samples_count_nowhere() -> None:
     train, test = rows(), rows(40)
     train.labels[::3] = -1
     test.labels[:10] = -1
-    evaluation, embeddings = evaluate(lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a")
+    evaluation, embeddings, _ = evaluate(
+        lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a"
+    )
     assert evaluation.settings["train_samples"] == 40
     assert evaluation.tests["test"]["linear_probe"].samples == 30
     assert len(embeddings["test"]) == 40
@@ -140,7 +142,7 @@ def test_classes_that_one_side_lacks_are_said() -> None:
     train, test = rows(schema=schema), rows(40, schema=schema)
     test.labels[:5] = 2
     test.labels[test.labels == 1] = 0
-    evaluation, _ = evaluate(lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a")
+    evaluation, *_ = evaluate(lambda inputs: inputs, Dataset(train, {"test": test}, labelled=train), name="a")
     assert evaluation.notes == (
         "test: 5 samples count as wrong, for no training sample is of their class (perhaps)",
         "test: no samples of class yes",
@@ -149,7 +151,7 @@ def test_classes_that_one_side_lacks_are_said() -> None:
 
 def test_retrieval_is_left_out_where_there_is_nothing_to_retrieve() -> None:
     train = rows()
-    evaluation, _ = evaluate(lambda inputs: inputs, Dataset(train, {"test": rows(2)}, labelled=train), name="a")
+    evaluation, *_ = evaluate(lambda inputs: inputs, Dataset(train, {"test": rows(2)}, labelled=train), name="a")
     assert set(evaluation.tests["test"]) == {"linear_probe", "knn"}
     assert "no two samples share a class" in evaluation.notes[0]
 
@@ -159,7 +161,7 @@ def test_data_without_a_test_set_are_judged_by_cross_validation(tmp_path) -> Non
     train.labels[:6] = -1
     dataset = Dataset(train, {}, labelled=train)
     with Progress(disable=True) as progress:
-        evaluation, embeddings = evaluate(
+        evaluation, embeddings, _ = evaluate(
             lambda inputs: inputs, dataset, name="rows", progress=progress, judging=Judging(folds=4, repeats=3, seed=2)
         )
         assert progress.finished
@@ -183,7 +185,7 @@ def test_data_without_a_test_set_are_judged_by_cross_validation(tmp_path) -> Non
 
 def test_groups_are_judged_on_folds_that_the_probe_has_not_seen() -> None:
     dataset = replace(confounded(train=150), tests={})
-    evaluation, _ = evaluate(read_background, dataset, name="background", judging=Judging(folds=5, repeats=2))
+    evaluation, *_ = evaluate(read_background, dataset, name="background", judging=Judging(folds=5, repeats=2))
     groups = evaluation.groups["cross-validation"]
     assert {name: figure.value for name, figure in groups.items()} == {
         f"{name}, {where} scene": float(where == "own") for name in CLASSES for where in ("own", "other")
@@ -194,7 +196,7 @@ def test_groups_are_judged_on_folds_that_the_probe_has_not_seen() -> None:
 def test_many_samples_are_assigned_once_and_get_no_svm(monkeypatch) -> None:
     monkeypatch.setattr("unconfound.evaluation.crossed.MANY", 50)
     train = rows()
-    evaluation, _ = evaluate(
+    evaluation, *_ = evaluate(
         lambda inputs: inputs, Dataset(train, {}, labelled=train), name="rows", judging=Judging(folds=4)
     )
     assert "svm" not in evaluation.tests["cross-validation"]
@@ -224,7 +226,7 @@ def test_bad_input_is_refused() -> None:
 def test_groups_of_one_picture_each_have_wide_intervals() -> None:
     labels = torch.arange(6) % 3
     few = {"original": source("few", labels, labels, (labels + torch.arange(6) // 3) % 3)}
-    evaluation, _ = evaluate(read_background, replace(confounded(), tests=few), name="few")
+    evaluation, *_ = evaluate(read_background, replace(confounded(), tests=few), name="few")
     for figure in evaluation.groups["original"].values():
         assert figure.samples == 1
         assert figure.high - figure.low > 0.7
@@ -255,7 +257,7 @@ def identity(outputs: int = 3) -> nn.Linear:
 
 @pytest.mark.parametrize("encoder", [read_foreground, read_background])
 def test_the_trained_classifier_is_judged_like_the_probe(encoder, tmp_path) -> None:
-    evaluation, _ = evaluate(encoder, confounded(), name="own", classifier=identity())
+    evaluation, *_ = evaluate(encoder, confounded(), name="own", classifier=identity())
     foreground = encoder is read_foreground
     for test, figures in evaluation.tests.items():
         assert next(iter(figures)) == "classifier"
@@ -278,7 +280,7 @@ def test_the_trained_classifier_is_judged_like_the_probe(encoder, tmp_path) -> N
 
 
 def test_a_classifier_of_other_classes_is_left_out_with_a_note() -> None:
-    evaluation, _ = evaluate(read_foreground, confounded(), name="own", classifier=identity(4))
+    evaluation, *_ = evaluate(read_foreground, confounded(), name="own", classifier=identity(4))
     assert evaluation.classifier_groups == {}
     assert not any("classifier" in metric for figures in evaluation.tests.values() for metric in figures)
     assert "background_gap_classifier" not in evaluation.background
@@ -290,7 +292,7 @@ def test_a_classifier_of_other_classes_is_left_out_with_a_note() -> None:
 
 def test_a_cross_validation_does_not_judge_the_classifier_but_its_validation_part_does() -> None:
     dataset = replace(confounded(train=150), tests={}, validation=confounded().tests["mixed-rand"])
-    evaluation, embeddings = evaluate(
+    evaluation, embeddings, _ = evaluate(
         read_background, dataset, name="own", classifier=identity(), judging=Judging(folds=5, repeats=1)
     )
     assert list(evaluation.tests) == ["cross-validation", "validation"]
@@ -302,7 +304,7 @@ def test_a_cross_validation_does_not_judge_the_classifier_but_its_validation_par
 
 def test_the_validation_part_is_judged_last_and_is_no_test_set() -> None:
     dataset = replace(confounded(), validation=confounded(seed=1).tests["original"])
-    evaluation, embeddings = evaluate(read_foreground, dataset, name="a", classifier=identity())
+    evaluation, embeddings, _ = evaluate(read_foreground, dataset, name="a", classifier=identity())
     assert list(evaluation.tests) == [*dataset.tests, "validation"]
     figures = evaluation.tests["validation"]
     assert figures["classifier"].value == figures["linear_probe"].value == figures["worst_group"].value == 1
@@ -324,7 +326,7 @@ def test_a_domain_that_was_left_out_may_have_no_groups(unknown) -> None:
     test = dataset.tests["original"]
     test.groups = None if unknown is None else torch.full_like(test.labels, unknown)
     dataset = replace(dataset, tests={"test": test}, validation=confounded().tests["mixed-same"])
-    evaluation, _ = evaluate(read_foreground, dataset, name="a", classifier=identity())
+    evaluation, *_ = evaluate(read_foreground, dataset, name="a", classifier=identity())
     assert not any("group" in metric for metric in evaluation.tests["test"])
     assert list(evaluation.groups) == list(evaluation.classifier_groups) == ["validation"]
 
@@ -338,7 +340,7 @@ def test_adversarial_backgrounds_are_judged_where_the_data_offer_them() -> None:
         sources[f"scene {scene}"].scenes = standing
     for encoder, robust in ((read_foreground, 1), (read_background, 0)):
         dataset = replace(confounded(), adversarial=sources)
-        evaluation, embeddings = evaluate(encoder, dataset, name="a", classifier=identity())
+        evaluation, embeddings, _ = evaluate(encoder, dataset, name="a", classifier=identity())
         assert evaluation.background["adversarial_share"].value == robust
         assert evaluation.background["adversarial_share_classifier"].value == robust
         assert "scene 0" not in embeddings

@@ -11,7 +11,6 @@ from evaluation.toy import confounded, read_background, read_foreground, source
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.evaluation import Embeddings, evaluate, read_evaluation, write_evaluations
 from unconfound.evaluation.clock import Clock
-from unconfound.evaluation.evaluate import evaluate_encoder
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.unseen import judge_unseen, retrieval_on_backgrounds, unseen
@@ -53,7 +52,7 @@ class Counting(nn.Module):
 def test_unseen_classes_are_judged_by_retrieval_alone_and_training_samples_are_not_embedded() -> None:
     encoder, dataset = Counting(), confounded_unseen()
     with Progress(disable=True) as progress:
-        judged = evaluate_encoder(encoder, dataset, name="a", classifier=nn.Linear(3, 3), progress=progress)
+        judged = evaluate(encoder, dataset, name="a", classifier=nn.Linear(3, 3), progress=progress)
         assert progress.finished
     assert encoder.samples == 5 * 90
     assert list(judged.embeddings) == list(dataset.tests)
@@ -70,10 +69,10 @@ def test_unseen_classes_are_judged_by_retrieval_alone_and_training_samples_are_n
 
 def test_gaps_of_retrieval_tell_who_reads_the_background() -> None:
     names = ["background_gap_precision_at_1", "background_gap_map_at_r", "precision_at_1_crossed", "map_at_r_crossed"]
-    honest, _ = evaluate(read_foreground, confounded_unseen(), name="foreground")
+    honest, *_ = evaluate(read_foreground, confounded_unseen(), name="foreground")
     assert list(honest.background) == names
     assert [figure.value for figure in honest.background.values()] == [0, 0, 1, 1]
-    misled, embeddings = evaluate(read_background, confounded_unseen(), name="background")
+    misled, embeddings, _ = evaluate(read_background, confounded_unseen(), name="background")
     tests = misled.tests
     for metric in ("precision_at_1", "map_at_r"):
         gap = misled.background[f"background_gap_{metric}"]
@@ -89,14 +88,14 @@ def test_gaps_of_retrieval_tell_who_reads_the_background() -> None:
 def test_an_unseen_validation_part_goes_with_a_seen_test_set_and_the_other_way_round() -> None:
     dataset = confounded()
     dataset = replace(dataset, validation=other_classes(dataset.tests["original"]))
-    judged = evaluate_encoder(read_foreground, dataset, name="a")
+    judged = evaluate(read_foreground, dataset, name="a")
     assert list(judged.evaluation.tests["validation"]) == RETRIEVAL
     assert judged.evaluation.tests["original"]["linear_probe"].value == 1
     assert set(judged.evaluation.background) == {"background_gap", "background_gap_knn"}
     assert judged.evaluation.cells
     assert "validation" not in judged.predictions["linear_probe"]
     turned = replace(unseen_tests(confounded()), validation=confounded().tests["original"])
-    evaluation, embeddings = evaluate(read_foreground, turned, name="a")
+    evaluation, embeddings, _ = evaluate(read_foreground, turned, name="a")
     assert "linear_probe" in evaluation.tests["validation"]
     assert list(evaluation.tests["original"]) == RETRIEVAL
     assert evaluation.cells == {}
@@ -109,7 +108,7 @@ def test_an_unseen_validation_part_goes_with_a_seen_test_set_and_the_other_way_r
 def test_without_test_sets_an_unseen_validation_part_stands_beside_the_cross_validation() -> None:
     dataset = replace(confounded(train=60), tests={})
     dataset = replace(dataset, validation=other_classes(confounded().tests["original"]))
-    evaluation, _ = evaluate(read_foreground, dataset, name="a", judging=Judging(repeats=1, folds=3))
+    evaluation, *_ = evaluate(read_foreground, dataset, name="a", judging=Judging(repeats=1, folds=3))
     assert list(evaluation.tests["validation"]) == RETRIEVAL
     assert "linear_probe" in evaluation.tests["cross-validation"]
 
@@ -117,7 +116,7 @@ def test_without_test_sets_an_unseen_validation_part_stands_beside_the_cross_val
 def test_adversarial_backgrounds_are_not_asked_about_unseen_classes() -> None:
     dataset = confounded_unseen()
     dataset = replace(dataset, adversarial={"red": dataset.tests["original"]})
-    evaluation, _ = evaluate(read_foreground, dataset, name="a")
+    evaluation, *_ = evaluate(read_foreground, dataset, name="a")
     assert "adversarial_share" not in evaluation.background
 
 
@@ -149,6 +148,6 @@ def test_classes_are_unseen_where_the_names_differ() -> None:
 
 
 def test_figures_of_unseen_classes_survive_their_file(tmp_path) -> None:
-    evaluation, _ = evaluate(read_background, confounded_unseen(), name="a")
+    evaluation, *_ = evaluate(read_background, confounded_unseen(), name="a")
     write_evaluations(tmp_path / "evaluation.json", [evaluation], command="evaluate", environment={})
     assert read_evaluation(tmp_path / "evaluation.json") == [evaluation]

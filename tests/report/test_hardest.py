@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from unconfound.data import Dataset
-from unconfound.evaluation.evaluate import evaluate_encoder
+from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.judging import Judging
 from unconfound.report.hardest import SHOWN, hardest_part
 
@@ -34,7 +34,7 @@ def data(picture_data):
 
 @pytest.mark.parametrize("own", [True, False], ids=["classifier", "probe"])
 def test_mistakes_are_the_surest_wrong_answers_of_the_worst_group(data, own):
-    judged = evaluate_encoder(scene_of, data, name="a", classifier=classes_of(data) if own else None)
+    judged = evaluate(scene_of, data, name="a", classifier=classes_of(data) if own else None)
     part = hardest_part(judged, data, test="original")
     evaluation = judged.evaluation
     figures = (evaluation.classifier_groups if own else evaluation.groups)["original"]
@@ -58,7 +58,7 @@ def test_mistakes_are_the_surest_wrong_answers_of_the_worst_group(data, own):
 
 def test_a_worst_group_without_mistakes_shows_none(data):
     perfect = replace(data, tests={"mixed-same": replace_inputs(data)})
-    part = hardest_part(evaluate_encoder(scene_of, perfect, name="a"), perfect, test="mixed-same")
+    part = hardest_part(evaluate(scene_of, perfect, name="a"), perfect, test="mixed-same")
     assert part.mistakes == ()
     assert part.wrong == 0
 
@@ -72,8 +72,8 @@ def replace_inputs(data):
 def test_nothing_without_groups_or_answers(data, graph_data):
     for source in (data.train, *data.tests.values()):
         source.groups = None
-    assert hardest_part(evaluate_encoder(scene_of, data, name="a"), data, test="original") is None
-    crossed = evaluate_encoder(
+    assert hardest_part(evaluate(scene_of, data, name="a"), data, test="original") is None
+    crossed = evaluate(
         lambda graphs: graphs.sizes[:, None].float(), graph_data, name="a", judging=Judging(folds=5, repeats=1)
     )
     assert hardest_part(crossed, graph_data, test="cross-validation") is None

@@ -82,14 +82,14 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
             encoder = fitted.encoder
         console.print(f"measuring {task.title}")
         with Bars() as progress:
-            evaluation, _ = evaluate(
+            evaluation = evaluate(
                 encoder,
                 judged_by(task, dataset),
                 name=task.title,
                 classifier=load_classifier(run),
                 judging=Judging(device=task.arguments.training.device),
                 progress=progress,
-            )
+            ).evaluation
         write_evaluations(run / "evaluation.json", [evaluation], command=command(), environment=machine())
     except Exception as error:
         # A full disk fails every cell to come, too.

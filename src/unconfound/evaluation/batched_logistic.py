@@ -44,12 +44,10 @@ def fit_together(
     features: Float[Tensor, "samples features"],
     targets: Int[Tensor, " samples"],
     *,
-    classes: int,
     members: Bool[Tensor, "fits samples"],
-    mean: Float64[Tensor, "fits features"],
-    scale: Float64[Tensor, "fits features"],
+    moments: tuple[Float64[Tensor, "fits features"], Float64[Tensor, "fits features"]],
     strengths: Float64[Tensor, " fits"],
-    axes: Axes | None = None,
+    axes: Axes,
     tolerance: float = 1e-5,
     iterations: int = 1000,
 ) -> Fits:
@@ -65,27 +63,25 @@ def fit_together(
     Args:
         features: each roughly centred and of deviation 1. Products with them have their precision; all else is float64.
             float32 takes half the time, and reaches a tolerance of 1e-5 at strengths of 1e-3 or more.
-        targets: from 0 to classes - 1.
-        classes: their number, 2 or more.
+        targets: from 0 to classes - 1, with at least one sample of the last of two or more classes.
         members: the samples that each fit is fitted on.
-        mean: what each fit subtracts from the features.
-        scale: by what it then divides.
+        moments: what each fit subtracts from the features, and by what it then divides.
         strengths: of the regularisation, positive.
-        axes: what `principal_axes` gave for the features; computed where it is None.
+        axes: what `principal_axes` gives for the features.
         tolerance: the largest absolute derivative of the loss by a weight or bias that counts as none; scikit-learn's
             `tol` means the same.
         iterations: at most so many.
     """
-    count, samples = members.shape
+    (count, samples), classes = members.shape, int(targets.max()) + 1
     batch = whole = _Batch(
         features=features,
         own=torch.nn.functional.one_hot(targets, classes).T.double(),
         basis=_contrasts(classes),
         shares=members / members.sum(1, keepdim=True).double(),
-        mean=mean,
-        scale=scale,
+        mean=moments[0],
+        scale=moments[1],
         strengths=strengths[:, None, None],
-        axes=principal_axes(features) if axes is None else axes,
+        axes=axes,
     )
     ended = torch.zeros(count, classes - 1, features.shape[1] + 1, dtype=torch.float64)
     taken, converged = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.bool)

@@ -134,14 +134,11 @@ class _Problem:
         """Return each fit's guess for every sample, and how many fits did not converge."""
 
         def solved(part: Int[Tensor, " part"], features: Tensor) -> tuple[Tensor, int]:
-            mean, scale = self._moments(members[part])
             fits = fit_together(
                 features,
                 self.targets,
-                classes=self.classes,
                 members=members[part],
-                mean=mean,
-                scale=scale,
+                moments=self._moments(members[part]),
                 strengths=strengths[part],
                 axes=self.axes,
                 tolerance=tolerance,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from rich.progress import Progress
 from torch import Tensor, nn
@@ -27,13 +27,13 @@ from unconfound.evaluation.unseen import judge_unseen, unseen
 SAW_ALL = "the trained classifier is not judged: it has seen the labels of all samples of a cross-validation"
 
 
-@dataclass(frozen=True, eq=False)
-class EncoderEvaluation:
-    """What `evaluate_encoder` returns.
+class EncoderEvaluation(NamedTuple):
+    """What `evaluate` returns.
 
     Args:
         evaluation: the figures.
-        embeddings: by source.
+        embeddings: by source: "train", and with test sets these and "train-foreground", and "validation", if known.
+            Training samples are not embedded where all sets are of classes that they do not have.
         predictions: "classifier", "linear_probe" or "knn" -> set -> predictions of its labelled samples; nothing of a
             cross-validation.
     """
@@ -51,8 +51,8 @@ def evaluate(
     classifier: nn.Linear | None = None,
     judging: Judging | None = None,
     progress: Progress | None = None,
-) -> tuple[Evaluation, dict[str, Embeddings]]:
-    """Judge an encoder by its own classifier, a linear probe, nearest neighbours, retrieval, groups and background.
+) -> EncoderEvaluation:
+    """Evaluate an encoder by its own classifier, a linear probe, nearest neighbours, retrieval, groups and background.
 
     Every source is embedded once. The probe and the neighbours come from the labelled training samples. Whatever the
     data do not allow (background without known foregrounds, groups without groups) is left out. Data without a test set
@@ -70,29 +70,11 @@ def evaluate(
         judging: neighbours, seed, folds, batch size, device and precision; by default those of `Judging`.
         progress: where bars are shown.
 
-    Returns:
-        The figures, and the embeddings by source: "train", and with test sets these and "train-foreground", and
-        "validation", if known. Training samples are not embedded where all sets are of classes that they do not have.
-
     Raises:
         ValueError: no labels in training or in a test set, fewer than two training classes, more neighbours than
             training samples, fewer samples than folds, a classifier of another number of features, or an embedding that
             is not finite.
     """
-    whole = evaluate_encoder(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
-    return whole.evaluation, whole.embeddings
-
-
-def evaluate_encoder(
-    encoder: Encoder,
-    dataset: Dataset,
-    *,
-    name: str,
-    classifier: nn.Linear | None = None,
-    judging: Judging | None = None,
-    progress: Progress | None = None,
-) -> EncoderEvaluation:
-    """Do what `evaluate` does, and keep the predictions of each sample. Arguments and errors are the same."""
     judging = (judging or Judging()).resolved()
     labelled, sources = _sources(dataset)
     schema = labelled.schema

@@ -41,14 +41,9 @@ def mean(values: Float[Tensor, " queries"]) -> Figure:
     Raises:
         ValueError: there is no value.
     """
-    count = len(values)
-    if count == 0:
+    if len(values) == 0:
         raise ValueError("a mean of no values is undefined; leave the figure out")
-    average = float(values.double().mean())
-    if count == 1:
-        return Figure(average, 0.0, 1.0, 1)
-    half = student(count) * float(values.double().std()) / math.sqrt(count)
-    return _cut(average, average - half, average + half, count, lowest=0.0)
+    return _student_interval(values.double(), lowest=0.0)
 
 
 def paired_difference(first: Bool[Tensor, " samples"], second: Bool[Tensor, " samples"]) -> Figure:
@@ -79,15 +74,9 @@ def mean_difference(first: Float[Tensor, " samples"], second: Float[Tensor, " sa
     Raises:
         ValueError: there is no sample.
     """
-    count = len(first)
-    if count == 0:
+    if len(first) == 0:
         raise ValueError("a difference over no samples is undefined; leave the figure out")
-    differences = first.double() - second.double()
-    average = float(differences.mean())
-    if count == 1:
-        return Figure(average, -1.0, 1.0, 1)
-    half = student(count) * float(differences.std()) / math.sqrt(count)
-    return _cut(average, average - half, average + half, count, lowest=-1.0)
+    return _student_interval(first.double() - second.double(), lowest=-1.0)
 
 
 def weighted_share(
@@ -189,6 +178,14 @@ def paired_interval(first: Sequence[float], second: Sequence[float]) -> tuple[fl
             f"{len(first)} runs cannot be paired with {len(second)}; give values of the same seeds in the same order"
         )
     return mean_interval([one - other for one, other in zip(first, second, strict=True)])
+
+
+def _student_interval(values: Float[Tensor, " samples"], *, lowest: float) -> Figure:
+    average, count = float(values.mean()), len(values)
+    if count == 1:
+        return Figure(average, lowest, 1.0, 1)
+    half = student(count) * float(values.std()) / math.sqrt(count)
+    return _cut(average, average - half, average + half, count, lowest=lowest)
 
 
 def _wilson(hits: float, count: int) -> Figure:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unconfound.data import Dataset, Schema
 from unconfound.encoders import load_classifier, read_card
-from unconfound.evaluation.evaluate import evaluate_encoder
+from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
@@ -69,7 +69,7 @@ def audit(
             console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
             run = (runs or {}).get(name)
             classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
-            judged = evaluate_encoder(
+            judged = evaluate(
                 encoder,
                 dataset,
                 name=name,

@@ -129,7 +129,7 @@ def test_the_existing_evaluation_gives_gap_and_cells(root):
     def background_only(images):
         return _brightness(images)[:, 1:]
 
-    result, _ = evaluate(background_only, data, name="leans on background", judging=Judging(neighbours=1))
+    result, *_ = evaluate(background_only, data, name="leans on background", judging=Judging(neighbours=1))
     knn = {test: figures["knn"].value for test, figures in result.tests.items()}
     assert knn["mixed-same"] == 1
     # Of three foregrounds of a class only the first stands on its own class's background.
