@@ -30,7 +30,7 @@ def test_the_options_of_both_reach_both_views():
     options = SimCLRDACLOptions(functions=("binary",), keep=0.5, flip_probability=0.0, projection_layers=1)
     method = SimCLRDACL(convnet(), IMAGES, options)
     assert method.mixed.options.keep == 0.5
-    assert method.augmented.flip_probability == 0.0
+    assert method.augmented.options.flip_probability == 0.0
     assert len(method.head) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast, final
 
 import torch
@@ -46,14 +47,8 @@ class ReSSL(TwoViewMethod[ReSSLOptions]):
     def __init__(self, encoder: Encoder, schema: Schema, options: ReSSLOptions | None = None) -> None:
         super().__init__(encoder, schema, options)
         options = self.options
-        self.weak_views = ImageViews(
-            min(schema.shape[1:]),
-            crop_scale=options.crop_scale,
-            crop_ratio=options.crop_ratio,
-            flip_probability=options.flip_probability,
-            jitter_probability=0.0,
-            grayscale_probability=0.0,
-        )
+        weak = replace(options, jitter_probability=0.0, grayscale_probability=0.0, blur_probability=0.0)
+        self.weak_views = ImageViews(min(schema.shape[1:]), weak)
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
         self.target = TargetNetwork((encoder, self.head), momentum=options.momentum, rises=False)
         self.queue = KeyQueue(options.queue, options.projection_features)

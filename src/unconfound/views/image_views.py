@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from unconfound.data import Schema
 from unconfound.options.views import ImageViewOptions
 from unconfound.views.images import ImageViews
@@ -17,5 +15,4 @@ def image_views(options: ImageViewOptions, schema: Schema, *, method: str) -> Im
     """
     if schema.modality != "images":
         raise ValueError(f"{method} makes its views by image augmentation, the data are {schema.modality}: train dacl")
-    chosen = {field.name: getattr(options, field.name) for field in fields(ImageViewOptions)}
-    return ImageViews(min(schema.shape[1:]), **chosen)
+    return ImageViews(min(schema.shape[1:]), options)

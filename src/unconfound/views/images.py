@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unconfound.functional.distributed import uniform
+from unconfound.options.views import ImageViewOptions
 from unconfound.views.blur import gaussian_blur
 from unconfound.views.colour import blend
 from unconfound.views.geometry import BOX_NUMBERS, Resampling, plan_resampling, random_boxes, resample
@@ -67,15 +68,10 @@ class ImageViews:
 
     Args:
         size: side of the views in pixels.
-        crop_scale: lowest and highest area of a crop, as a share of the image's, in (0, 1].
-        crop_ratio: lowest and highest width / height of a crop.
-        flip_probability: of mirroring left to right.
-        jitter: strengths of brightness, contrast, saturation and hue. The first three are factors in
-            [max(0, 1 - strength), 1 + strength]; the last turns the hue by up to that share of the circle, at most 0.5.
-        jitter_probability: of applying them, in random order.
-        grayscale_probability: of three equal channels.
-        blur_probability: of a Gaussian blur with a standard deviation in [0.1, 2] pixels and a window of a tenth of the
-            side, at least 3 pixels.
+        options: of the views. Crops lie in (0, 1] of the image's area. The strengths of brightness, contrast and
+            saturation are factors in [max(0, 1 - strength), 1 + strength]; that of hue turns it by up to that share of
+            the circle, at most 0.5; all four come in random order. A blur has a standard deviation in [0.1, 2] pixels
+            and a window of a tenth of the side, at least 3 pixels.
 
     Images without three channels keep brightness, contrast, flip, crop and blur; saturation, hue and grayscale have no
     meaning for them and are left out.
@@ -85,38 +81,12 @@ class ImageViews:
         TypeError: `size` is no whole number.
     """
 
-    def __init__(
-        self,
-        size: int,
-        *,
-        crop_scale: tuple[float, float] = (0.2, 1.0),
-        crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        flip_probability: float = 0.5,
-        jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1),
-        jitter_probability: float = 0.8,
-        grayscale_probability: float = 0.2,
-        blur_probability: float = 0.0,
-    ) -> None:
-        _check_size(size, blur=blur_probability)
-        _check_range("crop_scale", crop_scale, highest=1)
-        _check_range("crop_ratio", crop_ratio, highest=math.inf)
-        _check_jitter(jitter)
-        for name, probability in (
-            ("flip_probability", flip_probability),
-            ("jitter_probability", jitter_probability),
-            ("grayscale_probability", grayscale_probability),
-            ("blur_probability", blur_probability),
-        ):
-            if not 0 <= probability <= 1:
-                raise ValueError(f"{name} is {probability}: a probability lies between 0 and 1")
-        self.size = size
-        self.crop_scale = crop_scale
-        self.crop_ratio = crop_ratio
-        self.flip_probability = flip_probability
-        self.jitter = jitter
-        self.jitter_probability = jitter_probability
-        self.grayscale_probability = grayscale_probability
-        self.blur_probability = blur_probability
+    def __init__(self, size: int, options: ImageViewOptions | None = None) -> None:
+        self.size, self.options = size, options or ImageViewOptions()
+        _check_size(size, blur=self.options.blur_probability)
+        _check_range("crop_scale", self.options.crop_scale, highest=1)
+        _check_range("crop_ratio", self.options.crop_ratio, highest=math.inf)
+        _check_jitter(self.options.jitter)
 
     @torch.no_grad()
     def __call__(
@@ -159,7 +129,7 @@ class ImageViews:
         return views
 
     def _operations(self, channels: int) -> tuple[int, ...]:
-        wanted = tuple(strength > 0 and self.jitter_probability > 0 for strength in self.jitter)
+        wanted = tuple(strength > 0 and self.options.jitter_probability > 0 for strength in self.options.jitter)
         return allowed_operations(wanted, channels)
 
     def _together(self, numbers: Tensor, channels: int) -> tuple[Tensor, list[_Group]]:
@@ -167,19 +137,19 @@ class ImageViews:
         group = _Group(
             count=len(numbers),
             jitter=bool(self._operations(channels)),
-            grayscale=self.grayscale_probability > 0 and channels == 3,
-            blur=self.blur_probability > 0,
+            grayscale=self.options.grayscale_probability > 0 and channels == 3,
+            blur=self.options.blur_probability > 0,
         )
         return torch.arange(len(numbers), device=numbers.device), [group]
 
     def _alike(self, numbers: Tensor, channels: int) -> tuple[Tensor, list[_Group]]:
         """Views sorted into groups that take the same steps, so that no step is made in vain."""
         _, _, jitter, gray, blur = numbers.split(NUMBERS, dim=1)
-        key = 2 * (gray[:, 0] < self.grayscale_probability) * (channels == 3)
-        key += blur[:, 0] < self.blur_probability
+        key = 2 * (gray[:, 0] < self.options.grayscale_probability) * (channels == 3)
+        key += blur[:, 0] < self.options.blur_probability
         active = self._operations(channels)
         if active:
-            jittered = jitter[:, 0] < self.jitter_probability
+            jittered = jitter[:, 0] < self.options.jitter_probability
             key += torch.where(jittered, 4 + 4 * hue_position(jitter[:, -4:], active), 0)
         groups = [
             _Group(
@@ -196,16 +166,16 @@ class ImageViews:
     def _plan(self, images: Tensor, numbers: Tensor, source: Tensor) -> _Plan:
         _, channels, height, width = images.shape
         crop, flip, jitter, gray, blur = numbers.split(NUMBERS, dim=1)
-        active = self._operations(channels)
-        boxes = random_boxes(crop, height=height, width=width, scale=self.crop_scale, ratio=self.crop_ratio)
-        mirrored = flip[:, 0] < self.flip_probability
-        factors, keys = random_jitter(jitter, strengths=self.jitter, probability=self.jitter_probability)
+        options, active = self.options, self._operations(channels)
+        boxes = random_boxes(crop, height=height, width=width, scale=options.crop_scale, ratio=options.crop_ratio)
+        mirrored = flip[:, 0] < options.flip_probability
+        factors, keys = random_jitter(jitter, strengths=options.jitter, probability=options.jitter_probability)
         return _Plan(
             source=source,
             crop=plan_resampling(boxes, height=height, width=width, size=self.size, flip=mirrored),
             jitter=plan_jitter(factors, keys, active) if active else None,
-            grayscale=gray[:, 0] < self.grayscale_probability,
-            blurred=blur[:, 0] < self.blur_probability,
+            grayscale=gray[:, 0] < options.grayscale_probability,
+            blurred=blur[:, 0] < options.blur_probability,
             sigma=SIGMA[0] + (SIGMA[1] - SIGMA[0]) * blur[:, 1],
         )
 
