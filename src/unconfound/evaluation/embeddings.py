@@ -75,6 +75,21 @@ class Embeddings:
         known.check_finite()
         return known, known.labels
 
+    def by_class(self) -> tuple[Embeddings, Int[Tensor, " classes"], Int[Tensor, " labelled"]]:
+        """Return the samples that carry a label, their classes, and the position of each one's class among these.
+
+        Raises:
+            ValueError: as `labelled`, or there are fewer than two classes.
+        """
+        known, labels = self.labelled()
+        classes, targets = labels.unique(return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"all {len(labels)} labelled samples are of class {int(classes)}; "
+                "a classifier needs two or more classes"
+            )
+        return known, classes, targets
+
     def check_finite(self, *, of: str = "", remedy: str = "leave them out") -> None:
         """Refuse embeddings that are no numbers. Whoever judges embeddings asks for this first.
 

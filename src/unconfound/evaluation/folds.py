@@ -90,15 +90,9 @@ class StratifiedFolds:
         """Assign the labelled embeddings by `stratified_folds`.
 
         Raises:
-            ValueError: no labels, fewer than two classes, an embedding that is not finite, or as `stratified_folds`.
+            ValueError: as `Embeddings.by_class` or `stratified_folds`.
         """
-        known, labels = embeddings.labelled()
-        classes, targets = labels.unique(return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"all {len(labels)} labelled samples are of class {int(classes)}; "
-                "a classifier needs two or more classes"
-            )
+        known, classes, targets = embeddings.by_class()
         assignment = stratified_folds(targets, folds=folds, repeats=repeats, seed=seed)
         return cls(known, targets, classes, assignment, folds)
 

@@ -99,12 +99,7 @@ def fit_probe(
         raise ValueError(f"the strengths {tuple(strengths)} must be one or more positive numbers")
     if not 0 < validation_share < 1:
         raise ValueError(f"the validation share {validation_share} is not between 0 and 1; try 0.2")
-    known, labels = embeddings.labelled()
-    classes, targets = labels.unique(return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"all {len(labels)} labelled samples are of class {int(classes)}; a linear probe needs two or more classes"
-        )
+    known, classes, targets = embeddings.by_class()
     features, positions = known.features.double().numpy(), targets.numpy()
     held_out = stratified_split(targets, share=validation_share, seed=seed).numpy()
     strength, accuracy, start, notes = max(strengths), None, None, []

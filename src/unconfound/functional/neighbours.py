@@ -43,25 +43,6 @@ def nearest(
         TypeError: rows are not floating-point, or `neighbours` is no whole number.
         ValueError: numbers of features differ, a value is not finite, or an option is out of its range.
     """
-    _check_search(queries, gallery, neighbours, metric, exclude_self, tile)
-    device, dtype = gallery.device, wide_dtype(queries, gallery)
-    queries, gallery = (on_float64(queries),) * 2 if queries is gallery else (on_float64(queries), on_float64(gallery))
-    nearness = Nearness.of_directions(queries, gallery) if metric == "cosine" else Nearness(queries, gallery)
-    measure = nearness.cosines if metric == "cosine" else nearness.distances
-
-    def search(asked: Tensor) -> tuple[Tensor, Tensor]:
-        rows = nearness.nearest(asked, neighbours, left_out=asked if exclude_self else None)
-        values = measure(asked.repeat_interleave(neighbours), rows.flatten())
-        return values.view(rows.shape).to(dtype), rows
-
-    strips = torch.arange(len(queries), device=gallery.device).split(strip(gallery, tile))
-    values, indices = zip(*spread(search, strips, device=gallery.device, tile=tile), strict=True)
-    return torch.cat(values).to(device), torch.cat(indices).to(device)
-
-
-def _check_search(  # noqa: PLR0917
-    queries: Tensor, gallery: Tensor, neighbours: int, metric: str, exclude_self: bool, tile: int
-) -> None:
     check_tile(tile)
     check_finite("queries", queries)
     check_finite("gallery", gallery)
@@ -80,3 +61,16 @@ def _check_search(  # noqa: PLR0917
         raise TypeError(f"neighbours must be a whole number, got {neighbours!r}")
     if not 1 <= neighbours <= available:
         raise ValueError(f"neighbours must be from 1 to {available}, the rows to choose from, got {neighbours}")
+    device, dtype = gallery.device, wide_dtype(queries, gallery)
+    queries, gallery = (on_float64(queries),) * 2 if queries is gallery else (on_float64(queries), on_float64(gallery))
+    nearness = Nearness.of_directions(queries, gallery) if metric == "cosine" else Nearness(queries, gallery)
+    measure = nearness.cosines if metric == "cosine" else nearness.distances
+
+    def search(asked: Tensor) -> tuple[Tensor, Tensor]:
+        rows = nearness.nearest(asked, neighbours, left_out=asked if exclude_self else None)
+        values = measure(asked.repeat_interleave(neighbours), rows.flatten())
+        return values.view(rows.shape).to(dtype), rows
+
+    strips = torch.arange(len(queries), device=gallery.device).split(strip(gallery, tile))
+    values, indices = zip(*spread(search, strips, device=gallery.device, tile=tile), strict=True)
+    return torch.cat(values).to(device), torch.cat(indices).to(device)

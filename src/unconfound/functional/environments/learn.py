@@ -118,7 +118,9 @@ def learn_environments(
         orders = (_order(len(vectors), generator) for _ in range(passes))
         logits, history = ascend_by_passes(vectors, logits, orders, batch_size=batch_size, **ascent)
     else:
-        looks = _looks(len(vectors), steps, batch_size, passes, generator) if batches is None else _given(batches)
+        looks: Iterable[Tensor | None] = _looks(len(vectors), steps, batch_size, passes, generator)
+        if batches is not None:
+            looks = (whole_numbers("batches", rows) for rows in batches)
         logits, history = _ascend(vectors, logits, looks, smallest_share=smallest_share, **ascent)
     return logits, torch.cat([history, environment_objective(vectors, logits, normalization=normalization)[None]])
 
@@ -159,10 +161,6 @@ def _looks(
         return
     for _ in range(passes):
         yield from _order(samples, generator).split(batch_size)
-
-
-def _given(batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    return (whole_numbers("batches", rows) for rows in batches)
 
 
 def _order(samples: int, generator: torch.Generator | None) -> Int[Tensor, " samples"]:
