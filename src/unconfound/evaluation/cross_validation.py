@@ -70,7 +70,8 @@ def cross_validate_probe(
             tolerance=max(tolerance, _SEARCH_TOLERANCE),
             iterations=min(iterations, _SEARCH_ITERATIONS),
         )
-        return guesses.unflatten(0, (len(candidates), *members.shape[:2]))
+        given: Tensor = guesses.unflatten(0, (len(candidates), *members.shape[:2]))
+        return given
 
     chosen = folded.choose(candidates, guess)
     members = folded.training().flatten(0, 1)

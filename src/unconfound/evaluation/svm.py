@@ -55,7 +55,8 @@ def cross_validate_svm(
 
     def guess(members: Bool[Tensor, "repeats pairs samples"]) -> Int[Tensor, "candidates repeats pairs samples"]:
         fits = torch.stack([machines.guesses(each, candidates) for each in members.flatten(0, 1)], 1)
-        return fits.unflatten(1, members.shape[:2])
+        given: Tensor = fits.unflatten(1, members.shape[:2])
+        return given
 
     chosen = folded.choose(candidates, guess)
     guesses = [
