@@ -35,18 +35,6 @@ def jensen_shannon_loss(
         ValueError: shapes do not fit, there are no nodes, fewer than two graphs (a node then has no other), or a column
             that is not there.
     """
-    graph_of_node = _check(scores, graph_of_node)
-    nodes, graphs = scores.shape
-    with torch.autocast(scores.device.type, enabled=False):
-        scores = wide(scores)
-        own = graph_of_node[:, None] == torch.arange(graphs, device=scores.device)
-        attraction = F.softplus(-scores[own]).sum()
-        repulsion = F.softplus(scores).masked_fill(own, 0).sum() / (graphs - 1)
-        count = sum_over_processes(scores.new_tensor(nodes))
-        return sum_over_processes(attraction + repulsion) / count - 2 * math.log(2)
-
-
-def _check(scores: Tensor, graph_of_node: Tensor) -> Tensor:
     check_floating("scores", scores)
     graph_of_node = whole_numbers("graph_of_node", graph_of_node)
     if scores.dim() != 2 or scores.shape[:1] != graph_of_node.shape or not len(scores):
@@ -54,10 +42,16 @@ def _check(scores: Tensor, graph_of_node: Tensor) -> Tensor:
             "scores must be [nodes, graphs] with a graph_of_node for each of at least one node, got shapes "
             f"{tuple(scores.shape)} and {tuple(graph_of_node.shape)}"
         )
-    graphs = scores.shape[1]
+    nodes, graphs = scores.shape
     if graphs < 2:
         raise ValueError(f"nodes are told apart by their graphs, and there is {graphs}: use a batch of at least two")
     low, high = int(graph_of_node.min()), int(graph_of_node.max())
     if low < 0 or high >= graphs:
         raise ValueError(f"graph_of_node must be 0 to {graphs - 1}, a column of scores, got {low} to {high}")
-    return graph_of_node
+    with torch.autocast(scores.device.type, enabled=False):
+        scores = wide(scores)
+        own = graph_of_node[:, None] == torch.arange(graphs, device=scores.device)
+        attraction = F.softplus(-scores[own]).sum()
+        repulsion = F.softplus(scores).masked_fill(own, 0).sum() / (graphs - 1)
+        count = sum_over_processes(scores.new_tensor(nodes))
+        return sum_over_processes(attraction + repulsion) / count - 2 * math.log(2)

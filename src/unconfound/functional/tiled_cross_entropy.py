@@ -42,23 +42,12 @@ def tiled_cross_entropy(
     if tile is None:
         elements = _TILE_ELEMENTS_CPU if queries.device.type == "cpu" else _TILE_ELEMENTS
         tile = max(1, elements // len(keys))
-    if tile >= len(queries):
-        return _whole(queries, keys, weights, targets, temperature, exclude_self)
-    with_gradients = torch.is_grad_enabled()
-    outputs: tuple[Tensor, ...] = _Tiled.apply(
-        queries, keys, weights, targets, temperature, exclude_self, tile, with_gradients
-    )
-    return outputs[0]
-
-
-def _whole(  # noqa: PLR0917
-    queries: Tensor,
-    keys: Tensor,
-    weights: Tensor,
-    targets: Tensor | None,
-    temperature: float,
-    exclude_self: bool,
-) -> Tensor:
+    if tile < len(queries):
+        with_gradients = torch.is_grad_enabled()
+        outputs: tuple[Tensor, ...] = _Tiled.apply(
+            queries, keys, weights, targets, temperature, exclude_self, tile, with_gradients
+        )
+        return outputs[0]
     scaled = queries / temperature
     if exclude_self:
         # Adding this to the product costs no pass of its own, and vmap and forward mode know how.
