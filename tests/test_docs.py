@@ -2,16 +2,20 @@
 
 A comment before a code block, which no reader sees, tells the test what to do with it:
 
-- `test: fit --epochs 1` adds flags to the block's `unconfound fit` commands, so that they take a second, not an hour.
+- `test: fit --epochs 1` adds flags to the block's `unconfound fit` commands, or keyword arguments to its calls of
+  `unconfound.fit`, so that they take a second, not an hour.
 - `test: parsed only` checks the flags of the block's `fit` and `demo` commands without running them.
 - `test: needs data` runs the block only where UNCONFOUND_DATA names the real data sets (commands: always parsed).
 - `test: file NAME` writes the block to a file that later blocks of the page use.
+
+The code cells of the notebooks in `docs/notebooks/` run as they are.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import re
 import shlex
@@ -22,12 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 import unconfound.commands.demo
+import unconfound.commands.fit
 import unconfound.runs
 from unconfound.arguments import (
     CompareArguments,
@@ -49,6 +55,7 @@ from unconfound.training import Fitted, TrainingOptions
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
 FENCE = re.compile(
     r"(?:^<!-- test: (?P<directive>[^\n]*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -152,14 +159,45 @@ def test_snippets(page: Path, workspace: Path, tmp_path: Path, monkeypatch: pyte
             Path(block.directive.removeprefix("file ")).write_text(block.text)
         elif block.language == "python" and (real or block.directive != "needs data"):
             # Leading newlines give a traceback the line numbers of the page.
-            code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setitem(sys.modules, "__main__", module)
-                exec(code, module.__dict__)
+            execute("\n" * (block.line - 1) + block.text, str(page), module, block.directive)
         elif block.language == "bash":
             check_make_targets(block, where)
             for command in block.commands():
                 assert run(command, block) == 0, f"{where}: unconfound {shlex.join(command)}"
+
+
+def execute(code: str, file: str, module: ModuleType, directive: str = "") -> None:
+    """Run code as a script does whose definitions are those of `module`, its calls of `fit` as the directive says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", module)
+        name, _, flags = directive.partition(" ")
+        if name == "fit":
+            words, fit = shlex.split(flags), unconfound.commands.fit.fit
+            given = {flag[2:].replace("-", "_"): value for flag, value in zip(words[::2], words[1::2], strict=True)}
+            patch.setattr(unconfound.commands.fit, "fit", lambda *args, **options: fit(*args, **options | given))
+        exec(compile(code, file, "exec", dont_inherit=True), module.__dict__)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_notebooks(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNCONFOUND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    module = ModuleType("__main__")
+    for number, cell in enumerate(json.loads(notebook.read_text(encoding="utf-8"))["cells"]):
+        if cell["cell_type"] == "code":
+            execute("".join(cell["source"]), f"{notebook.name}, cell {number}", module)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_notebooks_are_saved_with_outputs_of_any_machine(notebook: Path) -> None:
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "run all cells, then save"
+    for output in [output for cell in cells for output in cell["outputs"]]:
+        shown = "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+        assert output["output_type"] != "error"
+        assert output.get("name") != "stderr", "progress is no output to save"
+        assert not re.search(r"(^|[\s'\"])/\w+/|[A-Z]:\\", shown), "a path of a machine"
 
 
 def run(command: list[str], block: Block) -> int:
