@@ -2,34 +2,38 @@
 
 from typing import Any
 
-from unconfound.options.methods.barlow_twins import BarlowTwinsOptions
-from unconfound.options.methods.byol import BYOLOptions
 from unconfound.options.methods.cim import CIMOptions
-from unconfound.options.methods.dacl import DACLOptions
+from unconfound.options.methods.classifying import (
+    DFROptions,
+    GroupDROOptions,
+    IRMOptions,
+    JTTOptions,
+    SCLOptions,
+    SupervisedOptions,
+)
 from unconfound.options.methods.dcml import DCMLOptions
-from unconfound.options.methods.dfr import DFROptions
-from unconfound.options.methods.gaussian import GaussianOptions
-from unconfound.options.methods.group_dro import GroupDROOptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.options.methods.infograph import InfoGraphOptions
-from unconfound.options.methods.irm import IRMOptions
-from unconfound.options.methods.jtt import JTTOptions
-from unconfound.options.methods.large_margin import LargeMarginOptions
 from unconfound.options.methods.metric import MetricOptions
-from unconfound.options.methods.moco import MoCoOptions
 from unconfound.options.methods.random import RandomOptions
-from unconfound.options.methods.relic import RELICOptions
-from unconfound.options.methods.ressl import ReSSLOptions
-from unconfound.options.methods.scarf import SCARFOptions
-from unconfound.options.methods.scl import SCLOptions
-from unconfound.options.methods.simclr import SimCLROptions
-from unconfound.options.methods.simclr_dacl import SimCLRDACLOptions
-from unconfound.options.methods.simsiam import SimSiamOptions
-from unconfound.options.methods.ssl_hsic import SSLHSICOptions
-from unconfound.options.methods.supervised import SupervisedOptions
-from unconfound.options.methods.swav import SwAVOptions
-from unconfound.options.methods.vicreg import VICRegOptions
-from unconfound.options.methods.w_mse import WMSEOptions
+from unconfound.options.methods.two_views import (
+    BarlowTwinsOptions,
+    BYOLOptions,
+    DACLOptions,
+    GaussianOptions,
+    LargeMarginOptions,
+    MoCoOptions,
+    RELICOptions,
+    ReSSLOptions,
+    SCARFOptions,
+    SimCLRDACLOptions,
+    SimCLROptions,
+    SimSiamOptions,
+    SSLHSICOptions,
+    SwAVOptions,
+    VICRegOptions,
+    WMSEOptions,
+)
 
 # A method of "any data" learns from the four others alike.
 METHODS_OF: dict[str, dict[str, type[Any]]] = {
