@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unconfound.options.compare import CompareArguments
+from unconfound.parsing import parse
 from unconfound.recipes import Recipe, flags_of
 from unconfound.terminal import print_table
 
@@ -20,16 +22,9 @@ if TYPE_CHECKING:
 def compare(
     recipes: str | Sequence[str] | Mapping[str, str | Recipe],
     *,
-    seeds: Sequence[int] = (),
-    baseline: str | None = None,
     metrics: Sequence[str] = (),
-    out: Path | str = "runs/compare",
-    resume: bool = False,
-    overwrite: bool = False,
     over: Mapping[str, Sequence[Any]] | None = None,
     candidates: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    select: str | None = None,
-    jobs: int = 1,
     **options: Any,
 ) -> Comparison:
     """Train and judge every recipe with every seed, and set the rows against a baseline.
@@ -59,22 +54,13 @@ def compare(
         ValueError, FileNotFoundError: a mistake in the arguments, or every cell failed. That of a single cell is in
             the table instead.
     """
-    from unconfound.arguments import CompareArguments
     from unconfound.comparison.rows import rows_of
     from unconfound.comparison.run import run_rows
     from unconfound.options.methods import ALIASES, OPTIONS
     from unconfound.report.comparison_files import write_files
 
-    flags = flags_of(options)
-    arguments = CompareArguments(
-        seeds=tuple(seeds),
-        baseline=baseline,
-        metric=tuple(metrics),
-        out=Path(out),
-        resume=resume,
-        overwrite=overwrite,
-        select=select,
-        jobs=jobs,
+    arguments, flags = parse(
+        CompareArguments, flags_of({"metric": tuple(metrics)} | options), command="compare", unknown=True
     )
     asked = rows_of(recipes, methods=[*OPTIONS, *ALIASES])
     if over is not None:
@@ -86,9 +72,6 @@ def compare(
 
 def command(words: Sequence[str]) -> None:
     """Do what `unconfound compare` says."""
-    from unconfound.arguments import CompareArguments
-    from unconfound.parsing import parse
-
     flagged = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
     recipes, rest = list(words[:flagged]), list(words[flagged:])
     given, flags = parse(CompareArguments, rest, command="compare", unknown=True)

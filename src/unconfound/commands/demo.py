@@ -1,20 +1,48 @@
-"""`unconfound demo`: train three encoders on built-in data and show how much each leans on the background."""
+"""`unconfound demo`: train three encoders on built-in data and report how much each relies on the background."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unconfound.options.constraints import Checked, NonNegativeInt, PositiveInt, Share
+from unconfound.options.training import Precision
+from unconfound.parsing import parse
 from unconfound.terminal import print_evaluations
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
-    from unconfound.arguments import DemoArguments
     from unconfound.evaluation.figures import Evaluation
 
 METHODS = ("random", "supervised", "simclr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoArguments(Checked):
+    """Train random, supervised and simclr on digits over photographs, and report their reliance on the background."""
+
+    out: Path = Path("runs/demo")
+    """Folder for the runs, evaluation.json and report.html."""
+    correlation: Share = 0.9
+    """Share of the training digits that are placed on the background of their own class; 0.1 is chance."""
+    epochs: PositiveInt | None = None
+    """Number of passes over the training data in each training; by default that of the demo's recipes."""
+    batch_size: PositiveInt | None = None
+    """Number of images per update in each training; by default that of the demo's recipes."""
+    encoder: str | None = None
+    """Encoder of all three trainings; by default a convnet of 16 to 128 channels."""
+    seed: NonNegativeInt = 0
+    """Seed of the initial weights, the order of the samples and the random views."""
+    device: str = "auto"
+    """Device to train on: auto (the best one available), cpu, cuda, cuda:N or mps."""
+    precision: Precision = "auto"
+    """Numerical precision of the trainings; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
+    resume: bool = False
+    """Continue a demo that was stopped."""
+    overwrite: bool = False
+    """Remove an earlier demo in --out first."""
 
 
 def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | None:
@@ -30,16 +58,9 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | No
     Raises:
         ValueError: a run is there already, and neither `resume` nor `overwrite` is given.
     """
-    from unconfound.arguments import DemoArguments
-
-    return run_demo(DemoArguments(out=Path(out), **options))
-
-
-def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
-    """Do what `demo` does."""
     from unconfound.data.load import DataOptions, load
     from unconfound.evaluation.judging import Judging
-    from unconfound.fit_arguments import fit_arguments
+    from unconfound.fit_parsing import parse_fit
     from unconfound.options.encoders import EncoderOptions
     from unconfound.progress import announced, console
     from unconfound.recipes import read_recipe
@@ -47,6 +68,7 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
     from unconfound.runs import fit_run
     from unconfound.training.run_folder import RunFolder
 
+    arguments = DemoArguments(out=Path(out), **options)
     out = arguments.out
     for method in METHODS:
         RunFolder(out / method, resume=arguments.resume, overwrite=arguments.overwrite).check()
@@ -59,7 +81,7 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
     )
     encoders, runs = {}, {}
     for method in METHODS:
-        _, given = fit_arguments([], method=method, recipe=read_recipe(f"{method}/demo"))
+        _, given = parse_fit([], method=method, recipe=read_recipe(f"{method}/demo"))
         training = replace(
             given.training,
             seed=arguments.seed,
@@ -86,16 +108,13 @@ def run_demo(arguments: DemoArguments) -> list[Evaluation] | None:
 
 def command(words: Sequence[str]) -> None:
     """Do what `unconfound demo` says."""
-    from unconfound.arguments import DemoArguments
-    from unconfound.parsing import parse
-
     given: DemoArguments = parse(DemoArguments, list(words), command="demo")
 
     from unconfound.progress import announced
 
     with announced("loading torch"):
         import unconfound.report.audit  # noqa: F401
-    evaluations = run_demo(given)
+    evaluations = demo(**vars(given))
     if evaluations is not None:
         print_evaluations(evaluations, given.out)
         print(f"Next: unconfound fit simclr --data path/to/images --out {given.out.parent / 'mine'}")
