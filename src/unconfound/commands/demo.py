@@ -46,7 +46,7 @@ class DemoArguments(Checked):
 
 
 def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | None:
-    """Train random, supervised and simclr on digits over photographs, and measure how much each leans on the scene.
+    """Train random, supervised and simclr on digits over photographs, and report their reliance on the background.
 
     Args:
         out: the folder of the runs, evaluation.json and report.html.

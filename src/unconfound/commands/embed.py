@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class EmbedArguments(Checked):
     """Write the embeddings of new data, which are read like the run's own data."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder of the encoder."""
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA")]
     """Folder, file or name of data of the kind that the encoder was trained on."""
     out: Path
     """File to write: .parquet (with names, labels and splits) or .npy (the embeddings alone)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -40,7 +40,9 @@ SPLIT = (
 class EvaluateArguments(Checked):
     """Measure the encoders of one or more runs: probe, neighbours, retrieval, groups, reliance on background."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="(required)")
+    ]
     """Run folders to evaluate."""
     out: Path | None = None
     """Folder for evaluation.json and report.html; by default the run folder, or the parent of the first of several."""

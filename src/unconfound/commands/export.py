@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ExportArguments(Checked):
     """Write the encoder of a run as one file that runs without unconfound: raw samples to embeddings and logits."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder of an encoder of images or of rows of tables."""
     out: Path
     """File to write: .onnx (needs the extra `export`) or .pt2 (a program of torch.export)."""

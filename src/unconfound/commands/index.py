@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 class IndexArguments(Checked):
     """Store the embeddings of data for `unconfound search`: unconfound index RUN DATA --out INDEX.
 
-    --add adds data to an existing index, --remove removes items from it. An update that is interrupted leaves the index
-    as it was.
+    In an existing index, --add adds data and --remove removes items. An update that is interrupted leaves the index as
+    it was.
     """
 
-    run: tyro.conf.Positional[Path | None] = None
+    run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
     """Run folder of the encoder; not needed when items are only removed."""
-    data: tyro.conf.Positional[str | None] = None
+    data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="DATA")] = None
     """Folder, file or name of data of the kind that the encoder was trained on."""
     out: Path
     """Folder of the index."""

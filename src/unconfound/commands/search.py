@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -31,13 +31,16 @@ Backend = Literal["auto", "exact", "faiss"]
 class SearchArguments(Checked):
     """Find the nearest items of an index: unconfound search INDEX QUERY [QUERY ...].
 
-    A QUERY is an image file, a folder of images, a table, all of whose rows are queries, or one row of a table as
+    A QUERY is an image file, a folder of images, a table (each of its rows is a query), or one row of a table as
     table.csv:12 (rows are counted from 0). Other kinds of data that the encoder was trained on work the same way.
     """
 
-    index: tyro.conf.Positional[Path]
+    index: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="INDEX")]
     """Folder of the index."""
-    queries: tyro.conf.Positional[tuple[str, ...]]
+    queries: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="QUERY [QUERY ...]", help_behavior_hint="(required)"),
+    ]
     """Queries to find the nearest items of."""
     neighbours: PositiveInt = 10
     """Number of nearest items to show per query."""

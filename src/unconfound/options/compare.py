@@ -33,7 +33,7 @@ class CompareArguments(Checked):
     over: tuple[str, ...] = ()
     """Settings to run all rows in, as KEY=VALUE,VALUE of a data option; by default those of the comparison."""
     select: str | None = None
-    """Figure to select among the candidates of a row by: validation, "validation worst group", "validation mean of
+    """Figure that selects among the candidates of a row: validation, "validation worst group", "validation mean of
     groups", "validation MAP@R" (for unseen classes), leave-one-domain-out (for --data domains) or oracle; by default
     that of the comparison, else validation."""
     jobs: PositiveInt = 1

@@ -10,7 +10,7 @@ from unconfound.options.training import Precision
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingOptions(Checked):
-    """Options of embedding samples."""
+    """How samples are embedded."""
 
     batch_size: PositiveInt = 512
     """Number of samples to embed at a time."""
