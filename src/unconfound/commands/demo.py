@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,52 +58,31 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | No
     Raises:
         ValueError: a run is there already, and neither `resume` nor `overwrite` is given.
     """
+    from unconfound.commands.fit import fit
     from unconfound.data.load import DataOptions, load
     from unconfound.evaluation.judging import Judging
-    from unconfound.fit_parsing import parse_fit
-    from unconfound.options.encoders import EncoderOptions
     from unconfound.progress import announced, console
-    from unconfound.recipes import read_recipe
     from unconfound.report.audit import audit
-    from unconfound.runs import fit_run
     from unconfound.training.run_folder import RunFolder
 
-    arguments = DemoArguments(out=Path(out), **options)
-    out = arguments.out
-    for method in METHODS:
-        RunFolder(out / method, resume=arguments.resume, overwrite=arguments.overwrite).check()
-    data = DataOptions(data="demo", correlation=arguments.correlation)
+    given = DemoArguments(out=Path(out), **options)
+    runs = {method: given.out / method for method in METHODS}
+    for run in runs.values():
+        RunFolder(run, resume=given.resume, overwrite=given.overwrite).check()
     with announced("making the demo's images"):
-        dataset = load(data)
+        dataset = load(DataOptions(data="demo", correlation=given.correlation))
     console.print(
-        f"{len(dataset.train):,} training images of digits, {100 * arguments.correlation:.0f} % on the scene of their "
+        f"{len(dataset.train):,} training images of digits, {100 * given.correlation:.0f} % on the scene of their "
         f"own class; {len(dataset.tests['original']):,} test images"
     )
-    encoders, runs = {}, {}
-    for method in METHODS:
-        _, given = parse_fit([], method=method, recipe=read_recipe(f"{method}/demo"))
-        training = replace(
-            given.training,
-            seed=arguments.seed,
-            device=arguments.device,
-            precision=arguments.precision,
-            epochs=arguments.epochs or given.training.epochs,
-            batch_size=arguments.batch_size or given.training.batch_size,
-        )
-        given = replace(
-            given,
-            out=out / method,
-            resume=arguments.resume,
-            overwrite=arguments.overwrite,
-            data=data,
-            encoder=given.encoder if arguments.encoder is None else EncoderOptions(encoder=arguments.encoder),
-            training=training,
-        )
-        fitted = fit_run(method, given, dataset=dataset)
+    encoders = {}
+    for method, run in runs.items():
+        # The options of the demo are flags of `fit`, too.
+        fitted = fit(method, dataset, recipe=f"{method}/demo", **(vars(given) | {"out": run}))
         if not fitted.finished:
             return None
-        encoders[method], runs[method] = fitted.encoder, fitted.run
-    return audit(encoders, dataset, out=out, runs=runs, judging=Judging(device=arguments.device))
+        encoders[method] = fitted.encoder
+    return audit(encoders, dataset, out=given.out, runs=runs, judging=Judging(device=given.device))
 
 
 def command(words: Sequence[str]) -> None:

@@ -2,73 +2,48 @@
 
 from typing import Any
 
+from unconfound.options.methods import classifying, two_views
 from unconfound.options.methods.cim import CIMOptions
-from unconfound.options.methods.classifying import (
-    DFROptions,
-    GroupDROOptions,
-    IRMOptions,
-    JTTOptions,
-    SCLOptions,
-    SupervisedOptions,
-)
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.options.methods.infograph import InfoGraphOptions
 from unconfound.options.methods.metric import MetricOptions
 from unconfound.options.methods.random import RandomOptions
-from unconfound.options.methods.two_views import (
-    BarlowTwinsOptions,
-    BYOLOptions,
-    DACLOptions,
-    GaussianOptions,
-    LargeMarginOptions,
-    MoCoOptions,
-    RELICOptions,
-    ReSSLOptions,
-    SCARFOptions,
-    SimCLRDACLOptions,
-    SimCLROptions,
-    SimSiamOptions,
-    SSLHSICOptions,
-    SwAVOptions,
-    VICRegOptions,
-    WMSEOptions,
-)
 
 # A method of "any data" learns from the four others alike.
 METHODS_OF: dict[str, dict[str, type[Any]]] = {
     "any data": {
         "random": RandomOptions,
-        "supervised": SupervisedOptions,
-        "gaussian": GaussianOptions,
-        "dacl": DACLOptions,
+        "supervised": classifying.SupervisedOptions,
+        "gaussian": two_views.GaussianOptions,
+        "dacl": two_views.DACLOptions,
         "metric": MetricOptions,
-        "scl": SCLOptions,
-        "group-dro": GroupDROOptions,
-        "irm": IRMOptions,
-        "jtt": JTTOptions,
-        "dfr": DFROptions,
+        "scl": classifying.SCLOptions,
+        "group-dro": classifying.GroupDROOptions,
+        "irm": classifying.IRMOptions,
+        "jtt": classifying.JTTOptions,
+        "dfr": classifying.DFROptions,
     },
     "images": {
-        "simclr": SimCLROptions,
-        "simclr+dacl": SimCLRDACLOptions,
-        "moco": MoCoOptions,
-        "byol": BYOLOptions,
-        "simsiam": SimSiamOptions,
+        "simclr": two_views.SimCLROptions,
+        "simclr+dacl": two_views.SimCLRDACLOptions,
+        "moco": two_views.MoCoOptions,
+        "byol": two_views.BYOLOptions,
+        "simsiam": two_views.SimSiamOptions,
         "icl-msr": ICLMSROptions,
-        "ressl": ReSSLOptions,
-        "relic": RELICOptions,
-        "ssl-hsic": SSLHSICOptions,
-        "swav": SwAVOptions,
-        "barlow-twins": BarlowTwinsOptions,
-        "vicreg": VICRegOptions,
-        "w-mse": WMSEOptions,
-        "large-margin": LargeMarginOptions,
+        "ressl": two_views.ReSSLOptions,
+        "relic": two_views.RELICOptions,
+        "ssl-hsic": two_views.SSLHSICOptions,
+        "swav": two_views.SwAVOptions,
+        "barlow-twins": two_views.BarlowTwinsOptions,
+        "vicreg": two_views.VICRegOptions,
+        "w-mse": two_views.WMSEOptions,
+        "large-margin": two_views.LargeMarginOptions,
         "cim": CIMOptions,
         "dcml": DCMLOptions,
     },
     "tables": {
-        "scarf": SCARFOptions,
+        "scarf": two_views.SCARFOptions,
     },
     "graphs": {
         "infograph": InfoGraphOptions,
