@@ -43,18 +43,9 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
     source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
     mean, deviation = source.statistics()
     torch.manual_seed(arguments.training.seed)
-    chosen = arguments.encoder
-    encoder = build_encoder(
-        chosen.encoder,
-        source.schema,
-        mean=mean,
-        deviation=deviation,
-        pretrained=chosen.pretrained,
-        weights=chosen.weights,
-        width=chosen.width,
-        depth=chosen.depth,
-        pooling=chosen.pooling,
-    )
+    settings = dict(vars(arguments.encoder))
+    name = settings.pop("encoder")
+    encoder = build_encoder(name, source.schema, mean=mean, deviation=deviation, **settings)
     return fit(
         kind(encoder, source.schema, arguments.options),
         dataset,
@@ -68,10 +59,5 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
 
 def run_config(method: str, arguments: FitArguments[Any]) -> dict[str, Any]:
     """Return what the config.toml of such a run holds."""
-    return {
-        "method": method,
-        "data": plain(arguments.data),
-        "encoder": plain(arguments.encoder),
-        "options": plain(arguments.options),
-        "training": plain(arguments.training),
-    }
+    sections = ("data", "encoder", "options", "training")
+    return {"method": method} | {section: plain(getattr(arguments, section)) for section in sections}

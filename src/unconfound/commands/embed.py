@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from unconfound.options.constraints import Checked
-from unconfound.options.embedding import EmbeddingOptions
+from unconfound.options.embedding import EmbeddingOptions, flat
 from unconfound.outputs import check_output_file
 from unconfound.parsing import parse
 
@@ -27,7 +27,7 @@ class EmbedArguments(Checked):
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder of the encoder."""
-    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA")]
+    data: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA")]
     """Folder, file or name of data of the kind that the encoder was trained on."""
     out: Path
     """File to write: .parquet (with names, labels and splits) or .npy (the embeddings alone)."""
@@ -105,16 +105,8 @@ def command(words: Sequence[str]) -> None:
 
     with announced("loading torch"):
         import unconfound.evaluation.embed  # noqa: F401
-    with Bars(first=f"reading {given.source}") as progress:
-        embedded = embed(
-            given.run,
-            given.source,
-            out=given.out,
-            overwrite=given.overwrite,
-            data_root=given.data_root,
-            progress=progress,
-            **vars(given.embedding),
-        )
+    with Bars(first=f"reading {given.data}") as progress:
+        embedded = embed(**flat(given), progress=progress)
     samples = sum(map(len, embedded.values()))
     reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
     print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from unconfound.options.constraints import Checked
-from unconfound.options.embedding import EmbeddingOptions
+from unconfound.options.embedding import EmbeddingOptions, flat
 from unconfound.parsing import parse
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
@@ -187,15 +187,5 @@ def command(words: Sequence[str]) -> None:
     with announced("loading torch"):
         import unconfound.retrieval  # noqa: F401
     with Bars(first=f"reading {given.data}") as progress:
-        changed = index(
-            given.run,
-            given.data,
-            out=given.out,
-            add=given.add,
-            remove=given.remove,
-            overwrite=given.overwrite,
-            data_root=given.data_root,
-            progress=progress,
-            **vars(given.embedding),
-        )
+        changed = index(**flat(given), progress=progress)
     print(f"{len(changed):,} items are in {given.out}\nNext: unconfound search {given.out} QUERY --out neighbours")
