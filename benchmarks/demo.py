@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t
 
-from unconfound.arguments import DemoArguments
-from unconfound.commands.demo import METHODS, run_demo
+from unconfound.commands.demo import METHODS, demo
 from unconfound.evaluation.figures import Evaluation, read_evaluation
 
 OUT = Path("runs/demo-study")
@@ -33,7 +32,7 @@ def main() -> None:
             out = OUT / f"{correlation}-{seed}"
             started = time.monotonic()
             if not (out / "evaluation.json").is_file():
-                run_demo(DemoArguments(out=out, correlation=correlation, seed=seed, resume=out.exists()))
+                demo(out, correlation=correlation, seed=seed, resume=out.exists())
                 print(f"{out}: {time.monotonic() - started:.0f} s", flush=True)
             found.append({entry.name: entry for entry in read_evaluation(out / "evaluation.json")})
         page.append(_table(correlation, found))

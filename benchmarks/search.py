@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import WHOLE, Scale, Step, timed
 from benchmarks.row import LeftOut, Row
-from unconfound.retrieval.backends import nearest_rows
-from unconfound.retrieval.rewrite import shard_rows
+from unconfound.retrieval.nearest_rows.backends import nearest_rows
+from unconfound.retrieval.update import shard_rows
 
 FEATURES, NEIGHBOURS = 128, 10
 

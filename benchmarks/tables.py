@@ -26,7 +26,7 @@ from unconfound.data.load import DataOptions, load
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.probe import fit_probe
 from unconfound.files import write_text
-from unconfound.fit_arguments import fit_arguments
+from unconfound.fit_parsing import parse_fit
 from unconfound.recipes import read_recipe
 from unconfound.runs import fit_run
 from unconfound.training.run_folder import machine
@@ -90,7 +90,7 @@ def _measure(
     encoder: Encoder = _itself
     started = time.monotonic()
     if method in RECIPES:
-        name, arguments = fit_arguments([], method=None, recipe=read_recipe(f"{method}/{data}"))
+        name, arguments = parse_fit([], method=None, recipe=read_recipe(f"{method}/{data}"))
         training = replace(arguments.training, seed=seed, epochs=epochs or arguments.training.epochs)
         folder = out.parent / "tables" / f"{data}-{method}-{seed}"
         arguments = replace(arguments, training=training, out=folder, overwrite=True)

@@ -20,11 +20,10 @@ import torch
 from PIL import Image
 
 import unconfound
-from unconfound.arguments import EvaluateArguments
 from unconfound.cli import main
+from unconfound.commands.evaluate import EvaluateArguments, check_split
 from unconfound.data.load import DataOptions
 from unconfound.recipes import Recipe
-from unconfound.runs import check_split
 
 TINY = ["--encoder", "convnet", "--width", "4", "--depth", "2", "--precision", "32"]
 Mistake = Callable[[list[str], str], str]

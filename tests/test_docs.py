@@ -35,21 +35,21 @@ from PIL import Image
 import unconfound.commands.demo
 import unconfound.commands.fit
 import unconfound.runs
-from unconfound.arguments import (
-    CompareArguments,
-    DemoArguments,
-    EmbedArguments,
-    EvaluateArguments,
-    ExportArguments,
-    FitArguments,
-)
 from unconfound.cli import ABOUT, main
+from unconfound.commands.demo import DemoArguments
+from unconfound.commands.embed import EmbedArguments
+from unconfound.commands.evaluate import EvaluateArguments
+from unconfound.commands.export import ExportArguments
+from unconfound.commands.index import IndexArguments
+from unconfound.commands.search import SearchArguments
 from unconfound.comparison.rows import list_comparisons
 from unconfound.data.load import DataOptions
 from unconfound.encoders import EncoderOptions
 from unconfound.methods import METHODS
+from unconfound.options.compare import CompareArguments
+from unconfound.options.embedding import EmbeddingOptions
+from unconfound.options.fit import FitArguments
 from unconfound.recipes import list_recipes
-from unconfound.search_arguments import IndexArguments, SearchArguments
 from unconfound.training import Fitted, TrainingOptions
 
 ROOT = Path(__file__).parents[1]
@@ -205,7 +205,7 @@ def run(command: list[str], block: Block) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if block.directive in ("parsed only", "needs data"):
             assert command[0] in ("fit", "demo"), f"{command[0]} cannot be parsed only"
-            patch.setattr(unconfound.commands.demo, "run_demo", lambda arguments: None)
+            patch.setattr(unconfound.commands.demo, "demo", lambda **_: None)
             patch.setattr(unconfound.runs, "fit_run", lambda method, given: Fitted(None, Path("runs"), False))
         name, _, flags = block.directive.partition(" ")
         return main([*command, *(shlex.split(flags) if name == command[0] else [])])
@@ -224,6 +224,7 @@ def check_make_targets(block: Block, where: str) -> None:
         DataOptions,
         DemoArguments,
         EmbedArguments,
+        EmbeddingOptions,
         EncoderOptions,
         EvaluateArguments,
         ExportArguments,
@@ -239,13 +240,18 @@ def test_every_option_says_what_it_is(kind: type) -> None:
     (definition,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(definition, ast.ClassDef)
     for field, after in zip(definition.body, [*definition.body[1:], None], strict=True):
-        if isinstance(field, ast.AnnAssign) and ast.unparse(field.target) not in ("data", "encoder", "training"):
-            nested = ast.unparse(field.annotation) == "Options"
+        if isinstance(field, ast.AnnAssign) and ast.unparse(field.target) not in (
+            "data",
+            "encoder",
+            "training",
+            "embedding",
+        ):
+            of_method = ast.unparse(field.annotation) == "Options"
             told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             name = ast.unparse(field.target)
             # An option that a parent has, too, takes over its text.
             inherited = any(name in vars(parent).get("__annotations__", {}) for parent in kind.__mro__[1:])
-            assert told or nested or inherited, f"{kind.__name__}.{name} has no docstring: its flag has no help"
+            assert told or of_method or inherited, f"{kind.__name__}.{name} has no docstring: its flag has no help"
 
 
 def test_readme_names_commands_and_methods() -> None:

@@ -24,6 +24,7 @@ GROUND = {
     "records",
     "files",
     "lock",
+    "outputs",
     "extras",
     "suggestions",
     "spans",
@@ -38,6 +39,7 @@ ROOMS = {
     "records": GROUND,
     "files": GROUND,
     "lock": GROUND,
+    "outputs": GROUND,
     "extras": GROUND,
     "suggestions": GROUND,
     "spans": GROUND,
@@ -50,7 +52,7 @@ ROOMS = {
     "recipes": GROUND,
     "comparison": GROUND
     | {"functional", "encoders", "methods", "training", "evaluation", "recipes"}
-    | {"arguments", "fit_arguments", "parsing", "runs"},
+    | {"fit_parsing", "parsing", "runs"},
     "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training", "comparison"},
 }
 OPTIONAL = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from unconfound.arguments import EmbedArguments, EvaluateArguments
-from unconfound.fit_arguments import fit_arguments
+from unconfound.commands.embed import EmbedArguments
+from unconfound.commands.evaluate import EvaluateArguments
+from unconfound.fit_parsing import parse_fit
 from unconfound.parsing import parse
 
 
@@ -32,12 +33,12 @@ from unconfound.parsing import parse
 )
 def test_a_mistaken_flag_of_fit_gets_advice(words: str, told: str) -> None:
     with pytest.raises(ValueError, match="unconfound fit simclr --help") as refused:
-        fit_arguments(words.split(), method="simclr", recipe=None)
+        parse_fit(words.split(), method="simclr", recipe=None)
     assert str(refused.value).startswith(told) or (told.startswith("'") and told in str(refused.value))
 
 
 def test_flags_with_underscores_are_known() -> None:
-    _, given = fit_arguments(["--batch_size", "8", "--no_rows"], method="simclr", recipe=None)
+    _, given = parse_fit(["--batch_size", "8", "--no_rows"], method="simclr", recipe=None)
     assert given.training.batch_size == 8
 
 

@@ -13,11 +13,11 @@ from comparison.runs import SMALL, words, write_table
 
 import unconfound
 from unconfound import files, lock
-from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison import run as compare
 from unconfound.comparison.rows import rows_of
 from unconfound.lock import FolderLock
+from unconfound.options.compare import CompareArguments
 
 # Modules of POSIX or Linux alone.
 POSIX = re.compile(r"^ *(?:import|from) (fcntl|grp|posix|pwd|resource|termios|tty|pty)\b", re.MULTILINE)

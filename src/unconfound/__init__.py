@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from unconfound.commands.evaluate import evaluate as evaluate
     from unconfound.commands.export import export as export
     from unconfound.commands.fit import fit as fit
+    from unconfound.commands.index import index as index
+    from unconfound.commands.search import search as search
     from unconfound.data.load import DataOptions as DataOptions
     from unconfound.data.load import load as load
     from unconfound.encoders import build_encoder as build_encoder
@@ -44,107 +46,33 @@ if TYPE_CHECKING:
     from unconfound.methods import SwAV as SwAV
     from unconfound.methods import VICReg as VICReg
     from unconfound.report.audit import audit as audit
-    from unconfound.retrieval.index import index as index
-    from unconfound.retrieval.opened import open_index as open_index
-    from unconfound.retrieval.search import search as search
+    from unconfound.retrieval import open_index as open_index
     from unconfound.training import TrainingOptions as TrainingOptions
 
 __version__ = "0.1.0"
 
+_COMMANDS = ("compare", "demo", "embed", "evaluate", "export", "fit", "index", "search")
+# fmt: off
+_METHODS = (
+    "BYOL", "BarlowTwins", "CIM", "DACL", "DCML", "DFR", "Gaussian", "GroupDRO", "ICLMSR", "IRM", "InfoGraph", "JTT",
+    "LargeMargin", "Metric", "MoCo", "RELIC", "Random", "ReSSL", "SCARF", "SCL", "SSLHSIC", "SimCLR", "SimCLRDACL",
+    "SimSiam", "Supervised", "SwAV", "VICReg", "WMSE",
+)
+# fmt: on
 # Imported on first use: the command line's help must not wait for torch.
 _HOMES = {
-    "BYOL": "methods",
-    "BarlowTwins": "methods",
-    "CIM": "methods",
-    "DACL": "methods",
-    "DCML": "methods",
-    "DFR": "methods",
     "DataOptions": "data.load",
-    "Gaussian": "methods",
-    "GroupDRO": "methods",
-    "ICLMSR": "methods",
-    "IRM": "methods",
-    "InfoGraph": "methods",
-    "JTT": "methods",
     "Judging": "evaluation",
-    "LargeMargin": "methods",
-    "Metric": "methods",
-    "MoCo": "methods",
-    "RELIC": "methods",
-    "Random": "methods",
-    "ReSSL": "methods",
-    "SCARF": "methods",
-    "SCL": "methods",
-    "SSLHSIC": "methods",
-    "SimCLR": "methods",
-    "SimCLRDACL": "methods",
-    "SimSiam": "methods",
-    "Supervised": "methods",
-    "SwAV": "methods",
     "TrainingOptions": "training",
-    "VICReg": "methods",
-    "WMSE": "methods",
     "audit": "report.audit",
     "build_encoder": "encoders",
-    "compare": "commands.compare",
-    "demo": "commands.demo",
-    "embed": "commands.embed",
-    "evaluate": "commands.evaluate",
-    "export": "commands.export",
-    "fit": "commands.fit",
-    "index": "retrieval.index",
     "load": "data.load",
     "load_encoder": "encoders",
-    "open_index": "retrieval.opened",
-    "search": "retrieval.search",
+    "open_index": "retrieval",
+    **{name: f"commands.{name}" for name in _COMMANDS},
+    **dict.fromkeys(_METHODS, "methods"),
 }
-__all__ = [
-    "BYOL",
-    "CIM",
-    "DACL",
-    "DCML",
-    "DFR",
-    "ICLMSR",
-    "IRM",
-    "JTT",
-    "RELIC",
-    "SCARF",
-    "SCL",
-    "SSLHSIC",
-    "WMSE",
-    "BarlowTwins",
-    "DataOptions",
-    "Gaussian",
-    "GroupDRO",
-    "InfoGraph",
-    "Judging",
-    "LargeMargin",
-    "Metric",
-    "MoCo",
-    "Random",
-    "ReSSL",
-    "SimCLR",
-    "SimCLRDACL",
-    "SimSiam",
-    "Supervised",
-    "SwAV",
-    "TrainingOptions",
-    "VICReg",
-    "__version__",
-    "audit",
-    "build_encoder",
-    "compare",
-    "demo",
-    "embed",
-    "evaluate",
-    "export",
-    "fit",
-    "index",
-    "load",
-    "load_encoder",
-    "open_index",
-    "search",
-]
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

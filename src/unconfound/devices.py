@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, get_args
 
 import torch
 
+from unconfound.options.embedding import EmbeddingOptions
 from unconfound.options.training import Precision
 from unconfound.suggestions import nearest_name
 
@@ -54,6 +56,16 @@ def choose_precision(precision: str, device: str) -> Precision:
         raise ValueError(f"unknown precision {precision!r}: {nearest_name(precision, get_args(Precision))}")
     gains = torch.cuda.is_bf16_supported() if device.startswith("cuda") else device == "cpu" and _has_amx()
     return "bf16" if gains else "32"
+
+
+def resolved(options: EmbeddingOptions) -> EmbeddingOptions:
+    """Name the device and the precision where "auto" leaves them open.
+
+    Raises:
+        ValueError: the device is not here, or the device or the precision is unknown.
+    """
+    device = choose_device(options.device)
+    return replace(options, device=device, precision=choose_precision(options.precision, device))
 
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[Any]:

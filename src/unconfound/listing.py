@@ -12,7 +12,7 @@ from typing import Any
 
 from unconfound.comparison.rows import list_comparisons
 from unconfound.options.data_sets import NAMED_OF, PATHS_OF
-from unconfound.options.methods import ALIASES, METHODS_OF, OPTIONS
+from unconfound.options.methods import ALIASES, METHODS_OF
 from unconfound.recipes import Recipe, list_recipes, read_by_name
 from unconfound.suggestions import nearest_name
 
@@ -60,7 +60,7 @@ def listing(words: Iterable[str] = ()) -> str:
 
 def summary(method: str) -> str:
     """Return the first line of what a method's class says of itself, read from its file, which imports torch."""
-    name = OPTIONS[method].__module__.rpartition(".")[2]
+    name = method.replace("-", "_").replace("+", "_")
     methods = files("unconfound") / "methods"
     # A large method has a folder of its name.
     home = methods / name if (methods / name).is_dir() else methods

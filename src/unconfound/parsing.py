@@ -104,10 +104,15 @@ def _with_range(field: StructFieldSpec) -> StructFieldSpec:
         words = field.helptext() if callable(field.helptext) else field.helptext
         return words and " ".join(words.split())
 
-    if allowed is None:
+    def shown(default: str) -> str:
+        # Where the default is None or nothing, the text says what that means.
+        told = ([f"default: {default}"] if default not in ("None", "") else []) + ([str(allowed)] if allowed else [])
+        return f"({'; '.join(told)})" if told else ""
+
+    if allowed is None and field.default not in (None, ()):
         return replace(field, helptext=text)
-    shown: Any = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {allowed})")
-    return replace(field, helptext=text, type=Annotated[field.type, shown])  # type: ignore[arg-type]
+    hint: Any = tyro.conf.arg(help_behavior_hint=shown)
+    return replace(field, helptext=text, type=Annotated[field.type, hint])  # type: ignore[arg-type]
 
 
 def _unknown_flags(kind: Any, arguments: Sequence[str]) -> str:

@@ -66,6 +66,7 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
     """
 
+    # Flat and without checks: scikit-learn reads the parameters off this signature and sets them one by one.
     def __init__(
         self,
         method: str = "dacl",

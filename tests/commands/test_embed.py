@@ -12,10 +12,11 @@ from data.pictures import picture
 from retrieval.conftest import SIZE, save_run
 
 from unconfound.commands.embed import embed
+from unconfound.commands.index import index
 from unconfound.data import Dataset, MemorySource, Schema
-from unconfound.fit_arguments import fit_arguments
+from unconfound.fit_parsing import parse_fit
 from unconfound.recipes import read_recipe
-from unconfound.retrieval import index, reading
+from unconfound.retrieval import splits
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_embed_takes_every_split_as_index_does(tmp_path: Path, birds: Path, suff
 def test_two_splits_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = MemorySource("birds", Schema("tables", (2,)), torch.zeros(3, 2))
     dataset = Dataset(source, {"validation": source}, validation=source)
-    monkeypatch.setattr(reading, "load", lambda *_, **__: dataset)
+    monkeypatch.setattr(splits, "load", lambda *_, **__: dataset)
     run = save_run(tmp_path / "run", schema=source.schema, restore={"kind": "table"})
     with pytest.raises(ValueError, match="a test set called 'validation'"):
         embed(run, "birds", out=tmp_path / "out.npy")
@@ -70,17 +71,17 @@ def test_two_splits_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.
 def test_what_is_wrong_in_a_recipe_is_said_with_its_name(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "mine.toml").write_text(f'method = "simclr"\n[training]\n{line}\n')
     with pytest.raises(ValueError, match=rf"^recipe .*mine\.toml: {said}") as told:
-        fit_arguments([], method=None, recipe=read_recipe(str(tmp_path / "mine.toml")))
+        parse_fit([], method=None, recipe=read_recipe(str(tmp_path / "mine.toml")))
     assert "\n" not in str(told.value)
 
 
 def test_what_is_wrong_in_the_users_words_is_not_blamed_on_the_recipe() -> None:
     with pytest.raises(ValueError, match=r"^--epochs takes a whole number, got 'ten'"):
-        fit_arguments(["--epochs", "ten"], method=None, recipe=read_recipe("simclr/demo"))
+        parse_fit(["--epochs", "ten"], method=None, recipe=read_recipe("simclr/demo"))
 
 
 def test_what_a_recipe_leaves_open_is_filled_in_by_the_user(tmp_path: Path) -> None:
     """A recipe need not stand alone: here its fold is one of the classes that the user's words divide."""
     (tmp_path / "mine.toml").write_text('method = "simclr"\n[data]\nfold = 0\n')
-    _, given = fit_arguments(["--unseen-classes"], method=None, recipe=read_recipe(str(tmp_path / "mine.toml")))
+    _, given = parse_fit(["--unseen-classes"], method=None, recipe=read_recipe(str(tmp_path / "mine.toml")))
     assert (given.data.fold, given.data.unseen_classes) == (0, True)

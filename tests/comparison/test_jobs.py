@@ -18,7 +18,6 @@ import pytest
 import unconfound
 import unconfound.comparison.cell
 from comparison.runs import words, write_table
-from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison import jobs as comparison_jobs
 from unconfound.comparison.jobs import side_by_side
@@ -27,6 +26,7 @@ from unconfound.comparison.rows import rows_of
 from unconfound.files import atomic
 from unconfound.lock import FolderLock
 from unconfound.methods import METHODS
+from unconfound.options.compare import CompareArguments
 from unconfound.training import Fitted
 
 

@@ -18,12 +18,12 @@ from PIL import Image
 
 import unconfound.comparison.cell
 from comparison import runs as comparison_runs
-from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison.plan import completed, differing_data, tasks_of
 from unconfound.comparison.rows import rows_of
 from unconfound.data import Dataset, Source
 from unconfound.methods import ALIASES, METHODS
+from unconfound.options.compare import CompareArguments
 from unconfound.training import Fitted
 
 DOMAINS = ("cartoon", "photo", "sketch")

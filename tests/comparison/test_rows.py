@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from unconfound.arguments import CompareArguments
 from unconfound.comparison.plan import completed, differing_data, tasks_of
 from unconfound.comparison.rows import list_comparisons, rows_of
 from unconfound.comparison.settings import settings_of
 from unconfound.methods import ALIASES, METHODS
+from unconfound.options.compare import CompareArguments
 
 KNOWN = [*METHODS, *ALIASES]
 

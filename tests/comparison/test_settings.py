@@ -13,11 +13,11 @@ import pytest
 import unconfound
 import unconfound.comparison.cell
 from comparison.runs import write_table
-from unconfound.arguments import CompareArguments
 from unconfound.cli import main
 from unconfound.comparison.plan import completed, differing_data, row_configs, tasks_of
 from unconfound.comparison.rows import Rows, rows_of
 from unconfound.methods import ALIASES, METHODS
+from unconfound.options.compare import CompareArguments
 
 CONTENT = """
 seeds = [3]

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from unconfound import index, open_index
 from unconfound.data import Schema
 from unconfound.data.files.cache import Cache
 from unconfound.data.images.decoded import ImageFiles, decode_all
 from unconfound.encoders import build_encoder, save_encoder
-from unconfound.retrieval import index, open_index
 
 from .harness import Kind
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from unconfound.arguments import CompareArguments, EvaluateArguments
+from unconfound.commands.evaluate import EvaluateArguments, run_recipe
 from unconfound.comparison.plan import planned
 from unconfound.comparison.rows import rows_of
 from unconfound.data import Schema
@@ -24,11 +24,11 @@ from unconfound.encoders import (
     save_encoder,
 )
 from unconfound.evaluation.figures import Evaluation, Figure, read_evaluation, write_evaluations
-from unconfound.fit_arguments import fit_arguments
+from unconfound.fit_parsing import parse_fit
 from unconfound.methods import METHODS
+from unconfound.options.compare import CompareArguments
 from unconfound.parsing import parse
 from unconfound.recipes import read_recipe
-from unconfound.runs import run_recipe
 from unconfound.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from unconfound.training.run_folder import Metrics, RunFolder
 from unconfound.training.saved_method import load_method
@@ -155,7 +155,7 @@ def _text(name: str, content: str) -> Any:
 
 
 def _read_recipe(path: Path) -> object:
-    return repr(fit_arguments([], method=None, recipe=read_recipe(str(path))))
+    return repr(parse_fit([], method=None, recipe=read_recipe(str(path))))
 
 
 def _read_config(path: Path) -> object:

@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
+import unconfound.commands
 import unconfound.options
-from unconfound.arguments import FitArguments
 from unconfound.options.constraints import (
     Checked,
     NonNegativeFloat,
@@ -29,12 +29,12 @@ from unconfound.options.constraints import (
     range_of,
     within,
 )
+from unconfound.options.fit import FitArguments
 from unconfound.parsing import parse
 
 MODULES = [
     *(found.name for found in pkgutil.walk_packages(unconfound.options.__path__, "unconfound.options.")),
-    "unconfound.arguments",
-    "unconfound.search_arguments",
+    *(found.name for found in pkgutil.walk_packages(unconfound.commands.__path__, "unconfound.commands.")),
 ]
 KINDS = sorted(
     {
@@ -147,7 +147,7 @@ def test_the_usage_text_shows_ranges_and_defaults(kind: type, capsys: pytest.Cap
         if allowed is not None:
             flag = name.replace("_", "-")
             assert re.search(
-                rf"--{flag} (?:(?!\(default: ).)*\(default: [^;()]*; {re.escape(str(allowed))}\)", shown
+                rf"--{flag} (?:(?!\(default: ).)*\((?:default: [^;()]*; )?{re.escape(str(allowed))}\)", shown
             ), name
 
 

@@ -1,13 +1,13 @@
 import pytest
 
-from unconfound.fit_arguments import fit_arguments
+from unconfound.fit_parsing import parse_fit
 from unconfound.methods import METHODS
 from unconfound.recipes import Recipe, list_recipes, read_recipe
 
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_a_built_in_recipe_is_understood_and_is_of_the_method_it_is_filed_under(name):
-    method, given = fit_arguments([], method=None, recipe=read_recipe(name))
+    method, given = parse_fit([], method=None, recipe=read_recipe(name))
     assert name.partition("/")[0].removesuffix("+") in (method, "simclr+dacl")
     assert given.data.data in name or given.data.rows or name.endswith("/demo")
 
@@ -15,7 +15,7 @@ def test_a_built_in_recipe_is_understood_and_is_of_the_method_it_is_filed_under(
 @pytest.mark.parametrize("method", METHODS)
 def test_what_learns_a_similarity_is_judged_on_unseen_classes_unless_told_otherwise(method):
     def unseen(*flags, recipe=None):
-        return fit_arguments(list(flags), method=method, recipe=recipe)[1].data.unseen_classes
+        return parse_fit(list(flags), method=method, recipe=recipe)[1].data.unseen_classes
 
     assert unseen() == (method in ("dcml", "metric"))
     assert unseen("--unseen-classes")
@@ -36,7 +36,7 @@ def test_what_learns_a_similarity_is_judged_on_unseen_classes_unless_told_otherw
 )
 def test_what_a_recipe_says_of_its_encoder_holds_for_no_other(flags, width):
     recipe = Recipe("mine", "simclr", {"encoder": {"encoder": "convnet", "width": 16, "pretrained": True}})
-    given = fit_arguments([*flags, "--epochs", "3"], method=None, recipe=recipe)[1]
+    given = parse_fit([*flags, "--epochs", "3"], method=None, recipe=recipe)[1]
     assert given.encoder.width == width
     assert given.encoder.pretrained
     assert given.training.epochs == 3

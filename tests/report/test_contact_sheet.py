@@ -14,7 +14,7 @@ from tests.report.test_browser import BROWSER, measure
 from tests.retrieval.conftest import draw_images, save_run
 from unconfound import DataOptions, index, load, search
 from unconfound.report import contact_sheet
-from unconfound.report.contact_sheet import answers_files, write_contact_sheet
+from unconfound.report.contact_sheet import write_contact_sheet
 from unconfound.retrieval import Hits
 
 
@@ -108,15 +108,6 @@ def test_rows_are_shown_as_a_table(rows: Hits, tmp_path: Path) -> None:
     assert page.count("<td>public</td>") + page.count("<td>private</td>") + page.count("<td>none</td>") == 8
     assert "(query)" in page
     assert "2 queries are in the index" in page
-
-
-def test_files_are_not_replaced_unasked(tmp_path: Path) -> None:
-    (tmp_path / "neighbours.html").write_text("mine")
-    with pytest.raises(
-        ValueError, match=r"neighbours.html is there already: choose another --out, or give --overwrite"
-    ):
-        answers_files(tmp_path, overwrite=False)
-    assert answers_files(tmp_path, overwrite=True) == (tmp_path / "neighbours.parquet", tmp_path / "neighbours.html")
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium: install Debian's package chromium to run this test")

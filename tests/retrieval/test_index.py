@@ -20,7 +20,8 @@ from unconfound.data import Schema
 from unconfound.evaluation import embed
 from unconfound.functional.similarity import normalize
 from unconfound.lock import FolderLock
-from unconfound.retrieval import additions, rewrite
+from unconfound.progress import Bars
+from unconfound.retrieval import update
 from unconfound.retrieval.scores import search_scores
 
 
@@ -36,11 +37,16 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_an_index_holds_the_embeddings_of_all_samples(run: Path, images: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    made = index(run, images, out=tmp_path / "index", tell=told.append)
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_index_holds_the_embeddings_of_all_samples(
+    run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = index(run, images, out=tmp_path / "index", progress=Bars())
     assert len(made) == 10
-    assert told[-1] == "10 items added, 0 replaced, 0 removed"
+    assert last_line(capsys) == "10 items added, 0 replaced, 0 removed"
     source = load(DataOptions(data=str(images), test_share=0)).train
     expected = normalize(embed(load_encoder(run), source).features)
     np.testing.assert_allclose(made.rows(np.arange(10)), expected, atol=1e-6)
@@ -65,7 +71,7 @@ def test_an_index_is_plain_files_and_needs_the_run_no_longer(run: Path, images: 
 def test_large_data_are_cut_into_shards_and_small_updates_joined(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rewrite, "SHARD_BYTES", 4 * 16 * 8)  # eight rows of 16 features
+    monkeypatch.setattr(update, "SHARD_BYTES", 4 * 16 * 8)  # eight rows of 16 features
     out = tmp_path / "index"
     assert [len(shard) for shard in index(run, images, out=out).shards] == [8, 2]
     whole = contents(out)
@@ -84,16 +90,16 @@ def test_large_data_are_cut_into_shards_and_small_updates_joined(
     assert [shard.rows for shard in open_index(out).manifest.shards] == [4]
 
 
-def test_adding_replaces_by_name(run: Path, images: Path, tmp_path: Path) -> None:
-    out, told = tmp_path / "index", []
+def test_adding_replaces_by_name(run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "index"
     index(run, images, out=out)
     more = draw_images(tmp_path / "more", classes=("star",), each=2, seed=5)
-    index(run, more, out=out, add=True, tell=told.append)
-    assert told == ["2 items added, 0 replaced, 0 removed"]
+    index(run, more, out=out, add=True, progress=Bars())
+    assert last_line(capsys) == "2 items added, 0 replaced, 0 removed"
     before = contents(out)
     draw_images(tmp_path / "more", classes=("star",), each=3, seed=6)
-    index(run, more, out=out, add=True, tell=told.append)
-    assert told[-1] == "1 items added, 2 replaced, 0 removed"
+    index(run, more, out=out, add=True, progress=Bars())
+    assert last_line(capsys) == "1 items added, 2 replaced, 0 removed"
     after = contents(out)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {str(more / "star/0.png"), str(more / "star/1.png")}
@@ -102,17 +108,16 @@ def test_adding_replaces_by_name(run: Path, images: Path, tmp_path: Path) -> Non
 
 
 def test_items_are_removed_by_name_folder_or_table(
-    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "index"
     index(run, images, out=out)
     monkeypatch.chdir(images)
     index(out=out, remove=["circle/1.png", "./square"])
     assert sorted(contents(out)) == [str(images / f"circle/{number}.png") for number in (0, 2, 3, 4)]
-    told: list[str] = []
-    index(run, images, out=out, add=True, remove=["circle"], tell=told.append)
+    index(run, images, out=out, add=True, remove=["circle"], progress=Bars())
     assert len(contents(out)) == 10
-    assert told[-1] == "6 items added, 4 replaced, 0 removed"
+    assert last_line(capsys) == "6 items added, 4 replaced, 0 removed"
     with pytest.raises(ValueError, match=r"holds no item 'circle/9.png': did you mean 'circle/\d.png'\?"):
         index(out=out, remove=["circle/0.png", "circle/9.png"])
     assert len(contents(out)) == 10
@@ -140,7 +145,7 @@ def test_any_sequence_of_updates_gives_what_a_new_index_would_hold(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, set[str]]], capacity: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rewrite, "SHARD_BYTES", 4 * 16 * capacity)
+        patch.setattr(update, "SHARD_BYTES", 4 * 16 * capacity)
         room = tmp_path_factory.mktemp("updates")
         run = save_run(room / "run", schema=Schema("tables", (3,)), restore={"kind": "rows", "features": 3})
         table = {name: room / f"{name}.npy" for name in "abcdef"}
@@ -313,12 +318,12 @@ def test_data_that_do_not_fit(run: Path, tmp_path: Path) -> None:
 def test_embeddings_that_are_not_finite_leave_nothing_behind(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = additions.embed
+    whole = update.embed
 
     def broken(encoder: Callable[[object], torch.Tensor], *rest: object, **options: object) -> object:
         return whole(lambda inputs: encoder(inputs) * torch.nan, *rest, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(additions, "embed", broken)
+    monkeypatch.setattr(update, "embed", broken)
     with pytest.raises(ValueError, match="embeddings of images are not finite"):
         index(run, images, out=tmp_path / "index")
     assert not (tmp_path / "index").exists()

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from unconfound.options.constraints import Checked
+from unconfound.options.embedding import EmbeddingOptions, flat
+from unconfound.outputs import check_output_file
+from unconfound.parsing import parse
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
@@ -13,17 +21,32 @@ if TYPE_CHECKING:
     from unconfound.evaluation.embeddings import Embeddings
 
 
+@dataclass(frozen=True, kw_only=True)
+class EmbedArguments(Checked):
+    """Write the embeddings of new data, which are read like the run's own data."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder of the encoder."""
+    data: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA")]
+    """Folder, file or name of data of the kind that the encoder was trained on."""
+    out: Path
+    """File to write: .parquet (with names, labels and splits) or .npy (the embeddings alone)."""
+    overwrite: bool = False
+    """Replace an existing file."""
+    data_root: Path | None = None
+    """Folder that holds the files of a named data set."""
+    embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+
+
 def embed(
     run: Path | str,
     data: Path | str,
     *,
     out: Path | str | None = None,
     overwrite: bool = False,
-    batch_size: int = 512,
-    device: str = "auto",
-    precision: str = "32",
     data_root: Path | str | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> dict[str, Embeddings]:
     """Embed all splits of some data, a validation part included, with a run's encoder.
 
@@ -35,11 +58,9 @@ def embed(
         data: a folder, file or name of data of the kind that the encoder was trained on.
         out: where to write them: .parquet (with names, labels and splits) or .npy (the embeddings alone).
         overwrite: replace `out`.
-        batch_size: samples per pass through the encoder.
-        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps".
-        precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
         data_root: where the files of a named data set lie.
         progress: where a bar is shown.
+        **options: `batch_size`, `device` and `precision`, as `EmbeddingOptions` has them.
 
     Returns:
         Split -> its embeddings.
@@ -48,30 +69,25 @@ def embed(
         ValueError: `out` is there already or of another kind, or the data do not fit the encoder.
         FileNotFoundError: there is no run, or there are no data.
     """
-    from unconfound.devices import choose_device, choose_precision
+    from unconfound.devices import resolved
     from unconfound.encoders import load_classifier, load_encoder, read_card
     from unconfound.evaluation.embed import embed as embed_source
     from unconfound.evaluation.save import save_embeddings
     from unconfound.progress import console
-    from unconfound.retrieval.reading import read_splits
+    from unconfound.retrieval.splits import read_splits
 
     run, out = Path(run), None if out is None else Path(out)
-    if out is not None and out.suffix not in (".parquet", ".npy"):
-        raise ValueError(f"--out {out} must end in .parquet or .npy")
-    if out is not None and out.exists() and not overwrite:
-        raise ValueError(f"{out} is there already: choose another --out, or give --overwrite")
+    if out is not None:
+        check_output_file(out, suffixes=(".parquet", ".npy"), overwrite=overwrite)
+    embedding = resolved(EmbeddingOptions(**options))
     card, encoder = read_card(run), load_encoder(run)
     parts = read_splits(str(data), card, data_root=None if data_root is None else Path(data_root))
     sources = {part.split: part.source for part in parts}
-    device = choose_device(device)
-    precision = choose_precision(precision, device)
     embedded = {}
     for split, source in sources.items():
         for note in source.notes:
             console.print(note)
-        embedded[split] = embed_source(
-            encoder, source, batch_size=batch_size, device=device, precision=precision, progress=progress
-        )
+        embedded[split] = embed_source(encoder, source, progress=progress, **vars(embedding))
     if out is not None:
         classifier = load_classifier(run)
         if classifier is not None and classifier.out_features != len(card.schema.classes):
@@ -83,27 +99,14 @@ def embed(
 
 def command(words: Sequence[str]) -> None:
     """Do what `unconfound embed` says."""
-    from unconfound.arguments import EmbedArguments
-    from unconfound.parsing import parse
-
     given: EmbedArguments = parse(EmbedArguments, list(words), command="embed")
 
     from unconfound.progress import Bars, announced
 
     with announced("loading torch"):
         import unconfound.evaluation.embed  # noqa: F401
-    with Bars(first=f"reading {given.source}") as progress:
-        embedded = embed(
-            given.run,
-            given.source,
-            out=given.out,
-            overwrite=given.overwrite,
-            batch_size=given.batch_size,
-            device=given.device,
-            precision=given.precision,
-            data_root=given.data_root,
-            progress=progress,
-        )
+    with Bars(first=f"reading {given.data}") as progress:
+        embedded = embed(**flat(given), progress=progress)
     samples = sum(map(len, embedded.values()))
     reader = "pandas.read_parquet" if given.out.suffix == ".parquet" else "numpy.load"
     print(f"{samples:,} embeddings are in {given.out}\nNext: {reader}({str(given.out)!r})")

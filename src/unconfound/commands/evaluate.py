@@ -3,17 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import tyro
+
+from unconfound.options.constraints import Checked, NonNegativeInt, PositiveInt
+from unconfound.options.data import DataOptions
+from unconfound.options.embedding import EmbeddingOptions
+from unconfound.parsing import parse
+from unconfound.recipes import Recipe, flags_of, read_recipe
 from unconfound.terminal import print_evaluations
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
-    from unconfound.arguments import EvaluateArguments
     from unconfound.data import Dataset
     from unconfound.evaluation.figures import Evaluation
     from unconfound.evaluation.judging import Judging
+
+# Options of the data that decide which samples are trained on, and not only how many.
+SPLIT = (
+    "test_share",
+    "data_seed",
+    "held_out",
+    "validation_domain",
+    "classic_split",
+    "validation_share",
+    "unseen_classes",
+    "folds",
+    "fold",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateArguments(Checked):
+    """Measure the encoders of one or more runs: probe, neighbours, retrieval, groups, reliance on background."""
+
+    runs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="(required)")
+    ]
+    """Run folders to evaluate."""
+    out: Path | None = None
+    """Folder for evaluation.json and report.html; by default the run folder, or the parent of the first of several."""
+    neighbours: PositiveInt = 5
+    """Number of training samples that vote in the nearest-neighbour classifier."""
+    seed: NonNegativeInt = 0
+    """Seed of the validation split of the linear probe, or of the folds of its cross-validation."""
+    embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    data: DataOptions = field(default_factory=DataOptions)
 
 
 def evaluate(
@@ -51,8 +89,6 @@ def evaluate(
         if options:
             raise TypeError(f"{', '.join(options)}: options go into unconfound.load(...)")
         return audit(runs, data, out=out or "runs/evaluation", judging=judging)
-    from unconfound.recipes import flags_of
-
     folders = [runs] if isinstance(runs, Path | str) else list(runs)
     named = {} if data is None or isinstance(data, Dataset) else {"data": str(data)}
     words = [*map(str, folders), *([] if out is None else ["--out", str(out)]), *flags_of(options | named)]
@@ -71,10 +107,6 @@ def parsed(words: Sequence[str], *, stated: bool) -> EvaluateArguments:
     Raises:
         ValueError, FileNotFoundError: no run folder, or a mistake in the words.
     """
-    from unconfound.arguments import EvaluateArguments
-    from unconfound.parsing import parse
-    from unconfound.runs import check_split, run_recipe
-
     given: EvaluateArguments = parse(EvaluateArguments, list(words), command="evaluate")
     if not given.runs:
         raise ValueError("evaluate needs a run folder: unconfound evaluate runs/simclr")
@@ -107,13 +139,7 @@ def evaluate_runs(
     if dataset is None:
         with announced(f"reading {given.data.data}"):
             dataset = load(given.data)
-    judging = judging or Judging(
-        neighbours=given.neighbours,
-        seed=given.seed,
-        batch_size=given.batch_size,
-        device=given.device,
-        precision=given.precision,
-    )
+    judging = judging or Judging(neighbours=given.neighbours, seed=given.seed, **vars(given.embedding))
     return audit(encoders, dataset, out=folder_of(given), runs=runs, judging=judging)
 
 
@@ -122,19 +148,56 @@ def folder_of(given: EvaluateArguments) -> Path:
     return given.out or (given.runs[0] if len(given.runs) == 1 else given.runs[0].parent)
 
 
+def run_recipe(run: Path) -> Recipe:
+    """Read the configuration of a run folder.
+
+    Raises:
+        FileNotFoundError: no run is there.
+    """
+    if not (run / "config.toml").is_file():
+        raise FileNotFoundError(f"{run} is no run folder: it holds no config.toml")
+    return read_recipe(str(run / "config.toml"))
+
+
+def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -> None:
+    """Refuse to judge an encoder on samples that it was trained on, or on nobody knows what.
+
+    Args:
+        arguments: with the run's own data as defaults.
+        recipe: of the run.
+        stated: the user named the data.
+
+    Raises:
+        ValueError: the data are the run's own, but split otherwise, or neither the run nor the user names any.
+    """
+    trained = recipe.sections.get("data", {})
+    if not trained and not stated:
+        raise ValueError(
+            f"{recipe.name} does not say which data the run was trained on, as these were handed over in Python: "
+            "give --data, or use unconfound.audit"
+        )
+    # A validation part is taken out of the training samples that are left.
+    drawn = ("train_samples",) if trained.get("validation_share") else ()
+    for key in (*SPLIT, *drawn):
+        # What a run's file leaves out was left at its default.
+        asked, used = getattr(arguments.data, key), trained.get(key, getattr(DataOptions, key))
+        if arguments.data.data == trained.get("data") and asked != used:
+            flag = key.replace("_", "-")
+            raise ValueError(
+                f"--{flag} {asked} is another split than the run's ({used}), with training samples among the "
+                f"samples it is judged on: leave --{flag} out"
+            )
+
+
 def command(words: Sequence[str]) -> None:
     """Do what `unconfound evaluate` says."""
-    from unconfound.arguments import EvaluateArguments
-    from unconfound.parsing import parse
-
-    # Usage texts and mistakes first: they need no torch.
-    parse(EvaluateArguments, list(words), command="evaluate")
+    # Mistakes first: they need no torch.
+    given = parsed(words, stated=any(word.split("=")[0] == "--data" for word in words))
 
     from unconfound.progress import announced
 
     with announced("loading torch"):
         import unconfound.report.audit  # noqa: F401
-    given = parsed(words, stated=any(word.split("=")[0] == "--data" for word in words))
     evaluations = evaluate_runs(given)
     out = folder_of(given)
     print_evaluations(evaluations, out)

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from unconfound.options.constraints import Checked
+from unconfound.parsing import parse
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
     from unconfound.encoders.export import Exported
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportArguments(Checked):
+    """Write the encoder of a run as one file that runs without unconfound: raw samples to embeddings and logits."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder of an encoder of images or of rows of tables."""
+    out: Path
+    """File to write: .onnx (needs the extra `export`) or .pt2 (a program of torch.export)."""
+    dtype: Literal["uint8", "float32"] | None = None
+    """Type of the inputs: uint8 (pixels from 0 to 255, the default for images) or float32 (pixels in [0, 1]; for rows
+    of a table, encoded as by `unconfound embed`, the only choice)."""
+    classifier: bool = True
+    """Also return the logits of the classifier that was trained with the encoder, if there is one."""
+    overwrite: bool = False
+    """Replace an existing file."""
 
 
 def export(
@@ -42,9 +65,6 @@ def export(
 
 def command(words: Sequence[str]) -> None:
     """Do what `unconfound export` says."""
-    from unconfound.arguments import ExportArguments
-    from unconfound.parsing import parse
-
     given: ExportArguments = parse(ExportArguments, list(words), command="export")
 
     from unconfound.progress import announced
@@ -52,9 +72,7 @@ def command(words: Sequence[str]) -> None:
     with announced("loading torch"):
         import unconfound.encoders.export  # noqa: F401
     with announced(f"exporting {given.run}"):
-        exported = export(
-            given.run, given.out, classifier=given.classifier, dtype=given.dtype, overwrite=given.overwrite
-        )
+        exported = export(**vars(given))
     print(f"The encoder of {given.run} is in {given.out}, whose answers were checked against its own.")
     for kind, port in [("input", exported.input), *(("output", port) for port in exported.outputs)]:
         shape = ", ".join(str(size) for size in port.shape)

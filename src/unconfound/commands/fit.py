@@ -8,6 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unconfound.fit_parsing import parse_fit
+from unconfound.listing import listing
+from unconfound.recipes import flags_of, read_recipe
+
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
     from unconfound.data import Dataset
@@ -65,14 +69,12 @@ def fit(
             raise TypeError(f"{given}: options go into the method, or into training=TrainingOptions(...)")
         folder = Path(out) if out is not None else Path("runs") / type(method).__name__.lower()
         return fit_method(method, data, out=folder, training=training, resume=resume, overwrite=overwrite)
-    from unconfound.fit_arguments import fit_arguments
-    from unconfound.recipes import flags_of, read_recipe
     from unconfound.runs import fit_run
 
     if training is not None:
         raise TypeError("training options are given by name, as in epochs=20, where the method is")
     named = {} if data is None or isinstance(data, Dataset) else {"data": str(data)}
-    name, arguments = fit_arguments(
+    name, arguments = parse_fit(
         flags_of(options | named), method=method, recipe=read_recipe(recipe) if recipe else None
     )
     arguments = replace(arguments, out=None if out is None else Path(out), resume=resume, overwrite=overwrite)
@@ -81,17 +83,12 @@ def fit(
 
 def command(words: Sequence[str]) -> None:
     """Do what `unconfound fit` says."""
-    from unconfound.fit_arguments import fit_arguments
-    from unconfound.recipes import read_recipe
-
     method, recipe, rest = _method_and_recipe(words)
     if method is None and recipe is None and set(rest) & {"-h", "--help"}:
-        from unconfound.listing import listing
-
         print("usage: unconfound fit METHOD [--recipe NAME] [flags]\n")
         print(f"{listing()}\n\nFlags of a method: unconfound fit METHOD --help")
         return
-    name, given = fit_arguments(rest, method=method, recipe=read_recipe(recipe) if recipe else None)
+    name, given = parse_fit(rest, method=method, recipe=read_recipe(recipe) if recipe else None)
 
     from unconfound.progress import announced
 

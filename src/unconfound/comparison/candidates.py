@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from unconfound.arguments import FitArguments
 from unconfound.comparison.settings import named, refuse_flags
-from unconfound.fit_arguments import fit_arguments
+from unconfound.fit_parsing import parse_fit
 from unconfound.methods import METHODS
+from unconfound.options.fit import FitArguments
 from unconfound.options.training import TrainingOptions
 from unconfound.recipes import Recipe
 from unconfound.suggestions import nearest_name
@@ -44,7 +44,7 @@ def candidates_of(
     Raises:
         ValueError: an unknown method or key, a value that is not allowed, or a flag that says what candidates say.
     """
-    method, base = fit_arguments(list(flags), method=None, recipe=recipe)
+    method, base = parse_fit(list(flags), method=None, recipe=recipe)
     if not candidates:
         return method, base, [Candidate("", base)]
     options = [field.name for field in fields(METHODS[method].Options)]
@@ -63,7 +63,7 @@ def candidates_of(
             "options": recipe.sections.get("options", {}) | of_method,
             "training": recipe.sections.get("training", {}) | of_training,
         }
-        _, arguments = fit_arguments(list(flags), method=None, recipe=Recipe(recipe.name, recipe.method, sections))
+        _, arguments = parse_fit(list(flags), method=None, recipe=Recipe(recipe.name, recipe.method, sections))
         name = named(values)
         if name in [each.name for each in made]:
             raise ValueError(f"two candidates are called {name!r}: leave one out")

@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import tomli_w
 
-from unconfound.arguments import CompareArguments
 from unconfound.comparison.plan import Task, row_configs
 from unconfound.comparison.record import Cell
 from unconfound.comparison.rows import Rows
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import read_evaluation
 from unconfound.files import write_text
-from unconfound.training.run_folder import HALF_WRITTEN, MARKERS, RunFolder
+from unconfound.options.compare import CompareArguments
+from unconfound.outputs import check_output_folder, remove_half_written
+from unconfound.training.run_folder import MARKERS, RunFolder
 
 MARKER = "comparison.toml"
 # What the encoders of all folds of a row and seed reach together.
@@ -30,15 +31,9 @@ def check_comparison_folder(arguments: CompareArguments, tasks: Sequence[Task]) 
         ValueError: it holds no comparison, or one that may be neither resumed nor removed, or a run with other options.
     """
     out = arguments.out
-    if arguments.resume and arguments.overwrite:
-        raise ValueError("--resume goes on with a comparison and --overwrite removes it: give one of them")
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: --out takes a folder")
-    if out.exists() and set(out.iterdir()) - set(out.glob(HALF_WRITTEN)):
-        if not (out / MARKER).is_file():
-            raise ValueError(f"{out} holds files but no comparison: choose another --out")
-        if not (arguments.resume or arguments.overwrite):
-            raise ValueError(f"{out} holds another comparison: choose another --out, or give --resume or --overwrite")
+    check_output_folder(
+        out, kind="comparison", markers=[MARKER], resume=arguments.resume, overwrite=arguments.overwrite
+    )
     for task in tasks:
         folder = RunFolder(out / task.cell.run, resume=not arguments.overwrite, overwrite=arguments.overwrite)
         folder.check()
@@ -55,8 +50,7 @@ def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]
                 shutil.rmtree(run)
         for file in [*arguments.out.rglob(CONCATENATED.format("*")), *(arguments.out / name for name in FOLD_TABLES)]:
             file.unlink(missing_ok=True)
-    for left in arguments.out.rglob(HALF_WRITTEN):
-        shutil.rmtree(left)
+    remove_half_written(arguments.out, within=True)
     document = {
         "baseline": asked.baseline,
         "seeds": list(asked.seeds),

@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from unconfound.arguments import CompareArguments, FitArguments
 from unconfound.comparison.candidates import candidates_of
 from unconfound.comparison.choice import DEFAULT, RULES, Rule
 from unconfound.comparison.left_out import without_each_domain
@@ -18,6 +17,8 @@ from unconfound.comparison.settings import over_words, refuse_flags, settings_of
 from unconfound.devices import choose_device
 from unconfound.evaluation.measures import TITLES
 from unconfound.methods import METHODS
+from unconfound.options.compare import CompareArguments
+from unconfound.options.fit import FitArguments
 from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
 

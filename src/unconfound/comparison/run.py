@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-from unconfound.arguments import CompareArguments
 from unconfound.comparison.cell import dataset_of, run_cell
 from unconfound.comparison.choice import chosen_comparison
 from unconfound.comparison.comparison_folder import check_comparison_folder, done_cell, start_folder
@@ -21,6 +20,7 @@ from unconfound.comparison.rows import Rows
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.lock import FolderLock
+from unconfound.options.compare import CompareArguments
 from unconfound.progress import console
 from unconfound.training.launcher import check_launcher
 

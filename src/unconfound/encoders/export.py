@@ -19,6 +19,7 @@ from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.saved import Card, load_encoder, read_card
 from unconfound.extras import require
 from unconfound.files import atomic
+from unconfound.outputs import check_output_file
 
 PixelType = Literal["uint8", "float32"]
 # An answer of the file may be this far from the encoder's, as a share of the largest answer where that is above 1.
@@ -84,10 +85,7 @@ def export_run(
         ArithmeticError: the file's answers are not the encoder's; there is no file then.
     """
     run, out = Path(run), Path(out)
-    if out.suffix not in (".onnx", ".pt2"):
-        raise ValueError(f"--out {out} must end in .onnx or .pt2")
-    if out.exists() and not overwrite:
-        raise ValueError(f"{out} is there already: choose another --out, or give --overwrite")
+    check_output_file(out, suffixes=(".onnx", ".pt2"), overwrite=overwrite)
     card = read_card(run)
     dtype = _checked_type(card, dtype, run=run)
     encoder = load_encoder(run)

@@ -11,7 +11,7 @@ from unconfound.encoders import Encoder
 from unconfound.functional.redundancy import barlow_twins
 from unconfound.methods.parts.expander import expander
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.barlow_twins import BarlowTwinsOptions
+from unconfound.options.methods.two_views import BarlowTwinsOptions
 
 
 @final

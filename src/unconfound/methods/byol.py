@@ -14,7 +14,7 @@ from unconfound.functional.prediction import negative_cosine
 from unconfound.methods.parts.heads import two_layer_head
 from unconfound.methods.parts.target import TargetNetwork
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod
-from unconfound.options.methods.byol import BYOLOptions
+from unconfound.options.methods.two_views import BYOLOptions
 
 
 @final

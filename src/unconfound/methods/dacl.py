@@ -15,7 +15,7 @@ from unconfound.methods.method import Step
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.noised import contrast_noised, noises_representation
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.dacl import DACLOptions
+from unconfound.options.methods.two_views import DACLOptions
 from unconfound.views import MixedViews
 
 

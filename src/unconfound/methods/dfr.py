@@ -17,7 +17,7 @@ from unconfound.methods.parts.labelled import (
     source_groups,
 )
 from unconfound.methods.parts.last_layer import fit_last_layer
-from unconfound.options.methods.dfr import DFROptions
+from unconfound.options.methods.classifying import DFROptions
 
 
 @final

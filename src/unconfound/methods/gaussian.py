@@ -9,7 +9,7 @@ from unconfound.encoders import Encoder
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.noised import contrast_noised, noises_representation
-from unconfound.options.methods.gaussian import GaussianOptions
+from unconfound.options.methods.two_views import GaussianOptions
 from unconfound.views import NoisyViews
 
 

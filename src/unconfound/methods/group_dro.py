@@ -22,7 +22,7 @@ from unconfound.methods.parts.labelled import (
     named,
     source_groups,
 )
-from unconfound.options.methods.group_dro import GroupDROOptions
+from unconfound.options.methods.classifying import GroupDROOptions
 
 
 @final

@@ -21,7 +21,7 @@ from unconfound.methods.parts.labelled import (
     labels_of,
     source_groups,
 )
-from unconfound.options.methods.irm import IRMOptions
+from unconfound.options.methods.classifying import IRMOptions
 
 
 @final

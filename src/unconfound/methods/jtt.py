@@ -16,7 +16,7 @@ from unconfound.methods.method import Phase, Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import cross_entropy, labels_of, named, over_samples
 from unconfound.methods.parts.saved_sizes import size_as_saved
-from unconfound.options.methods.jtt import JTTOptions
+from unconfound.options.methods.classifying import JTTOptions
 
 
 @final

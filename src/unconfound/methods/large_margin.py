@@ -11,7 +11,7 @@ from unconfound.encoders import Encoder
 from unconfound.functional.margin import large_margin_nt_xent
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.large_margin import LargeMarginOptions
+from unconfound.options.methods.two_views import LargeMarginOptions
 
 
 @final

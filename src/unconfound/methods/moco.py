@@ -18,7 +18,7 @@ from unconfound.methods.parts.heads import plain_head, projection_head
 from unconfound.methods.parts.queue import KeyQueue
 from unconfound.methods.parts.target import TargetNetwork
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.moco import MoCoOptions
+from unconfound.options.methods.two_views import MoCoOptions
 
 
 @final

@@ -13,7 +13,7 @@ from unconfound.functional.relation import relic
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.target import TargetNetwork
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.relic import RELICOptions
+from unconfound.options.methods.two_views import RELICOptions
 
 
 @final

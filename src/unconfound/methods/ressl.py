@@ -18,7 +18,7 @@ from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.queue import KeyQueue
 from unconfound.methods.parts.target import TargetNetwork
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod
-from unconfound.options.methods.ressl import ReSSLOptions
+from unconfound.options.methods.two_views import ReSSLOptions
 from unconfound.views import ImageViews
 
 

@@ -13,7 +13,7 @@ from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.two_views import gathered
-from unconfound.options.methods.scarf import SCARFOptions
+from unconfound.options.methods.two_views import SCARFOptions
 from unconfound.views import CorruptedViews
 
 

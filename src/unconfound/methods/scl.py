@@ -16,7 +16,7 @@ from unconfound.methods.method import Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, augmenting_views, step_of
 from unconfound.methods.parts.heads import plain_head
 from unconfound.methods.parts.labelled import cross_entropy, labels_of
-from unconfound.options.methods.scl import SCLOptions
+from unconfound.options.methods.classifying import SCLOptions
 
 
 @final

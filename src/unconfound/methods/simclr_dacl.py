@@ -13,7 +13,7 @@ from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.two_views import gathered, refuse_one
-from unconfound.options.methods.simclr_dacl import SimCLRDACLOptions
+from unconfound.options.methods.two_views import SimCLRDACLOptions
 from unconfound.views import MixedViews, image_views
 
 

@@ -12,7 +12,7 @@ from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.functional.prediction import negative_cosine
 from unconfound.methods.parts.heads import projection_head, two_layer_head
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod
-from unconfound.options.methods.simsiam import SimSiamOptions
+from unconfound.options.methods.two_views import SimSiamOptions
 
 
 @final

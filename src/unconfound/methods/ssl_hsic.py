@@ -13,7 +13,7 @@ from unconfound.functional.dependence import ssl_hsic
 from unconfound.methods.parts.heads import projection_head, two_layer_head
 from unconfound.methods.parts.target import TargetNetwork
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.ssl_hsic import SSLHSICOptions
+from unconfound.options.methods.two_views import SSLHSICOptions
 
 
 @final

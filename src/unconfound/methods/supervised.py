@@ -18,7 +18,7 @@ from unconfound.methods.parts.labelled import (
     labels_of,
     source_groups,
 )
-from unconfound.options.methods.supervised import SupervisedOptions
+from unconfound.options.methods.classifying import SupervisedOptions
 
 
 @final

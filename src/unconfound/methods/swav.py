@@ -14,7 +14,7 @@ from unconfound.functional.assignment import swapped_prediction
 from unconfound.functional.similarity import normalize
 from unconfound.methods.parts.heads import projection_head
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.swav import SwAVOptions
+from unconfound.options.methods.two_views import SwAVOptions
 
 
 @final

@@ -11,7 +11,7 @@ from unconfound.encoders import Encoder
 from unconfound.functional.redundancy import vicreg
 from unconfound.methods.parts.expander import expander
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.vicreg import VICRegOptions
+from unconfound.options.methods.two_views import VICRegOptions
 
 
 @final

@@ -11,7 +11,7 @@ from unconfound.encoders import Encoder
 from unconfound.functional.whitening import slicing_orders, w_mse
 from unconfound.methods.parts.expander import expander
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
-from unconfound.options.methods.w_mse import WMSEOptions
+from unconfound.options.methods.two_views import WMSEOptions
 
 
 @final

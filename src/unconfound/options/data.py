@@ -57,7 +57,7 @@ class DataOptions(Checked):
     channels: Literal[1, 3] = 3
     """Number of channels of images in a folder: 3 for colour, 1 for grayscale."""
     bits: Annotated[int, within(8, 16)] | None = None
-    """Number of used bits in 16-bit image files, such as 12 where white is 4,095; by default 16."""
+    """Number of used bits in 16-bit image files, such as 12 where white is 4095; by default 16."""
     crop_boxes: bool = False
     """Crop the square around the object's bounding box instead of the central square (cub and cars196 only)."""
     test_share: Share = 0.2

@@ -16,9 +16,9 @@ from unconfound.report.neighbours import Neighbour, Query
 from unconfound.report.pictures import SIDE, UNLABELLED, Sample, data_uri, samples
 from unconfound.report.templates import template
 from unconfound.retrieval import Hits, Index
-from unconfound.retrieval.names import shown_name
-from unconfound.retrieval.reading import Split, read_splits
-from unconfound.retrieval.scores import SCORES, scores_line, search_scores
+from unconfound.retrieval.item_names import shown_name
+from unconfound.retrieval.scores import scores_line, search_scores
+from unconfound.retrieval.splits import Split, read_splits
 
 # More would make a page of many megabytes, which nobody reads to its end.
 QUERIES = 50
@@ -30,19 +30,6 @@ class Found(Neighbour):
     """A neighbour with its distance, between embeddings of length 1."""
 
     distance: float
-
-
-def answers_files(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
-    """Return the names of a search's table and page, and refuse to replace them, or its scores, unasked.
-
-    Raises:
-        ValueError: one of them is there already.
-    """
-    table, sheet = folder / "neighbours.parquet", folder / "neighbours.html"
-    for path in (table, sheet, folder / SCORES):
-        if path.exists() and not overwrite:
-            raise ValueError(f"{path} is there already: choose another --out, or give --overwrite")
-    return table, sheet
 
 
 def write_contact_sheet(path: Path, answers: Hits, *, command: str) -> Path:

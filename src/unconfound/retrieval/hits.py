@@ -12,8 +12,8 @@ import pyarrow as pa
 from jaxtyping import Float32, Float64, Int, Int8
 
 from unconfound.files import atomic
-from unconfound.retrieval.names import shown_name
-from unconfound.retrieval.opened import Index
+from unconfound.retrieval.index import Index
+from unconfound.retrieval.item_names import shown_name
 from unconfound.retrieval.queries import Asked
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unconfound.retrieval.hits import Hits
-from unconfound.retrieval.names import shown_name
+from unconfound.retrieval.item_names import shown_name
 
 QUERIES = 5
 _NOTHING = "-"

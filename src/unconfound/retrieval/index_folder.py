@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unconfound.files import atomic
 from unconfound.lock import FolderLock
-from unconfound.retrieval.fingerprint import FILES, encoder_fingerprint
+from unconfound.outputs import entries
 from unconfound.retrieval.manifest import NAME, read_manifest
 
 _FILES = r"embeddings-[\d-]+\.npy|items-[\d-]+\.parquet|encoder-[0-9a-f]{16}"
@@ -30,17 +29,15 @@ def check_index_folder(folder: Path, *, change: bool, overwrite: bool) -> None:
         FileNotFoundError: there is no index to change.
         ValueError: there is an index, or something else.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: --out takes a folder")
+    held = entries(folder)
     there = (folder / NAME).is_file()
     if change and not there:
         raise FileNotFoundError(f"{folder} holds no index to change: leave --add and --remove out to make one")
     if there and not (change or overwrite):
         raise ValueError(f"{folder} holds an index: give --add to add to it, or --overwrite to replace it")
-    if folder.exists() and not there:
-        others = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
-        if others:
-            raise ValueError(f"{folder} holds files but no index, {others[0]} for example: choose another --out")
+    others = [path.name for path in held if not _OURS.fullmatch(path.name)]
+    if others and not there:
+        raise ValueError(f"{folder} holds files but no index, {others[0]} for example: choose another --out")
 
 
 @contextmanager
@@ -80,30 +77,7 @@ def clean(folder: Path) -> None:
                 path.unlink()
 
 
-def copy_encoder(run: Path, folder: Path) -> tuple[str, str]:
-    """Copy the encoder of a run into an index, so that the index needs the run no longer.
-
-    Returns:
-        The name of the encoder's folder in the index, and its fingerprint.
-    """
-    fingerprint = encoder_fingerprint(run)
-    target = folder / f"encoder-{fingerprint[:16]}"
-    if not _holds(target, fingerprint):
-        target.mkdir(exist_ok=True)
-        for file in FILES:
-            with atomic(target / file) as temporary:
-                shutil.copyfile(run / file, temporary)
-    return target.name, fingerprint
-
-
 def next_generation(folder: Path) -> int:
     """Return a number that no file of the folder has in its name."""
     found = [re.match(r"(?:embeddings|items)-(\d+)", path.name) for path in folder.iterdir()]
     return 1 + max((int(each[1]) for each in found if each), default=0)
-
-
-def _holds(folder: Path, fingerprint: str) -> bool:
-    try:
-        return encoder_fingerprint(folder) == fingerprint
-    except (FileNotFoundError, ValueError):
-        return False

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unconfound.files import write_text
 from unconfound.retrieval.hits import Hits
-from unconfound.retrieval.opened import Index
+from unconfound.retrieval.index import Index
 
 SCORES = "scores.json"
 TITLES = {

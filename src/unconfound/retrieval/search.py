@@ -1,9 +1,9 @@
-"""Find the nearest items of an index."""
+"""Find the items of an index that are nearest to queries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,116 +17,99 @@ from rich.progress import Progress
 from torch import Tensor
 
 from unconfound.data.core.subset import Subset
-from unconfound.devices import choose_device, choose_precision
 from unconfound.evaluation.embed import embed
 from unconfound.functional.inputs import check_finite
-from unconfound.retrieval.additions import unit_rows
-from unconfound.retrieval.backends import nearest_rows
+from unconfound.options.embedding import EmbeddingOptions
 from unconfound.retrieval.hits import Hits
-from unconfound.retrieval.opened import Index, open_index
+from unconfound.retrieval.index import Index
+from unconfound.retrieval.nearest_rows.backends import nearest_rows
 from unconfound.retrieval.queries import Asked, read_queries
 from unconfound.retrieval.scores import relevant_items
+from unconfound.retrieval.update import unit_rows
 
 # Differences held at a time while distances are computed.
 _CHUNK_ELEMENTS = 2**22
 
 
-def search(
-    index: Index | Path | str,
-    queries: str | Path | Sequence[str | Path] | Float[Tensor, "queries features"],
-    *,
-    neighbours: int = 10,
-    backend: Literal["auto", "exact", "faiss"] = "auto",
-    data_root: Path | None = None,
-    batch_size: int = 512,
-    device: str | torch.device = "auto",
-    precision: str = "32",
-    progress: Progress | None = None,
-) -> Hits:
-    """Find the items of an index that are nearest to each query, by the cosine of their embeddings.
-
-    The search is exhaustive: nothing near is missed. Equally near items come in the order in which they were added. A
-    query that is itself an item of the index, by its name, is left out of its own neighbours; copies of it under
-    other names are not.
+@dataclass(frozen=True, eq=False)
+class EmbeddedQueries:
+    """Queries as an index is searched by them.
 
     Args:
-        index: open, or its folder.
-        queries: an image file, a folder, a table or other data as the encoder was trained on, or one sample of these as
-            DATA:ROW ("table.csv:12", rows count from 0); or several of them; or embeddings by the index's own encoder.
-            The class of an image file is the name of its folder where items of the index have that class.
-        neighbours: of each query; fewer where the index is smaller.
-        backend: who searches. "exact" is ours; "faiss" needs the extra `search`; "auto" takes the faster one. Their
-            answers are the same.
-        data_root: where the files of named data lie.
-        batch_size: queries embedded at a time.
-        device: "auto" (the best one here), "cpu", "cuda", "cuda:N" or "mps": where the encoder runs.
-        precision: of the encoder: "32", "bf16", "16", or "auto" (bf16 where the hardware gains from it).
-        progress: where a bar is shown.
+        features: their embeddings, by the encoder of the index.
+        names: of each query.
+        labels: the name of each query's class, None where it is not known.
+        asked: their samples; empty where embeddings were given.
+    """
+
+    features: Float[Tensor, "queries features"]
+    names: Sequence[str]
+    labels: Sequence[str | None]
+    asked: Sequence[Asked] = ()
+
+
+def given_queries(features: Float[Tensor, "queries features"], index: Index) -> EmbeddedQueries:
+    """Take embeddings as queries.
 
     Raises:
-        FileNotFoundError: no index or query is there.
-        ValueError: the index is empty or damaged, a query cannot be read or is of another kind than the index holds,
-            embeddings have another width or are not finite, or `neighbours` is below 1.
-        ImportError: `backend` is "faiss", and it is not installed.
+        ValueError: they have another width than those of the index, or are not finite.
     """
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be at least 1, got {neighbours}")
-    device = choose_device(device)
-    precision = choose_precision(precision, device)
-    index = index if isinstance(index, Index) else open_index(index)
-    if len(index) == 0:
-        raise ValueError(f"{index.folder} is empty: add items by unconfound index RUN DATA --out {index.folder} --add")
-    asked: list[Asked] = []
-    if isinstance(queries, Tensor):
-        features = _checked(queries, index)
-        names: list[str] = [f"query {row}" for row in range(len(queries))]
-        labels: list[str | None] = [None] * len(queries)
-    else:
-        words = [queries] if isinstance(queries, str | Path) else queries
-        read = read_queries([str(word) for word in words], index.card, data_root=data_root)
-        asked = [replace(each, labels=_by_folder(each, index)) for each in read]
-        encoder = index.load_encoder()
-        parts = [
-            embed(
-                encoder,
-                Subset(each.source, each.positions),
-                batch_size=batch_size,
-                device=device,
-                precision=precision,
-                progress=progress,
-            ).features
-            for each in asked
-        ]
-        features = torch.cat(parts)
-        names = [name for each in asked for name in each.names]
-        labels = [label for each in asked for label in each.labels]
-    rows = unit_rows(features.detach().cpu())
-    own = _own_positions(names if asked else [], index)
+    check_finite("queries", features)
+    if features.shape[1] != index.manifest.features:
+        raise ValueError(
+            f"queries have {features.shape[1]} features, {index.folder} holds embeddings of {index.manifest.features}: "
+            "embed them by the index's own encoder"
+        )
+    rows = len(features)
+    return EmbeddedQueries(features, [f"query {row}" for row in range(rows)], [None] * rows)
+
+
+def embedded_queries(
+    words: Sequence[str],
+    index: Index,
+    embedding: EmbeddingOptions,
+    *,
+    data_root: Path | None,
+    progress: Progress | None,
+) -> EmbeddedQueries:
+    """Read what a user asks with, and embed it by the encoder of the index.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_queries`; or the encoder is damaged, or an embedding is not finite.
+    """
+    read = read_queries(words, index.card, data_root=data_root)
+    asked = [replace(each, labels=_by_folder(each, index)) for each in read]
+    encoder = index.load_encoder()
+    parts = [
+        embed(encoder, Subset(each.source, each.positions), progress=progress, **asdict(embedding)).features
+        for each in asked
+    ]
+    names = [name for each in asked for name in each.names]
+    labels = [label for each in asked for label in each.labels]
+    return EmbeddedQueries(torch.cat(parts), names, labels, asked)
+
+
+def find_hits(
+    queries: EmbeddedQueries, index: Index, *, neighbours: int, backend: Literal["auto", "exact", "faiss"]
+) -> Hits:
+    """Find the items nearest to each query, but for those that are queries themselves, by their names."""
+    rows = unit_rows(queries.features.detach().cpu())
+    own = _own_positions(queries.names if queries.asked else [], index)
     wanted = min(len(index), neighbours + bool(own))
     similarities, positions, used = nearest_rows(rows, index.shards, neighbours=wanted, backend=backend)
     similarities, positions = _without(own, similarities, positions, neighbours)
     return Hits(
         index,
-        names,
-        labels,
+        queries.names,
+        queries.labels,
         np.where(positions < 0, np.nan, similarities.clip(-1, 1)).astype(np.float32),
         _distances(rows, index, positions),
         positions,
-        asked,
+        queries.asked,
         used,
         len(own),
-        relevant_items(labels, index, own),
+        relevant_items(queries.labels, index, own),
     )
-
-
-def _checked(queries: Float[Tensor, "queries features"], index: Index) -> Float[Tensor, "queries features"]:
-    check_finite("queries", queries)
-    if queries.shape[1] != index.manifest.features:
-        raise ValueError(
-            f"queries have {queries.shape[1]} features, {index.folder} holds embeddings of {index.manifest.features}: "
-            "embed them by the index's own encoder"
-        )
-    return queries
 
 
 def _by_folder(asked: Asked, index: Index) -> list[str | None]:

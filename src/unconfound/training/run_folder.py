@@ -21,11 +21,10 @@ import tomli_w
 import torch
 
 from unconfound.files import write_text
+from unconfound.outputs import check_output_folder, remove_half_written
 
 # What marks a folder as a run, so that --overwrite never removes anything else: many a project has a config.toml.
 MARKERS = ("config.toml", "environment.json")
-# What a kill leaves of a file that was being written (see `files.atomic`).
-HALF_WRITTEN = ".*.partial"
 # Is there as long as the first of the markers may be without the other: an environment.json beside it is ours.
 STARTING = ".starting"
 
@@ -51,17 +50,10 @@ class RunFolder:
         Raises:
             ValueError: the folder holds something and neither `resume` nor `overwrite` is given, or it holds no run.
         """
-        path = self.path
-        if self.resume and self.overwrite:
-            raise ValueError("--resume goes on with a run and --overwrite removes it: give one of them")
-        if path.exists() and not path.is_dir():
-            raise ValueError(f"{path} is a file: --out takes a folder")
-        begun = {path / STARTING, path / "environment.json"} if (path / STARTING).is_file() else set()
-        if path.exists() and set(path.iterdir()) - set(path.glob(HALF_WRITTEN)) - begun:
-            if not all((path / marker).is_file() for marker in MARKERS):
-                raise ValueError(f"{path} holds files but no run: choose another --out")
-            if not (self.resume or self.overwrite):
-                raise ValueError(f"{path} holds another run: choose another --out, or give --resume or --overwrite")
+        begun = (STARTING, "environment.json") if (self.path / STARTING).is_file() else ()
+        check_output_folder(
+            self.path, kind="run", markers=MARKERS, resume=self.resume, overwrite=self.overwrite, begun=begun
+        )
 
     def start(self, config: dict[str, Any]) -> None:
         """Write what was asked for and where it runs; a run that goes on must ask for the same.
@@ -81,8 +73,7 @@ class RunFolder:
                     each.unlink()
         self.check_config(config)
         for folder in (self.path, self.checkpoint.parent):
-            for left in folder.glob(HALF_WRITTEN):
-                shutil.rmtree(left)
+            remove_half_written(folder)
         starting = self.path / STARTING
         starting.parent.mkdir(parents=True, exist_ok=True)
         starting.touch()

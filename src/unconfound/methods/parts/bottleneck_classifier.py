@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from unconfound.functional.bottleneck import gaussian_kl
 from unconfound.functional.distributed import normal
 from unconfound.functional.inputs import wide
-from unconfound.options.methods.bottleneck import BottleneckOptions
+from unconfound.options.methods.classifying import BottleneckOptions
 
 
 class LinearHead(nn.Module):

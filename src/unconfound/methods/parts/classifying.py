@@ -13,7 +13,7 @@ from unconfound.encoders import Encoder
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.bottleneck_classifier import classifier_head
 from unconfound.methods.parts.labelled import check_groups, need_classes
-from unconfound.options.methods.bottleneck import BottleneckOptions
+from unconfound.options.methods.classifying import BottleneckOptions
 from unconfound.views import ImageViews
 
 # The dataclass of a method's options.

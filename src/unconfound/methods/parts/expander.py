@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from unconfound.options.methods.expander import ExpanderOptions
+from unconfound.options.methods.two_views import ExpanderOptions
 
 
 def expander(features: int, options: ExpanderOptions) -> nn.Sequential:

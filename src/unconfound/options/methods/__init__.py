@@ -2,69 +2,48 @@
 
 from typing import Any
 
-from unconfound.options.methods.barlow_twins import BarlowTwinsOptions
-from unconfound.options.methods.byol import BYOLOptions
+from unconfound.options.methods import classifying, two_views
 from unconfound.options.methods.cim import CIMOptions
-from unconfound.options.methods.dacl import DACLOptions
 from unconfound.options.methods.dcml import DCMLOptions
-from unconfound.options.methods.dfr import DFROptions
-from unconfound.options.methods.gaussian import GaussianOptions
-from unconfound.options.methods.group_dro import GroupDROOptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.options.methods.infograph import InfoGraphOptions
-from unconfound.options.methods.irm import IRMOptions
-from unconfound.options.methods.jtt import JTTOptions
-from unconfound.options.methods.large_margin import LargeMarginOptions
 from unconfound.options.methods.metric import MetricOptions
-from unconfound.options.methods.moco import MoCoOptions
 from unconfound.options.methods.random import RandomOptions
-from unconfound.options.methods.relic import RELICOptions
-from unconfound.options.methods.ressl import ReSSLOptions
-from unconfound.options.methods.scarf import SCARFOptions
-from unconfound.options.methods.scl import SCLOptions
-from unconfound.options.methods.simclr import SimCLROptions
-from unconfound.options.methods.simclr_dacl import SimCLRDACLOptions
-from unconfound.options.methods.simsiam import SimSiamOptions
-from unconfound.options.methods.ssl_hsic import SSLHSICOptions
-from unconfound.options.methods.supervised import SupervisedOptions
-from unconfound.options.methods.swav import SwAVOptions
-from unconfound.options.methods.vicreg import VICRegOptions
-from unconfound.options.methods.w_mse import WMSEOptions
 
 # A method of "any data" learns from the four others alike.
 METHODS_OF: dict[str, dict[str, type[Any]]] = {
     "any data": {
         "random": RandomOptions,
-        "supervised": SupervisedOptions,
-        "gaussian": GaussianOptions,
-        "dacl": DACLOptions,
+        "supervised": classifying.SupervisedOptions,
+        "gaussian": two_views.GaussianOptions,
+        "dacl": two_views.DACLOptions,
         "metric": MetricOptions,
-        "scl": SCLOptions,
-        "group-dro": GroupDROOptions,
-        "irm": IRMOptions,
-        "jtt": JTTOptions,
-        "dfr": DFROptions,
+        "scl": classifying.SCLOptions,
+        "group-dro": classifying.GroupDROOptions,
+        "irm": classifying.IRMOptions,
+        "jtt": classifying.JTTOptions,
+        "dfr": classifying.DFROptions,
     },
     "images": {
-        "simclr": SimCLROptions,
-        "simclr+dacl": SimCLRDACLOptions,
-        "moco": MoCoOptions,
-        "byol": BYOLOptions,
-        "simsiam": SimSiamOptions,
+        "simclr": two_views.SimCLROptions,
+        "simclr+dacl": two_views.SimCLRDACLOptions,
+        "moco": two_views.MoCoOptions,
+        "byol": two_views.BYOLOptions,
+        "simsiam": two_views.SimSiamOptions,
         "icl-msr": ICLMSROptions,
-        "ressl": ReSSLOptions,
-        "relic": RELICOptions,
-        "ssl-hsic": SSLHSICOptions,
-        "swav": SwAVOptions,
-        "barlow-twins": BarlowTwinsOptions,
-        "vicreg": VICRegOptions,
-        "w-mse": WMSEOptions,
-        "large-margin": LargeMarginOptions,
+        "ressl": two_views.ReSSLOptions,
+        "relic": two_views.RELICOptions,
+        "ssl-hsic": two_views.SSLHSICOptions,
+        "swav": two_views.SwAVOptions,
+        "barlow-twins": two_views.BarlowTwinsOptions,
+        "vicreg": two_views.VICRegOptions,
+        "w-mse": two_views.WMSEOptions,
+        "large-margin": two_views.LargeMarginOptions,
         "cim": CIMOptions,
         "dcml": DCMLOptions,
     },
     "tables": {
-        "scarf": SCARFOptions,
+        "scarf": two_views.SCARFOptions,
     },
     "graphs": {
         "infograph": InfoGraphOptions,

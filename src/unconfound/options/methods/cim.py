@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unconfound.options.constraints import NonNegativeFloat, PositiveFloat, PositiveInt
-from unconfound.options.methods.bottleneck import BottleneckOptions
+from unconfound.options.methods.classifying import BottleneckOptions
 
 Direction = Literal["pull", "literal"]
 Similarity = Literal["ms-ssim", "ssim", "l2", "feature"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from unconfound.options.constraints import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
-from unconfound.options.methods.metric_settings import LossName, TunedOn
-from unconfound.options.views import MetricViewOptions
+from unconfound.options.methods.metric import MetricLossOptions
+from unconfound.options.methods.metric_settings import LossName
 
 Form = Literal["code", "paper"]
 EnvironmentsFrom = Literal["learnt", "random", "groups", "scenes"]
@@ -17,7 +17,7 @@ Solver = Literal["adam", "frank-wolfe"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DCMLOptions(MetricViewOptions):
+class DCMLOptions(MetricLossOptions):
     """Options of `dcml`; the defaults are those of the released code for CUB-200."""
 
     form: Form = "code"
@@ -25,15 +25,6 @@ class DCMLOptions(MetricViewOptions):
     loss: LossName = "cosface"
     """Metric loss on which environments must agree: any loss of `metric` that is a mean over samples, pairs or
     triplets."""
-    tuned_on: TunedOn = "cub"
-    """Data set whose tuned settings of the loss are used."""
-    scale: PositiveFloat | None = None
-    """Factor of similarities or distances in an exponent of the loss (1 / temperature), instead of the tuned one."""
-    margin: float | None = None
-    """Margin of the loss, instead of the tuned one: that of negatives for contrastive losses, in degrees for
-    arcface."""
-    features: PositiveInt = 128
-    """Width of the embedding."""
     environments: PositiveInt = 2
     """Number of environments to learn, each with its own attention gates; with 1, only the metric loss with gates and
     BatchNorm before the linear head is left."""
@@ -76,14 +67,8 @@ class DCMLOptions(MetricViewOptions):
     and proxies."""
     instances: PositiveInt = 4
     """Number of samples per class in a batch."""
-    proxy_learning_rate: PositiveFloat | None = None
-    """Peak learning rate of the proxies, or of a learnt boundary, instead of the tuned one, which is meant for
-    adamw."""
     attention_learning_rate: PositiveFloat | None = None
     """Peak learning rate of the attention gates; by default that of the encoder."""
-    freeze_batch_norm: bool = False
-    """Keep the statistics, scales and shifts of the encoder's BatchNorm layers unchanged, as is usual with published
-    weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from unconfound.retrieval.exact import exact_search
-from unconfound.retrieval.faiss_search import faiss_search
-from unconfound.retrieval.first_look import multiplies_bfloat16
+from unconfound.retrieval.nearest_rows.exact import exact_search
+from unconfound.retrieval.nearest_rows.faiss_search import faiss_search
+from unconfound.retrieval.nearest_rows.quick_similarities import multiplies_bfloat16
 
 # From here on faiss is the faster one, where there is no bfloat16.
 _QUERIES, _ROWS = 1000, 10_000

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from unconfound.retrieval import exact
-from unconfound.retrieval.backends import nearest_rows
-from unconfound.retrieval.best import Best, similarity
-from unconfound.retrieval.exact import exact_search
-from unconfound.retrieval.faiss_search import faiss_search
+from unconfound.retrieval.nearest_rows import exact
+from unconfound.retrieval.nearest_rows.backends import nearest_rows
+from unconfound.retrieval.nearest_rows.best_rows import BestRows, similarity
+from unconfound.retrieval.nearest_rows.exact import exact_search
+from unconfound.retrieval.nearest_rows.faiss_search import faiss_search
 
 KINDS = ("random", "cone", "tight", "same", "opposite", "duplicates")
 
@@ -161,7 +161,7 @@ def test_faiss_finds_the_same(kind: str, queries: int) -> None:
 def test_best_keeps_the_best_of_what_it_is_offered_in_any_order() -> None:
     gallery, asked = draw("duplicates", 60, 4)
     order = np.random.default_rng(1).permutation(60)
-    best = Best(asked, 8)
+    best = BestRows(asked, 8)
     for piece in np.array_split(order, 7):
         best.offer(gallery, np.repeat(np.arange(4), len(piece)), np.tile(piece, 4), start=0)
     similarities = np.stack([similarity(np.repeat(row[None], 60, 0), gallery) for row in asked])
@@ -173,7 +173,7 @@ def test_auto_takes_faiss_only_where_it_is_the_faster_one(monkeypatch: pytest.Mo
     gallery, asked = draw("random", 12_000, 1000, features=4)
     used = {}
     for fast in (True, False):
-        monkeypatch.setattr("unconfound.retrieval.backends.multiplies_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr("unconfound.retrieval.nearest_rows.backends.multiplies_bfloat16", lambda fast=fast: fast)
         used[fast] = nearest_rows(asked, [gallery], neighbours=1, backend="auto")[2]
         assert nearest_rows(asked[:9], [gallery], neighbours=1, backend="auto")[2] == "exact"
         assert nearest_rows(asked, [gallery[:99]], neighbours=1, backend="auto")[2] == "exact"

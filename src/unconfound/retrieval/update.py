@@ -1,16 +1,25 @@
-"""From the rows of an index and those to add to the shards of its next generation."""
+"""What an index will hold: rows that stay and rows that are added, written as the shards of its next generation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
+from rich.progress import Progress
 
+from unconfound.data.core.subset import Subset
+from unconfound.encoders import Encoder
+from unconfound.evaluation.embed import embed
+from unconfound.functional.similarity import normalize
+from unconfound.options.embedding import EmbeddingOptions
 from unconfound.retrieval.manifest import Manifest, Shard
-from unconfound.retrieval.shards import Piece, check_checksum, open_embeddings, read_items, write_shard
+from unconfound.retrieval.shards import ITEMS, Piece, check_checksum, open_embeddings, read_items, write_shard
+from unconfound.retrieval.splits import Split
 
 # 131,072 rows of 128 features: few files for many rows, and little to write anew for one.
 SHARD_BYTES = 2**26
@@ -19,6 +28,47 @@ SHARD_BYTES = 2**26
 def shard_rows(features: int) -> int:
     """Return how many rows a full shard has."""
     return max(1, SHARD_BYTES // (4 * features))
+
+
+def embedded_pieces(
+    encoder: Encoder,
+    splits: Sequence[Split],
+    *,
+    origin: int,
+    rows: int,
+    embedding: EmbeddingOptions,
+    progress: Progress | None,
+) -> Iterator[Piece]:
+    """Embed data, so many samples at a time that memory does not grow with the data.
+
+    Args:
+        encoder: of the index.
+        splits: of the data.
+        origin: the place of the data in the index's list.
+        rows: samples a piece.
+        embedding: how they are embedded.
+        progress: where a bar is shown for each piece.
+
+    Raises:
+        ValueError: an embedding is not finite.
+    """
+    for part in splits:
+        for positions in torch.arange(len(part.source)).split(rows):
+            embedded = embed(encoder, Subset(part.source, positions), progress=progress, **asdict(embedding))
+            samples = positions.tolist()
+            items = {
+                "name": [part.names[sample] for sample in samples],
+                "label": [part.labels[sample] for sample in samples],
+                "split": [part.split] * len(samples),
+                "position": samples,
+                "origin": [origin] * len(samples),
+            }
+            yield Piece(unit_rows(embedded.features), pa.table(items, schema=ITEMS))
+
+
+def unit_rows(features: torch.Tensor) -> np.ndarray:
+    """Return rows of length 1 as an index holds them, in float32."""
+    return normalize(features.float()).numpy()
 
 
 def kept_pieces(folder: Path, manifest: Manifest, gone: Sequence[str]) -> Iterator[Shard | Piece]:

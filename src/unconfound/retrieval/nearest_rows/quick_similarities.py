@@ -16,7 +16,7 @@ _FLOAT32 = _ERRORS[torch.float32]
 class Look(Protocol):
     """Turns rows into a matrix whose products with `queries` are similarities, up to a constant a query and rounding.
 
-    Similarities are those of `unconfound.retrieval.best.similarity`.
+    Similarities are those of `unconfound.retrieval.nearest_rows.best_rows.similarity`.
 
     Attributes:
         queries: [queries, columns].

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.functional.largest import largest, spread
-from unconfound.retrieval.best import Best
-from unconfound.retrieval.first_look import Centred, Look, Whole, centre_of, multiplies_bfloat16
+from unconfound.retrieval.nearest_rows.best_rows import BestRows
+from unconfound.retrieval.nearest_rows.quick_similarities import Centred, Look, Whole, centre_of, multiplies_bfloat16
 
 # Similarities held at a time by each thread: as many as fit into a cache.
 _TILE_ELEMENTS = 2**20
@@ -37,8 +37,8 @@ def exact_search(
 
     A first look, by matrix products, passes over the rows that cannot be among the nearest: those whose similarity,
     with all that rounding may have taken from it, is below that of the last of the nearest so far. Where the
-    processor multiplies bfloat16 matrices, the first look is in bfloat16. What passes is computed anew (see `Best`), so
-    that the answers do not depend on the precision of the first look.
+    processor multiplies bfloat16 matrices, the first look is in bfloat16. What passes is computed anew (see
+    `BestRows`), so that the answers do not depend on the precision of the first look.
 
     Args:
         queries: of length 1 (or 0).
@@ -53,7 +53,7 @@ def exact_search(
         # torch multiplies a matrix by two columns faster than by one.
         similarities, positions = exact_search(queries.repeat(2, axis=0), shards, neighbours=neighbours)
         return similarities[:1], positions[:1]
-    best, asked = Best(queries, neighbours), torch.from_numpy(queries)
+    best, asked = BestRows(queries, neighbours), torch.from_numpy(queries)
     looks: list[Look] = [Whole(asked)]
     if len(queries) >= _MANY_QUERIES:
         centre = centre_of([torch.from_numpy(shard) for shard in shards])
@@ -78,7 +78,7 @@ class _TileSearch:
         looks: the quickest first; the last one is for rows that the others cannot tell apart.
     """
 
-    def __init__(self, best: Best, looks: list[Look]) -> None:
+    def __init__(self, best: BestRows, looks: list[Look]) -> None:
         self.best, self.looks = best, looks
         queries, self.neighbours = best.similarities.shape
         self.chunks = [slice(first, first + _QUERIES) for first in range(0, queries, _QUERIES)]

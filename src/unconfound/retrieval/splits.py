@@ -10,7 +10,7 @@ from pathlib import Path
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load
 from unconfound.encoders.saved import Card
-from unconfound.retrieval.names import full_name
+from unconfound.retrieval.item_names import full_name
 
 
 @dataclass(frozen=True, eq=False)

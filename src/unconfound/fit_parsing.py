@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from unconfound.arguments import FitArguments
 from unconfound.listing import summary
 from unconfound.options.data import DataOptions
 from unconfound.options.encoders import SIZES, EncoderOptions
+from unconfound.options.fit import FitArguments
 from unconfound.options.methods import ALIASES, JUDGED_ON_UNSEEN_CLASSES, OPTIONS
 from unconfound.options.training import TrainingOptions
 from unconfound.parsing import parse
@@ -15,7 +15,7 @@ from unconfound.recipes import Recipe, check_keys
 from unconfound.suggestions import nearest_name
 
 
-def fit_arguments(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:
+def parse_fit(arguments: list[str], *, method: str | None, recipe: Recipe | None) -> tuple[str, FitArguments[Any]]:
     """Parse what follows `unconfound fit`, with a recipe's values as defaults.
 
     Raises:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _CHUNK_ELEMENTS = 2**21
 
 
-class Best:
+class BestRows:
     """The nearest rows so far of each query: the most similar first, of equally similar ones the one that is first.
 
     A similarity (see `similarity`) depends on the two rows alone, not on what else is searched with them, so that

@@ -1,13 +1,15 @@
-"""What tells one encoder from another."""
+"""The encoder of an index: a copy of that of a run, and the fingerprint that tells it from others."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from unconfound.encoders import read_card
+from unconfound.files import atomic
 
 FILES = ("encoder.safetensors", "encoder.json")
 
@@ -34,3 +36,26 @@ def encoder_fingerprint(folder: Path) -> str:
     with weights.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def copy_encoder(run: Path, folder: Path) -> tuple[str, str]:
+    """Copy the encoder of a run into an index, so that the index needs the run no longer.
+
+    Returns:
+        The name of the encoder's folder in the index, and its fingerprint.
+    """
+    fingerprint = encoder_fingerprint(run)
+    target = folder / f"encoder-{fingerprint[:16]}"
+    if not _holds(target, fingerprint):
+        target.mkdir(exist_ok=True)
+        for file in FILES:
+            with atomic(target / file) as temporary:
+                shutil.copyfile(run / file, temporary)
+    return target.name, fingerprint
+
+
+def _holds(folder: Path, fingerprint: str) -> bool:
+    try:
+        return encoder_fingerprint(folder) == fingerprint
+    except (FileNotFoundError, ValueError):
+        return False

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.retrieval.test_exact import KINDS, all_similarities, draw
+from tests.retrieval.nearest_rows.test_exact import KINDS, all_similarities, draw
 from unconfound.functional.similarity import normalize
-from unconfound.retrieval.first_look import Centred, Look, Whole, centre_of
+from unconfound.retrieval.nearest_rows.quick_similarities import Centred, Look, Whole, centre_of
 
 LOOKS = ("whole", "float32", "bfloat16")
 

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from unconfound.extras import require
-from unconfound.retrieval.best import Best
-from unconfound.retrieval.exact import exact_search
-from unconfound.retrieval.first_look import inner_product_error
+from unconfound.retrieval.nearest_rows.best_rows import BestRows
+from unconfound.retrieval.nearest_rows.exact import exact_search
+from unconfound.retrieval.nearest_rows.quick_similarities import inner_product_error
 
 # Rows asked for beyond those wanted: among them are those that only rounding has put behind the last.
 _SPARE = 16
@@ -40,7 +40,7 @@ def faiss_search(
         ImportError: faiss is not installed.
     """
     faiss = require("faiss", extra="search")
-    best, start = Best(queries, neighbours), 0
+    best, start = BestRows(queries, neighbours), 0
     left_out, off = np.full(len(queries), -np.inf), inner_product_error(queries.shape[1])
     for shard in shards:
         wanted = min(neighbours + _SPARE, len(shard))

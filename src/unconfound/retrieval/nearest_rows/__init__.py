@@ -1,0 +1,1 @@
+"""The nearest of many rows of numbers, whatever they stand for."""
