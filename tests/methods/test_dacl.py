@@ -70,7 +70,7 @@ def test_a_graph_is_encoded_once():
 
 def test_images_are_mixed_before_they_are_normalised():
     method = DACL(convnet(), IMAGES, DACLOptions(functions=("geometric",)))
-    method.encoder.mean.fill_(0.5)
+    method.encoder.network.mean.fill_(0.5)
     seen = []
     method.views.register_forward_hook(lambda _module, given, _out: seen.append(given[0]))
     method(image_batch())

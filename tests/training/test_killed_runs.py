@@ -85,5 +85,7 @@ def test_kills_at_random_moments_leave_no_trace(context, whole, name, tmp_path):
 
 
 def test_the_whole_runs_learn_and_differ(whole):
-    states = [checkpoint(whole / name)["state"]["method"]["encoder.network.blocks.0.0.weight"] for name in KINDS]
+    states = [
+        checkpoint(whole / name)["state"]["method"]["encoder.network.network.blocks.0.0.weight"] for name in KINDS
+    ]
     assert not any(torch.equal(states[0], other) for other in states[1:])

@@ -169,7 +169,9 @@ def test_equal_seeds_give_equal_weights_and_others_do_not():
     torch.rand(5)
     again = trained(1)
     assert same({k: v for k, v in first.items() if "encoder" in k}, {k: v for k, v in again.items() if "encoder" in k})
-    assert not same(first["encoder.network.blocks.0.0.weight"], trained(2)["encoder.network.blocks.0.0.weight"])
+    assert not same(
+        first["encoder.network.network.blocks.0.0.weight"], trained(2)["encoder.network.network.blocks.0.0.weight"]
+    )
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 5, 6])

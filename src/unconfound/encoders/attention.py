@@ -1,4 +1,4 @@
-"""Gates on a feature map, one pair an environment: DCML's attention, of which inference uses the mean.
+"""Gates on a feature map, one pair an environment, of which inference uses the mean.
 
 Deng and Zhang, "Deep Causal Metric Learning", ICML 2022; sizes and initial weights are those of the authors' code.
 """

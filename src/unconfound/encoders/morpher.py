@@ -1,4 +1,4 @@
-"""A small network that weights the pixels of an image before the encoder sees them: CIM's transformation network.
+"""A small network that weights the pixels of an image before the encoder sees them: a transformation network.
 
 Asgari Taghanaki et al., "Robust Representation Learning via Perceptual Similarity Metrics", ICML 2021, Figure 1. The
 slides say that it is a small auxiliary network with a weighting matrix as its output; its layers are our choice.

@@ -10,7 +10,7 @@ from two_processes import run
 
 from methods.toy import GROUPED, IMAGES, MODALITIES, convnet, image_batch
 from unconfound.data import Batch, Dataset, MemorySource, Schema
-from unconfound.encoders import load_encoder
+from unconfound.encoders import Normalized, Projected, load_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import Metric
 from unconfound.methods.metric.metric import MetricOptions
@@ -77,7 +77,9 @@ def test_what_is_learnt_has_its_learning_rates():
     assert "lr" not in encoder
     assert [head["lr"], proxies["lr"]] == [0.5, 2.53e-3]
     assert proxies["params"] == [learner.loss.proxies]
-    assert {id(each) for each in head["params"]} == {id(each) for each in learner.encoder.projection.parameters()}
+    assert {id(each) for each in head["params"]} == {
+        id(each) for each in learner.encoder.wrapper(Projected).projection.parameters()
+    }
     every = [parameter for group in phase.parameters for parameter in group["params"]]
     assert len(every) == len(set(map(id, every))) == len(list(learner.parameters()))
     (phase,) = method(loss="triplet").phases()
@@ -98,10 +100,10 @@ def test_settings_are_the_tuned_ones_or_those_given():
 
 def test_frozen_batch_norm_keeps_its_statistics_scale_and_shift_and_the_heads_does_not():
     learner = method(freeze_batch_norm=True, batch_norm=True, augment=False)
-    frozen = [layer for layer in learner.encoder.network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    frozen = [layer for layer in learner.encoder.network.network.modules() if isinstance(layer, nn.BatchNorm2d)]
     assert frozen
     before = [layer.running_mean.clone() for layer in frozen]
-    norm = learner.encoder.projection.norm
+    norm, _ = learner.encoder.wrapper(Projected).projection
     moving = norm.running_mean.clone()
     learner.train()
     learner(image_batch()).loss.backward()
@@ -111,18 +113,22 @@ def test_frozen_batch_norm_keeps_its_statistics_scale_and_shift_and_the_heads_do
     assert norm.weight.grad is not None
     moved = {id(each) for group in learner.phases()[0].parameters for each in group["params"]}
     assert not moved & {id(layer.weight) for layer in frozen}
-    assert not learner.eval().encoder.projection.norm.training
+    assert not learner.eval().encoder.wrapper(Projected).projection[0].training
 
 
 def test_images_are_augmented_once_and_others_not_at_all():
     learner, batch, seen = method(), image_batch(), []
-    learner.encoder.network.register_forward_hook(lambda _module, given, _out: seen.append(given[0].detach()))
+    learner.encoder.wrapper(Normalized).network.register_forward_hook(
+        lambda _module, given, _out: seen.append(given[0].detach())
+    )
     learner(batch)
     method_plain = method(augment=False)
-    method_plain.encoder.network.register_forward_hook(lambda _module, given, _out: seen.append(given[0].detach()))
+    method_plain.encoder.wrapper(Normalized).network.register_forward_hook(
+        lambda _module, given, _out: seen.append(given[0].detach())
+    )
     method_plain(batch)
     assert len(seen[0]) == len(seen[1]) == 6
-    torch.testing.assert_close(seen[1], method_plain.encoder.normalize(batch.inputs))
+    torch.testing.assert_close(seen[1], method_plain.encoder.wrapper(Normalized).normalize(batch.inputs))
     assert not torch.allclose(*seen)
 
 

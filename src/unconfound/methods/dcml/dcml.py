@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.data import Batch, Schema, Source
-from unconfound.encoders import Attention, Encoder
+from unconfound.encoders import Attention, Encoder, Gated, Projected
 from unconfound.functional.consistency import (
     attention_distance,
     attention_variance,
@@ -83,8 +83,8 @@ class DCML(Method):
         )
         self.instances_per_class = options.instances
         self.encoder = encoder
-        encoder.add_attention(environments=self.environments)
-        encoder.add_projection(options.features, batch_norm=True)
+        gated = encoder.wrap(Gated, environments=self.environments)
+        encoder.wrap(Projected, features=options.features, batch_norm=True)
         given = {"scale": options.scale, "margin": options.margin}
         settings: dict[str, Any] = {"classes": len(schema.classes), "features": options.features}
         chosen, rate = tuned(options.loss, options.tuned_on)
@@ -95,18 +95,13 @@ class DCML(Method):
             raise ValueError(
                 f"dcml weighs the samples of its loss, and {options.loss} belongs to a batch: take cosface"
             )
-        assert encoder.attention is not None
         own = options.extra_branch and options.form == "code"
-        weights = encoder.attention.weights
-        self.extra_attention = (
-            Attention(encoder.network.features, weights["spatial_in"].shape[1], environments=1)  # type: ignore[arg-type]
-            if own
-            else None
-        )
+        places = gated.attention.weights["spatial_in"].shape[1]
+        self.extra_attention = Attention(gated.features, places, environments=1) if own else None
         self.extra_loss = build_metric_loss(options.loss, **settings) if own else self.loss
         self.views = image_views(options, schema, method=self.name) if options.augment else None
         if options.freeze_batch_norm:
-            freeze_batch_norms(encoder.network)
+            freeze_batch_norms(gated.network)
         self.register_buffer("environment_logits", torch.zeros(0, self.environments))
         self.register_buffer("environment_objective", torch.zeros(()))
         size_as_saved(self, "environment_logits")
@@ -115,16 +110,15 @@ class DCML(Method):
         """Set the mode of all layers, but for BatchNorm that is frozen."""
         super().train(mode)
         if self.options.freeze_batch_norm:
-            freeze_batch_norms(self.encoder.network)
+            freeze_batch_norms(self.encoder.wrapper(Gated).network)
         return self
 
     def phases(self) -> tuple[Phase, ...]:
         """Move all at once, proxies and gates with learning rates of their own."""
         options = self.options
-        assert self.encoder.attention is not None
         losses = [self.loss] if self.extra_loss is self.loss else [self.loss, self.extra_loss]
         proxies = [parameter for loss in losses for parameter in loss.parameters()]
-        gates = list(self.encoder.attention.parameters())
+        gates = list(self.encoder.wrapper(Gated).attention.parameters())
         gates += [] if self.extra_attention is None else list(self.extra_attention.parameters())
         apart = {id(parameter) for parameter in (*proxies, *gates)}
         rest = [
@@ -172,13 +166,12 @@ class DCML(Method):
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         options, encoder = self.options, self.encoder
-        assert encoder.attention is not None
-        assert encoder.projection is not None
+        gated, projection = encoder.wrapper(Gated), encoder.wrapper(Projected).projection
         images = cast(Tensor, batch.inputs)
-        maps = encoder.maps(images if self.views is None else self.views(images, count=1))
+        maps = gated.maps(images if self.views is None else self.views(images, count=1))
         labels, weights = gather(labels_of(batch, method=self.name)), gather(self._weights(batch.index))
-        spatial, channel, means = encoder.attention.gates_and_means(maps)
-        projected = [encoder.projection(rows) for rows in means]
+        spatial, channel, means = gated.attention.gates_and_means(maps)
+        projected = [projection(rows) for rows in means]
         embeddings = [gather(rows) for rows in projected]
         risks, slopes = risks_and_slopes(
             self.loss, torch.stack(embeddings), labels, weights, per_class=options.per_class
@@ -236,8 +229,7 @@ class DCML(Method):
         return values.mean() if self.options.form == "code" else values.sum()
 
     def _attention(self) -> Float[Tensor, ""]:
-        assert self.encoder.attention is not None
-        weights = list(self.encoder.attention.weights.values())
+        weights = list(self.encoder.wrapper(Gated).attention.weights.values())
         return attention_variance(weights) if self.options.form == "code" else attention_distance(weights)
 
     def _consistency(
@@ -264,9 +256,8 @@ class DCML(Method):
         if not self.options.extra_branch:
             return maps.new_zeros((), dtype=torch.float32)
         if self.extra_attention is None:
-            embeddings = self.encoder.embed_maps(maps)
+            pooled = self.encoder.wrapper(Gated).pool(maps)
         else:
-            assert self.encoder.projection is not None
-            embeddings = self.encoder.projection(self.extra_attention(maps).squeeze(0))
-        loss: Tensor = self.extra_loss(embeddings, labels)
+            pooled = self.extra_attention(maps).squeeze(0)
+        loss: Tensor = self.extra_loss(self.encoder.wrapper(Projected).projection(pooled), labels)
         return loss

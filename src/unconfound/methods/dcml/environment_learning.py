@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.data import Source
-from unconfound.encoders import Encoder
+from unconfound.encoders import Encoder, Gated, Projected
 from unconfound.functional.environments.masks import mask_gradients
 from unconfound.functional.inputs import wide_dtype
 from unconfound.methods.dcml.environment_loss import sample_slopes
@@ -38,7 +37,7 @@ def sample_vectors(
     itself, there it is a random one. A loss of pairs has no masks here: its value for a sample depends on others' maps.
 
     Args:
-        encoder: with attention and projection; left as it is, in the mode in which it was.
+        encoder: gated and projected; left as it is, in the mode in which it was.
         loss: of an environment.
         source: labelled images.
         per_class: a multiplier for each class.
@@ -48,19 +47,18 @@ def sample_vectors(
     Returns:
         On the encoder's device, in float32 or better.
     """
-    assert encoder.attention is not None
-    assert encoder.projection is not None
-    training, device = encoder.training, encoder.mean.device
+    gated = encoder.wrapper(Gated)
+    training, device = encoder.training, gated.network.mean.device
     encoder.eval()
     vectors = None
     for rows in _order(source).split(_PASS):
         batch = next(iter(source.batches([rows])))
         labels = labels_of(batch, method="dcml").to(device)
-        maps = encoder.maps(batch.inputs.to(device))  # type: ignore[arg-type]
+        maps = gated.maps(batch.inputs.to(device))  # type: ignore[arg-type]
         found = torch.stack(
             [
                 torch.cat(_vectors(encoder, loss, maps, labels, environment, per_class=per_class), 1)
-                for environment in range(encoder.attention.environments)
+                for environment in range(gated.attention.environments)
             ],
             1,
         )
@@ -73,17 +71,18 @@ def sample_vectors(
 
 
 def _vectors(
-    encoder: Any, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
+    encoder: Encoder, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
 ) -> list[Tensor]:
-    own = {name: weight[environment : environment + 1] for name, weight in encoder.attention.weights.items()}
-    spatial, channel, pooled = (each.squeeze(0) for each in encoder.attention.gates_and_means(maps, own))
+    attention, projection = encoder.wrapper(Gated).attention, encoder.wrapper(Projected).projection
+    own = {name: weight[environment : environment + 1] for name, weight in attention.weights.items()}
+    spatial, channel, pooled = (each.squeeze(0) for each in attention.gates_and_means(maps, own))
     if not loss.has_logits:
-        return [sample_slopes(loss, encoder.projection(pooled), labels, per_class=per_class)]
+        return [sample_slopes(loss, projection(pooled), labels, per_class=per_class)]
     # In evaluation mode a sample's loss is a function of its own embedding alone: one backward pass of the head, which
     # is small, gives the gradient of each.
     with torch.enable_grad():
         leaf = pooled.detach().requires_grad_()
-        embeddings = encoder.projection(leaf)
+        embeddings = projection(leaf)
         losses = cross_entropy(loss.logits(embeddings, labels), labels)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
     by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)
@@ -92,7 +91,7 @@ def _vectors(
 
 def fits_per_class(source: Source, encoder: Encoder, *, environments: int) -> bool:
     """Say whether vectors with a multiplier for each class fit into memory."""
-    width = len(source.schema.classes) + int(encoder.network.features)  # type: ignore[arg-type]
+    width = len(source.schema.classes) + encoder.wrapper(Gated).features
     return len(source) * environments * width * 4 <= LARGEST_BYTES
 
 

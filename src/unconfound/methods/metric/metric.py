@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Batch, Schema
-from unconfound.encoders import Encoder
+from unconfound.encoders import Encoder, Projected
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.metric.losses import build_metric_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
@@ -54,20 +54,20 @@ class Metric(Method):
         # Only images have views; other samples are learnt from as they are.
         views = options.augment and schema.modality == "images"
         self.views = image_views(options, schema, method=self.name) if views else None
-        encoder.add_projection(options.features, batch_norm=options.batch_norm)
+        projected = encoder.wrap(Projected, features=options.features, batch_norm=options.batch_norm)
         self.encoder = encoder
         if options.freeze_batch_norm:
-            freeze_batch_norms(encoder.network)
+            freeze_batch_norms(projected.network)
 
     def train(self, mode: bool = True) -> Metric:
         """Set the mode of all layers, but for BatchNorm that is frozen."""
         super().train(mode)
         if self.options.freeze_batch_norm:
-            freeze_batch_norms(self.encoder.network)
+            freeze_batch_norms(self.encoder.wrapper(Projected).network)
         return self
 
     def phases(self) -> tuple[Phase, ...]:
-        head = cast(nn.Module, self.encoder.projection)
+        head = self.encoder.wrapper(Projected).projection
         own = {id(parameter) for part in (head, self.loss) for parameter in part.parameters()}
         rest = [each for each in self.parameters() if each.requires_grad and id(each) not in own]
         groups: list[dict[str, Any]] = [{"params": rest}, {"params": list(head.parameters())}]
