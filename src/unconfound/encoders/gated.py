@@ -69,7 +69,8 @@ class Gated(nn.Module):
 
     def pool(self, maps: Float[Tensor, "batch features map_height map_width"]) -> Float[Tensor, "batch features"]:
         """Gate feature maps by the mean weights, and average them over places."""
-        return self.attention(maps, self.attention.mean_weights()).squeeze(0)
+        pooled: Tensor = self.attention(maps, self.attention.mean_weights())
+        return pooled.squeeze(0)
 
 
 def _feature_map(network: Normalized, images: Tensor) -> Any:

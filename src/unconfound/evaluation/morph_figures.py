@@ -11,8 +11,8 @@ from torch import Tensor
 from unconfound.data import Source
 from unconfound.devices import autocast, choose_device, choose_precision
 from unconfound.encoders import Morphed, find_wrapper
+from unconfound.encoders.apply import at_rest
 from unconfound.evaluation import intervals
-from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
 
 

@@ -13,8 +13,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from unconfound.data import Source
 from unconfound.encoders import Gated, find_wrapper
+from unconfound.encoders.apply import at_rest
 from unconfound.evaluation import intervals
-from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
 from unconfound.report.plots import lit

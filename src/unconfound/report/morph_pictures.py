@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.encoders import Morphed, find_wrapper
-from unconfound.evaluation.embed import at_rest
+from unconfound.encoders.apply import at_rest
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, samples
 
 SHOWN = 12

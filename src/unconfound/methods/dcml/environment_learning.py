@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unconfound.data import Source
+from unconfound.data import Batch, Source
 from unconfound.encoders import Encoder, Gated, Projected
+from unconfound.encoders.apply import over_source
 from unconfound.functional.environments.masks import mask_gradients
 from unconfound.functional.inputs import wide_dtype
 from unconfound.methods.dcml.environment_loss import sample_slopes
@@ -24,7 +25,6 @@ CERTAIN = 30.0
 _PASS = 256
 
 
-@torch.no_grad()
 def sample_vectors(
     encoder: Encoder, loss: MetricLoss, source: Source, *, per_class: bool
 ) -> Float[Tensor, "samples environments width"]:
@@ -48,36 +48,31 @@ def sample_vectors(
         On the encoder's device, in float32 or better.
     """
     gated = encoder.wrapper(Gated)
-    training, device = encoder.training, gated.network.mean.device
-    encoder.eval()
-    vectors = None
-    for rows in _order(source).split(_PASS):
-        batch = next(iter(source.batches([rows])))
-        labels = labels_of(batch, method="dcml").to(device)
-        maps = gated.maps(batch.inputs.to(device))  # type: ignore[arg-type]
+    vectors = torch.empty(0)
+
+    def keep(batch: Batch, images: Tensor) -> None:
+        nonlocal vectors
+        maps, labels = gated.maps(images), labels_of(batch, method="dcml").to(images.device)
+        environments = range(gated.attention.environments)
         found = torch.stack(
-            [
-                torch.cat(_vectors(encoder, loss, maps, labels, environment, per_class=per_class), 1)
-                for environment in range(gated.attention.environments)
-            ],
-            1,
+            [_vectors(encoder, loss, maps, labels, each, per_class=per_class) for each in environments], 1
         )
-        if vectors is None:
+        if not len(vectors):
             vectors = found.new_empty(len(source), *found.shape[1:], dtype=wide_dtype(found))
-        vectors[rows.to(device)] = found.to(vectors.dtype)
-    encoder.train(training)
-    assert vectors is not None
+        vectors[batch.index.to(found.device)] = found.to(vectors.dtype)
+
+    over_source(encoder, keep, source, _order(source).split(_PASS))
     return vectors
 
 
 def _vectors(
     encoder: Encoder, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
-) -> list[Tensor]:
+) -> Float[Tensor, "batch width"]:
     attention, projection = encoder.wrapper(Gated).attention, encoder.wrapper(Projected).projection
     own = {name: weight[environment : environment + 1] for name, weight in attention.weights.items()}
     spatial, channel, pooled = (each.squeeze(0) for each in attention.gates_and_means(maps, own))
     if not loss.has_logits:
-        return [sample_slopes(loss, projection(pooled), labels, per_class=per_class)]
+        return sample_slopes(loss, projection(pooled), labels, per_class=per_class)
     # In evaluation mode a sample's loss is a function of its own embedding alone: one backward pass of the head, which
     # is small, gives the gradient of each.
     with torch.enable_grad():
@@ -86,7 +81,8 @@ def _vectors(
         losses = cross_entropy(loss.logits(embeddings, labels), labels)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
     by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)
-    return [sample_slopes(loss, embeddings.detach(), labels, per_class=per_class), by_channel, by_place]
+    slopes = sample_slopes(loss, embeddings.detach(), labels, per_class=per_class)
+    return torch.cat([slopes, by_channel, by_place], 1)
 
 
 def fits_per_class(source: Source, encoder: Encoder, *, environments: int) -> bool:
