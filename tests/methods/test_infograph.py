@@ -167,9 +167,3 @@ def test_other_encoders_and_batches_are_refused():
     method.encoder.network.mean, method.encoder.network.deviation = torch.zeros(3), torch.ones(3)
     with pytest.raises(TypeError, match="takes a batch of graphs, got Tensor"):
         method(image_batch())
-
-
-@pytest.mark.parametrize("wrong", [{"discriminator_layers": 0}, {"discriminator_features": 0}])
-def test_options_out_of_range_are_refused(wrong):
-    with pytest.raises(ValueError, match="must be at least 1, got 0"):
-        InfoGraphOptions(**wrong)
