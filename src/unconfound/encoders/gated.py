@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.encoders.attention import Attention
-from unconfound.encoders.normalized import Normalized
+from unconfound.encoders.normalized import Images, Normalized
 
 
 @final
@@ -53,16 +53,10 @@ class Gated(nn.Module):
             )
         self.attention = Attention(self.features, maps.shape[2:].numel(), environments=environments)
 
-    def forward(
-        self,
-        images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
-    ) -> Float[Tensor, "batch features"]:
+    def forward(self, images: Images) -> Float[Tensor, "batch features"]:
         return self.pool(self.maps(images))
 
-    def maps(
-        self,
-        images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
-    ) -> Float[Tensor, "batch features map_height map_width"]:
+    def maps(self, images: Images) -> Float[Tensor, "batch features map_height map_width"]:
         """Return the network's last feature map, before it is gated and averaged."""
         maps: Tensor = _feature_map(self.network, images)
         return maps

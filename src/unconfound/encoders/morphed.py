@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.encoders.morpher import Morpher
+from unconfound.encoders.normalized import Images
 from unconfound.functional.inputs import unit_range
 
 
@@ -38,16 +39,12 @@ class Morphed(nn.Module):
         morpher = Morpher(channels, side=min(size), mask_channels=mask_channels, reduction=reduction)
         self.morpher = morpher.to(memory_format=torch.channels_last)
 
-    def forward(
-        self,
-        images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
-    ) -> Float[Tensor, "batch features"]:
+    def forward(self, images: Images) -> Float[Tensor, "batch features"]:
         embeddings: Tensor = self.network(self.morph(images)[0])
         return embeddings
 
     def morph(
-        self,
-        images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
+        self, images: Images
     ) -> tuple[Float[Tensor, "batch channels height width"], Float[Tensor, "batch mask_channels height width"]]:
         """Return what the network is shown in place of images, in [0, 1], and the mask by which they were weighted."""
         values = unit_range(images).contiguous(memory_format=torch.channels_last)

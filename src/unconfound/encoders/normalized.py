@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TypeAlias, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from unconfound.data import Graphs, Sequences
 from unconfound.functional.inputs import unit_range
+
+Images: TypeAlias = UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"]
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from jaxtyping import Float, Int
@@ -18,21 +18,19 @@ from unconfound.functional.consistency import (
     pairwise_class_penalty,
 )
 from unconfound.functional.distributed import gather
-from unconfound.functional.environments.learn import learn_environments
 from unconfound.methods.dcml.environment_learning import (
-    fits_per_class,
     given_environments,
+    learnt_environments,
     read_environments,
-    sample_vectors,
 )
 from unconfound.methods.dcml.environment_loss import risks_and_slopes
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.metric.losses import build_metric_loss
+from unconfound.methods.metric.losses import chosen_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
 from unconfound.methods.parts.labelled import check_groups, labels_of, need_classes
+from unconfound.methods.parts.parameter_groups import parameter_groups
 from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.dcml import DCMLOptions
-from unconfound.options.methods.metric_settings import tuned
 from unconfound.views import image_views
 
 # An environment with less than this share of its even part of the samples is as good as none.
@@ -85,12 +83,7 @@ class DCML(Method):
         self.encoder = encoder
         gated = encoder.wrap(Gated, environments=self.environments)
         encoder.wrap(Projected, features=options.features, batch_norm=True)
-        given = {"scale": options.scale, "margin": options.margin}
-        settings: dict[str, Any] = {"classes": len(schema.classes), "features": options.features}
-        chosen, rate = tuned(options.loss, options.tuned_on)
-        settings["settings"] = chosen | {name: value for name, value in given.items() if value is not None}
-        self.proxy_learning_rate = rate if options.proxy_learning_rate is None else options.proxy_learning_rate
-        self.loss = build_metric_loss(options.loss, **settings)
+        self.loss, self.proxy_learning_rate = chosen_loss(options, len(schema.classes))
         if not self.loss.has_elements:
             raise ValueError(
                 f"dcml weighs the samples of its loss, and {options.loss} belongs to a batch: take cosface"
@@ -98,7 +91,7 @@ class DCML(Method):
         own = options.extra_branch and options.form == "code"
         places = gated.attention.weights["spatial_in"].shape[1]
         self.extra_attention = Attention(gated.features, places, environments=1) if own else None
-        self.extra_loss = build_metric_loss(options.loss, **settings) if own else self.loss
+        self.extra_loss = chosen_loss(options, len(schema.classes))[0] if own else self.loss
         self.views = image_views(options, schema, method=self.name) if options.augment else None
         if options.freeze_batch_norm:
             freeze_batch_norms(gated.network)
@@ -120,17 +113,8 @@ class DCML(Method):
         proxies = [parameter for loss in losses for parameter in loss.parameters()]
         gates = list(self.encoder.wrapper(Gated).attention.parameters())
         gates += [] if self.extra_attention is None else list(self.extra_attention.parameters())
-        apart = {id(parameter) for parameter in (*proxies, *gates)}
-        rest = [
-            parameter
-            for parameter in self.encoder.parameters()
-            if id(parameter) not in apart and parameter.requires_grad
-        ]
-        groups: list[dict[str, Any]] = [{"params": rest}]
-        for parameters, rate in ((gates, options.attention_learning_rate), (proxies, self.proxy_learning_rate)):
-            if parameters:
-                groups.append({"params": parameters} | ({} if rate is None else {"lr": rate}))
-        return (Phase("train", tuple(groups)),)
+        own = ((gates, options.attention_learning_rate), (proxies, self.proxy_learning_rate))
+        return (Phase("train", parameter_groups(self.encoder.parameters(), *own)),)
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Learn the environments when it is time, or draw or read them where they are not learnt."""
@@ -146,20 +130,8 @@ class DCML(Method):
             logits = given_environments(options.environments_from, source, environments=self.environments)
             self.environment_logits = logits.to(self.environment_logits)
             return
-        per_class = options.per_class and fits_per_class(source, self.encoder, environments=self.environments)
-        vectors = sample_vectors(self.encoder, self.loss, source, per_class=per_class)
-        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        logits, objectives = learn_environments(
-            vectors,
-            environments=self.environments,
-            passes=options.environment_steps,
-            batch_size=options.environment_batch,
-            learning_rate=options.environment_learning_rate,
-            normalization=options.normalization,
-            solver=options.solver,
-            smallest_share=options.smallest_share,
-            entropy_weight=options.entropy_weight,
-            generator=generator,
+        logits, objectives = learnt_environments(
+            self.encoder, self.loss, source, options, environments=self.environments
         )
         self.environment_logits = logits.to(self.environment_logits)
         self.environment_objective.copy_(objectives[-1])

@@ -12,17 +12,49 @@ from torch import Tensor
 from unconfound.data import Batch, Source
 from unconfound.encoders import Encoder, Gated, Projected
 from unconfound.encoders.apply import over_source
+from unconfound.functional.environments.learn import learn_environments
 from unconfound.functional.environments.masks import mask_gradients
 from unconfound.functional.inputs import wide_dtype
 from unconfound.methods.dcml.environment_loss import sample_slopes
 from unconfound.methods.metric.losses import MetricLoss
 from unconfound.methods.parts.labelled import cross_entropy, labels_of, source_groups
+from unconfound.options.methods.dcml import DCMLOptions
 
 # Vectors that need more memory than this have one multiplier for all classes, where one a class was asked for.
 LARGEST_BYTES = 2**31
 # A weight's logit that leaves nothing to the others.
 CERTAIN = 30.0
 _PASS = 256
+
+
+def learnt_environments(
+    encoder: Encoder, loss: MetricLoss, source: Source, options: DCMLOptions, *, environments: int
+) -> tuple[Float[Tensor, "samples environments"], Float[Tensor, " passes"]]:
+    """Learn weights of the samples in each environment, from the model as it stands.
+
+    Args:
+        encoder, loss, source: as `sample_vectors`.
+        options: how.
+        environments: their number.
+
+    Returns:
+        Logits of the weights, and the objective after each pass.
+    """
+    width = len(source.schema.classes) + encoder.wrapper(Gated).features
+    fits = len(source) * environments * width * 4 <= LARGEST_BYTES
+    vectors = sample_vectors(encoder, loss, source, per_class=options.per_class and fits)
+    return learn_environments(
+        vectors,
+        environments=environments,
+        passes=options.environment_steps,
+        batch_size=options.environment_batch,
+        learning_rate=options.environment_learning_rate,
+        normalization=options.normalization,
+        solver=options.solver,
+        smallest_share=options.smallest_share,
+        entropy_weight=options.entropy_weight,
+        generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
+    )
 
 
 def sample_vectors(
@@ -83,12 +115,6 @@ def _vectors(
     by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)
     slopes = sample_slopes(loss, embeddings.detach(), labels, per_class=per_class)
     return torch.cat([slopes, by_channel, by_place], 1)
-
-
-def fits_per_class(source: Source, encoder: Encoder, *, environments: int) -> bool:
-    """Say whether vectors with a multiplier for each class fit into memory."""
-    width = len(source.schema.classes) + encoder.wrapper(Gated).features
-    return len(source) * environments * width * 4 <= LARGEST_BYTES
 
 
 def _order(source: Source) -> Int[Tensor, " samples"]:
