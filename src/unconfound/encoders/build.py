@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Schema
+from unconfound.documents import one_line
 from unconfound.encoders.convnet import ConvNet
 from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.gin import GIN
@@ -163,8 +164,9 @@ def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tu
         with torch.no_grad():
             network.features = network.eval()(torch.zeros(1, *schema.shape)).shape[1]
     except (RuntimeError, AssertionError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({reason})") from error
+        raise ValueError(
+            f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({one_line(error)})"
+        ) from error
     network.train()
     published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.data import Batch, Source
+from unconfound.documents import one_line
 from unconfound.encoders import Encoder, Gated, Projected
 from unconfound.encoders.apply import over_source
 from unconfound.functional.environments.learn import learn_environments
@@ -163,7 +164,7 @@ def read_environments(path: Path, source: Source, *, environments: int) -> Float
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())[:100]}): train that run anew") from error
+        raise ValueError(f"{path} is damaged ({one_line(error)}): train that run anew") from error
     columns = [name for name in table.columns if name.startswith("environment_")]
     if len(columns) != environments or len(table) != len(source):
         raise ValueError(
