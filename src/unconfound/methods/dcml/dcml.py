@@ -7,7 +7,7 @@ from typing import ClassVar, cast, final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Attention, Encoder, Gated, Projected
@@ -109,8 +109,8 @@ class DCML(Method):
     def phases(self) -> tuple[Phase, ...]:
         """Move all at once, proxies and gates with learning rates of their own."""
         options = self.options
-        losses = [self.loss] if self.extra_loss is self.loss else [self.loss, self.extra_loss]
-        proxies = [parameter for loss in losses for parameter in loss.parameters()]
+        # Each parameter once, also where the two losses are one.
+        proxies = nn.ModuleList([self.loss, self.extra_loss]).parameters()
         gates = list(self.encoder.wrapper(Gated).attention.parameters())
         gates += [] if self.extra_attention is None else list(self.extra_attention.parameters())
         own = ((gates, options.attention_learning_rate), (proxies, self.proxy_learning_rate))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import final
 
 import torch
@@ -237,7 +237,7 @@ class ICLMSR(Method):
         self, at: HostAt, weights: Weights, views: Tensor, direction: Weights, strata: Tensor
     ) -> Tensor:
         """Give the derivative of the interventional loss along a direction of the weights, as a function of strata."""
-        loss = self._loss_with(strata)
+        loss = partial(self._interventional, strata=strata)
         if self.options.meta == "finite-difference":
             length = _DIFFERENCE / max(length_of(direction), 1e-12)
             with torch.no_grad():
@@ -251,9 +251,6 @@ class ICLMSR(Method):
     def _total(self, compared: Compared, weight: float) -> Tensor:
         strata = self._strata(compared).detach()
         return compared.loss + weight * self._interventional(_gathered(self._values(compared)), strata)
-
-    def _loss_with(self, strata: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda values: self._interventional(values, strata)
 
     def _interventional(self, values: Float[Tensor, "views width"], strata: Tensor) -> Tensor:
         first, second = values.chunk(2)
