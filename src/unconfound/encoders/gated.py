@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unconfound.encoders.apply import at_rest
 from unconfound.encoders.normalized import Images, Normalized
 
 
@@ -38,12 +39,9 @@ class Gated(nn.Module):
             raise ValueError("attention needs a feature map that is averaged: leave --pooling flatten out")
         self.network = network
         self.features = network.features
-        training = network.training
         # Only trying shows how large a network's map is.
-        with torch.no_grad():
-            network.eval()
+        with at_rest(network), torch.no_grad():
             maps = _feature_map(network, network.mean.new_zeros(1, *architecture["shape"]))
-        network.train(training)
         if maps is None or maps.dim() != 4:
             raise ValueError(
                 f"{name} has no feature map [batch, channels, height, width]: take a ResNet or another convolutional "
