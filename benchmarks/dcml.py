@@ -11,7 +11,7 @@ from benchmarks.measure import WHOLE, Scale, timed
 from benchmarks.row import LeftOut, Row
 from unconfound.data import Batch, Schema
 from unconfound.devices import choose_device
-from unconfound.encoders import build_encoder
+from unconfound.encoders import Gated, Projected, build_encoder
 from unconfound.methods import DCML
 from unconfound.options.methods.dcml import DCMLOptions
 
@@ -42,12 +42,13 @@ def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
 
 def _plain_loss(method: DCML, batch: Batch) -> Tensor:
     """The losses of all branches, every sample with the weight 1."""
-    encoder, labels = method.encoder, batch.labels
-    maps = encoder.maps(method.views(batch.inputs, count=1))
-    loss = sum(method.loss(encoder.projection(rows), labels) for rows in encoder.attention(maps))
+    gated, labels = method.encoder.wrapper(Gated), batch.labels
+    project = method.encoder.wrapper(Projected).projection
+    maps = gated.maps(method.views(batch.inputs, count=1))
+    loss = sum(method.loss(project(rows), labels) for rows in gated.attention(maps))
     if method.extra_attention is None:
-        return loss + method.loss(encoder.embed_maps(maps), labels)
-    return loss + method.extra_loss(encoder.projection(method.extra_attention(maps).squeeze(0)), labels)
+        return loss + method.loss(project(gated.pool(maps)), labels)
+    return loss + method.extra_loss(project(method.extra_attention(maps).squeeze(0)), labels)
 
 
 def _step(method: DCML, loss: Callable[[], Tensor]) -> Callable[[], None]:

@@ -49,7 +49,7 @@ def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
 
     def of_pyg() -> Step:
         peer = _dacl(source, layers)
-        peer.encoder.network = PyGNetwork(source.schema.shape[0], *layers).to(choose_device("auto"))
+        peer.encoder.network.network = PyGNetwork(source.schema.shape[0], *layers).to(choose_device("auto"))
         return _epoch(peer, theirs, torch.optim.Adam(peer.parameters()))
 
     def fed_by_pyg() -> Step:

@@ -43,9 +43,17 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
     source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
     mean, deviation = source.statistics()
     torch.manual_seed(arguments.training.seed)
-    settings = dict(vars(arguments.encoder))
-    name = settings.pop("encoder")
-    encoder = build_encoder(name, source.schema, mean=mean, deviation=deviation, **settings)
+    chosen = arguments.encoder
+    encoder = build_encoder(
+        chosen.encoder,
+        source.schema,
+        mean=mean,
+        deviation=deviation,
+        pretrained=chosen.weights or chosen.pretrained,
+        width=chosen.width,
+        depth=chosen.depth,
+        pooling=chosen.pooling,
+    )
     return fit(
         kind(encoder, source.schema, arguments.options),
         dataset,

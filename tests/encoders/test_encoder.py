@@ -95,27 +95,27 @@ class Keep(torch.nn.Module):
 def test_samples_are_normalised_by_channel():
     mean, deviation = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 1.0, 2.0])
     encoder = build_encoder("convnet", _images(3, 8), mean=mean, deviation=deviation)
-    encoder.network = Keep()
+    encoder.network.network = Keep()
     inputs = _random(_images(3, 8))
     encoder(inputs)
     for channel in range(3):
         expected = (inputs[:, channel] - mean[channel]) / deviation[channel]
-        torch.testing.assert_close(encoder.network.values[:, channel], expected)
-    assert encoder.network.values.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(encoder.network.network.values[:, channel], expected)
+    assert encoder.network.network.values.is_contiguous(memory_format=torch.channels_last)
 
     rows = build_encoder("mlp", Schema("tables", (3,)), mean=mean, deviation=deviation)
-    rows.network = Keep()
+    rows.network.network = Keep()
     values = torch.randn(4, 3)
     rows(values)
-    torch.testing.assert_close(rows.network.values, (values - mean) / deviation)
+    torch.testing.assert_close(rows.network.network.values, (values - mean) / deviation)
 
 
 def test_statistics_are_the_encoder_s_own():
     mean = torch.zeros(3)
     encoder = build_encoder("convnet", _images(3, 8), mean=mean)
     mean += 1
-    assert encoder.mean.eq(0).all()
-    assert set(encoder.state_dict()) >= {"mean", "deviation"}
+    assert encoder.network.mean.eq(0).all()
+    assert set(encoder.state_dict()) >= {"network.mean", "network.deviation"}
 
 
 @pytest.fixture

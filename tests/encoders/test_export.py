@@ -12,7 +12,7 @@ from torch import nn
 
 import unconfound
 from unconfound.data import Schema
-from unconfound.encoders import build_encoder, export, load_encoder, save_classifier, save_encoder
+from unconfound.encoders import Morphed, build_encoder, export, load_encoder, save_classifier, save_encoder
 from unconfound.encoders.export import METADATA, Port, export_run
 
 IMAGES = Schema("images", (3, 16, 20), ("cat", "dog"))
@@ -24,7 +24,9 @@ def _run(folder, name="convnet", schema=IMAGES, *, classes=None, restore=None, m
     """Save an encoder as a finished run does, with a classifier of so many classes; return both."""
     torch.manual_seed(0)
     mean = torch.linspace(0.2, 0.6, schema.shape[0])
-    encoder = build_encoder(name, schema, mean=mean, deviation=mean / 2, morpher=morpher, **sizes)
+    encoder = build_encoder(name, schema, mean=mean, deviation=mean / 2, **sizes)
+    if morpher is not None:
+        encoder.wrap(Morphed, **morpher)
     encoder(torch.rand(8, *schema.shape))  # BatchNorm's statistics are no longer the initial ones
     save_encoder(folder, encoder, schema=schema, restore=restore, provenance={"method": "supervised"})
     classifier = None if classes is None else nn.Linear(encoder.features, classes)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unconfound.data import Schema
 from unconfound.encoders import build_encoder, load_encoder, save_encoder
+from unconfound.options.encoders import EncoderOptions
 
 SCHEMA = Schema("images", (3, 112, 112))
 
@@ -33,18 +34,18 @@ def test_the_network_computes_what_the_published_one_does(name: str, tmp_path: P
     with torch.no_grad():
         published.train()(torch.randn(8, 3, side, side))
     schema = Schema("images", (3, side, side))
-    encoder = build_encoder(name, schema, weights=write(tmp_path / "w.safetensors", published))
+    encoder = build_encoder(name, schema, pretrained=write(tmp_path / "w.safetensors", published))
     images = torch.rand(2, 3, side, side)
     published.eval()
     if name == "resnet18":
         published.fc = nn.Identity()
     else:
         published.reset_classifier(0)
-    mean, deviation = encoder.mean.view(3, 1, 1), encoder.deviation.view(3, 1, 1)
+    mean, deviation = encoder.network.mean.view(3, 1, 1), encoder.network.deviation.view(3, 1, 1)
     expected = published((images - mean) / deviation)
     torch.testing.assert_close(encoder.eval()(images), expected, rtol=1e-4, atol=1e-5)
     # Published weights bring the scale of their images.
-    assert encoder.mean.tolist() != [0, 0, 0]
+    assert encoder.network.mean.tolist() != [0, 0, 0]
     # What is saved needs the file no more.
     save_encoder(tmp_path / "run", encoder, schema=schema)
     (tmp_path / "w.safetensors").unlink()
@@ -55,7 +56,7 @@ def test_files_from_before_batches_were_counted_are_taken(tmp_path: Path) -> Non
     network = torchvision.models.resnet18()
     uncounted = {name: None for name in network.state_dict() if name.endswith("num_batches_tracked")}
     path = write(tmp_path / "w.safetensors", network, **uncounted)
-    loaded = build_encoder("resnet18", SCHEMA, weights=path).network.network
+    loaded = build_encoder("resnet18", SCHEMA, pretrained=path).network.network.network
     assert isinstance(loaded, nn.Module)
     assert torch.equal(loaded.conv1.weight, network.conv1.weight)
 
@@ -73,17 +74,17 @@ def test_weights_of_another_network_are_told_in_one_line(
 ) -> None:
     path = write(tmp_path / "w.safetensors", torchvision.models.resnet18(), **changed)
     with pytest.raises(ValueError, match=message) as raised:
-        build_encoder("resnet18", SCHEMA, weights=path)
+        build_encoder("resnet18", SCHEMA, pretrained=path)
     assert "\n" not in str(raised.value)
 
 
 def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file of weights .*: give a .safetensors file"):
-        build_encoder("resnet18", SCHEMA, weights=tmp_path / "none.safetensors")
+        build_encoder("resnet18", SCHEMA, pretrained=tmp_path / "none.safetensors")
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "pickle.pth")
     with pytest.raises(ValueError, match=r"is no safetensors file .*: convert it with safetensors.torch.save_file"):
-        build_encoder("resnet18", SCHEMA, weights=tmp_path / "pickle.pth")
+        build_encoder("resnet18", SCHEMA, pretrained=tmp_path / "pickle.pth")
     with pytest.raises(ValueError, match=r"--pretrained and --weights .* are two ways to start: leave one of them out"):
-        build_encoder("resnet18", SCHEMA, weights=tmp_path / "pickle.pth", pretrained=True)
+        EncoderOptions(pretrained=True, weights=tmp_path / "pickle.pth")
     with pytest.raises(ValueError, match="no published weights for 'convnet': leave --pretrained and --weights out"):
-        build_encoder("convnet", SCHEMA, weights=tmp_path / "pickle.pth")
+        build_encoder("convnet", SCHEMA, pretrained=tmp_path / "pickle.pth")

@@ -281,7 +281,13 @@ def test_a_card_that_says_something_else_is_refused_in_one_line(tmp_path, change
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"width": 10**9}, {"depth": 10**9}, {"projection": {"features": 10**12}}, {"morpher": {"reduction": 0}}]
+    "sizes",
+    [
+        {"width": 10**9},
+        {"depth": 10**9},
+        {"wrappers": [{"kind": "Projected", "options": {"features": 10**12}}]},
+        {"wrappers": [{"kind": "Morphed", "options": {"reduction": 0}}]},
+    ],
 )
 def test_no_memory_is_taken_for_sizes_that_the_weights_do_not_have(tmp_path, sizes):
     _saved(tmp_path, width=4, depth=2)

@@ -21,8 +21,8 @@ def test_padding_never_changes_an_embedding(modality, filling, by, training):
     assert expected.isfinite().all()
     torch.testing.assert_close(encoder(longer), expected, rtol=0, atol=2e-6)
     # As a GPU does it: all sequences at once, however far they are padded.
-    normalized = encoder.normalize(longer)
-    torch.testing.assert_close(encoder.network._encode(normalized), expected, rtol=0, atol=2e-6)
+    normalized = encoder.network.normalize(longer)
+    torch.testing.assert_close(encoder.network.network._encode(normalized), expected, rtol=0, atol=2e-6)
     with torch.inference_mode():
         torch.testing.assert_close(encoder(longer), expected, rtol=0, atol=2e-6)
 

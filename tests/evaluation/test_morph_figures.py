@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy import stats
-from torch import nn
 
 from unconfound.data import MemorySource, Schema
-from unconfound.encoders import build_encoder
-from unconfound.evaluation.morph_figures import has_morpher, mask_means, morph_figures
+from unconfound.encoders import Encoder, Morphed, build_encoder
+from unconfound.evaluation.morph_figures import mask_means, morph_figures
 
 
 def images(samples: int = 5, *, masks: bool = True) -> MemorySource:
@@ -18,16 +17,18 @@ def images(samples: int = 5, *, masks: bool = True) -> MemorySource:
     return MemorySource("images", schema, inputs, torch.arange(samples) % 2, masks=known if masks else None)
 
 
-def morphing(schema: Schema) -> nn.Module:
+def morphing(schema: Schema) -> Encoder:
     torch.manual_seed(0)
-    return build_encoder("convnet", schema, width=4, depth=2, morpher={"mask_channels": 3, "reduction": 1})
+    encoder = build_encoder("convnet", schema, width=4, depth=2)
+    encoder.wrap(Morphed, mask_channels=3)
+    return encoder
 
 
 def test_means_are_those_of_plain_loops() -> None:
     source = images()
     encoder = morphing(source.schema).eval()
     with torch.no_grad():
-        mask = encoder.morph(source.inputs)[1].double()
+        mask = encoder.wrapper(Morphed).morph(source.inputs)[1].double()
     on, off = [], []
     for image in range(5):
         sums = {True: [0.0, 0], False: [0.0, 0]}
@@ -64,9 +65,12 @@ def test_images_without_foreground_or_background_count_nowhere() -> None:
 def test_nothing_without_a_morpher_or_without_masks() -> None:
     source = images()
     plain = build_encoder("convnet", source.schema, width=4, depth=2)
-    assert not has_morpher(plain)
-    assert not has_morpher(lambda inputs: inputs)
-    assert morph_figures(plain, source) == morph_figures(morphing(source.schema), images(masks=False)) == {}
+    assert (
+        morph_figures(lambda inputs: inputs, source)
+        == morph_figures(plain, source)
+        == morph_figures(morphing(source.schema), images(masks=False))
+        == {}
+    )
 
 
 def test_the_encoder_is_left_as_it_was() -> None:

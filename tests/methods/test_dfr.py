@@ -89,3 +89,8 @@ def test_it_leaves_the_encoder_as_it_was():
     before = {key: value.clone() for key, value in method.encoder.state_dict().items()}
     method.after_training(source, None)
     assert all(torch.equal(value, before[key]) for key, value in method.encoder.state_dict().items())
+
+
+def test_there_is_a_strength_to_choose():
+    with pytest.raises(ValueError, match="inverse_strengths must be at least one"):
+        DFROptions(inverse_strengths=())

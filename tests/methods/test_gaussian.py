@@ -38,16 +38,3 @@ def test_a_batch_of_one_is_refused():
     # Two rows, the views of one sample, pass BatchNorm.
     with pytest.raises(ValueError, match="gaussian tells the samples of a batch apart, and this batch holds one"):
         Gaussian(mlp(), ROWS)(rows_batch(1))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"sigma": -0.1}, "sigma must be above 0, got -0.1"),
-        ({"temperature": 0}, "temperature must be above 0, got 0"),
-        ({"noise_at": "output"}, "unknown noise_at 'output'.*input"),
-    ],
-)
-def test_options_out_of_range_are_refused(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        Gaussian(mlp(), ROWS, GaussianOptions(**wrong))

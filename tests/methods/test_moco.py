@@ -146,22 +146,3 @@ def test_it_is_learnt_from_a_toy(symmetric):
     losses = train(method, steps=40)
     # From the third step on the queue holds keys alone.
     assert sum(losses[-5:]) < 0.9 * sum(losses[3:8])
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
-        ({"temperature": math.nan}, "temperature must be above 0, got nan"),
-        ({"momentum": 1.5}, "momentum must be .*, got 1.5"),
-        ({"momentum": math.nan}, "momentum must be .*, got nan"),
-        ({"queue": 0}, "queue must be at least 1, got 0"),
-        ({"predictor_features": 0}, "predictor_features must be at least 1, got 0"),
-        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
-        ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
-        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
-    ],
-)
-def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        _method(**wrong)

@@ -26,7 +26,7 @@ def test_statistics_are_those_of_the_data():
     source = image_source(200)
     method = Random(convnet(), IMAGES)
     method.before_epoch(0, source)
-    blocks = method.encoder.network.blocks
+    blocks = method.encoder.network.network.blocks
     maps = blocks[0][0](source.inputs / 255)
     torch.testing.assert_close(blocks[0][1].running_mean, maps.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(blocks[0][1].running_var, maps.var((0, 2, 3)), rtol=1e-4, atol=1e-6)
@@ -41,7 +41,7 @@ def test_it_is_deterministic_whatever_was_drawn_before():
         method.before_epoch(0, image_source(600))
         states.append(method.encoder.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert int(states[0]["network.blocks.0.1.num_batches_tracked"]) == 1
+    assert int(states[0]["network.network.blocks.0.1.num_batches_tracked"]) == 1
 
 
 def test_the_mode_is_left_as_it_was():

@@ -38,22 +38,3 @@ def test_equal_embeddings_give_the_logarithm_of_the_batch():
         nn.init.zeros_(norm.weight)
         nn.init.ones_(norm.bias)
     assert method(image_batch(8)).loss.item() == pytest.approx(math.log(8))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
-        ({"temperature": math.nan}, "temperature must be above 0, got nan"),
-        ({"momentum": 1.5}, "momentum must be .*, got 1.5"),
-        ({"momentum": math.nan}, "momentum must be .*, got nan"),
-        ({"invariance_weight": -1.0}, "invariance_weight must be at least 0, got -1.0"),
-        ({"invariance_weight": math.nan}, "invariance_weight must be at least 0, got nan"),
-        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
-        ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
-        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
-    ],
-)
-def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        RELIC(convnet(), IMAGES, RELICOptions(**wrong))

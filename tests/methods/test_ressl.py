@@ -76,22 +76,3 @@ def test_equal_embeddings_give_the_logarithm_of_the_queue_and_no_gradient():
     assert loss.item() == pytest.approx(math.log(8))
     loss.backward()
     assert method.head[-1].bias.grad.abs().max() < 1e-6
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
-        ({"temperature": math.nan}, "temperature must be above 0, got nan"),
-        ({"momentum": 1.5}, "momentum must be .*, got 1.5"),
-        ({"momentum": math.nan}, "momentum must be .*, got nan"),
-        ({"target_temperature": 0.0}, "target_temperature must be above 0, got 0.0"),
-        ({"queue": 0}, "queue must be at least 1, got 0"),
-        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
-        ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
-        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
-    ],
-)
-def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        ReSSL(convnet(), IMAGES, ReSSLOptions(**wrong))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from torch import nn
 
@@ -56,21 +55,3 @@ def test_equal_embeddings_have_no_low_loss():
     nn.init.zeros_(method.head[-1].weight)
     nn.init.ones_(method.head[-1].bias)
     assert method(image_batch(8)).loss.item() >= math.log(4)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
-        ({"temperature": math.nan}, "temperature must be above 0, got nan"),
-        ({"prototypes": 1}, "prototypes must be at least 2, got 1"),
-        ({"smoothing": 0.0}, "smoothing must be above 0, got 0.0"),
-        ({"iterations": 0}, "iterations must be at least 1, got 0"),
-        ({"projection_features": 0}, "projection_features must be at least 1, got 0"),
-        ({"projection_layers": 0}, "projection_layers must be at least 1, got 0"),
-        ({"crop_scale": (0.5, 0.2)}, "crop_scale"),
-    ],
-)
-def test_options_out_of_range_are_refused_before_anything_is_learnt(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        SwAV(convnet(), IMAGES, SwAVOptions(**wrong))

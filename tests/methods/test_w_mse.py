@@ -57,3 +57,8 @@ def test_embeddings_that_are_all_equal_have_the_loss_of_unrelated_views():
     views = torch.full((16, 3, 8, 8), 0.5)
     loss = WMSE(convnet(), IMAGES, WMSEOptions(projection_layers=1)).compare(views).loss
     assert loss.item() == pytest.approx(2, abs=1e-3)
+
+
+def test_whitening_without_shrinkage_needs_more_samples_than_features():
+    with pytest.raises(ValueError, match="without shrinkage sub_batch_size must be above projection_features, 64, got"):
+        WMSEOptions(shrinkage=0.0, projection_features=64, sub_batch_size=64)

@@ -14,10 +14,10 @@ def learnt(method):
     return [each for each in method.parameters() if each.requires_grad]
 
 
-def train(method, *, steps, size=16, rate=0.01, seed=None):
-    """Take steps of Adam on one batch, and return the losses."""
+def train(method, *, steps, size=16, rate=0.01, seed=None, batch=None):
+    """Take steps of Adam on one batch, of images unless one is given, and return the losses."""
     optimizer = torch.optim.Adam(learnt(method), lr=rate)
-    losses, batch = [], image_batch(size)
+    losses, batch = [], batch or image_batch(size)
     for step in range(steps):
         method.before_update("train", done=step / steps, learning_rate=rate)
         if seed is not None:

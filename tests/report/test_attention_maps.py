@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unconfound.data import MemorySource
-from unconfound.encoders import build_encoder
+from unconfound.encoders import Gated, build_encoder
 from unconfound.report import environment_tables
 from unconfound.report.attention_maps import attention_part, foreground_shares
 
@@ -23,7 +23,7 @@ def _pixels(uri):
 def _encoder(schema, *, environments=2, depth=2):
     torch.manual_seed(0)
     encoder = build_encoder("convnet", schema, width=4, depth=depth)
-    encoder.add_attention(environments=environments)
+    encoder.wrap(Gated, environments=environments)
     return encoder
 
 
@@ -67,9 +67,10 @@ def test_images_are_lit_by_the_gates_and_the_encoder_is_left_as_it_is(picture_da
     assert part.titles == ("mean weights", "environment 0", "environment 1")
     assert len(part.shown) == 4
     with torch.no_grad():
-        maps = encoder.maps(source.inputs)
-        mean, _ = encoder.attention.gates(maps, encoder.attention.mean_weights())
-        own, _ = encoder.attention.gates(maps)
+        gated = encoder.wrapper(Gated)
+        maps, attention = gated.maps(source.inputs), gated.attention
+        mean, _ = attention.gates(maps, attention.mean_weights())
+        own, _ = attention.gates(maps)
     gates = torch.cat([mean, own]).squeeze(2)
     places = [int(each.sample.name.split()[1]) for each in part.shown]
     # Gates of random weights are much alike, and are not to look as if they differed.
@@ -101,7 +102,7 @@ def test_gates_that_look_at_one_side_are_told_from_flat_ones(picture_data):
         spatial = flat if weights is not None else sides
         return spatial.expand(-1, len(maps), -1, -1, -1), None
 
-    encoder.attention.gates = gates
+    encoder.wrapper(Gated).attention.gates = gates
     part = attention_part(encoder, source)
     assert [round(figure.value, 3) for figure in part.shares] == [0.5, 0.9, 0.1]
     assert [round(figure.value, 3) for figure in part.differences] == [0.0, 0.4, -0.4]
@@ -121,7 +122,9 @@ def test_gates_that_look_at_one_side_are_told_from_flat_ones(picture_data):
     ]
     assert [row.cells[0].text for row in table.rows] == ["50.0", "90.0", "10.0", "50.0"]
     assert (part.lowest, part.highest) == pytest.approx((0.1, 0.9))
-    encoder.attention.gates = lambda maps, weights=None: gates(maps) if weights is None else (gates(maps)[0][:1], None)
+    encoder.wrapper(Gated).attention.gates = lambda maps, weights=None: (
+        gates(maps) if weights is None else (gates(maps)[0][:1], None)
+    )
     said = attention_part(encoder, source).sentences
     assert "it tells places apart" in said[0]
     assert "lie 90.0 % of it: 40.0 points more than of a gate that is the same everywhere." in said[1]
@@ -148,7 +151,7 @@ def test_images_of_one_channel_and_of_floats(picture_data):
 def test_a_single_place_is_no_picture(picture_data):
     source = picture_data(size=8).tests["original"]
     encoder = _encoder(source.schema, depth=4).eval()
-    assert encoder.maps(source.inputs[:1]).shape[2:] == (1, 1)
+    assert encoder.wrapper(Gated).maps(source.inputs[:1]).shape[2:] == (1, 1)
     part = attention_part(encoder, source)
     assert part.shown == ()
     assert "a single place" in part.sentences[0]

@@ -7,7 +7,7 @@ import torch
 
 from report.test_page import Page
 from unconfound.data import Dataset
-from unconfound.encoders import build_encoder, load_encoder, save_classifier, save_encoder
+from unconfound.encoders import Morphed, build_encoder, load_encoder, save_classifier, save_encoder
 from unconfound.evaluation.judging import Judging
 from unconfound.report.audit import audit
 
@@ -77,7 +77,8 @@ def morphing(tmp_path, picture_data):
         (tmp_path / name).mkdir()
         torch.manual_seed(0)
         schema = data.train.schema if classes is None else replace(data.train.schema, classes=classes)
-        encoder = build_encoder("convnet", schema, width=4, depth=2, morpher={"mask_channels": 1, "reduction": 1})
+        encoder = build_encoder("convnet", schema, width=4, depth=2)
+        encoder.wrap(Morphed)
         save_encoder(tmp_path / name, encoder, schema=schema, provenance={"method": "cim", "labels": True})
         save_classifier(tmp_path / name, torch.nn.Linear(encoder.features, len(schema.classes)))
         return tmp_path / name

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.encoders import build_encoder
+from unconfound.encoders import Morphed, build_encoder
 from unconfound.report.morph_pictures import SHOWN, morph_part
 
 
@@ -16,7 +16,9 @@ def pixels(uri):
 
 def morphing(schema):
     torch.manual_seed(0)
-    return build_encoder("convnet", schema, width=4, depth=2, morpher={"mask_channels": 1, "reduction": 1})
+    encoder = build_encoder("convnet", schema, width=4, depth=2)
+    encoder.wrap(Morphed)
+    return encoder
 
 
 def test_masks_and_morphed_images_are_those_of_the_encoder(picture_data):
@@ -29,7 +31,7 @@ def test_masks_and_morphed_images_are_those_of_the_encoder(picture_data):
     for each in part.shown:
         place = int(each.sample.name.split()[1])
         with torch.no_grad():
-            morphed, mask = encoder.morph(source.inputs[place : place + 1])
+            morphed, mask = encoder.wrapper(Morphed).morph(source.inputs[place : place + 1])
         np.testing.assert_allclose(pixels(each.mask), 255 * mask[0, 0].numpy(), atol=0.51)
         np.testing.assert_allclose(pixels(each.morphed), 255 * morphed[0].permute(1, 2, 0).numpy(), atol=0.51)
         assert (each.lowest, each.mean, each.highest) == pytest.approx(

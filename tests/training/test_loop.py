@@ -154,7 +154,9 @@ def test_the_moving_average_is_the_hand_rolled_one_and_is_what_is_kept(kind, tmp
     for name, value in fitted.encoder.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(expected["network.blocks.0.0.weight"], history[-1]["network.blocks.0.0.weight"])
+    assert not torch.allclose(
+        expected["network.network.blocks.0.0.weight"], history[-1]["network.network.blocks.0.0.weight"]
+    )
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not():
@@ -169,7 +171,9 @@ def test_equal_seeds_give_equal_weights_and_others_do_not():
     torch.rand(5)
     again = trained(1)
     assert same({k: v for k, v in first.items() if "encoder" in k}, {k: v for k, v in again.items() if "encoder" in k})
-    assert not same(first["encoder.network.blocks.0.0.weight"], trained(2)["encoder.network.blocks.0.0.weight"])
+    assert not same(
+        first["encoder.network.network.blocks.0.0.weight"], trained(2)["encoder.network.network.blocks.0.0.weight"]
+    )
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 5, 6])

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.graphs.graph_source import GraphSource
 from unconfound.data.sequences.sequence_source import SequenceSource
-from unconfound.encoders import Encoder, build_encoder
+from unconfound.encoders import Encoder, Normalized, build_encoder
 from unconfound.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
 from unconfound.training.loop import Listener
@@ -78,8 +78,8 @@ class Sums(torch.nn.Module):
 def linear_encoder(columns=6, features=5, *, seed=0) -> Encoder:
     torch.manual_seed(seed)
     architecture = {"name": "mlp", "shape": [columns], "modality": "tables"}
-    network = Sums(columns, features)
-    return Encoder(network, architecture=architecture, mean=torch.zeros(columns), deviation=torch.ones(columns))
+    network = Normalized(Sums(columns, features), mean=torch.zeros(columns), deviation=torch.ones(columns))
+    return Encoder(network, architecture=architecture)
 
 
 def options(**changes) -> TrainingOptions:

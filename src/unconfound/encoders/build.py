@@ -12,11 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Schema
+from unconfound.documents import one_line
 from unconfound.encoders.convnet import ConvNet
 from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.gin import GIN
 from unconfound.encoders.gru import GRU
 from unconfound.encoders.mlp import MLP
+from unconfound.encoders.normalized import Normalized
 from unconfound.encoders.published_weights import load_published_weights
 from unconfound.encoders.resnet import ResNet, stem_for
 from unconfound.encoders.transformer import Transformer
@@ -42,14 +44,10 @@ def build_encoder(
     *,
     mean: Float[Tensor, " channels"] | None = None,
     deviation: Float[Tensor, " channels"] | None = None,
-    pretrained: bool = False,
-    weights: Path | None = None,
+    pretrained: bool | Path = False,
     width: int | None = None,
     depth: int | None = None,
     pooling: Pooling | None = None,
-    morpher: dict[str, int] | None = None,
-    attention: dict[str, int] | None = None,
-    projection: dict[str, Any] | None = None,
 ) -> Encoder:
     """Make an encoder for the samples that `schema` describes.
 
@@ -59,58 +57,40 @@ def build_encoder(
         schema: gives the modality and the shape of a sample.
         mean, deviation: of the training data, see `Source.statistics`; 0 and 1 where not given. Published weights bring
             their own.
-        pretrained: start from published weights (ResNet and timm).
-        weights: start from those of this .safetensors file, which names them as timm or torchvision do.
+        pretrained: True: start from published weights (ResNet and timm); a path: from those of this .safetensors file,
+            which names them as timm or torchvision do.
         width, depth: of all but ResNets and timm's models; their own defaults where None.
         pooling: of a convnet, see there.
-        morpher, attention, projection: arguments of `Encoder.add_morpher`, `add_attention` and `add_projection`;
-            without them none is added.
 
     Raises:
         ValueError: an unknown name, or one that does not fit the modality or the shape; or weights of another network.
         FileNotFoundError: there is no such file of weights.
     """
-    if pretrained and weights is not None:
-        raise ValueError(f"--pretrained and --weights {weights} are two ways to start: leave one of them out")
     if name == "auto":
         name = "resnet18" if schema.modality == "images" else OWN_ENCODERS[schema.modality][0]
     sizes = {key: value for key, value in (("width", width), ("depth", depth)) if value is not None}
     if any(size < 1 for size in sizes.values()):
         raise ValueError(f"width and depth of an encoder must be at least 1, got {sizes}")
-    _check_fit(name, schema, pretrained=pretrained or weights is not None, pooling=pooling, sizes=sizes)
+    _check_fit(name, schema, pretrained=bool(pretrained), pooling=pooling, sizes=sizes)
     channels = schema.shape[0]
-    architecture = {
-        "name": name,
-        "shape": list(schema.shape),
-        "modality": schema.modality,
-        **sizes,
-    }
+    architecture = {"name": name, "shape": list(schema.shape), "modality": schema.modality, **sizes}
     if pooling is not None:
         architecture["pooling"] = pooling
-    network, published = _network(name, schema, pretrained=pretrained, pooling=pooling, sizes=sizes)
-    if weights is not None:
-        if isinstance(network, ResNet):
-            load_published_weights(network.network, weights, classifier=("fc",))
-        else:
-            load_published_weights(network, weights, classifier=_classifiers(network))
-    if published is not None and (pretrained or weights is not None) and channels == 3:
+    network, published = _network(name, schema, pretrained=pretrained is True, pooling=pooling, sizes=sizes)
+    if isinstance(pretrained, Path):
+        inner = network.network if isinstance(network, ResNet) else network
+        load_published_weights(inner, pretrained, classifier=_classifiers(network))
+    if published is not None and pretrained and channels == 3:
         mean, deviation = published
     if schema.modality == "images":
         network.to(memory_format=torch.channels_last)
     scaled = 0 if schema.modality == "text" else channels
-    encoder = Encoder(
+    normalized = Normalized(
         network,
-        architecture=architecture,
         mean=torch.zeros(scaled) if mean is None else mean,
         deviation=torch.ones(scaled) if deviation is None else deviation,
     )
-    if morpher is not None:
-        encoder.add_morpher(**morpher)
-    if attention is not None:
-        encoder.add_attention(**attention)
-    if projection is not None:
-        encoder.add_projection(**projection)
-    return encoder
+    return Encoder(normalized, architecture=architecture)
 
 
 def describe(encoder: Encoder) -> str:
@@ -184,14 +164,17 @@ def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tu
         with torch.no_grad():
             network.features = network.eval()(torch.zeros(1, *schema.shape)).shape[1]
     except (RuntimeError, AssertionError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({reason})") from error
+        raise ValueError(
+            f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({one_line(error)})"
+        ) from error
     network.train()
     published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))
 
 
 def _classifiers(network: nn.Module) -> tuple[str, ...]:
-    """Name the layers of a timm model's classifier, which the encoder leaves out."""
+    """Name the layers of a published network's classifier, which the encoder leaves out."""
+    if isinstance(network, ResNet):
+        return ("fc",)
     named: str | tuple[str, ...] = network.pretrained_cfg.get("classifier") or ()  # type: ignore[operator,union-attr]
     return (named,) if isinstance(named, str) else tuple(named)

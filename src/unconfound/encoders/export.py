@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from unconfound import __version__
 from unconfound.encoders.classifier import load_classifier
 from unconfound.encoders.encoder import Encoder
+from unconfound.encoders.normalized import Normalized
 from unconfound.encoders.saved import Card, load_encoder, read_card
 from unconfound.extras import require
 from unconfound.files import atomic
@@ -187,7 +188,8 @@ def _samples(
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     if card.schema.modality == "images" or card.restore.get("kind") == "pixel-rows":
         return torch.rand(shape, generator=generator)
-    return encoder.mean + encoder.deviation * torch.randn(shape, generator=generator)
+    statistics = encoder.wrapper(Normalized)
+    return statistics.mean + statistics.deviation * torch.randn(shape, generator=generator)
 
 
 def _onnx_writer(program: torch.export.ExportedProgram, exported: Exported) -> Callable[[Path], None]:

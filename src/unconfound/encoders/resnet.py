@@ -15,7 +15,8 @@ Stem = Literal["cifar", "small", "imagenet"]
 def stem_for(side: int) -> Stem:
     """Choose the first layers by the shorter side of the images, in pixels.
 
-    Up to 40: "cifar", a 3 x 3 convolution of stride 1 without max-pooling (SimCLR, appendix B.9). Up to 96: "small",
+    Up to 40: "cifar", a 3 x 3 convolution of stride 1 without max-pooling (Chen et al., ICML
+    2020, appendix B.9). Up to 96: "small",
     the same with the max-pooling kept (W-MSE's setting for 64-pixel images). Else torchvision's own, "imagenet".
     """
     return "cifar" if side <= 40 else "small" if side <= 96 else "imagenet"

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unconfound.data import Schema
 from unconfound.data.core.source import Modality
 from unconfound.documents import one_line, read_sealed, sealed
 from unconfound.encoders.build import OWN_ENCODERS, build_encoder
 from unconfound.encoders.encoder import Encoder
+from unconfound.encoders.gated import Gated
+from unconfound.encoders.morphed import Morphed
+from unconfound.encoders.projected import Projected
 from unconfound.encoders.weights import load_weights, save_weights, unfit
 from unconfound.files import write_text
 from unconfound.options.encoders import Pooling
@@ -26,11 +29,26 @@ from unconfound.records import record
 FORMAT = 1
 # Of a sample's shape, by modality: see `Schema`.
 DIMENSIONS = {"images": 3, "tables": 1, "graphs": 1, "text": 1, "series": 1}
+WRAPPERS: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (Morphed, Gated, Projected)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrapping:
+    """What was put around the network, and the options with which it was made."""
+
+    kind: Literal["Morphed", "Gated", "Projected"]
+    options: dict[str, int | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Arguments of `build_encoder`, as `encoder.json` has them; shape and modality are those of the schema."""
+    """How an encoder is made anew, as `encoder.json` has it.
+
+    Args:
+        name, width, depth, pooling: arguments of `build_encoder`.
+        shape, modality: those of the schema.
+        wrappers: of the network, the innermost first.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -38,9 +56,7 @@ class Architecture:
     width: int | None = None
     depth: int | None = None
     pooling: Pooling | None = None
-    morpher: dict[str, int] | None = None
-    attention: dict[str, int] | None = None
-    projection: dict[str, int | bool] | None = None
+    wrappers: tuple[Wrapping, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Card:
     """What `encoder.json` says.
 
     Args:
-        architecture: arguments of `build_encoder`.
+        architecture: `Architecture`, as it stands there.
         schema: of the data that the encoder was trained on.
         restore: how new data of the same kind are read (`Dataset.restore`).
         features: width of the embedding.
@@ -157,16 +173,16 @@ def _size(shape: torch.Size | None) -> str:
 
 
 def _build(architecture: Architecture, card: Card) -> Encoder:
-    return build_encoder(
+    encoder = build_encoder(
         architecture.name,
         card.schema,
         width=architecture.width,
         depth=architecture.depth,
         pooling=architecture.pooling,
-        morpher=architecture.morpher,
-        attention=architecture.attention,
-        projection=architecture.projection,
     )
+    for wrapping in architecture.wrappers:
+        encoder.wrap(WRAPPERS[wrapping.kind], **wrapping.options)
+    return encoder
 
 
 def loading_snippet(folder: Path) -> str:

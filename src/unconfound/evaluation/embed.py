@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Int
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 
-from unconfound.data import Source
+from unconfound.data import Batch, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.devices import autocast, choose_device, choose_precision
+from unconfound.encoders.apply import over_source
 from unconfound.evaluation.embeddings import Embeddings
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
@@ -60,22 +59,22 @@ def embed(
     chosen = choose_precision(precision, device)
     order = _order(source).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
-    features, index, labels, groups = [], [], [], []
-    with at_rest(encoder, device), torch.inference_mode(), autocast(device, chosen):
-        for batch in source.batches(order):
-            rows = encoder(batch.inputs.to(device, non_blocking=True))
-            if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
-                got = list(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-                raise ValueError(
-                    f"the encoder gave {got} for {len(batch)} samples, but [{len(batch)}, features] is needed; "
-                    "pool or flatten its output"
-                )
-            features.append(rows.float().cpu())
-            index.append(batch.index)
-            labels.append(batch.labels)
-            groups.append(batch.groups)
-            if progress is not None and task is not None:
-                progress.advance(task, len(batch))
+
+    def one(batch: Batch, inputs: Any) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        rows = encoder(inputs)
+        if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
+            got = list(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+            raise ValueError(
+                f"the encoder gave {got} for {len(batch)} samples, but [{len(batch)}, features] is needed; "
+                "pool or flatten its output"
+            )
+        if progress is not None and task is not None:
+            progress.advance(task, len(batch))
+        return rows.float().cpu(), batch.index, batch.labels, batch.groups
+
+    with torch.inference_mode(), autocast(device, chosen):
+        found = over_source(encoder, one, source, order, device=device)
+    features, index, labels, groups = zip(*found, strict=True)
     # Joined outside of inference mode, so that the result may take part in autograd like any other tensor.
     ascending = torch.cat(index).argsort()
     embeddings = Embeddings(
@@ -106,22 +105,3 @@ def _lengths(source: Source) -> Int[Tensor, " samples"] | None:
 def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> Tensor | None:
     given = [part for part in parts if part is not None]
     return torch.cat(given)[order] if given else None
-
-
-@contextmanager
-def at_rest(encoder: Encoder, device: str | torch.device) -> Iterator[None]:
-    """Put a module in evaluation mode and on a device for the time being; what is no module is left alone."""
-    if not isinstance(encoder, nn.Module):
-        yield
-        return
-    # Modules inside may differ in their mode (a frozen BatchNorm, say), so each gets its own back.
-    modes = {module: module.training for module in encoder.modules()}
-    first = next(chain(encoder.parameters(), encoder.buffers()), None)
-    home = device if first is None else first.device
-    try:
-        encoder.eval().to(device)
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        encoder.to(home)

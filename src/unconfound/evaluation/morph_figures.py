@@ -10,14 +10,10 @@ from torch import Tensor
 
 from unconfound.data import Source
 from unconfound.devices import autocast, choose_device, choose_precision
+from unconfound.encoders import Morphed, find_wrapper
+from unconfound.encoders.apply import at_rest
 from unconfound.evaluation import intervals
-from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
-
-
-def has_morpher(encoder: Any) -> bool:
-    """Whether an encoder weights the pixels of its images (CIM's does)."""
-    return getattr(encoder, "morpher", None) is not None
 
 
 def mask_means(
@@ -51,7 +47,7 @@ def morph_figures(
     Images without either count nowhere.
 
     Args:
-        encoder: `Encoder` or any module with `morpher` and `morph`.
+        encoder: `Encoder`, or anything that embeds images.
         source: images with masks of their foregrounds.
         batch_size: images at a time.
         device: where the encoder runs, as `embed` has it.
@@ -60,7 +56,8 @@ def morph_figures(
     Returns:
         Nothing where there is no morpher, or where no foreground is known.
     """
-    if not has_morpher(encoder) or source.schema.modality != "images":
+    morphed = find_wrapper(encoder, Morphed)
+    if morphed is None or source.schema.modality != "images":
         return {}
     on, off = [], []
     device = choose_device(device)
@@ -70,7 +67,7 @@ def morph_figures(
             if batch.masks is None:
                 return {}
             assert isinstance(batch.inputs, Tensor)
-            _, mask = encoder.morph(batch.inputs.to(device))
+            _, mask = morphed.morph(batch.inputs.to(device))
             inside, outside = mask_means(mask.float().cpu(), batch.masks)
             on.append(inside)
             off.append(outside)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import Tensor
 
 from unconfound.data import Schema
@@ -49,8 +48,7 @@ class BYOL(TwoViewMethod[BYOLOptions]):
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
         predictions = self.predictor(projections)
-        with torch.no_grad():
-            targets = self.target(views).detach()
+        targets = self.target(views)
         # The other view of each sample is half of the rows away. The mean over both directions, times 2, is their sum.
         loss = 2 * (2 + 2 * negative_cosine(predictions, targets.roll(len(views) // 2, 0)))
         return Compared(sum_over_processes(loss) / world()[1], projections, embeddings)

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from unconfound.data import Batch, Schema
-from unconfound.encoders import Encoder
+from unconfound.encoders import Encoder, Morphed
 from unconfound.functional.distributed import gather, sum_over_processes, uniform, world
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.partners import class_partners, draw_partners
@@ -50,25 +50,23 @@ class CIM(Classifier[CIMOptions]):
         self.weight = options.weight if options.weight is not None else {"pull": 1.0, "literal": 0.1}[options.direction]
         if self.weight > 0 and options.similarity in ("ms-ssim", "ssim"):
             _check_side(schema)
-        encoder.add_morpher(
-            mask_channels=1 if options.mask_channels == "one" else schema.shape[0], reduction=options.reduction
-        )
+        mask_channels = 1 if options.mask_channels == "one" else schema.shape[0]
+        encoder.wrap(Morphed, mask_channels=mask_channels, reduction=options.reduction)
         self.mask_mean: Tensor | float = 1.0
 
     def phases(self) -> tuple[Phase, ...]:
         """Move the morpher without weight decay, which would pull it towards a mask of one grey."""
-        assert self.encoder.morpher is not None
-        own = self.options.morpher_learning_rate
-        morpher = {"params": list(self.encoder.morpher.parameters()), "weight_decay": 0.0}
-        rest = [*self.encoder.network.parameters(), *self.head.parameters()]
+        own, morphed = self.options.morpher_learning_rate, self.encoder.wrapper(Morphed)
+        morpher = {"params": list(morphed.morpher.parameters()), "weight_decay": 0.0}
+        rest = [*morphed.network.parameters(), *self.head.parameters()]
         return (Phase("train", ({"params": rest}, morpher | ({} if own is None else {"lr": own}))),)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         labels = labels_of(batch, method=self.name)
         images = _unit_range(cast(Tensor, batch.inputs))
-        morphed, mask = self.encoder.morph(images)
+        morphed, mask = self.encoder.wrapper(Morphed).morph(images)
         shown = morphed.detach() if self.options.detach_supervision else morphed
-        embeddings = self.encoder.network(self.encoder.normalize(shown))
+        embeddings = self.encoder.wrapper(Morphed).network(shown)
         logits, information = self.head(embeddings)
         entropy = cross_entropy(logits, labels).mean()
         told = {"cross_entropy": entropy.detach(), "accuracy": accuracy(logits, labels), "mask": mask.detach().mean()}
@@ -133,10 +131,10 @@ class CIM(Classifier[CIMOptions]):
 
         The gradient reaches the images alone: the network is a fixed judge, and its BatchNorm keeps its statistics.
         """
-        network = self.encoder.network
+        network = self.encoder.wrapper(Morphed).network
         fixed = {name: value.detach() for name, value in network.named_parameters()}
         fixed |= {name: value.clone() for name, value in network.named_buffers()}
-        rows: Tensor = functional_call(network, fixed, (self.encoder.normalize(shown),))
+        rows: Tensor = functional_call(network, fixed, (shown,))
         # Unit vectors u, v have 1 - |u - v|^2 / 2 as their cosine; "l2" is 1 - |u - v|^2 / width.
         unit = F.normalize(wide(rows), dim=1)
         return unit[:, :, None, None] * math.sqrt(rows.shape[1] / 2)

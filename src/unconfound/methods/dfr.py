@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import final
 
 import torch
-from torch import Tensor
 
 from unconfound.data import Batch, Source
+from unconfound.encoders.apply import over_source
 from unconfound.methods.method import Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import (
     cross_entropy,
     labels_of,
-    over_samples,
     source_groups,
 )
 from unconfound.methods.parts.last_layer import fit_last_layer
@@ -53,9 +52,10 @@ class DFR(Classifier[DFROptions]):
         if part.labels is None:
             raise ValueError(f"dfr needs labels, {part.name} has none: give labels (class folders, --label)")
         groups, labelled = source_groups(part, method=self.name), torch.nonzero(part.labels >= 0).flatten()
+        embeddings = over_source(self.encoder, lambda _, inputs: self.encoder(inputs).cpu(), part, labelled.split(256))
         classifier = self.linear_classifier()
         found = fit_last_layer(
-            over_samples(self.encoder, _embeddings, part, labelled),
+            torch.cat(embeddings),
             part.labels[labelled],
             groups[labelled],
             classes=classifier.out_features,
@@ -70,7 +70,3 @@ class DFR(Classifier[DFROptions]):
             f"({self.options.draws} draws), {self.options.penalty} at {found.inverse_strength:g}, which gave the worst "
             f"group an accuracy of {found.worst_group_accuracy:.3f} on a held-out half"
         )
-
-
-def _embeddings(batch: Batch, embeddings: Tensor) -> Tensor:
-    return embeddings

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Batch, Graphs, Schema
-from unconfound.encoders import GIN, Encoder
+from unconfound.encoders import GIN, Encoder, Normalized
 from unconfound.functional.distributed import gather, world
 from unconfound.functional.inputs import wide
 from unconfound.functional.mutual_information import jensen_shannon_loss
@@ -38,18 +38,20 @@ class InfoGraph(Method):
             raise ValueError(
                 f"infograph compares nodes with graphs, the data are {schema.modality}: use dacl, which takes any data"
             )
-        if not isinstance(encoder.network, GIN):
-            raise ValueError(f"infograph needs the nodes' embeddings of gin, got {type(encoder.network).__name__}")
+        network = encoder.wrapper(Normalized).network
+        if not isinstance(network, GIN):
+            raise ValueError(f"infograph needs the nodes' embeddings of gin, got {type(network).__name__}")
         self.encoder = encoder
         width = options.discriminator_features or encoder.features
         self.of_nodes = Discriminator(encoder.features, width, layers=options.discriminator_layers)
         self.of_graphs = Discriminator(encoder.features, width, layers=options.discriminator_layers)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        inputs = self.encoder.normalize(batch.inputs)
+        normalized = self.encoder.wrapper(Normalized)
+        inputs = normalized.normalize(batch.inputs)
         if not isinstance(inputs, Graphs):
             raise TypeError(f"infograph takes a batch of graphs, got {type(inputs).__name__}")
-        nodes, row_of_node, graphs = self.encoder.network.nodes_and_graphs(inputs)  # type: ignore[operator]
+        nodes, row_of_node, graphs = normalized.network.nodes_and_graphs(inputs)  # type: ignore[operator]
         rank, processes = world()
         if len(graphs) * processes < 2:
             raise ValueError("infograph tells the graphs of a batch apart, and this batch holds one: use at least two")

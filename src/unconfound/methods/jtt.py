@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
+from unconfound.encoders.apply import over_source
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.methods.method import Phase, Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
-from unconfound.methods.parts.labelled import cross_entropy, labels_of, named, over_samples
+from unconfound.methods.parts.labelled import cross_entropy, labels_of, named
 from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.classifying import JTTOptions
 
@@ -66,7 +67,7 @@ class JTT(Classifier[JTTOptions]):
         rank, processes = world()
         own = torch.arange(rank, len(source), processes)
         wrong = torch.zeros(len(source), 2, device=device)
-        found = over_samples(self.first, _right_and_wrong, source, own)
+        found = torch.cat(over_source(self.first, self._right_and_wrong, source, own.split(256)))
         wrong[own.to(device)] = found[:, 1:].to(wrong)
         of_class = torch.zeros(len(self.classes), 2, device=device)
         of_class.index_add_(0, found[:, 0].to(device), found[:, 1:].to(wrong))
@@ -95,6 +96,12 @@ class JTT(Classifier[JTTOptions]):
         scalars |= named("error_share", self.classes, self.error_shares)
         return step_of(cross_entropy(logits, labels).mean(), embeddings, scalars)
 
+    def _right_and_wrong(self, batch: Batch, inputs: Any) -> Tensor:
+        """Return the label, whether the first model misses it, and 1 for each sample, on the CPU."""
+        labels = labels_of(batch, method=self.name)
+        wrong = self.first(inputs).argmax(1).cpu() != labels
+        return torch.stack([labels, wrong.long(), torch.ones_like(labels)], 1)
+
     def of_samples(self) -> dict[str, Tensor]:
         """Return which samples the first model got wrong: groups that are inferred, not known."""
         return {"inferred_error": self.errors.cpu()} if len(self.errors) else {}
@@ -109,10 +116,3 @@ class JTT(Classifier[JTTOptions]):
             f"jtt's first model errs on {which} of {samples:,} training samples, which is no minority to learn more "
             f"from: train it for {change} --identification-epochs"
         )
-
-
-def _right_and_wrong(batch: Batch, logits: Tensor) -> Tensor:
-    """Return the label, whether it was missed, and 1 for each sample."""
-    labels = labels_of(batch, method=JTT.name)
-    wrong = logits.argmax(1) != labels
-    return torch.stack([labels, wrong.long(), torch.ones_like(labels)], 1)

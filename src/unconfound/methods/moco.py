@@ -92,8 +92,7 @@ class MoCo(TwoViewMethod[MoCoOptions]):
         first, second = views.chunk(2)
         embeddings = self.encoder(first)
         queries = self.head(embeddings)
-        with torch.no_grad():
-            keys = normalize(self.target(second).detach())
+        keys = normalize(self.target(second))
         loss = queue_info_nce(queries, keys, self.queue.rows(), temperature=self.options.temperature)
         self.queue.push(keys)
         return sum_over_processes(loss) / world()[1], embeddings, queries
@@ -102,9 +101,8 @@ class MoCo(TwoViewMethod[MoCoOptions]):
         temperature = self.options.temperature
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        with torch.no_grad():
-            keys = self.target(views).detach()
-        (first, second), (key_of_first, key_of_second) = gathered(self.predictor(projections)), gathered(keys)
+        first, second = gathered(self.predictor(projections))
+        key_of_first, key_of_second = gathered(self.target(views))
         loss = info_nce(first, key_of_second, temperature=temperature)
         loss = loss + info_nce(second, key_of_first, temperature=temperature)
         return Compared(2 * temperature * loss, projections, embeddings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import Tensor
 
 from unconfound.data import Schema
@@ -42,8 +41,7 @@ class RELIC(TwoViewMethod[RELICOptions]):
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
         first, second = gathered(projections)
-        with torch.no_grad():
-            first_keys, second_keys = gathered(self.target(views).detach())
+        first_keys, second_keys = gathered(self.target(views))
         loss = relic(
             first,
             second,

@@ -78,8 +78,7 @@ class ReSSL(TwoViewMethod[ReSSLOptions]):
         strong, weak = views.chunk(2)
         embeddings = self.encoder(strong)
         projections = self.head(embeddings)
-        with torch.no_grad():
-            keys = normalize(self.target(weak).detach())
+        keys = normalize(self.target(weak))
         loss = relational_loss(
             projections,
             keys,

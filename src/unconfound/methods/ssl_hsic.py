@@ -45,9 +45,7 @@ class SSLHSIC(TwoViewMethod[SSLHSICOptions]):
     def compare(self, views: Tensor) -> Compared:
         embeddings = self.encoder(views)
         projections = self.head(embeddings)
-        with torch.no_grad():
-            targets = self.target(views).detach()
-        hidden = [*gathered(self.predictor(projections)), *gathered(targets)]
+        hidden = [*gathered(self.predictor(projections)), *gathered(self.target(views))]
         loss = ssl_hsic(
             torch.stack(hidden),
             kernel=self.options.kernel,

@@ -36,3 +36,8 @@ class EncoderOptions(Checked):
     pooling: Pooling | None = None
     """Pooling of a convnet: mean over all positions (the default), or flatten, which keeps where something is in the
     image."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pretrained and self.weights is not None:
+            raise ValueError(f"--pretrained and --weights {self.weights} are two ways to start: leave one of them out")

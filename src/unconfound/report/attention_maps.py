@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from unconfound.data import Source
+from unconfound.encoders import Gated, find_wrapper
+from unconfound.encoders.apply import at_rest
 from unconfound.evaluation import intervals
-from unconfound.evaluation.embed import at_rest
 from unconfound.evaluation.figures import Figure
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
 from unconfound.report.plots import lit
@@ -25,7 +26,7 @@ HARDLY = 0.05  # a gate that spans less of (0, 1) within an image hardly tells o
 
 
 @dataclass(frozen=True)
-class Gated:
+class LitImage:
     """An image, and the image lit by each gate: that of the mean weights, then those of the environments.
 
     Args:
@@ -56,7 +57,7 @@ class AttentionPart:
 
     sentences: tuple[str, ...]
     titles: tuple[str, ...] = ()
-    shown: tuple[Gated, ...] = ()
+    shown: tuple[LitImage, ...] = ()
     lowest: float = 0.0
     highest: float = 1.0
     shares: tuple[Figure, ...] = ()
@@ -68,7 +69,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     """Look at the spatial gates of an encoder.
 
     Args:
-        encoder: `Encoder` or any module with `attention` and `maps`; it is left as it is.
+        encoder: `Encoder`, or anything that embeds images; it is left as it is.
         source: what the encoder is judged on.
         device: where the encoder runs.
         batch_size: images at a time.
@@ -76,11 +77,12 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     Returns:
         None without attention, and for what is no image.
     """
-    if getattr(encoder, "attention", None) is None or source.schema.modality != "images":
+    gated = find_wrapper(encoder, Gated)
+    if gated is None or source.schema.modality != "images":
         return None
     chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
     looked = first_of_classes(source.labels, len(source), limit=SHOWN)
-    images, gates, masks = _gates(encoder, source, looked, device=device, batch_size=batch_size)
+    images, gates, masks = _gates(gated, source, looked, device=device, batch_size=batch_size)
     if gates[0].numel() == gates.shape[1]:
         return AttentionPart(
             ("The feature map has a single place, so that the spatial gate dims the image as a whole.",)
@@ -88,7 +90,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     lowest, highest = _scale(gates)
     titles = ("mean weights", *(f"environment {number}" for number in range(len(gates) - 1)))
     shown = tuple(
-        Gated(
+        LitImage(
             sample,
             tuple(_lit(image, gate, lowest, highest) for gate in own),
             tuple(own.amin((1, 2)).tolist()),
@@ -96,7 +98,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
         )
         for sample, image, own in zip(samples(source, looked), images, gates.transpose(0, 1), strict=True)
     )
-    _, gates, masks = _gates(encoder, source, chosen, device=device, batch_size=batch_size)
+    _, gates, masks = _gates(gated, source, chosen, device=device, batch_size=batch_size)
     span = float((gates[0].amax((1, 2)) - gates[0].amin((1, 2))).mean())
     sentences = [_spans(span, len(chosen))]
     if masks is None or not bool(masks.any()):
@@ -125,16 +127,16 @@ def foreground_shares(
 
 
 def _gates(
-    encoder: Any, source: Source, index: Int[Tensor, " images"], *, device: str, batch_size: int
+    gated: Gated, source: Source, index: Int[Tensor, " images"], *, device: str, batch_size: int
 ) -> tuple[list[Tensor], Float[Tensor, "gates images rows columns"], Tensor | None]:
     """Return images, their gates (mean weights first; of one environment these alone) and masks, on the CPU."""
     images: list[Tensor] = []
     found, masks = [], []
-    with at_rest(encoder, torch.device(device)), torch.inference_mode():
-        attention = encoder.attention
+    with at_rest(gated, torch.device(device)), torch.inference_mode():
+        attention = gated.attention
         for batch in source.batches(index.split(batch_size)):
             assert isinstance(batch.inputs, Tensor)
-            maps = encoder.maps(batch.inputs.to(device))
+            maps = gated.maps(batch.inputs.to(device))
             spatial = [attention.gates(maps, attention.mean_weights())[0]]
             if attention.environments > 1:
                 spatial.append(attention.gates(maps)[0])

@@ -10,8 +10,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data import Source
-from unconfound.evaluation.embed import at_rest
-from unconfound.evaluation.morph_figures import has_morpher
+from unconfound.encoders import Morphed, find_wrapper
+from unconfound.encoders.apply import at_rest
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, samples
 
 SHOWN = 12
@@ -40,20 +40,21 @@ def morph_part(encoder: Any, source: Source, *, device: str = "cpu") -> MorphPar
     """Morph a dozen images: the first ones of each class.
 
     Args:
-        encoder: `Encoder` or any module with `morpher` and `morph`; it is left as it is.
+        encoder: `Encoder`, or anything that embeds images; it is left as it is.
         source: what the encoder is judged on.
         device: where the encoder runs.
 
     Returns:
         None without a morpher, and for what is no image.
     """
-    if not has_morpher(encoder) or source.schema.modality != "images":
+    network = find_wrapper(encoder, Morphed)
+    if network is None or source.schema.modality != "images":
         return None
     chosen = _dozen(source)
     batch = next(iter(source.batches([chosen])))
     assert isinstance(batch.inputs, Tensor)
     with at_rest(encoder, torch.device(device)), torch.inference_mode():
-        morphed, masks = (each.float().cpu() for each in encoder.morph(batch.inputs.to(device)))
+        morphed, masks = (each.float().cpu() for each in network.morph(batch.inputs.to(device)))
     return MorphPart(
         tuple(
             Morph(

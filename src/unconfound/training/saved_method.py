@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from unconfound.documents import read_toml
+from unconfound.documents import one_line, read_toml
 from unconfound.encoders import build_encoder, read_card
 from unconfound.methods import METHODS, Method
 from unconfound.records import shown
@@ -42,7 +42,7 @@ def load_method(run: Path | str) -> Method:
             method = kind(build_encoder(schema=card.schema, **architecture), card.schema, kind.Options(**options))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{name} of {folder.path} cannot be rebuilt by its config.toml ({_line(error)})"
+                f"{name} of {folder.path} cannot be rebuilt by its config.toml ({one_line(error)})"
             ) from error
     _, state = load_checkpoint(folder.checkpoint, method=name)
     try:
@@ -50,7 +50,7 @@ def load_method(run: Path | str) -> Method:
     except (RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{name} of {folder.path} cannot be rebuilt: its checkpoint does not fit its config.toml and encoder.json "
-            f"({_line(error)})"
+            f"({one_line(error)})"
         ) from error
     return method.eval()
 
@@ -70,7 +70,3 @@ def _configured(run: Path) -> tuple[str, dict[str, Any]]:
         )
     # A file knows no tuples.
     return name, {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

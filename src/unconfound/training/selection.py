@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unconfound.data import Source
+from unconfound.encoders.apply import over_source
 from unconfound.functional.retrieval_metrics import retrieval_metrics
 from unconfound.methods import Phase
 from unconfound.options.training import TrainingOptions
@@ -185,21 +186,9 @@ class Selection:
         assert labels is not None
         known = (labels >= 0).nonzero().squeeze(1)
         device = self.fabric.device
-        modes = {module: module.training for module in encoder.modules()}
-        rows, found = [], []
-        encoder.eval()
-        try:
-            # Workers that read images draw their seeds from the process's generator.
-            with (
-                torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-                torch.no_grad(),
-                self.fabric.autocast(),
-            ):
-                for batch in source.batches(known.split(self.batch_size)):
-                    assert batch.labels is not None
-                    rows.append(encoder(batch.inputs.to(device)).float())
-                    found.append(batch.labels.to(device))
-        finally:
-            for module, training in modes.items():
-                module.training = training
-        return torch.cat(rows), torch.cat(found)
+        # Whatever an encoder draws, the training goes on as if it had not been looked at.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), self.fabric.autocast():
+            rows = over_source(
+                encoder, lambda _, inputs: encoder(inputs).float(), source, known.split(self.batch_size), device=device
+            )
+        return torch.cat(rows), labels[known].to(device)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from unconfound.documents import one_line
 from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
 from unconfound.training.batch_norm import synchronize_batch_norm
@@ -90,10 +91,9 @@ class TrainingState:
                 self.average.load_state_dict(content["average"])
             self.precision.load_state_dict(content["precision"])
         except (RuntimeError, ValueError, KeyError, AttributeError) as error:
-            first = " ".join(str(error).split())[:200]
             raise ValueError(
-                f"the checkpoint does not fit this method and its options ({first}): resume with the same ones, or "
-                "start anew with --overwrite"
+                f"the checkpoint does not fit this method and its options ({one_line(error)}): resume with the same "
+                "ones, or start anew with --overwrite"
             ) from error
 
     def is_finite(self) -> bool:

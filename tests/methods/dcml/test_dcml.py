@@ -9,7 +9,7 @@ from two_processes import run
 
 from methods.toy import IMAGES, convnet, grouped_source, image_batch, image_source
 from unconfound.data import MemorySource, Schema
-from unconfound.encoders import build_encoder
+from unconfound.encoders import Gated, Projected, build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DCML
 from unconfound.methods.dcml.environment_learning import sample_vectors
@@ -44,13 +44,14 @@ def _gated(attention, maps, weights=None):
 def _expected(method, batch):
     """Both forms, by double backward through dummies, one environment after the other."""
     options, labels, encoder = method.options, batch.labels, method.encoder
-    maps = encoder.maps(batch.inputs)
+    gated, projection = encoder.wrapper(Gated), encoder.wrapper(Projected).projection
+    maps = gated.maps(batch.inputs)
     omega = torch.softmax(method.environment_logits[batch.index], 1)
     code, total = options.form == "code", 0.0
     factor = 1 / method.environments if code else 1.0
-    for environment, gated in enumerate(_gated(encoder.attention, maps)):
+    for environment, lit in enumerate(_gated(gated.attention, maps)):
         own = omega[:, environment] / omega[:, environment].sum()
-        embeddings = encoder.projection(gated.mean((2, 3)))
+        embeddings = projection(lit.mean((2, 3)))
         dummy = torch.ones(3 if code else (), dtype=torch.float64, requires_grad=True)
         logits = dummy * _cosface(embeddings, method.loss.proxies, labels)
         risk = (own * F.cross_entropy(logits, labels, reduction="none")).sum()
@@ -64,7 +65,7 @@ def _expected(method, batch):
             total = total + factor * options.consistency_weight * apart
         total = total + factor * (risk + options.irm_weight * slope.square().sum())
     difference = 0.0
-    weights = list(encoder.attention.weights.values())
+    weights = list(gated.attention.weights.values())
     for weight in weights:
         for each in weight:
             if code:
@@ -75,12 +76,12 @@ def _expected(method, batch):
                 difference = difference + (each - weight.mean(0)).square().sum()
     total = total + options.attention_weight * difference
     if code:
-        (gated,) = _gated(method.extra_attention, maps)
+        (lit,) = _gated(method.extra_attention, maps)
         proxies = method.extra_loss.proxies
     else:
-        (gated,) = _gated(encoder.attention, maps, encoder.attention.mean_weights())
+        (lit,) = _gated(gated.attention, maps, gated.attention.mean_weights())
         proxies = method.loss.proxies
-    logits = _cosface(encoder.projection(gated.mean((2, 3))), proxies, labels)
+    logits = _cosface(projection(lit.mean((2, 3))), proxies, labels)
     return total + F.cross_entropy(logits, labels)
 
 
@@ -110,7 +111,7 @@ def test_the_papers_consistency_is_of_gated_maps():
 def test_equal_gates_and_weights_make_equal_environments():
     method = _method(irm_weight=0.0, consistency_weight=0.0, extra_branch=False).eval()
     with torch.no_grad():
-        for weight in method.encoder.attention.weights.values():
+        for weight in method.encoder.wrapper(Gated).attention.weights.values():
             weight.copy_(weight[:1].expand_as(weight))
     method.environment_logits.zero_()
     batch = _doubled(image_batch(12))
@@ -127,7 +128,7 @@ def test_environments_may_change_places(form):
     before = method(batch).loss.item()
     order = torch.tensor([2, 0, 1])
     with torch.no_grad():
-        for weight in method.encoder.attention.weights.values():
+        for weight in method.encoder.wrapper(Gated).attention.weights.values():
             weight.copy_(weight[order].clone())
     method.environment_logits = method.environment_logits[:, order]
     assert method(batch).loss.item() == pytest.approx(before)
@@ -146,12 +147,14 @@ def test_vectors_are_the_gradients_by_dummies_of_single_samples(loss, per_class)
     method.eval()
     for place in range(9):
         single, label = source.inputs[place : place + 1], source.labels[place : place + 1]
-        for environment, gated in enumerate(_gated(method.encoder.attention, method.encoder.maps(single))):
+        for environment, gated in enumerate(
+            _gated(method.encoder.wrapper(Gated).attention, method.encoder.wrapper(Gated).maps(single))
+        ):
             dummies = [
                 torch.ones(*shape, dtype=torch.float64, requires_grad=True)
                 for shape in ((3,) if per_class else (1,), (1, gated.shape[1], 1, 1), (1, 1, *gated.shape[2:]))
             ]
-            embeddings = method.encoder.projection((gated * dummies[1] * dummies[2]).mean((2, 3)))
+            embeddings = method.encoder.wrapper(Projected).projection((gated * dummies[1] * dummies[2]).mean((2, 3)))
             logits = dummies[0] * method.loss.logits(embeddings, label)
             found = torch.autograd.grad(F.cross_entropy(logits, label), dummies)
             expected = torch.cat([each.flatten() for each in found])
@@ -184,8 +187,10 @@ def test_learning_environments_leaves_the_model_and_training_leaves_the_environm
 def test_inference_needs_neither_proxies_nor_the_extra_branch(tmp_path):
     method = _method().float().eval()
     images = image_batch(4).inputs
-    pooled = method.encoder.attention(method.encoder.maps(images), method.encoder.attention.mean_weights())
-    torch.testing.assert_close(method.encoder(images), method.encoder.projection(pooled.squeeze(0)))
+    pooled = method.encoder.wrapper(Gated).attention(
+        method.encoder.wrapper(Gated).maps(images), method.encoder.wrapper(Gated).attention.mean_weights()
+    )
+    torch.testing.assert_close(method.encoder(images), method.encoder.wrapper(Projected).projection(pooled.squeeze(0)))
     assert not [name for name in method.encoder.state_dict() if "prox" in name or "extra" in name]
 
 
@@ -231,8 +236,8 @@ def test_one_environment_is_the_loss_with_gates_and_batch_norm():
     assert not len(method.environment_logits)
     batch = _doubled(image_batch(12))
     step = method(batch)
-    maps = method.encoder.maps(batch.inputs)
-    embeddings = method.encoder.projection(method.encoder.attention(maps).squeeze(0))
+    maps = method.encoder.wrapper(Gated).maps(batch.inputs)
+    embeddings = method.encoder.wrapper(Projected).projection(method.encoder.wrapper(Gated).attention(maps).squeeze(0))
     expected = F.cross_entropy(_cosface(embeddings, method.loss.proxies, batch.labels), batch.labels)
     assert step.loss.item() == pytest.approx(expected.item())
 
@@ -247,7 +252,7 @@ def test_losses_of_pairs_have_environments_too(loss):
     step = method(image_batch(12))
     step.loss.backward()
     assert step.loss.isfinite()
-    assert all(each.grad is not None for each in method.encoder.network.parameters())
+    assert all(each.grad is not None for each in method.encoder.wrapper(Gated).network.parameters())
 
 
 def test_state_is_saved_with_its_size():
@@ -258,12 +263,18 @@ def test_state_is_saved_with_its_size():
 
 def test_frozen_batch_norm_stays():
     method = _method(freeze_batch_norm=True).train()
-    state = {name: value.clone() for name, value in method.encoder.network.state_dict().items() if "running" in name}
+    state = {
+        name: value.clone()
+        for name, value in method.encoder.wrapper(Gated).network.state_dict().items()
+        if "running" in name
+    }
     method(_doubled(image_batch(12)))
     for name, value in state.items():
-        assert torch.equal(value, method.encoder.network.state_dict()[name])
+        assert torch.equal(value, method.encoder.wrapper(Gated).network.state_dict()[name])
     moved = {id(each) for group in method.phases()[0].parameters for each in group["params"]}
-    norms = [module for module in method.encoder.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    norms = [
+        module for module in method.encoder.wrapper(Gated).network.modules() if isinstance(module, torch.nn.BatchNorm2d)
+    ]
     assert not moved & {id(each) for norm in norms for each in norm.parameters()}
 
 
@@ -275,7 +286,7 @@ def test_every_parameter_moves_once_and_proxies_at_their_own_rate():
     rates = {id(each): group.get("lr") for group in groups for each in group["params"]}
     assert rates[id(method.loss.proxies)] == rates[id(method.extra_loss.proxies)] == 0.5
     assert rates[id(method.extra_attention.weights["spatial_in"])] == 0.25
-    assert rates[id(method.encoder.projection.linear.weight)] is None
+    assert rates[id(method.encoder.wrapper(Projected).projection[-1].weight)] is None
 
 
 def test_tiny_environments_raise_an_alarm():

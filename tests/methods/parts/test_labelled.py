@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.toy import IMAGES, image_source
-from unconfound.encoders import build_encoder
-from unconfound.methods.parts.labelled import balanced_weights, cross_entropy, named, over_samples, source_groups
+from methods.toy import image_source
+from unconfound.methods.parts.labelled import balanced_weights, cross_entropy, named, source_groups
 
 
 def test_balanced_weights_give_every_value_the_same_sum():
@@ -15,16 +14,7 @@ def test_balanced_weights_give_every_value_the_same_sum():
     assert weights[values == 4].unique().numel() == 1
 
 
-def test_samples_pass_in_evaluation_mode_in_the_order_that_was_asked_for():
-    torch.manual_seed(0)
-    encoder = build_encoder("convnet", IMAGES, width=4, depth=2)
-    source = image_source(40)
-    before = [buffer.clone() for buffer in encoder.buffers()]
-    positions = torch.tensor([7, 3, 39])
-    rows = over_samples(encoder, lambda batch, out: out, source, positions)
-    assert encoder.training
-    assert all(torch.equal(*pair) for pair in zip(before, encoder.buffers(), strict=True))
-    torch.testing.assert_close(rows, encoder.eval()(source.inputs[positions]))
+def test_groups_that_are_not_there_are_told():
     with pytest.raises(ValueError, match="toys has none"):
         source_groups(image_source(), method="x")
 

@@ -118,6 +118,12 @@ def test_tables_are_refused(name):
         METHODS[name](mlp(), ROWS)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "dacl"])
+def test_views_that_cannot_be_are_refused_before_anything_is_learnt(name):
+    with pytest.raises(ValueError, match="crop_scale"):
+        METHODS[name](convnet(), IMAGES, METHODS[name].Options(crop_scale=(0.5, 0.2)))
+
+
 @each_form
 def test_all_but_the_target_is_learnt_in_one_phase(form):
     method = _method(form)
@@ -147,6 +153,15 @@ def test_the_target_follows_encoder_and_head(form, momentum):
 def test_it_is_learnt_from_a_toy(form, first):
     losses = train(_method(form), steps=30)
     assert sum(losses[-5:]) < sum(losses[first : first + 5])
+
+
+@pytest.mark.parametrize("form", ["barlow-twins", "vicreg", "w-mse", "large-margin"])
+def test_it_learns_to_tell_colours_apart(form):
+    method = _method(form, jitter=(0.2, 0.2, 0.2, 0.05), grayscale_probability=0.0)
+    colours = torch.randint(0, 256, (24, 3, 1, 1), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    batch = Batch(colours.expand(-1, -1, 8, 8).contiguous(), torch.arange(24))
+    losses = train(method, steps=60, batch=batch)
+    assert sum(losses[-10:]) < 0.95 * sum(losses[:10])
 
 
 @each_form

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from unconfound.data import Batch, Schema, Source
-from unconfound.encoders import Attention, Encoder
+from unconfound.encoders import Attention, Encoder, Gated, Projected
 from unconfound.functional.consistency import (
     attention_distance,
     attention_variance,
@@ -18,21 +18,19 @@ from unconfound.functional.consistency import (
     pairwise_class_penalty,
 )
 from unconfound.functional.distributed import gather
-from unconfound.functional.environments.learn import learn_environments
 from unconfound.methods.dcml.environment_learning import (
-    fits_per_class,
     given_environments,
+    learnt_environments,
     read_environments,
-    sample_vectors,
 )
 from unconfound.methods.dcml.environment_loss import risks_and_slopes
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.metric.losses import build_metric_loss
+from unconfound.methods.metric.losses import chosen_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
 from unconfound.methods.parts.labelled import check_groups, labels_of, need_classes
+from unconfound.methods.parts.parameter_groups import parameter_groups
 from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.dcml import DCMLOptions
-from unconfound.options.methods.metric_settings import tuned
 from unconfound.views import image_views
 
 # An environment with less than this share of its even part of the samples is as good as none.
@@ -83,30 +81,20 @@ class DCML(Method):
         )
         self.instances_per_class = options.instances
         self.encoder = encoder
-        encoder.add_attention(environments=self.environments)
-        encoder.add_projection(options.features, batch_norm=True)
-        given = {"scale": options.scale, "margin": options.margin}
-        settings: dict[str, Any] = {"classes": len(schema.classes), "features": options.features}
-        chosen, rate = tuned(options.loss, options.tuned_on)
-        settings["settings"] = chosen | {name: value for name, value in given.items() if value is not None}
-        self.proxy_learning_rate = rate if options.proxy_learning_rate is None else options.proxy_learning_rate
-        self.loss = build_metric_loss(options.loss, **settings)
+        gated = encoder.wrap(Gated, environments=self.environments)
+        encoder.wrap(Projected, features=options.features, batch_norm=True)
+        self.loss, self.proxy_learning_rate = chosen_loss(options, len(schema.classes))
         if not self.loss.has_elements:
             raise ValueError(
                 f"dcml weighs the samples of its loss, and {options.loss} belongs to a batch: take cosface"
             )
-        assert encoder.attention is not None
         own = options.extra_branch and options.form == "code"
-        weights = encoder.attention.weights
-        self.extra_attention = (
-            Attention(encoder.network.features, weights["spatial_in"].shape[1], environments=1)  # type: ignore[arg-type]
-            if own
-            else None
-        )
-        self.extra_loss = build_metric_loss(options.loss, **settings) if own else self.loss
+        places = gated.attention.weights["spatial_in"].shape[1]
+        self.extra_attention = Attention(gated.features, places, environments=1) if own else None
+        self.extra_loss = chosen_loss(options, len(schema.classes))[0] if own else self.loss
         self.views = image_views(options, schema, method=self.name) if options.augment else None
         if options.freeze_batch_norm:
-            freeze_batch_norms(encoder.network)
+            freeze_batch_norms(gated.network)
         self.register_buffer("environment_logits", torch.zeros(0, self.environments))
         self.register_buffer("environment_objective", torch.zeros(()))
         size_as_saved(self, "environment_logits")
@@ -115,28 +103,18 @@ class DCML(Method):
         """Set the mode of all layers, but for BatchNorm that is frozen."""
         super().train(mode)
         if self.options.freeze_batch_norm:
-            freeze_batch_norms(self.encoder.network)
+            freeze_batch_norms(self.encoder.wrapper(Gated).network)
         return self
 
     def phases(self) -> tuple[Phase, ...]:
         """Move all at once, proxies and gates with learning rates of their own."""
         options = self.options
-        assert self.encoder.attention is not None
-        losses = [self.loss] if self.extra_loss is self.loss else [self.loss, self.extra_loss]
-        proxies = [parameter for loss in losses for parameter in loss.parameters()]
-        gates = list(self.encoder.attention.parameters())
+        # Each parameter once, also where the two losses are one.
+        proxies = nn.ModuleList([self.loss, self.extra_loss]).parameters()
+        gates = list(self.encoder.wrapper(Gated).attention.parameters())
         gates += [] if self.extra_attention is None else list(self.extra_attention.parameters())
-        apart = {id(parameter) for parameter in (*proxies, *gates)}
-        rest = [
-            parameter
-            for parameter in self.encoder.parameters()
-            if id(parameter) not in apart and parameter.requires_grad
-        ]
-        groups: list[dict[str, Any]] = [{"params": rest}]
-        for parameters, rate in ((gates, options.attention_learning_rate), (proxies, self.proxy_learning_rate)):
-            if parameters:
-                groups.append({"params": parameters} | ({} if rate is None else {"lr": rate}))
-        return (Phase("train", tuple(groups)),)
+        own = ((gates, options.attention_learning_rate), (proxies, self.proxy_learning_rate))
+        return (Phase("train", parameter_groups(self.encoder.parameters(), *own)),)
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         """Learn the environments when it is time, or draw or read them where they are not learnt."""
@@ -152,33 +130,20 @@ class DCML(Method):
             logits = given_environments(options.environments_from, source, environments=self.environments)
             self.environment_logits = logits.to(self.environment_logits)
             return
-        per_class = options.per_class and fits_per_class(source, self.encoder, environments=self.environments)
-        vectors = sample_vectors(self.encoder, self.loss, source, per_class=per_class)
-        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        logits, objectives = learn_environments(
-            vectors,
-            environments=self.environments,
-            passes=options.environment_steps,
-            batch_size=options.environment_batch,
-            learning_rate=options.environment_learning_rate,
-            normalization=options.normalization,
-            solver=options.solver,
-            smallest_share=options.smallest_share,
-            entropy_weight=options.entropy_weight,
-            generator=generator,
+        logits, objectives = learnt_environments(
+            self.encoder, self.loss, source, options, environments=self.environments
         )
         self.environment_logits = logits.to(self.environment_logits)
         self.environment_objective.copy_(objectives[-1])
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         options, encoder = self.options, self.encoder
-        assert encoder.attention is not None
-        assert encoder.projection is not None
+        gated, projection = encoder.wrapper(Gated), encoder.wrapper(Projected).projection
         images = cast(Tensor, batch.inputs)
-        maps = encoder.maps(images if self.views is None else self.views(images, count=1))
+        maps = gated.maps(images if self.views is None else self.views(images, count=1))
         labels, weights = gather(labels_of(batch, method=self.name)), gather(self._weights(batch.index))
-        spatial, channel, means = encoder.attention.gates_and_means(maps)
-        projected = [encoder.projection(rows) for rows in means]
+        spatial, channel, means = gated.attention.gates_and_means(maps)
+        projected = [projection(rows) for rows in means]
         embeddings = [gather(rows) for rows in projected]
         risks, slopes = risks_and_slopes(
             self.loss, torch.stack(embeddings), labels, weights, per_class=options.per_class
@@ -236,8 +201,7 @@ class DCML(Method):
         return values.mean() if self.options.form == "code" else values.sum()
 
     def _attention(self) -> Float[Tensor, ""]:
-        assert self.encoder.attention is not None
-        weights = list(self.encoder.attention.weights.values())
+        weights = list(self.encoder.wrapper(Gated).attention.weights.values())
         return attention_variance(weights) if self.options.form == "code" else attention_distance(weights)
 
     def _consistency(
@@ -264,9 +228,8 @@ class DCML(Method):
         if not self.options.extra_branch:
             return maps.new_zeros((), dtype=torch.float32)
         if self.extra_attention is None:
-            embeddings = self.encoder.embed_maps(maps)
+            pooled = self.encoder.wrapper(Gated).pool(maps)
         else:
-            assert self.encoder.projection is not None
-            embeddings = self.encoder.projection(self.extra_attention(maps).squeeze(0))
-        loss: Tensor = self.extra_loss(embeddings, labels)
+            pooled = self.extra_attention(maps).squeeze(0)
+        loss: Tensor = self.extra_loss(self.encoder.wrapper(Projected).projection(pooled), labels)
         return loss

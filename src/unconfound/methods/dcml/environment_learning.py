@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unconfound.data import Source
-from unconfound.encoders import Encoder
+from unconfound.data import Batch, Source
+from unconfound.documents import one_line
+from unconfound.encoders import Encoder, Gated, Projected
+from unconfound.encoders.apply import over_source
+from unconfound.functional.environments.learn import learn_environments
 from unconfound.functional.environments.masks import mask_gradients
 from unconfound.functional.inputs import wide_dtype
 from unconfound.methods.dcml.environment_loss import sample_slopes
 from unconfound.methods.metric.losses import MetricLoss
 from unconfound.methods.parts.labelled import cross_entropy, labels_of, source_groups
+from unconfound.options.methods.dcml import DCMLOptions
 
 # Vectors that need more memory than this have one multiplier for all classes, where one a class was asked for.
 LARGEST_BYTES = 2**31
@@ -25,7 +28,36 @@ CERTAIN = 30.0
 _PASS = 256
 
 
-@torch.no_grad()
+def learnt_environments(
+    encoder: Encoder, loss: MetricLoss, source: Source, options: DCMLOptions, *, environments: int
+) -> tuple[Float[Tensor, "samples environments"], Float[Tensor, " passes"]]:
+    """Learn weights of the samples in each environment, from the model as it stands.
+
+    Args:
+        encoder, loss, source: as `sample_vectors`.
+        options: how.
+        environments: their number.
+
+    Returns:
+        Logits of the weights, and the objective after each pass.
+    """
+    width = len(source.schema.classes) + encoder.wrapper(Gated).features
+    fits = len(source) * environments * width * 4 <= LARGEST_BYTES
+    vectors = sample_vectors(encoder, loss, source, per_class=options.per_class and fits)
+    return learn_environments(
+        vectors,
+        environments=environments,
+        passes=options.environment_steps,
+        batch_size=options.environment_batch,
+        learning_rate=options.environment_learning_rate,
+        normalization=options.normalization,
+        solver=options.solver,
+        smallest_share=options.smallest_share,
+        entropy_weight=options.entropy_weight,
+        generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
+    )
+
+
 def sample_vectors(
     encoder: Encoder, loss: MetricLoss, source: Source, *, per_class: bool
 ) -> Float[Tensor, "samples environments width"]:
@@ -38,7 +70,7 @@ def sample_vectors(
     itself, there it is a random one. A loss of pairs has no masks here: its value for a sample depends on others' maps.
 
     Args:
-        encoder: with attention and projection; left as it is, in the mode in which it was.
+        encoder: gated and projected; left as it is, in the mode in which it was.
         loss: of an environment.
         source: labelled images.
         per_class: a multiplier for each class.
@@ -48,52 +80,42 @@ def sample_vectors(
     Returns:
         On the encoder's device, in float32 or better.
     """
-    assert encoder.attention is not None
-    assert encoder.projection is not None
-    training, device = encoder.training, encoder.mean.device
-    encoder.eval()
-    vectors = None
-    for rows in _order(source).split(_PASS):
-        batch = next(iter(source.batches([rows])))
-        labels = labels_of(batch, method="dcml").to(device)
-        maps = encoder.maps(batch.inputs.to(device))  # type: ignore[arg-type]
+    gated = encoder.wrapper(Gated)
+    vectors = torch.empty(0)
+
+    def keep(batch: Batch, images: Tensor) -> None:
+        nonlocal vectors
+        maps, labels = gated.maps(images), labels_of(batch, method="dcml").to(images.device)
+        environments = range(gated.attention.environments)
         found = torch.stack(
-            [
-                torch.cat(_vectors(encoder, loss, maps, labels, environment, per_class=per_class), 1)
-                for environment in range(encoder.attention.environments)
-            ],
-            1,
+            [_vectors(encoder, loss, maps, labels, each, per_class=per_class) for each in environments], 1
         )
-        if vectors is None:
+        if not len(vectors):
             vectors = found.new_empty(len(source), *found.shape[1:], dtype=wide_dtype(found))
-        vectors[rows.to(device)] = found.to(vectors.dtype)
-    encoder.train(training)
-    assert vectors is not None
+        vectors[batch.index.to(found.device)] = found.to(vectors.dtype)
+
+    over_source(encoder, keep, source, _order(source).split(_PASS))
     return vectors
 
 
 def _vectors(
-    encoder: Any, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
-) -> list[Tensor]:
-    own = {name: weight[environment : environment + 1] for name, weight in encoder.attention.weights.items()}
-    spatial, channel, pooled = (each.squeeze(0) for each in encoder.attention.gates_and_means(maps, own))
+    encoder: Encoder, loss: MetricLoss, maps: Tensor, labels: Tensor, environment: int, *, per_class: bool
+) -> Float[Tensor, "batch width"]:
+    attention, projection = encoder.wrapper(Gated).attention, encoder.wrapper(Projected).projection
+    own = {name: weight[environment : environment + 1] for name, weight in attention.weights.items()}
+    spatial, channel, pooled = (each.squeeze(0) for each in attention.gates_and_means(maps, own))
     if not loss.has_logits:
-        return [sample_slopes(loss, encoder.projection(pooled), labels, per_class=per_class)]
+        return sample_slopes(loss, projection(pooled), labels, per_class=per_class)
     # In evaluation mode a sample's loss is a function of its own embedding alone: one backward pass of the head, which
     # is small, gives the gradient of each.
     with torch.enable_grad():
         leaf = pooled.detach().requires_grad_()
-        embeddings = encoder.projection(leaf)
+        embeddings = projection(leaf)
         losses = cross_entropy(loss.logits(embeddings, labels), labels)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
     by_channel, by_place = mask_gradients(maps * spatial * channel, gradient)
-    return [sample_slopes(loss, embeddings.detach(), labels, per_class=per_class), by_channel, by_place]
-
-
-def fits_per_class(source: Source, encoder: Encoder, *, environments: int) -> bool:
-    """Say whether vectors with a multiplier for each class fit into memory."""
-    width = len(source.schema.classes) + int(encoder.network.features)  # type: ignore[arg-type]
-    return len(source) * environments * width * 4 <= LARGEST_BYTES
+    slopes = sample_slopes(loss, embeddings.detach(), labels, per_class=per_class)
+    return torch.cat([slopes, by_channel, by_place], 1)
 
 
 def _order(source: Source) -> Int[Tensor, " samples"]:
@@ -142,7 +164,7 @@ def read_environments(path: Path, source: Source, *, environments: int) -> Float
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())[:100]}): train that run anew") from error
+        raise ValueError(f"{path} is damaged ({one_line(error)}): train that run anew") from error
     columns = [name for name in table.columns if name.startswith("environment_")]
     if len(columns) != environments or len(table) != len(source):
         raise ValueError(

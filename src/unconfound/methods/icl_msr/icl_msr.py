@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import cast, final
+from functools import partial
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
+from unconfound.encoders.apply import over_source
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.icl_msr.host import host_named
@@ -146,13 +147,9 @@ class ICLMSR(Method):
 
     def _values_of(self, source: Source) -> Float[Tensor, "samples width"]:
         """What strata weight, of training samples in evaluation mode."""
-        self.eval()
-        values = []
         index = torch.arange(0, len(source), max(1, -(-len(source) // _CLUSTERED)))
-        for batch in source.batches(index.split(256)):
-            # Hosts make two views of images or rows, which are tensors.
-            inputs = cast(Tensor, batch.inputs).to(self.rate.device)
-            values.append(self.look(unit_range(inputs))[0])
+        # Hosts make two views of images or rows, which are tensors.
+        values = over_source(self, lambda _, inputs: self.look(unit_range(inputs))[0], source, index.split(256))
         return torch.cat(values)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
@@ -240,7 +237,7 @@ class ICLMSR(Method):
         self, at: HostAt, weights: Weights, views: Tensor, direction: Weights, strata: Tensor
     ) -> Tensor:
         """Give the derivative of the interventional loss along a direction of the weights, as a function of strata."""
-        loss = self._loss_with(strata)
+        loss = partial(self._interventional, strata=strata)
         if self.options.meta == "finite-difference":
             length = _DIFFERENCE / max(length_of(direction), 1e-12)
             with torch.no_grad():
@@ -254,9 +251,6 @@ class ICLMSR(Method):
     def _total(self, compared: Compared, weight: float) -> Tensor:
         strata = self._strata(compared).detach()
         return compared.loss + weight * self._interventional(_gathered(self._values(compared)), strata)
-
-    def _loss_with(self, strata: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda values: self._interventional(values, strata)
 
     def _interventional(self, values: Float[Tensor, "views width"], strata: Tensor) -> Tensor:
         first, second = values.chunk(2)

@@ -17,8 +17,9 @@ from unconfound.functional.proxy_losses import center_spread
 from unconfound.functional.similarity import normalize
 from unconfound.methods.metric.forms import FORMS, Triplets
 from unconfound.methods.parts.memory import LabelledMemory
-from unconfound.options.methods.metric import Implementation
-from unconfound.options.methods.metric_settings import LossName, checked_settings
+from unconfound.options.methods.dcml import DCMLOptions
+from unconfound.options.methods.metric import Implementation, MetricOptions
+from unconfound.options.methods.metric_settings import LossName, checked_settings, tuned
 from unconfound.suggestions import nearest_name
 
 
@@ -48,6 +49,23 @@ def build_metric_loss(
         raise ValueError(f"unknown implementation {implementation!r}: {nearest_name(str(implementation), names)}")
     chosen = checked_settings(name, settings or {})
     return MetricLoss(name, classes=classes, features=features, settings=chosen, implementation=implementation)
+
+
+def chosen_loss(
+    options: MetricOptions | DCMLOptions, classes: int, *, implementation: Implementation = "auto"
+) -> tuple[MetricLoss, float | None]:
+    """Make the loss that the options of a method name, and return it with the learning rate of what it learns.
+
+    Raises:
+        ValueError, ImportError: as `build_metric_loss`.
+    """
+    settings, rate = tuned(options.loss, options.tuned_on)
+    given = {"margin": options.margin, "scale": options.scale}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    loss = build_metric_loss(
+        options.loss, classes=classes, features=options.features, settings=settings, implementation=implementation
+    )
+    return loss, options.proxy_learning_rate or rate
 
 
 class MetricLoss(nn.Module):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast, final
+from typing import ClassVar, cast, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.data import Batch, Schema
-from unconfound.encoders import Encoder
+from unconfound.encoders import Encoder, Projected
 from unconfound.methods.method import Method, Phase, Step
-from unconfound.methods.metric.losses import build_metric_loss
+from unconfound.methods.metric.losses import chosen_loss
 from unconfound.methods.parts.frozen_batch_norm import freeze_batch_norms
 from unconfound.methods.parts.labelled import labels_of, need_classes
+from unconfound.methods.parts.parameter_groups import parameter_groups
 from unconfound.options.methods.metric import MetricOptions
-from unconfound.options.methods.metric_settings import LOSSES, tuned
+from unconfound.options.methods.metric_settings import LOSSES
 from unconfound.views import image_views
 
 
@@ -40,42 +41,28 @@ class Metric(Method):
         self.options = options = options or MetricOptions()
         need_classes(schema, method=self.name)
         self.instances_per_class = LOSSES[options.loss].instances if options.instances is None else options.instances
-        settings, rate = tuned(options.loss, options.tuned_on)
-        given = {"margin": options.margin, "scale": options.scale}
-        settings |= {name: value for name, value in given.items() if value is not None}
-        self.proxy_learning_rate = rate if options.proxy_learning_rate is None else options.proxy_learning_rate
-        self.loss = build_metric_loss(
-            options.loss,
-            classes=len(schema.classes),
-            features=options.features,
-            settings=settings,
-            implementation=options.implementation,
-        )
+        classes = len(schema.classes)
+        self.loss, self.proxy_learning_rate = chosen_loss(options, classes, implementation=options.implementation)
         # Only images have views; other samples are learnt from as they are.
         views = options.augment and schema.modality == "images"
         self.views = image_views(options, schema, method=self.name) if views else None
-        encoder.add_projection(options.features, batch_norm=options.batch_norm)
+        projected = encoder.wrap(Projected, features=options.features, batch_norm=options.batch_norm)
         self.encoder = encoder
         if options.freeze_batch_norm:
-            freeze_batch_norms(encoder.network)
+            freeze_batch_norms(projected.network)
 
     def train(self, mode: bool = True) -> Metric:
         """Set the mode of all layers, but for BatchNorm that is frozen."""
         super().train(mode)
         if self.options.freeze_batch_norm:
-            freeze_batch_norms(self.encoder.network)
+            freeze_batch_norms(self.encoder.wrapper(Projected).network)
         return self
 
     def phases(self) -> tuple[Phase, ...]:
-        head = cast(nn.Module, self.encoder.projection)
-        own = {id(parameter) for part in (head, self.loss) for parameter in part.parameters()}
-        rest = [each for each in self.parameters() if each.requires_grad and id(each) not in own]
-        groups: list[dict[str, Any]] = [{"params": rest}, {"params": list(head.parameters())}]
-        if self.options.head_learning_rate is not None:
-            groups[-1]["lr"] = self.options.head_learning_rate
-        if learnt := list(self.loss.parameters()):
-            groups.append({"params": learnt, "lr": self.proxy_learning_rate})
-        return (Phase("train", groups),)
+        head = self.encoder.wrapper(Projected).projection
+        own = (head.parameters(), self.options.head_learning_rate)
+        proxies = (self.loss.parameters(), self.proxy_learning_rate)
+        return (Phase("train", parameter_groups(self.parameters(), own, proxies)),)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         inputs, labels = batch.inputs, labels_of(batch, method=self.name)

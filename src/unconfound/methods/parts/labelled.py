@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from unconfound.data import Batch, Schema, Source
@@ -98,26 +97,3 @@ def cross_entropy(
 def named(prefix: str, names: Sequence[str], values: Float[Tensor, " names"]) -> dict[str, Tensor]:
     """Name up to 20 numbers for the log, no more: each is a column there, and a mean that takes time in every step."""
     return {f"{prefix}_{name}": value for name, value in zip(names, values, strict=True)} if len(names) <= 20 else {}
-
-
-@torch.no_grad()
-def over_samples(
-    network: nn.Module, function: Callable[[Batch, Any], Tensor], source: Source, positions: Int[Tensor, " samples"]
-) -> Tensor:
-    """Pass samples of a source through a network in evaluation mode, which it afterwards leaves again.
-
-    Args:
-        network: takes a batch's inputs.
-        function: what is kept of a batch, from it and from what the network returns for it: one row a sample.
-        source: of the samples.
-        positions: which of them; at least one.
-
-    Returns:
-        The rows of all samples in the order of `positions`, on the CPU.
-    """
-    device = next(network.parameters()).device
-    training = network.training
-    network.eval()
-    rows = [function(batch, network(batch.inputs.to(device)).cpu()) for batch in source.batches(positions.split(256))]
-    network.train(training)
-    return torch.cat(rows)

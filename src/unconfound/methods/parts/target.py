@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class TargetNetwork(nn.Module):
     """A copy of some modules, one after the other, whose weights follow by a moving average and get no gradient.
 
-    Its BatchNorm layers count their own statistics. Call it under `torch.no_grad()`.
+    Its BatchNorm layers count their own statistics.
 
     Args:
         modules: those to follow; the first is the encoder.
@@ -30,8 +30,11 @@ class TargetNetwork(nn.Module):
         self.network = copy.deepcopy(nn.Sequential(*modules)).requires_grad_(False)
         self.first_momentum, self.rises, self.done = momentum, rises, 0.0
 
-    def forward(self, inputs: Any) -> Any:
-        return self.network(inputs)
+    @torch.no_grad()
+    def forward(self, inputs: Any) -> Tensor:
+        # Without a gradient, and without a tangent of forward differentiation either.
+        outputs: Tensor = self.network(inputs)
+        return outputs.detach()
 
     @property
     def momentum(self) -> float:

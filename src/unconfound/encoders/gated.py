@@ -1,4 +1,4 @@
-"""Gates on a feature map, one pair an environment: DCML's attention, of which inference uses the mean.
+"""A network whose feature map is gated before it is averaged: by one pair of gates an environment, or by their mean.
 
 Deng and Zhang, "Deep Causal Metric Learning", ICML 2022; sizes and initial weights are those of the authors' code.
 """
@@ -7,12 +7,68 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unconfound.encoders.apply import at_rest
+from unconfound.encoders.normalized import Images, Normalized
 
+
+@final
+class Gated(nn.Module):
+    """The network's last feature map, its gates by `Attention` with the mean weights over environments, its mean.
+
+    Args:
+        network: around a convolutional network that averages its feature map.
+        architecture: of the encoder, with its name and the shape of a sample.
+        environments: pairs of gates.
+
+    Raises:
+        ValueError: the network has no feature map, or one that it does not average.
+    """
+
+    def __init__(self, network: Normalized, architecture: Mapping[str, Any], *, environments: int) -> None:
+        super().__init__()
+        name, modality = architecture["name"], architecture["modality"]
+        if modality != "images":
+            raise ValueError(f"attention gates the feature map of an image, this encoder takes {modality}")
+        if architecture.get("pooling") == "flatten":
+            raise ValueError("attention needs a feature map that is averaged: leave --pooling flatten out")
+        self.network = network
+        self.features = network.features
+        # Only trying shows how large a network's map is.
+        with at_rest(network), torch.no_grad():
+            maps = _feature_map(network, network.mean.new_zeros(1, *architecture["shape"]))
+        if maps is None or maps.dim() != 4:
+            raise ValueError(
+                f"{name} has no feature map [batch, channels, height, width]: take a ResNet or another convolutional "
+                "network"
+            )
+        if maps.shape[1] != self.features:
+            raise ValueError(
+                f"attention needs a feature map of the {self.features} channels of the embedding, {name} has one of "
+                f"{maps.shape[1]}: take a ResNet"
+            )
+        self.attention = Attention(self.features, maps.shape[2:].numel(), environments=environments)
+
+    def forward(self, images: Images) -> Float[Tensor, "batch features"]:
+        return self.pool(self.maps(images))
+
+    def maps(self, images: Images) -> Float[Tensor, "batch features map_height map_width"]:
+        """Return the network's last feature map, before it is gated and averaged."""
+        maps: Tensor = _feature_map(self.network, images)
+        return maps
+
+    def pool(self, maps: Float[Tensor, "batch features map_height map_width"]) -> Float[Tensor, "batch features"]:
+        """Gate feature maps by the mean weights, and average them over places."""
+        pooled: Tensor = self.attention(maps, self.attention.mean_weights())
+        return pooled.squeeze(0)
+
+
+@final
 class Attention(nn.Module):
     """A spatial and a channel gate after it, both of two linear layers without bias, once for each environment.
 
@@ -88,6 +144,12 @@ class Attention(nn.Module):
         pooled = torch.einsum("bcp,ebp->ebc", rows, spatial) / rows.shape[2]
         channel = _gate(pooled, weights, "channel")
         return spatial.unflatten(2, maps.shape[2:]).unsqueeze(2), channel[..., None, None], channel * pooled
+
+
+def _feature_map(network: Normalized, images: Tensor) -> Any:
+    inner = network.network
+    find: Any = getattr(inner, "maps", None) or getattr(inner, "forward_features", None)
+    return None if find is None else find(network.normalize(images))
 
 
 def _gate(rows: Tensor, weights: Mapping[str, Tensor], kind: str) -> Float[Tensor, "environments batch width"]:

@@ -1,15 +1,21 @@
-"""A small network that weights the pixels of an image before the encoder sees them: CIM's transformation network.
+"""A network that is shown images whose pixels another, small one has weighted.
 
 Asgari Taghanaki et al., "Robust Representation Learning via Perceptual Similarity Metrics", ICML 2021, Figure 1. The
-slides say that it is a small auxiliary network with a weighting matrix as its output; its layers are our choice.
+slides say that the small one is an auxiliary network with a weighting matrix as its output; its layers are our choice.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from unconfound.encoders.normalized import Images
+from unconfound.functional.inputs import unit_range
 
 # Before training a pixel keeps 92 % of its brightness: sigmoid(2.5).
 _FIRST_BIAS = 2.5
@@ -19,6 +25,45 @@ _FIRST_SCALE = 0.1
 _SMALL, _LARGE = (16, 32), (16, 32, 64, 64)
 
 
+@final
+class Morphed(nn.Module):
+    """A `Morpher`, then the network.
+
+    Args:
+        network: takes images in [0, 1].
+        architecture: of the encoder, with the modality and the shape of a sample.
+        mask_channels, reduction: of the morpher.
+
+    Raises:
+        ValueError: the encoder takes no images, or an argument is out of `Morpher`'s range.
+    """
+
+    def __init__(
+        self, network: nn.Module, architecture: Mapping[str, Any], *, mask_channels: int = 1, reduction: int = 1
+    ) -> None:
+        super().__init__()
+        if architecture["modality"] != "images":
+            raise ValueError(f"a morpher weights the pixels of images, this encoder takes {architecture['modality']}")
+        self.network = network
+        self.features = int(network.features)  # type: ignore[arg-type]
+        channels, *size = architecture["shape"]
+        morpher = Morpher(channels, side=min(size), mask_channels=mask_channels, reduction=reduction)
+        self.morpher = morpher.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Images) -> Float[Tensor, "batch features"]:
+        embeddings: Tensor = self.network(self.morph(images)[0])
+        return embeddings
+
+    def morph(
+        self, images: Images
+    ) -> tuple[Float[Tensor, "batch channels height width"], Float[Tensor, "batch mask_channels height width"]]:
+        """Return what the network is shown in place of images, in [0, 1], and the mask by which they were weighted."""
+        values = unit_range(images).contiguous(memory_format=torch.channels_last)
+        mask = self.morpher(values)
+        return values * mask, mask
+
+
+@final
 class Morpher(nn.Module):
     """An image -> a mask in (0, 1): a U-Net of GroupNorm and ReLU, two 3 x 3 convolutions a level.
 

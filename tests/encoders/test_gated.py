@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unconfound.data import Schema
-from unconfound.encoders import Attention, build_encoder, load_encoder, save_encoder
+from unconfound.encoders import Attention, Gated, Projected, build_encoder, load_encoder, save_encoder
 
 SCHEMA = Schema("images", (3, 16, 16), ("a", "b"))
 
@@ -55,39 +55,42 @@ def test_an_encoder_with_gates_and_a_head_is_saved_and_loaded(name, tmp_path):
     encoder = build_encoder(name, schema).eval()
     images = torch.rand(3, 3, 64, 64)
     plain = encoder(images)
-    torch.testing.assert_close(encoder.maps(images).mean((2, 3)), plain, rtol=1e-4, atol=1e-5)
-    encoder.add_attention(environments=2)
-    encoder.add_projection(7, batch_norm=True)
+    gated = encoder.wrap(Gated, environments=2)
+    torch.testing.assert_close(gated.maps(images).mean((2, 3)), plain, rtol=1e-4, atol=1e-5)
+    projection = encoder.wrap(Projected, features=7, batch_norm=True).projection
     encoder.eval()
     embeddings = encoder(images)
     assert embeddings.shape == (3, 7)
     assert encoder.features == 7
-    torch.testing.assert_close(encoder.embed_maps(encoder.maps(images)), embeddings)
+    torch.testing.assert_close(projection(gated.pool(gated.maps(images))), embeddings)
     save_encoder(tmp_path, encoder, schema=schema)
     torch.testing.assert_close(load_encoder(tmp_path)(images), embeddings)
 
 
 def test_a_head_alone_works_for_rows():
     encoder = build_encoder("mlp", Schema("tables", (5,), ("a", "b")))
-    encoder.add_projection(3)
+    encoder.wrap(Projected, features=3)
     assert encoder(torch.randn(4, 5)).shape == (4, 3)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: build_encoder("mlp", Schema("tables", (5,))).add_attention(environments=2), "of an image, this"),
+        (lambda: build_encoder("mlp", Schema("tables", (5,))).wrap(Gated, environments=2), "of an image, this"),
         (
-            lambda: build_encoder("convnet", SCHEMA, pooling="flatten").add_attention(environments=2),
+            lambda: build_encoder("convnet", SCHEMA, pooling="flatten").wrap(Gated, environments=2),
             "--pooling flatten",
         ),
         (
-            lambda: build_encoder("convnet", SCHEMA).add_attention(environments=0),
+            lambda: build_encoder("convnet", SCHEMA).wrap(Gated, environments=0),
             "environments must be at least 1, got 0",
         ),
-        (lambda: build_encoder("convnet", SCHEMA).add_projection(0), "features of the embedding must be at least 1"),
         (
-            lambda: build_encoder("vit_tiny_patch16_224", Schema("images", (3, 32, 32))).add_attention(environments=2),
+            lambda: build_encoder("convnet", SCHEMA).wrap(Projected, features=0),
+            "features of the embedding must be at least 1",
+        ),
+        (
+            lambda: build_encoder("vit_tiny_patch16_224", Schema("images", (3, 32, 32))).wrap(Gated, environments=2),
             "vit_tiny_patch16_224 has no feature map",
         ),
     ],
@@ -100,7 +103,7 @@ def test_a_mistake_is_named(build, message):
 def test_adding_gates_leaves_batch_norm_alone():
     encoder = build_encoder("convnet", SCHEMA)
     before = {name: value.clone() for name, value in encoder.network.state_dict().items()}
-    encoder.add_attention(environments=2)
+    encoder.wrap(Gated, environments=2)
     assert encoder.training
     for name, value in encoder.network.state_dict().items():
         assert torch.equal(value, before[name])

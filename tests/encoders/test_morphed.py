@@ -6,7 +6,7 @@ from torch import nn
 
 from unconfound.data import Schema
 from unconfound.data.core.source import MemorySource
-from unconfound.encoders import Morpher, build_encoder, load_encoder, save_encoder
+from unconfound.encoders import Morphed, Morpher, Normalized, build_encoder, load_encoder, save_encoder
 from unconfound.evaluation.embed import embed
 
 SCHEMA = Schema("images", (3, 16, 16), ("a", "b"))
@@ -51,19 +51,20 @@ def test_an_encoder_shows_its_network_the_morphed_image():
     encoder = build_encoder("convnet", SCHEMA, mean=torch.full((3,), 0.5), deviation=torch.full((3,), 0.2)).eval()
     images = _pixels(4, 3, 16, 16)
     plain = encoder(images)
-    with pytest.raises(ValueError, match="this encoder has no morpher"):
-        encoder.morph(images)
-    encoder.add_morpher(mask_channels=3)
-    morphed, mask = encoder.morph(images)
+    with pytest.raises(ValueError, match="this encoder's network is not morphed"):
+        encoder.wrapper(Morphed)
+    wrapper = encoder.wrap(Morphed, mask_channels=3)
+    assert encoder.wrapper(Morphed) is wrapper
+    morphed, mask = wrapper.morph(images)
     torch.testing.assert_close(morphed, images / 255 * mask)
     assert morphed.min() >= 0
     assert morphed.max() <= 1
-    torch.testing.assert_close(encoder(images), encoder.network((morphed - 0.5) / 0.2))
+    torch.testing.assert_close(encoder(images), encoder.wrapper(Normalized).network((morphed - 0.5) / 0.2))
     torch.testing.assert_close(encoder(images), encoder(images / 255))
     assert not torch.allclose(encoder(images), plain)
     # A mask of 1 is no morpher at all, bit for bit.
-    encoder.morpher.last.weight.data.zero_()
-    encoder.morpher.last.bias.data.fill_(100.0)
+    wrapper.morpher.last.weight.data.zero_()
+    wrapper.morpher.last.bias.data.fill_(100.0)
     assert torch.equal(encoder(images), plain)
 
 
@@ -83,7 +84,7 @@ def test_the_mask_receives_the_gradient_of_the_products_and_none_where_a_pixel_i
 @pytest.mark.parametrize("reduction", [1, 2])
 def test_a_saved_encoder_brings_its_morpher_along(tmp_path, reduction):
     encoder = build_encoder("convnet", SCHEMA, width=4, depth=2)
-    encoder.add_morpher(reduction=reduction)
+    encoder.wrap(Morphed, reduction=reduction)
     images = _pixels(8, 3, 16, 16)
     encoder(images)
     save_encoder(tmp_path, encoder, schema=SCHEMA)
@@ -95,24 +96,24 @@ def test_a_saved_encoder_brings_its_morpher_along(tmp_path, reduction):
 
 
 def test_the_same_seed_gives_the_same_network_with_and_without_a_morpher():
-    def networks(**arguments):
+    def encoder():
         torch.manual_seed(0)
-        return build_encoder("convnet", SCHEMA, **arguments).network.state_dict()
+        return build_encoder("convnet", SCHEMA)
 
-    plain, morphed = networks(), networks(morpher={"mask_channels": 1, "reduction": 1})
+    plain, morphed = encoder().network.state_dict(), encoder().wrap(Morphed).network.state_dict()
     assert all(torch.equal(plain[name], morphed[name]) for name in plain)
 
 
 def test_rows_have_no_pixels_to_weight():
     with pytest.raises(ValueError, match="a morpher weights the pixels of images, this encoder takes tables"):
-        build_encoder("mlp", Schema("tables", (5,), ("a", "b"))).add_morpher()
+        build_encoder("mlp", Schema("tables", (5,), ("a", "b"))).wrap(Morphed)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_under_autocast_the_mask_is_in_full_precision(dtype):
     encoder = build_encoder("convnet", SCHEMA)
-    encoder.add_morpher()
+    wrapper = encoder.wrap(Morphed)
     with torch.autocast("cpu", dtype):
-        morphed, mask = encoder.morph(_pixels(4, 3, 16, 16))
+        morphed, mask = wrapper.morph(_pixels(4, 3, 16, 16))
         assert encoder(_pixels(4, 3, 16, 16)).isfinite().all()
     assert mask.dtype == morphed.dtype == torch.float32
