@@ -220,10 +220,10 @@ def test_foregrounds_without_a_test_set(folder: Path) -> None:
 
 
 def test_real_garments_on_real_photographs(data_root: Path) -> None:
-    named = pytest.importorskip("unconfound.data.sets.torchvision_sets")
+    named = pytest.importorskip("unconfound.data.sets.mnist")
     pytest.importorskip("torchvision")
     dataset = composition_from(
-        named.torchvision_set("fashion-mnist", data_root),
+        named.fashion_mnist(data_root),
         data_root / "BSDS500" / "images" / "val",
         Composition(train_samples=2000, test_samples=1000),
     )

@@ -15,8 +15,22 @@ from unconfound.data.compose.composer import composition
 from unconfound.data.compose.foregrounds import Foregrounds, read_foregrounds
 from unconfound.data.compose.photographs import Scene
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
-from unconfound.data.sets.torchvision_sets import torchvision_set
+from unconfound.data.images.reading import image_restore
+from unconfound.data.sets.mnist import mnist
+from unconfound.options.data_sets import PublicSet
 
+COLORED_MNIST = PublicSet(
+    name="colored-mnist",
+    modality="images",
+    about="MNIST in colours that go with the class: --colouring ten, irm, square",
+    paper="irm: Arjovsky, Bottou, Gulrajani and Lopez-Paz, Invariant Risk Minimization, 2019; square: Asgari et al., "
+    "MaskTune, NeurIPS 2022; of MNIST",
+    source="http://yann.lecun.com/exdb/mnist/",
+    reader="sets.colored_mnist:colored_mnist",
+    folders=("MNIST/raw",),
+    image_size=28,
+    counts={"training images": 60_000, "test images": 10_000},
+)
 Colouring = Literal["ten", "irm", "square"]
 Digits = tuple[UInt8[Tensor, "digits height width"], Int[Tensor, " digits"]]
 
@@ -64,13 +78,13 @@ def colored_mnist(
     """
     if colouring not in ("ten", "irm", "square"):
         raise ValueError(f"colouring is {colouring!r}: use ten, irm or square")
-    digits = torchvision_set("mnist", root)
+    digits = mnist(root)
     if colouring == "ten":
         return _ten(digits, correlation, seed)
     train, test = _digits(digits.train), _digits(digits.tests["test"])
     rng = np.random.default_rng([seed, 5])
     data = _irm(train, test, rng) if colouring == "irm" else _square(train, test, rng)
-    return replace(data, restore={"kind": "images", "image_size": 28, "channels": 3})
+    return replace(data, restore=image_restore(data.train.schema))
 
 
 def _ten(digits: Dataset, correlation: float, seed: int) -> Dataset:
