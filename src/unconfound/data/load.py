@@ -11,7 +11,7 @@ from typing import Any
 
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.compose.composer import Composition, composition_from
-from unconfound.data.compose.digits_on_scenes import demo
+from unconfound.data.compose.digits_on_scenes import SHARE, demo
 from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
@@ -105,7 +105,7 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 
 def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if options.data == "demo":
-        return demo(correlation=options.correlation, seed=options.data_seed, **_size(options), **_division(options))
+        return demo(_how(options, share=SHARE))
     if options.data == "composition":
         return _composition(options)
     known = PUBLIC_SETS[options.data]
@@ -195,16 +195,13 @@ def _composition(options: DataOptions) -> Dataset:
     return composition_from(
         foregrounds,
         options.photographs,
-        Composition(
-            correlation=options.correlation,
-            seed=options.data_seed,
+        _how(
+            options,
             classes=options.foreground_classes,
             photographs_per_class=options.photographs_per_class,
             colour=options.tint,
             group_counts=options.group_counts,
             train_samples=None if options.group_counts is None else options.train_samples,
-            **_size(options),
-            **_division(options),
         ),
     )
 
@@ -213,14 +210,20 @@ def _has_own_size(name: str) -> bool:
     return name in COMPOSED or (name in PUBLIC_SETS and PUBLIC_SETS[name].image_size is not None)
 
 
-def _size(options: DataOptions) -> dict[str, Any]:
-    return {} if options.image_size is None else {"size": options.image_size}
+def _how(options: DataOptions, **others: Any) -> Composition:
+    """Return how foregrounds are composed."""
+    if options.image_size is not None:
+        others["size"] = options.image_size
+    return Composition(
+        correlation=options.correlation,
+        seed=options.data_seed,
+        unseen_classes=options.unseen_classes,
+        folds=options.folds,
+        fold=options.fold,
+        **others,
+    )
 
 
 def _divisible(options: DataOptions, restore: Mapping[str, Any]) -> bool:
     """Say whether training and test may have other classes: they are to be divided so, or an encoder's data were."""
     return options.unseen_classes or bool(restore.get("unseen_classes"))
-
-
-def _division(options: DataOptions) -> dict[str, Any]:
-    return {"unseen_classes": options.unseen_classes, "folds": options.folds, "fold": options.fold}

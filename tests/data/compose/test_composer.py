@@ -11,6 +11,7 @@ from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.composer import Composition, composition, composition_from
+from unconfound.data.compose.composites import Scenery
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.photographs import Scene
 
@@ -35,7 +36,8 @@ def blocks(count: int, classes: int, size: int = 8) -> Foregrounds:
 
 def compose(train: int = 400, test: int = 400, classes: int = 5, **options: object) -> Dataset:
     names = [f"class {label}" for label in range(classes)]
-    return composition(blocks(train, classes), blocks(test, classes), flat_scenes(classes), classes=names, **options)
+    scenery = Scenery(scenes=flat_scenes(classes), classes=names, **options)
+    return composition(blocks(train, classes), blocks(test, classes), scenery)
 
 
 def scene_of(source: MemorySource) -> torch.Tensor:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from unconfound.data.compose.composer import composition
+from unconfound.data.compose.composites import Scenery
 from unconfound.data.compose.foregrounds import Foregrounds, read_foregrounds
 from unconfound.data.compose.photographs import Scene
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
@@ -93,15 +94,9 @@ def _ten(digits: Dataset, correlation: float, seed: int) -> Dataset:
     classes, size = digits.train.schema.classes, train.images.shape[-1]
     seen, unseen = _colours(len(classes), shift=0.0), _colours(len(classes), shift=0.5)
     flat = [np.broadcast_to(colour, (size, size, 3)) for colour in seen.numpy()]
-    data = composition(
-        train,
-        test,
-        [Scene((colour,), (colour,)) for colour in flat],
-        classes=classes,
-        correlation=correlation,
-        seed=seed,
-        name="colored-mnist",
-    )
+    scenes = [Scene((colour,), (colour,)) for colour in flat]
+    scenery = Scenery(scenes=scenes, classes=classes, correlation=correlation, seed=seed, name="colored-mnist")
+    data = composition(train, test, scenery)
     chosen = unseen[torch.from_numpy(np.random.default_rng([seed, 5]).integers(len(unseen), size=len(test)))]
     original = data.tests["original"]
     assert isinstance(original, MemorySource)
