@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
+import unconfound
 from unconfound.comparison.rows import list_comparisons
 from unconfound.listing import ENCODERS_OF, MODALITIES, listing, summary
 from unconfound.methods import METHODS
-from unconfound.options.data_sets import NAMED, PATHS
+from unconfound.options.data_sets import NAMED, PATHS, PUBLIC_SETS, PublicSet
 from unconfound.recipes import list_recipes
 
 
 def _names(text: str) -> list[str]:
-    return [line[2:].split("  ")[0] for line in text.splitlines() if line.startswith("  ")]
+    return [line[2:].split("  ")[0] for line in text.splitlines() if re.match("  [^ ]", line)]
 
 
 def test_everything_is_listed_once_with_a_line_of_its_own() -> None:
@@ -41,3 +46,23 @@ def test_words_choose_kinds_and_data() -> None:
 def test_an_unknown_word_is_refused_with_the_nearest_one(word: str, advice: str) -> None:
     with pytest.raises(ValueError, match=f"no list of '{word}': .*{advice}"):
         listing([word])
+
+
+def test_the_records_of_public_sets_are_those_of_their_files() -> None:
+    files = sorted((Path(unconfound.__file__).parent / "data" / "sets").glob("*.py"))
+    modules = [import_module(f"unconfound.data.sets.{file.stem}") for file in files if file.stem != "__init__"]
+    stated = [known for module in modules for known in vars(module).values() if isinstance(known, PublicSet)]
+    assert {known.name: known for known in stated} == PUBLIC_SETS
+    assert len({*NAMED}) == len(PUBLIC_SETS) + 2
+
+
+@pytest.mark.parametrize("known", PUBLIC_SETS.values(), ids=PUBLIC_SETS)
+def test_a_public_set_is_listed_and_documented_as_its_record_has_it(known: PublicSet) -> None:
+    module, _, function = known.reader.partition(":")
+    assert callable(getattr(import_module(f"unconfound.data.{module}"), function))
+    listed = listing(["data", known.modality])
+    assert f"\n  {known.name:<28}  {known.about}\n" in listed
+    assert f"licence: {known.licence}; {known.source}\n" in f"{listed}\n"
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    folders = " or ".join(f"`{folder}/`" for folder in known.folders) or "the folder of domains itself"
+    assert f"| `{known.name}` | {folders} | {known.licence} | <{known.source}> | {known.paper} |\n" in page

@@ -98,7 +98,7 @@ def test_names_are_true(page: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "untrue"),
     [
-        ("See `data/images/image_folder.py`.", []),
+        ("See `data/images/folder.py`.", []),
         ("See `data/images/folders.py`.", ["data/images/folders.py"]),
         ("In `data/pictures/` and `tests/fuzzing/`.", ["data/pictures/"]),
         ("Run `train/cat/1.jpg` through `mine.toml`.", []),

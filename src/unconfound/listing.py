@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from unconfound.comparison.rows import list_comparisons
-from unconfound.options.data_sets import NAMED_OF, PATHS_OF
+from unconfound.options.data_sets import NAMED_OF, PATHS_OF, PUBLIC_SETS
 from unconfound.options.methods import ALIASES, METHODS_OF
 from unconfound.recipes import Recipe, list_recipes, read_by_name
 from unconfound.suggestions import nearest_name
@@ -31,7 +31,7 @@ ENCODERS_OF = {
 TITLES = {
     "methods": "Methods (unconfound fit METHOD)",
     "encoders": "Encoders (--encoder)",
-    "data": "Data (--data)",
+    "data": "Data (--data; files of public sets under --data-root; below, licence and source)",
     "recipes": "Recipes (unconfound fit --recipe NAME)",
     "comparisons": "Comparisons (unconfound compare NAME)",
 }
@@ -77,13 +77,21 @@ def _entries(kind: str) -> Entries:
     if kind == "encoders":
         return ENCODERS_OF
     if kind == "data":
-        return {modality: NAMED_OF[modality] | PATHS_OF[modality] for modality in MODALITIES}
+        return {modality: _named(modality) | PATHS_OF[modality] for modality in MODALITIES}
     known = list_recipes() if kind == "recipes" else list_comparisons()
     modality = {name: _modality(read_by_name(name, known, kind="recipe")) for name in known}
     return {
         wanted: {name: about for name, about in known.items() if modality[name] == wanted}
         for wanted in (ANY, *MODALITIES)
     }
+
+
+def _named(modality: str) -> dict[str, str]:
+    """Return what each set is; of public ones the licence and the source in a second line."""
+    sets = dict(NAMED_OF[modality])
+    for name in sets.keys() & PUBLIC_SETS.keys():
+        sets[name] += f"\n{'':32}licence: {PUBLIC_SETS[name].licence}; {PUBLIC_SETS[name].source}"
+    return sets
 
 
 def _methods(names: Iterable[str]) -> dict[str, str]:

@@ -95,7 +95,7 @@ def test_without_a_test_a_share_of_each_class_is_drawn(tmp_path):
     assert data.train.labels.bincount().tolist() == [14, 7]
     assert data.tests["test"].labels.bincount().tolist() == [6, 3]
     assert data.train.schema.classes == ("4", "8")
-    assert any("9 of 30, 30% of each class" in note for note in data.train.notes)
+    assert any("9 of 30 samples, 30% of each class" in note for note in data.train.notes)
     again = image_arrays(path, test_share=0.3, seed=1)
     assert torch.equal(data.train.positions, again.train.positions)
 
@@ -165,7 +165,7 @@ def _with(images, position, value):
         ({"images": _images(4, 5, 5), "masks": np.full((4, 5, 5), "a")}, "masks are <U1"),
         (
             {"images": _images(4, 5, 5), "test_images": _images(4, 6, 5)},
-            r"images of \(1, 5, 5\) but test images of \(1, 6, 5\)",
+            r"samples of shape \(1, 5, 5\) but test samples of shape \(1, 6, 5\)",
         ),
         ({"images": _images(4, 5, 5), "test_images": _images(4, 5, 5, 3)}, "unlike those to train on"),
         (
@@ -220,7 +220,10 @@ def test_rows(tmp_path):
         ({"x": np.array([[1.0, 2.0], [1e300, 1.0]])}, r"rows hold 1 values that are NaN or infinite"),
         ({"x": np.zeros((2, 3, 4))}, r"shape \(2, 3, 4\): \[samples, features\] is needed"),
         ({"x": np.array([["a", "b"]])}, "rows are <U1: numbers are needed"),
-        ({"x": np.zeros((4, 3)), "test_x": np.zeros((4, 2))}, "rows of 3 but test rows of 2 features"),
+        (
+            {"x": np.zeros((4, 3)), "test_x": np.zeros((4, 2))},
+            "but test samples of shape .2,.",
+        ),
     ],
 )
 def test_bad_rows_are_refused(tmp_path, arrays, message):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,11 @@ from torch import Tensor
 
 from unconfound.data.core.categories import encode
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
-from unconfound.data.core.subset import Subset
-from unconfound.data.divide.splits import check_test_share, train_test_indices
+from unconfound.data.core.subset import labelled_part
+from unconfound.data.divide.splits import check_test_share, with_test
 from unconfound.data.files.array_files import ArrayFile, check_finite_array, read_arrays, value_range
 from unconfound.data.images.mask_values import black_and_white, listed
+from unconfound.data.images.reading import image_restore
 
 
 def is_rows(path: Path) -> bool:
@@ -47,20 +50,10 @@ def image_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Datas
         ValueError: the file is damaged or holds Python objects; values are NaN, infinite, of another type or out of
             range; lengths differ; it is unclear which axis holds the channels.
     """
-    check_test_share(test_share)
     file = read_arrays(path)
     axis, note = _channel_axis(file)
-    train = _images(file, axis)
-    test = _images(file, axis, train=train) if file.test() else None
-    if test is not None and test.schema.shape != train.schema.shape:
-        raise ValueError(f"{path} holds images of {train.schema.shape} but test images of {test.schema.shape}")
-    channels, height, width = train.schema.shape
-    restore: dict[str, object] = {
-        "kind": "images",
-        "image_size": height if height == width else [height, width],
-        "channels": channels,
-    }
-    return dataset_of(file, train, test, notes=[note], test_share=test_share, seed=seed, restore=restore)
+    dataset = array_dataset(file, partial(_images, axis=axis), notes=[note], test_share=test_share, seed=seed)
+    return replace(dataset, restore=image_restore(dataset.train.schema))
 
 
 def row_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset:
@@ -69,49 +62,43 @@ def row_arrays(path: Path, *, test_share: float = 0.2, seed: int = 0) -> Dataset
     Arguments and errors are those of `image_arrays`. Rows are numbers of any kind, of shape [samples, features]; they
     become float32.
     """
-    check_test_share(test_share)
-    file = read_arrays(path)
-    train = _rows(file)
-    test = _rows(file, train=train) if file.test() else None
-    if test is not None and test.schema.shape != train.schema.shape:
-        raise ValueError(
-            f"{path} holds rows of {train.schema.shape[0]} but test rows of {test.schema.shape[0]} features"
-        )
-    restore: dict[str, object] = {"kind": "rows", "features": train.schema.shape[0]}
-    return dataset_of(file, train, test, notes=[], test_share=test_share, seed=seed, restore=restore)
+    dataset = array_dataset(read_arrays(path), _rows, notes=[], test_share=test_share, seed=seed)
+    return replace(dataset, restore={"kind": "rows", "features": dataset.train.schema.shape[0]})
 
 
-def dataset_of(
+def array_dataset(
     file: ArrayFile,
-    train: Source,
-    test: Source | None,
+    read: Callable[[ArrayFile, Source | None], Source],
     *,
     notes: list[str],
     test_share: float,
     seed: int,
-    restore: dict[str, object],
 ) -> Dataset:
-    """Put the sources of a file together; without a test source, one is split off the training samples."""
-    notes = [*notes, *file.notes]
-    whole: Source = train
-    tests: dict[str, Source] = {} if test is None else {"test": test}
-    if test is None and test_share > 0:
-        kept, drawn = train_test_indices(len(train), train.labels, test_share, seed)
-        notes.append(
-            f"no test samples: {len(drawn):,} of {len(train):,}, {test_share:.0%} of each class, "
-            f"were drawn for the test (seed {seed})"
-        )
-        whole = Subset(train, kept)
-        tests = {"test": Subset(train, drawn, name=f"{train.name} test")} if len(drawn) else {}
-    whole.notes = tuple(notes)
-    labelled: Source | None = None
-    if whole.labels is not None:
-        known = (whole.labels >= 0).nonzero().squeeze(1)
-        labelled = whole if len(known) == len(whole) else Subset(whole, known, name=f"{whole.name} labelled")
-    return Dataset(train=whole, tests=tests, labelled=labelled, restore=restore)
+    """Make a data set of a file; without test samples, they are drawn from the training samples.
+
+    Args:
+        file: the arrays.
+        read: returns the samples to train on and, given their source, those to test on; it may add to `notes`.
+        notes: for the run's log.
+        test_share: share of each class to draw, in [0, 1).
+        seed: for that draw.
+
+    Raises:
+        ValueError: training and test samples have different shapes, or the share is out of its range.
+    """
+    check_test_share(test_share)
+    train = read(file, None)
+    tests = {"test": read(file, train)} if file.test() else {}
+    for test in tests.values():
+        if test.schema.shape != train.schema.shape:
+            raise ValueError(
+                f"{file.path} holds samples of shape {train.schema.shape} but test samples of shape {test.schema.shape}"
+            )
+    train.notes = (*notes, *file.notes)
+    return with_test(Dataset(train, tests, labelled_part(train)), test_share, seed=seed)
 
 
-def _images(file: ArrayFile, axis: int | None, *, train: Source | None = None) -> MemorySource:
+def _images(file: ArrayFile, train: Source | None, *, axis: int | None) -> MemorySource:
     arrays, what = part_of(file, train)
     images = arrays["samples"]
     if images.ndim != (3 if axis is None else 4):
@@ -127,12 +114,12 @@ def _images(file: ArrayFile, axis: int | None, *, train: Source | None = None) -
     elif images.dtype != np.uint8:
         raise ValueError(f"{what}images are {images.dtype}: save them as uint8 (0 to 255) or as floats in [0, 1]")
     images = images[:, None] if axis is None else np.moveaxis(images, axis, 1)
-    source = _source(file, Schema("images", images.shape[1:]), torch.from_numpy(images), train=train)
-    source.masks = None if "masks" not in arrays else _masks(arrays["masks"], what, images.shape)
-    return source
+    schema, labels, groups = targets_of(file, Schema("images", images.shape[1:]), train=train)
+    masks = None if "masks" not in arrays else _masks(arrays["masks"], what, images.shape)
+    return MemorySource(name_of(file, train), schema, torch.from_numpy(images), labels, groups, masks)
 
 
-def _rows(file: ArrayFile, *, train: Source | None = None) -> MemorySource:
+def _rows(file: ArrayFile, train: Source | None) -> MemorySource:
     arrays, what = part_of(file, train)
     rows = arrays["samples"]
     if rows.ndim != 2:
@@ -142,7 +129,8 @@ def _rows(file: ArrayFile, *, train: Source | None = None) -> MemorySource:
     with np.errstate(over="ignore"):  # becomes infinite, which is refused next
         rows = rows.astype(np.float32, copy=False)
     check_finite_array(rows, what=f"{what}rows")
-    return _source(file, Schema("tables", rows.shape[1:]), torch.from_numpy(rows), train=train)
+    schema, labels, groups = targets_of(file, Schema("tables", rows.shape[1:]), train=train)
+    return MemorySource(name_of(file, train), schema, torch.from_numpy(rows), labels, groups)
 
 
 def part_of(file: ArrayFile, train: Source | None) -> tuple[dict[str, np.ndarray], str]:
@@ -165,11 +153,6 @@ def targets_of(
     if "groups" in arrays:
         groups, _ = encode(arrays["groups"], what=f"{what}groups", known=group_names)
     return replace(schema, classes=classes, groups=group_names), labels, groups
-
-
-def _source(file: ArrayFile, schema: Schema, inputs: Tensor, *, train: Source | None) -> MemorySource:
-    schema, labels, groups = targets_of(file, schema, train=train)
-    return MemorySource(name_of(file, train), schema, inputs, labels, groups)
 
 
 def name_of(file: ArrayFile, train: Source | None) -> str:

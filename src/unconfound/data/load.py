@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.compose.composer import Composition, composition_from
-from unconfound.data.compose.digits_on_scenes import demo
+from unconfound.data.compose.digits_on_scenes import SHARE, demo
 from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
 from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
-from unconfound.data.images.image_folder import image_folder
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.folder import image_folder
+from unconfound.data.images.reading import Reading
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.data.tables.table import table
 from unconfound.options.data import DataOptions
-from unconfound.options.data_sets import ARRAYS, COMPOSED, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS, PublicSet
+from unconfound.options.data_sets import ARRAYS, COMPOSED, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS
 from unconfound.suggestions import nearest_name
 
 __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
 
 # How `Dataset.restore` calls the kinds of data that are encoded.
-_KINDS = {"tables": "table", "graphs": "graphs", "sequences": "text"}
+_KINDS = {"images": "images", "tables": "table", "graphs": "graphs", "sequences": "text"}
 
 
 def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = None, **options: Any) -> Dataset:
@@ -47,18 +48,18 @@ def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = 
         ValueError: what is there cannot be learnt from; the message says why.
     """
     given = replace(data, **options) if isinstance(data, DataOptions) else DataOptions(data=str(data), **options)
-    return _load(given, restore=restore)
+    return _load(given, restore or {})
 
 
-def _load(options: DataOptions, *, restore: Mapping[str, Any] | None) -> Dataset:
+def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
-    dataset = _read(replace(options, test_share=0.0) if divided else options, restore or {})
-    if not _divisible(options, restore or {}):
+    dataset = _read(replace(options, test_share=0.0) if divided else options, restore)
+    if not _divisible(options, restore):
         check_shared_classes(dataset)
     if divided:
         dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
-    if options.rows or (restore or {}).get("kind") == "pixel-rows":
+    if options.rows or restore.get("kind") == "pixel-rows":
         dataset = as_rows(dataset)
     else:
         dataset = with_swaps(dataset, seed=options.data_seed)
@@ -80,9 +81,9 @@ def _load(options: DataOptions, *, restore: Mapping[str, Any] | None) -> Dataset
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     name = options.data
-    if options.image_size is not None and _has_own_size(name) and name not in ("demo", "composition"):
+    if options.image_size is not None and name not in COMPOSED and _has_own_size(name):
         raise ValueError(f"{name} has images of its own size: leave --image-size {options.image_size} out")
-    boxed = [each for each, known in PUBLIC_SETS["images"].items() if "crop_boxes" in known.takes]
+    boxed = [each for each, known in PUBLIC_SETS.items() if known.boxes]
     if options.crop_boxes and name not in (*boxed, "composition"):
         raise ValueError(f"{name} has no boxes to crop to, as {' and '.join(boxed)} have: leave --crop-boxes out")
     # Arrays may be oblong: they keep their size, and an encoder that minds says so.
@@ -104,101 +105,67 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 
 def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if options.data == "demo":
-        return demo(correlation=options.correlation, seed=options.data_seed, **_size(options), **_division(options))
+        return demo(_how(options, share=SHARE))
     if options.data == "composition":
         return _composition(options)
-    modality, known = _public(options.data)
+    known = PUBLIC_SETS[options.data]
     module, _, function = known.reader.partition(":")
     read = getattr(import_module(f"unconfound.data.{module}"), function)
-    given: dict[str, Any] = {}
-    for name in known.takes:
-        if name == "reading":
-            given[name] = reading_of(options)
-        elif name == "encoding":
-            given[name] = _encoding(restore, _KINDS[modality])
-        else:
-            given["seed" if name == "data_seed" else name] = getattr(options, name)
-    dataset: Dataset = read(*filter(None, (known.called,)), options.data_root, **given)
-    return dataset
-
-
-def _public(name: str) -> tuple[str, PublicSet]:
-    return next((modality, sets[name]) for modality, sets in PUBLIC_SETS.items() if name in sets)
+    first = *filter(None, (known.called,)), options.data_root
+    return _call(read, *first, options=options, restore=restore, kind=_KINDS[known.modality])
 
 
 def _folder(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     from unconfound.data.graphs.tu import is_tu_folder, tu_folder
+    from unconfound.data.images.metadata import Metadata, metadata_folder
     from unconfound.data.sequences.recordings import has_recordings, recordings
 
-    split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
     if is_tu_folder(path):
-        return tu_folder(path, node_features=options.node_features, encoding=_encoding(restore, "graphs"))
+        return _call(tu_folder, path, options=options, restore=restore, kind="graphs")
     if has_recordings(path):
-        return recordings(
-            path,
-            max_length=options.max_length,
-            encoding=_encoding(restore, "recordings"),
-            unseen_classes=_divisible(options, restore),
-            **split,
-        )
+        return _call(recordings, path, options=options, restore=restore, kind="recordings")
     if options.metadata is not None:
-        from unconfound.data.images.metadata import metadata_folder
-
-        return metadata_folder(
-            path,
-            options.metadata,
-            label=options.label,
-            group=options.group,
-            masks=options.masks,
-            reading=reading_of(options),
-            unseen_classes=_divisible(options, restore),
-            **split,
-        )
-    return image_folder(
-        path,
-        masks=options.masks,
-        reading=reading_of(options),
-        unseen_classes=_divisible(options, restore),
-        **split,
-    )
+        beside = Metadata(options.metadata, options.label, options.group)
+        return _call(metadata_folder, path, beside, options=options, restore=restore)
+    return _call(image_folder, path, options=options, restore=restore)
 
 
 def _file(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    split: dict[str, Any] = {"test_share": options.test_share, "seed": options.data_seed}
-    columns: dict[str, Any] = {"label": options.label, "group": options.group}
     if options.text is not None or path.suffix in TEXTS or restore.get("kind") == "text":
         from unconfound.data.sequences.texts import texts
 
-        encoding = _encoding(restore, "text")
-        return texts(path, text=options.text, max_length=options.max_length, encoding=encoding, **columns, **split)
+        return _call(texts, path, options=options, restore=restore, kind="text")
     if path.suffix in ARRAYS:
         from unconfound.data.sequences.series import is_series, series
 
-        if options.series or is_series(path) or restore.get("kind") == "series":
-            return series(path, max_length=options.max_length, **split)
-        read = row_arrays if is_rows(path) else image_arrays
-        return read(path, **split)
+        serial = options.series or is_series(path) or restore.get("kind") == "series"
+        read = series if serial else row_arrays if is_rows(path) else image_arrays
+        return _call(read, path, options=options, restore=restore)
     if path.suffix in TABLES:
-        return table(path, encoding=_encoding(restore, "table"), **columns, **split)
+        return _call(table, path, options=options, restore=restore, kind="table")
     raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES, *TEXTS))}")
 
 
-def _encoding(restore: Mapping[str, Any], kind: str) -> Any:
-    """Return what training settled of data of this kind; that of another kind says nothing of it."""
-    return restore.get("encoding") if restore.get("kind") == kind else None
+def _call(
+    read: Callable[..., Dataset], *first: Any, options: DataOptions, restore: Mapping[str, Any], kind: str = "images"
+) -> Dataset:
+    """Call a reader with those options that it has parameters for.
+
+    Its `encoding` is what training settled of data of this kind; that of another kind says nothing of it.
+    """
+    given = {each.name: getattr(options, each.name) for each in fields(options)} | {
+        "reading": reading_of(options),
+        "seed": options.data_seed,
+        "unseen_classes": _divisible(options, restore),
+        "encoding": restore.get("encoding") if restore.get("kind") == kind else None,
+    }
+    asked = list(signature(read).parameters)[len(first) :]
+    return read(*first, **{name: given[name] for name in asked if name in given})
 
 
 def reading_of(options: DataOptions) -> Reading:
     """Return how images are to be decoded."""
-    return Reading(
-        image_size=options.image_size,
-        channels=options.channels,
-        bits=options.bits,
-        bad_share=options.bad_share,
-        memory_gib=options.memory_gib,
-        workers=options.workers,
-        mask_values=options.mask_values,
-    )
+    return Reading(**{each.name: getattr(options, each.name) for each in fields(Reading) if each.name != "cache"})
 
 
 def with_swaps(dataset: Dataset, *, seed: int = 0) -> Dataset:
@@ -228,32 +195,35 @@ def _composition(options: DataOptions) -> Dataset:
     return composition_from(
         foregrounds,
         options.photographs,
-        Composition(
-            correlation=options.correlation,
-            seed=options.data_seed,
+        _how(
+            options,
             classes=options.foreground_classes,
             photographs_per_class=options.photographs_per_class,
             colour=options.tint,
             group_counts=options.group_counts,
             train_samples=None if options.group_counts is None else options.train_samples,
-            **_size(options),
-            **_division(options),
         ),
     )
 
 
 def _has_own_size(name: str) -> bool:
-    return name in NAMED and (name in COMPOSED or not {"reading", "image_size"} & {*_public(name)[1].takes})
+    return name in COMPOSED or (name in PUBLIC_SETS and PUBLIC_SETS[name].image_size is not None)
 
 
-def _size(options: DataOptions) -> dict[str, Any]:
-    return {} if options.image_size is None else {"size": options.image_size}
+def _how(options: DataOptions, **others: Any) -> Composition:
+    """Return how foregrounds are composed."""
+    if options.image_size is not None:
+        others["size"] = options.image_size
+    return Composition(
+        correlation=options.correlation,
+        seed=options.data_seed,
+        unseen_classes=options.unseen_classes,
+        folds=options.folds,
+        fold=options.fold,
+        **others,
+    )
 
 
 def _divisible(options: DataOptions, restore: Mapping[str, Any]) -> bool:
     """Say whether training and test may have other classes: they are to be divided so, or an encoder's data were."""
     return options.unseen_classes or bool(restore.get("unseen_classes"))
-
-
-def _division(options: DataOptions) -> dict[str, Any]:
-    return {"unseen_classes": options.unseen_classes, "folds": options.folds, "fold": options.fold}

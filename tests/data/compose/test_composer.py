@@ -11,6 +11,7 @@ from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.composer import Composition, composition, composition_from
+from unconfound.data.compose.composites import Scenery
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.photographs import Scene
 
@@ -35,7 +36,8 @@ def blocks(count: int, classes: int, size: int = 8) -> Foregrounds:
 
 def compose(train: int = 400, test: int = 400, classes: int = 5, **options: object) -> Dataset:
     names = [f"class {label}" for label in range(classes)]
-    return composition(blocks(train, classes), blocks(test, classes), flat_scenes(classes), classes=names, **options)
+    scenery = Scenery(scenes=flat_scenes(classes), classes=names, **options)
+    return composition(blocks(train, classes), blocks(test, classes), scenery)
 
 
 def scene_of(source: MemorySource) -> torch.Tensor:
@@ -220,10 +222,10 @@ def test_foregrounds_without_a_test_set(folder: Path) -> None:
 
 
 def test_real_garments_on_real_photographs(data_root: Path) -> None:
-    named = pytest.importorskip("unconfound.data.sets.torchvision_sets")
+    named = pytest.importorskip("unconfound.data.sets.mnist")
     pytest.importorskip("torchvision")
     dataset = composition_from(
-        named.torchvision_set("fashion-mnist", data_root),
+        named.fashion_mnist(data_root),
         data_root / "BSDS500" / "images" / "val",
         Composition(train_samples=2000, test_samples=1000),
     )

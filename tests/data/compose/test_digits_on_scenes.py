@@ -10,7 +10,12 @@ from sklearn.datasets import load_digits, load_sample_images
 from sklearn.neighbors import KNeighborsClassifier
 
 from unconfound.data import Dataset
-from unconfound.data.compose.digits_on_scenes import SCENES, demo
+from unconfound.data.compose.composer import Composition
+from unconfound.data.compose.digits_on_scenes import SCENES, SHARE, demo
+
+
+def _how(**options: float) -> Composition:
+    return Composition(**{"share": SHARE, **options})
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ def test_scenes_are_disjoint_and_lie_in_their_photographs() -> None:
 
 
 def test_the_seed_decides(dataset: Dataset) -> None:
-    again, other = demo(), demo(seed=1)
+    again, other = demo(), demo(_how(seed=1))
     for name, source in dataset.tests.items():
         assert source.inputs.equal(again.tests[name].inputs)
         assert not source.inputs.equal(other.tests[name].inputs)
@@ -82,7 +87,7 @@ def test_the_seed_decides(dataset: Dataset) -> None:
 
 def test_scenes_give_the_class_away_only_when_confounded(dataset: Dataset) -> None:
     """Nearest neighbours among the bare test scenes: far above chance at 0.9, chance at 0.1."""
-    for confounded in (dataset, demo(correlation=0.1)):
+    for confounded in (dataset, demo(_how(correlation=0.1))):
         bare = confounded.tests["only-background"]
         pixels = bare.inputs.float().flatten(1).numpy()
         neighbours = KNeighborsClassifier(5).fit(pixels[:800], bare.labels[:800])
@@ -104,9 +109,10 @@ def test_colour_says_nothing_of_the_class(dataset: Dataset) -> None:
         ({"train_digits": 5}, "train_digits is 5"),
         ({"repeats": 0}, "repeats 0"),
         ({"size": 8}, "size 8"),
-        ({"share": 0.0}, "share 0.0"),
+        ({"share": 0.0}, "share is 0.0"),
     ],
 )
 def test_options_out_of_range(options: dict[str, float], match: str) -> None:
+    digits = {name: options.pop(name) for name in ("train_digits", "repeats") if name in options}
     with pytest.raises(ValueError, match=match):
-        demo(**options)
+        demo(_how(**options), **digits)

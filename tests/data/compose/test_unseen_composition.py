@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from data.compose.test_composer import SWAPS, blocks, flat_scenes, scene_of
-from unconfound.data.compose.digits_on_scenes import demo
+from unconfound.data.compose.composer import Composition
+from unconfound.data.compose.composites import Scenery
+from unconfound.data.compose.digits_on_scenes import SHARE, demo
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.unseen_composition import unseen_composition
 from unconfound.data.load import DataOptions, load
@@ -10,8 +12,9 @@ from unconfound.data.load import DataOptions, load
 NAMES = [f"class {label}" for label in range(9)]
 
 
-def _compose(**options):
-    return unseen_composition(blocks(450, 9), blocks(270, 9), flat_scenes(9), classes=NAMES, **options)
+def _compose(*, correlation=0.9, **options):
+    scenery = Scenery(scenes=flat_scenes(9), classes=NAMES, correlation=correlation)
+    return unseen_composition(blocks(450, 9), blocks(270, 9), scenery, **options)
 
 
 def _seen(source, first):
@@ -72,14 +75,14 @@ def test_foregrounds_may_be_divided_already():
     train, test = blocks(60, 9), blocks(60, 9)
     train = Foregrounds(*(each[train.labels < 6] for each in (train.images, train.masks, train.labels)))
     test = Foregrounds(*(each[test.labels >= 6] for each in (test.images, test.masks, test.labels)))
-    data = unseen_composition(train, test, flat_scenes(9), classes=NAMES)
+    data = unseen_composition(train, test, Scenery(scenes=flat_scenes(9), classes=NAMES))
     assert data.train.schema.classes == tuple(NAMES[:6])
     assert data.tests["original"].schema.classes == tuple(NAMES[6:])
     assert len(data.tests["original"]) == len(test)
 
 
 def test_the_demo_holds_five_digits_out():
-    data = demo(unseen_classes=True, folds=2, fold=1)
+    data = demo(Composition(share=SHARE, unseen_classes=True, folds=2, fold=1))
     whole = demo()
     assert data.train.schema.classes == tuple("234")
     assert data.validation.schema.classes == tuple("01")
@@ -117,10 +120,9 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
         (3, "composition has 3 classes, 1 to train on"),
         (9, "4 folds of 4 classes leave 1 to validate"),
     ):
+        scenery = Scenery(scenes=flat_scenes(classes), classes=NAMES[:classes])
         with pytest.raises(ValueError, match=told):
-            unseen_composition(
-                blocks(90, classes), blocks(90, classes), flat_scenes(classes), classes=NAMES[:classes], fold=0
-            )
+            unseen_composition(blocks(90, classes), blocks(90, classes), scenery, fold=0)
     counts = {"group_counts": (4, 1, 1, 4), "photographs": tmp_path, "foregrounds": "demo"}
     with pytest.raises(ValueError, match=r"group_counts \(4, 1, 1, 4\) are of two classes: unseen classes need four"):
         load(DataOptions(data="composition", unseen_classes=True, **counts))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unconfound.data import MemorySource, Schema
-from unconfound.data.core.subset import Subset
+from unconfound.data.core.subset import Subset, divided, labelled_part
 
 
 @pytest.fixture
@@ -64,3 +64,26 @@ def test_batches_are_made_one_by_one(base):
 def test_positions_outside_are_refused(base, positions):
     with pytest.raises(ValueError, match="which has the samples 0 to 9"):
         Subset(base, torch.tensor(positions))
+
+
+def test_the_labelled_part():
+    def source(labels):
+        return MemorySource("rows", Schema("tables", (1,)), torch.zeros(3, 1), labels)
+
+    whole = source(torch.tensor([0, 1, 1]))
+    assert labelled_part(whole) is whole
+    assert labelled_part(source(None)) is None
+    assert labelled_part(source(torch.tensor([-1, -1, -1]))) is None
+    part = labelled_part(source(torch.tensor([1, -1, 0])))
+    assert part.positions.tolist() == [0, 2]
+    assert part.name == "rows labelled"
+
+
+def test_parts_by_their_positions(base):
+    everything, none = torch.arange(10), torch.arange(0)
+    assert divided(base, {"train": everything, "test": none}, restore={}, notes=["as it is"]).train is base
+    data = divided(base, {"train": everything[3:], "test": everything[:3]}, restore={"kind": "table"}, notes=["split"])
+    assert (data.train.name, data.tests["test"].name) == ("toy", "toy test")
+    assert data.train.notes == ("split",)
+    assert data.tests["test"].labels.tolist() == [0, 1, 0]
+    assert data.labelled is data.train

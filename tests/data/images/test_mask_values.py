@@ -4,9 +4,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from unconfound.data.images.decoding import decode_mask
-from unconfound.data.images.image_folder import image_folder
+from unconfound.data.images.folder import image_folder
 from unconfound.data.images.mask_values import UnclearMaskError, foreground
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 
 OBJECT = np.zeros((12, 12), dtype=bool)
@@ -242,7 +242,7 @@ def test_the_cache_knows_by_which_rule_masks_were_read(folder):
     masks = _masks(folder, lambda number: np.where(RIM, 2, OBJECT))
     shares = [
         image_folder(folder, masks=masks, test_share=0, reading=Reading(mask_values=values))
-        .train.base.masks.float()
+        .train.masks.float()
         .mean()
         .item()
         for values in (["1"], ["2"], [1, 2])

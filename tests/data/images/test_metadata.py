@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.metadata import metadata_folder
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.metadata import Metadata, metadata_folder
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -37,8 +37,8 @@ def _table(folder, rows=ROWS, *, header="file,bird,place,split", name="metadata.
     return path
 
 
-def _read(folder, path, **options):
-    return metadata_folder(folder, path, reading=Reading(workers=0), **options)
+def _read(folder, path, *, label=None, group=None, reading=None, **options):
+    return metadata_folder(folder, Metadata(path, label, group), reading=reading or Reading(workers=0), **options)
 
 
 def test_label_group_and_split_of_a_table(folder):
@@ -78,7 +78,7 @@ def test_without_a_label_the_folders_are_the_classes_and_without_a_split_a_share
     assert data.train.schema.groups[1] == "class=a, place=water"
     assert len(data.train) + len(data.tests["test"]) == 7
     assert data.tests["test"].labels.bincount().tolist() == [2, 1]
-    assert any(note.startswith("no test part: 3 of 7 images") for note in data.train.notes)
+    assert any(note.startswith("no test part: 3 of 7 samples") for note in data.train.notes)
     again = load(DataOptions(data=str(folder), metadata=path, group="place", test_share=0.4))
     assert again.tests["test"].names == data.tests["test"].names
 
@@ -99,9 +99,8 @@ def test_masks_are_read_in_memory_and_streamed(folder):
     for name, *_ in ROWS:
         picture(masks / name, 255)
     for memory in (4.0, 0.0):
-        data = metadata_folder(
-            folder, _table(folder), label="bird", masks=masks, reading=Reading(memory_gib=memory, workers=0)
-        )
+        reading = Reading(memory_gib=memory, workers=0)
+        data = _read(folder, _table(folder), label="bird", masks=masks, reading=reading)
         (batch,) = data.tests["test"].batches([torch.arange(2)])
         assert batch.masks.all()
         assert batch.inputs[:, 0, 0, 0].tolist() == [100, 120]
@@ -113,7 +112,7 @@ def test_files_that_only_one_side_knows(folder):
     path = _table(folder, [*ROWS, ("a/8.png", "land", "land", "test")])
     with pytest.raises(ValueError, match=r"1 of 8 images \(12\.50%\) cannot be read: a/8\.png \(No such file"):
         _read(folder, path, label="bird")
-    data = metadata_folder(folder, path, label="bird", reading=Reading(bad_share=0.2, workers=0))
+    data = _read(folder, path, label="bird", reading=Reading(bad_share=0.2, workers=0))
     assert len(data.tests["test"]) == 2
 
 

@@ -9,8 +9,9 @@ from scipy.io import wavfile
 
 from unconfound.data.load import DataOptions, load
 from unconfound.data.sequences.mel import log_mel
-from unconfound.data.sequences.recordings import has_recordings, recordings, spoken_digits
+from unconfound.data.sequences.recordings import has_recordings, recordings
 from unconfound.data.sequences.waveforms import read_waveform
+from unconfound.data.sets.spoken_digits import spoken_digits
 
 
 def _folder(root, *files, rate=8000):
@@ -35,7 +36,7 @@ def test_class_folders_are_split(tmp_path):
     assert data.train.schema.classes == ("no", "yes")
     assert data.tests["test"].labels.tolist() == [0, 1]
     assert data.labelled is data.train
-    assert any("2 of 10 recordings, 20% of each class" in note for note in data.train.notes)
+    assert any("2 of 10 samples, 20% of each class" in note for note in data.train.notes)
     for source in (data.train, data.tests["test"]):
         for sample, (name, frames) in enumerate(_frames(source).items()):
             assert frames.equal(log_mel(read_waveform(tmp_path / name)[0], 8000))
@@ -138,8 +139,9 @@ def test_spoken_digits_have_their_own_split(tmp_path):
         assert data.train.schema.groups == ("speaker=a", "speaker=b")
         assert len(data.tests["test"]) == 8
         assert data.restore["encoding"]["sample_rate"] == 8000
-    with pytest.raises(FileNotFoundError, match=r"spoken-digits needs <digit>_<speaker>_<number>\.wav in .*recordings"):
-        spoken_digits(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"spoken-digits needs <digit>_<speaker>_<number>\.wav in .*empty"):
+        spoken_digits(tmp_path / "empty")
     with pytest.raises(ValueError, match=r"say which folder holds them \(--data-root\)"):
         spoken_digits(None)
 
@@ -162,7 +164,7 @@ def test_other_sound_files_are_recordings(tmp_path):
     soundfile.write(tmp_path / "b" / "4.opus", sound, 8000, format="OGG", subtype="OPUS")
     assert has_recordings(tmp_path)
     data = recordings(tmp_path, test_share=0)
-    assert data.train.names == ["a/1.FLAC", "a/2.ogg", "b/3.mp3", "b/4.opus"]
+    assert data.train.names == ("a/1.FLAC", "a/2.ogg", "b/3.mp3", "b/4.opus")
     assert data.train.labels.tolist() == [0, 0, 1, 1]
     expected = log_mel(read_waveform(tmp_path / "a" / "1.FLAC")[0], 8000)
     assert _frames(data.train)["a/1.FLAC"].equal(expected)

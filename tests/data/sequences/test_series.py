@@ -164,7 +164,10 @@ FLAT = RNG.normal(size=(6, 2))
         ({"series": np.array([["a", "b"]])}, "series are <U1: numbers are needed"),
         ({"series": FLAT[None] * 1j}, "series are complex128: numbers are needed"),
         ({"series": FLAT[None], "masks": np.ones(1)}, "masks are for images: say by lengths where series end"),
-        ({"series": FLAT[None], "test_series": FLAT[None, :, :1]}, "series of 2 but test series of 1 channels"),
+        (
+            {"series": FLAT[None], "test_series": FLAT[None, :, :1]},
+            "but test samples of shape .1,.",
+        ),
         ({"series": FLAT[None], "test_lengths": np.array([1])}, "holds test_lengths, but no array test_images or"),
         ({"series": FLAT[None], "length": np.array([6])}, "'length': did you mean 'lengths'"),
         ({"series": np.array([[1], [1, 2]], dtype=object)}, "unequal lengths one below the other, with their lengths"),

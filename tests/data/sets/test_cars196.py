@@ -3,9 +3,9 @@ import pytest
 from scipy.io import savemat
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
-from unconfound.data.sets.cars196 import FOLDERS, PUBLISHED, cars196
+from unconfound.data.sets.cars196 import CARS196, cars196
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -73,7 +73,7 @@ def _check(root):
 
 def test_the_layout_in_one_piece(in_one_piece):
     _check(in_one_piece)
-    assert sum(list(PUBLISHED.values())[:2]) == 16_185
+    assert sum(list(CARS196.counts.values())[:2]) == 16_185
 
 
 def test_the_layout_in_two_parts(in_two_parts):
@@ -109,4 +109,4 @@ def test_what_is_missing_or_damaged_is_named(in_one_piece, tmp_path):
         cars196(in_one_piece, reading=Reading())
     with pytest.raises(FileNotFoundError, match="cars196 needs the folder"):
         cars196(tmp_path / "nowhere", reading=Reading())
-    assert FOLDERS[0] == in_one_piece.name
+    assert CARS196.folders[0] == in_one_piece.name

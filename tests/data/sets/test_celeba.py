@@ -1,7 +1,7 @@
 import pytest
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.sets.celeba import PUBLISHED, celeba
 
@@ -86,5 +86,5 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"celeba needs list_attr_celeba\.txt or list_attr_celeba\.csv in"):
         celeba(root, reading=reading)
     (root / "img_align_celeba").rename(root / "elsewhere")
-    with pytest.raises(FileNotFoundError, match="celeba needs the images img_align_celeba/ in"):
+    with pytest.raises(FileNotFoundError, match="celeba needs img_align_celeba/ in"):
         celeba(root, reading=reading)

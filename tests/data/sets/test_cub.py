@@ -4,9 +4,9 @@ import torch
 from PIL import Image
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
-from unconfound.data.sets.cub import PUBLISHED, cub
+from unconfound.data.sets.cub import CUB, cub
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -49,7 +49,7 @@ def test_the_published_layout(root, memory):
         "subset: 5 of 5,794 test images",
         "subset: 4 of 200 classes",
     ]
-    assert sum(list(PUBLISHED.values())[:2]) == 11_788
+    assert sum(list(CUB.counts.values())[:2]) == 11_788
 
 
 def test_unseen_classes_take_training_and_test_images_alike(root):
@@ -87,7 +87,7 @@ def test_boxes_are_cut_out(root):
     for data, low, high in ((whole, 0, 100), (cut, 180, 202)):
         (batch,) = data.train.batches([torch.arange(4)])
         assert low <= batch.inputs.float().mean() <= high
-    with pytest.raises(ValueError, match="demo has no boxes to crop to, as cub and cars196 have"):
+    with pytest.raises(ValueError, match="demo has no boxes to crop to, as cars196 and cub have"):
         load(DataOptions(data="demo", crop_boxes=True))
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.sets.domains import PUBLISHED, domains, training_domains
 

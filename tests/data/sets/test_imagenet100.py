@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.sets.imagenet100 import imagenet100
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from unconfound.data import Dataset
 from unconfound.data.compose.every_scene import every_scene
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.sets.imagenet9 import VARIANTS, imagenet9, imagenet9_tests, read_class_map
 from unconfound.evaluation.background import background_gap

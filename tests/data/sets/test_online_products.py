@@ -1,9 +1,9 @@
 import pytest
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
-from unconfound.data.sets.online_products import PUBLISHED, online_products
+from unconfound.data.sets.online_products import ONLINE_PRODUCTS, online_products
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -39,7 +39,7 @@ def test_the_published_layout(root):
         assert first_pixels(data.tests["test"]) == pytest.approx([160, 180, 200], abs=3)
     assert "subset: 7 of 59,551 training images" in data.train.notes
     assert "subset: 2 of 11,316 test classes" in data.train.notes
-    assert PUBLISHED["training images"] + PUBLISHED["test images"] == 120_053
+    assert sum([*ONLINE_PRODUCTS.counts.values()][:2]) == 120_053
 
 
 def test_its_classes_are_divided_as_published(root):

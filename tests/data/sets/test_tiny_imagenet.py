@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 from unconfound.data.sets.tiny_imagenet import tiny_imagenet
 
@@ -58,8 +58,8 @@ def test_the_published_layout(root, memory):
         assert _all(data.train).inputs[5, 0, 0, 0].item() == pytest.approx(21, abs=2)
         assert data.labelled is data.train
         assert data.restore == {"kind": "images", "image_size": 64, "channels": 3}
-    assert "subset: 12 of 100,000 images of train" in data.train.notes
-    assert "subset: 6 of 10,000 images of val" in data.train.notes
+    assert "subset: 12 of 100,000 training images" in data.train.notes
+    assert "subset: 6 of 10,000 test images" in data.train.notes
 
 
 def test_it_is_read_by_its_name_in_any_size(root):
@@ -115,7 +115,7 @@ def test_what_is_missing_is_named(root, tmp_path):
         tiny_imagenet(root, reading=Reading())
     (root / "words.txt").write_text("")
     (root / "train").rename(root / "elsewhere")
-    with pytest.raises(FileNotFoundError, match="tiny-imagenet needs the folder train in"):
+    with pytest.raises(FileNotFoundError, match="tiny-imagenet needs train/ in"):
         tiny_imagenet(root, reading=Reading())
     _picture(root / "train" / "loose.JPEG", 0)
     with pytest.raises(ValueError, match="holds loose images: they belong into train/WNID/images"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unconfound.data.load import DataOptions, load
-from unconfound.data.sets.uci import uci_table
+from unconfound.data.sets import uci as sets
 
 ADULT_TRAIN = """\
 39, State-gov, 77516, Bachelors, 13, Never-married, Adm-clerical, Wife, White, Male, 2174, 0, 40, ?, <=50K
@@ -50,7 +50,7 @@ def inputs(source):
 
 def test_adult_keeps_its_split_and_is_encoded_by_its_training_rows(adult):
     for root in (adult, adult / "adult"):
-        dataset = uci_table("adult", root)
+        dataset = sets.adult(root)
         train, test = dataset.train, dataset.tests["test"]
         assert train.schema.classes == ("<=50K", ">50K")
         assert train.labels.tolist() == [0, 1, 0]
@@ -70,14 +70,14 @@ def test_adult_keeps_its_split_and_is_encoded_by_its_training_rows(adult):
     assert rows[:, work].sum(1).tolist() == [1, 1, 1]
     assert tested[:, work].sum(1).tolist() == [0, 0]
     notes = "\n".join(train.notes)
-    assert "adult.data holds 3 rows, the published one 32,561" in notes
+    assert "subset: 3 of 32,561 rows of adult.data" in notes
     assert "unknown categories (Never-worked)" in notes
     # One value in training, whatever it is later.
     assert "column 'capital-loss' has one value in all training rows: it becomes 0" in notes
 
 
 def test_a_group_is_no_feature(adult):
-    dataset = uci_table("adult", adult, group="sex")
+    dataset = sets.adult(adult, group="sex")
     assert dataset.train.schema.groups == tuple(
         f"income={income}, sex={sex}" for income in ("<=50K", ">50K") for sex in ("Female", "Male")
     )
@@ -85,11 +85,11 @@ def test_a_group_is_no_feature(adult):
     assert dataset.tests["test"].groups.tolist() == [0, 3]
     assert not [name for name in dataset.restore["columns"] if name.startswith("sex")]
     with pytest.raises(ValueError, match="no group column 'sexe': did you mean sex"):
-        uci_table("adult", adult, group="sexe")
+        sets.adult(adult, group="sexe")
 
 
 def test_a_stored_encoding_keeps_split_and_features(adult):
-    first = uci_table("adult", adult, group="sex")
+    first = sets.adult(adult, group="sex")
     stored = json.loads(json.dumps(first.restore))
     # Other training rows would give another encoding.
     lines = ADULT_TRAIN.splitlines()
@@ -114,13 +114,11 @@ def test_letter_trains_on_its_first_16000_rows(tmp_path):
 
 def test_what_is_missing_is_listed(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"adult needs adult\.data, adult\.test in .*adult: nothing is downlo"):
-        uci_table("adult", tmp_path)
+        sets.adult(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"letter needs letter-recognition\.data in .*letter"):
-        uci_table("letter", tmp_path / "letter")
+        sets.letter(tmp_path)
     with pytest.raises(ValueError, match=r"letter is read from files: say which folder holds them \(--data-root\)"):
-        uci_table("letter", None)
-    with pytest.raises(ValueError, match="'adults' is no UCI table known here: did you mean 'adult'"):
-        uci_table("adults", tmp_path)
+        sets.letter(None)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +136,7 @@ def test_what_is_missing_is_listed(tmp_path):
 def test_damaged_adult_is_refused(adult, change, message):
     (adult / "adult" / "adult.data").write_text(ADULT_TRAIN.replace(*change))
     with pytest.raises(ValueError, match=message) as caught:
-        uci_table("adult", adult)
+        sets.adult(adult)
     assert "\n" not in str(caught.value)
 
 
@@ -146,23 +144,23 @@ def test_damaged_letter_is_refused(tmp_path):
     write_letter(tmp_path, 100)
     path = tmp_path / "letter" / "letter-recognition.data"
     with pytest.raises(ValueError, match="it holds 100 rows, the published file 20,000"):
-        uci_table("letter", tmp_path)
+        sets.letter(tmp_path)
     whole = path.read_text()
     path.write_text(whole.replace("A,", "a,"))
     with pytest.raises(ValueError, match=r"row 0 has the label 'a', expected A, \.\.\., Z"):
-        uci_table("letter", tmp_path)
+        sets.letter(tmp_path)
     path.write_text(whole[:-10])
     with pytest.raises(ValueError, match=r"letter-recognition\.data is damaged"):
-        uci_table("letter", tmp_path)
+        sets.letter(tmp_path)
 
 
 def test_the_real_tables_have_the_published_counts(data_root):
-    adult = uci_table("adult", data_root, group="sex")
+    adult = sets.adult(data_root, group="sex")
     assert adult.train.labels.bincount().tolist() == [24_720, 7_841]
     assert adult.tests["test"].labels.bincount().tolist() == [12_435, 3_846]
     assert (adult.train.groups >= 0).all()
-    assert not [note for note in adult.train.notes if "published" in note]
-    letter = uci_table("letter", data_root)
+    assert not [note for note in adult.train.notes if "subset" in note]
+    letter = sets.letter(data_root)
     assert (len(letter.train), len(letter.tests["test"])) == (16_000, 4_000)
     assert letter.train.schema.columns == (1,) * 16
     for dataset in (adult, letter):

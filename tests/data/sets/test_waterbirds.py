@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from data.pictures import first_pixels, picture
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
-from unconfound.data.sets.waterbirds import FOLDERS, GROUPS, PUBLISHED, waterbirds
+from unconfound.data.sets.waterbirds import GROUPS, PUBLISHED, WATERBIRDS, waterbirds
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 ROWS = [(0, 0, 0), (1, 1, 2), (0, 1, 0), (1, 0, 1), (1, 1, 0), (0, 0, 2), (1, 0, 0), (0, 1, 1), (0, 0, 0)]
 
 
-@pytest.fixture(params=FOLDERS)
+@pytest.fixture(params=WATERBIRDS.folders)
 def root(tmp_path, request):
     root = tmp_path / "data" / request.param
     lines = ["img_id,img_filename,y,split,place,place_filename"]

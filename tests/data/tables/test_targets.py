@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from unconfound.data import MemorySource, Schema
-from unconfound.data.tables.targets import fit_targets, labelled_part, present_targets, read_targets
+from unconfound.data.tables.targets import fit_targets, present_targets, read_targets
 
 PATH = Path("people.csv")
 FRAME = pd.DataFrame({"grade": [10, 9, np.nan, 10], "city": ["Ulm", None, "Aachen", "Ulm"], "note": list("abcd")})
@@ -67,16 +65,3 @@ def test_columns_that_are_no_targets_are_refused(label, group, message):
     frame = FRAME if label not in others else pd.DataFrame({label: np.broadcast_to(others[label], 30)})
     with pytest.raises(ValueError, match=message):
         fit_targets(frame, PATH, label=label, group=group)
-
-
-def test_the_labelled_part():
-    def source(labels):
-        return MemorySource("rows", Schema("tables", (1,)), torch.zeros(3, 1), labels)
-
-    whole = source(torch.tensor([0, 1, 1]))
-    assert labelled_part(whole) is whole
-    assert labelled_part(source(None)) is None
-    assert labelled_part(source(torch.tensor([-1, -1, -1]))) is None
-    part = labelled_part(source(torch.tensor([1, -1, 0])))
-    assert part.positions.tolist() == [0, 2]
-    assert part.name == "rows labelled"

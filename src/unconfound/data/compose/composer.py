@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -28,10 +27,9 @@ from numpy import ndarray
 
 from unconfound.data.compose import foregrounds as cutouts
 from unconfound.data.compose import photographs
-from unconfound.data.compose.composites import as_dataset, swapped_sets, training_set
+from unconfound.data.compose.composites import Scenery, as_dataset, swapped_sets, training_set
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.group_counts import GroupedChoice, choose_groups, with_crossed_groups
-from unconfound.data.compose.photographs import Scene
 from unconfound.data.compose.unseen_composition import unseen_composition
 from unconfound.data.core.source import Dataset
 
@@ -39,12 +37,8 @@ from unconfound.data.core.source import Dataset
 def composition(
     train: Foregrounds,
     test: Foregrounds,
-    scenes: Sequence[Scene],
+    scenery: Scenery,
     *,
-    classes: Sequence[str],
-    correlation: float = 0.9,
-    seed: int = 0,
-    name: str = "composition",
     notes: Sequence[str] = (),
     standing: tuple[Int64[ndarray, " train"], Int64[ndarray, " test"]] | None = None,
 ) -> Dataset:
@@ -57,21 +51,16 @@ def composition(
     Args:
         train: foregrounds on a square of the size of the data set, with three channels (`foregrounds.place`).
         test: likewise; the samples of every test set, in this order.
-        scenes: one a class. Training foregrounds see their training regions only, test foregrounds the others.
-        classes: one name a scene.
-        correlation: the probability of the own scene, in [0, 1], in training and in "original".
-        seed: of all random choices here.
-        name: how logs and reports call the data set.
+        scenery: where they stand; the correlation is that in training and in "original".
         notes: for the run's log.
         standing: the scene of each training sample and of each sample of "original", instead of a draw.
 
     Raises:
-        ValueError: a correlation outside [0, 1], fewer than two scenes, or a class without a scene.
+        ValueError: a class without a scene.
     """
-    common: dict[str, Any] = {"classes": classes, "correlation": correlation, "seed": seed}
     trained, tested = standing or (None, None)
-    training = training_set(train, scenes, name=f"{name}, train", notes=notes, standing=trained, **common)
-    return as_dataset(training, swapped_sets(test, scenes, name=name, standing=tested, **common), name=name)
+    training = training_set(train, scenery, notes=notes, standing=trained)
+    return as_dataset(training, swapped_sets(test, scenery, standing=tested))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,19 +166,27 @@ def composition_from(foregrounds: Dataset, photographs_folder: Path, how: Compos
         index = _turns(len(part), wanted, rng) if grouped is None else grouped
         placed = cutouts.place(cutouts.resize(part[index], max(1, round(how.share * how.size))), size=how.size, rng=rng)
         parts.append(cutouts.tint(placed, rng=rng) if how.colour and part.images.shape[1] == 1 else placed)
-    stood: dict[str, Any] = {
-        "scenes": [photographs.cut(photographs.pick(found, named, label), stripes=2) for label in kept],
-        "classes": kept,
-        "correlation": how.correlation,
-        "seed": how.seed,
-        "name": f"{foregrounds.train.name} on {Path(photographs_folder).name}",
-        "notes": notes if choice is None else [*notes, *choice.notes],
-    }
+    scenery = Scenery(
+        scenes=[photographs.cut(photographs.pick(found, named, label), stripes=2) for label in kept],
+        classes=kept,
+        correlation=how.correlation,
+        seed=how.seed,
+        name=f"{foregrounds.train.name} on {Path(photographs_folder).name}",
+    )
+    if choice is None:
+        return stood(parts[0], parts[1], scenery, how, notes=notes)
+    standing = choice.train_scenes, choice.test_scenes
+    dataset = composition(parts[0], parts[1], scenery, notes=[*notes, *choice.notes], standing=standing)
+    return with_crossed_groups(dataset, validation=choice.validation)
+
+
+def stood(
+    train: Foregrounds, test: Foregrounds, scenery: Scenery, how: Composition, *, notes: Sequence[str] = ()
+) -> Dataset:
+    """Stand foregrounds on scenes, tested on the classes that are trained on or, if so asked, on others."""
     if how.unseen_classes:
-        return unseen_composition(parts[0], parts[1], folds=how.folds, fold=how.fold, **stood)
-    standing = None if choice is None else (choice.train_scenes, choice.test_scenes)
-    dataset = composition(parts[0], parts[1], standing=standing, **stood)
-    return dataset if choice is None else with_crossed_groups(dataset, validation=choice.validation)
+        return unseen_composition(train, test, scenery, folds=how.folds, fold=how.fold, notes=notes)
+    return composition(train, test, scenery, notes=notes)
 
 
 def _turns(count: int, wanted: int | None, rng: np.random.Generator) -> Int64[ndarray, " chosen"]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from unconfound.data.core.batch import Batch, Sequences
+from unconfound.data.core.batch import Batch, Graphs, Sequences
 
 Modality = Literal["images", "tables", "graphs", "text", "series"]
 
@@ -67,6 +67,13 @@ class Source(ABC):
     def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
         """Yield one batch for each index tensor of `order`, on the CPU."""
 
+    def _batch(
+        self, inputs: Tensor | Graphs | Sequences, index: Int[Tensor, " batch"], masks: Tensor | None = None
+    ) -> Batch:
+        """Return these inputs with the labels and groups of their samples."""
+        labels, groups = (None if each is None else each[index] for each in (self.labels, self.groups))
+        return Batch(inputs=inputs, index=index, labels=labels, groups=groups, masks=masks)
+
     def statistics(self, *, samples: int = 10_000) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
         """Mean and standard deviation of each channel (or column), from at most `samples` evenly spaced samples.
 
@@ -119,13 +126,7 @@ class MemorySource(Source):
     def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
         """Yield one batch for each index tensor of `order`, on the CPU."""
         for index in order:
-            yield Batch(
-                inputs=self.inputs[index],
-                index=index,
-                labels=None if self.labels is None else self.labels[index],
-                groups=None if self.groups is None else self.groups[index],
-                masks=None if self.masks is None else self.masks[index],
-            )
+            yield self._batch(self.inputs[index], index, None if self.masks is None else self.masks[index])
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Some samples of a source, as a source of their own."""
+"""Some samples of a source, as a source of their own, and a data set of such parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch
-from unconfound.data.core.source import Source
+from unconfound.data.core.source import Dataset, Source
 
 
 class Subset(Source):
@@ -77,3 +77,32 @@ def origin(source: Source) -> tuple[Source, Int[Tensor, " samples"]]:
         positions = base.positions[positions]
         base = base.base
     return base, positions
+
+
+def labelled_part(source: Source) -> Source | None:
+    """Return the samples that carry a label; the source itself where all do, None where none does."""
+    if source.labels is None or bool((source.labels < 0).all()):
+        return None
+    known = (source.labels >= 0).nonzero().squeeze(1)
+    return source if len(known) == len(source) else Subset(source, known, name=f"{source.name} labelled")
+
+
+def divided(
+    whole: Source, parts: Mapping[str, Int[Tensor, " part"]], *, restore: dict[str, object], notes: Sequence[str] = ()
+) -> Dataset:
+    """Make a data set of one source.
+
+    Args:
+        whole: all samples, none of which is copied.
+        parts: positions of the samples of "train", and of each test set by its name; an empty test set is left out.
+        restore: that of the data set.
+        notes: of the training part.
+    """
+    train = whole if len(parts["train"]) == len(whole) else Subset(whole, parts["train"])
+    train.notes = tuple(notes)
+    tests: dict[str, Source] = {
+        name: Subset(whole, positions, name=f"{whole.name} {name}")
+        for name, positions in parts.items()
+        if name != "train" and len(positions)
+    }
+    return Dataset(train=train, tests=tests, labelled=labelled_part(train), restore=restore)

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from unconfound.data.core.source import Dataset
+from unconfound.data.core.subset import divided
+
 
 def train_test_indices(
     count: int, labels: Int[Tensor, " count"] | None, test_share: float, seed: int
@@ -48,3 +51,24 @@ def check_test_share(test_share: float) -> None:
     """Raise a ValueError where `test_share` is not a number in [0, 1)."""
     if not (math.isfinite(test_share) and 0 <= test_share < 1):
         raise ValueError(f"test_share is {test_share}: it must be at least 0 (no test part) and below 1")
+
+
+def drawn_test(
+    count: int, labels: Int[Tensor, " count"] | None, test_share: float, seed: int
+) -> tuple[dict[str, Int[Tensor, " part"]], list[str]]:
+    """Return the positions of "train" and "test" by `train_test_indices`, and a note that says so."""
+    train, test = train_test_indices(count, labels, test_share, seed)
+    note = (
+        f"no test part: {len(test):,} of {count:,} samples, {test_share:.0%} of each class, were drawn for the test "
+        f"(seed {seed})"
+    )
+    return {"train": train, "test": test}, [note] if test_share else []
+
+
+def with_test(dataset: Dataset, test_share: float, *, seed: int) -> Dataset:
+    """Draw a test part from the training samples of a data set that has none, which a note says."""
+    if dataset.tests or not test_share:
+        return dataset
+    whole = dataset.train
+    parts, notes = drawn_test(len(whole), whole.labels, test_share, seed)
+    return divided(whole, parts, restore=dataset.restore, notes=[*whole.notes, *notes])

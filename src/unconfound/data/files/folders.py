@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from unconfound.data.files.walking import find_files, same_form
 
@@ -15,34 +20,35 @@ _TRAIN, _TESTS = "train", ("test", "val", "valid", "validation")
 
 
 @dataclass(frozen=True)
-class FolderPart:
-    """The files of one part of a data set.
+class Layout:
+    """The files of a folder of images or recordings, one part after the other.
 
     Args:
-        folder: name of the part's folder in the root; empty where the root is the part.
         files: paths relative to the root, with forward slashes, in order.
         classes: the class of each file (the name of a folder, in Unicode's form NFC), or None where the files lie
             loose.
-    """
-
-    folder: str
-    files: tuple[str, ...]
-    classes: tuple[str, ...] | None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The parts of a folder of images or recordings.
-
-    Args:
-        train: the files to train on, or all of them where the folder is not split.
-        tests: test parts by name: "test" for the first, a second by its folder; empty where the folder is not split.
+        parts: how many files each part has: "train", and "test" for the first test folder, a second by its folder;
+            "train" alone where the folder is not split.
         notes: what a reader of the log should know.
     """
 
-    train: FolderPart
-    tests: dict[str, FolderPart]
+    files: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    parts: dict[str, int]
     notes: tuple[str, ...]
+
+    def positions(self) -> dict[str, Int[Tensor, " part"]]:
+        """Return where the files of each part are."""
+        return dict(zip(self.parts, torch.arange(len(self.files)).split([*self.parts.values()]), strict=True))
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes, each once."""
+        return tuple(sorted({*(self.classes or ())}))
+
+    def labels(self, classes: Sequence[str]) -> Int[Tensor, " files"] | None:
+        """Return the place of each file's class among these, -1 where it is none of them; None for loose files."""
+        label_of = {name: label for label, name in enumerate(classes)}
+        return None if self.classes is None else torch.tensor([label_of.get(name, -1) for name in self.classes])
 
 
 def read_layout(
@@ -92,7 +98,7 @@ def read_layout(
             raise ValueError(f"{path} holds {' and '.join(tops)}, but no folder train")
         if _TRAIN in by_lower:
             notes.append(f"{by_lower[_TRAIN]} is taken for a class: it stands beside others, none of them a test set")
-        return Layout(_part(path, "", found, what), {}, tuple(notes))
+        return Layout(tuple(found), _classes(path, "", found, what), {"train": len(found)}, tuple(notes))
     beside = [top for top in tops if top != by_lower[_TRAIN] and top not in tests]
     beside += [file for file in found if "/" not in file]
     if beside:
@@ -100,13 +106,19 @@ def read_layout(
             f"{path} holds {what}s beside its folders {', '.join([by_lower[_TRAIN], *tests])}: {beside[0]}"
             f"{f' and {len(beside) - 1:,} more' if len(beside) > 1 else ''}; move them away"
         )
-    train, *held_out = (_part(path, top, found, what) for top in [by_lower[_TRAIN], *tests])
-    names = ["test", *(top.lower() for top in tests[1:])] if tests else []
-    for part in held_out:
-        _check_classes(train, part, what, unseen_classes=unseen_classes)
+    folders = {"train": by_lower[_TRAIN], **dict(zip(["test", *map(str.lower, tests[1:])], tests, strict=False))}
+    files = {part: [file for file in found if file.startswith(f"{folder}/")] for part, folder in folders.items()}
+    classes = {folder: _classes(path, folder, files[part], what) for part, folder in folders.items()}
+    _check_classes(classes, what, unseen_classes=unseen_classes)
     if tests and tests[0].lower() != "test":
         notes.append(f"the folder {tests[0]} serves as the test set")
-    return Layout(train, dict(zip(names, held_out, strict=True)), tuple(notes))
+    of_files = tuple(chain.from_iterable(given or () for given in classes.values()))
+    return Layout(
+        files=tuple(chain(*files.values())),
+        classes=of_files or None,
+        parts={part: len(given) for part, given in files.items()},
+        notes=tuple(notes),
+    )
 
 
 def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
@@ -131,10 +143,9 @@ def find_masks(masks: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(masks / by_stem[_stem(image)] for image in images)
 
 
-def _part(root: Path, folder: str, found: list[str], what: str) -> FolderPart:
-    start = f"{folder}/" if folder else ""
-    files = tuple(file for file in found if file.startswith(start))
-    inside = [file[len(start) :].split("/") for file in files]
+def _classes(root: Path, folder: str, files: Sequence[str], what: str) -> tuple[str, ...] | None:
+    """Return the class folder of each file of a part, or None where all of them lie loose."""
+    inside = [file.removeprefix(f"{folder}/").split("/") if folder else file.split("/") for file in files]
     loose = sum(len(steps) == 1 for steps in inside)
     if 0 < loose < len(files):
         folders = sorted({steps[0] for steps in inside if len(steps) > 1})
@@ -143,20 +154,23 @@ def _part(root: Path, folder: str, found: list[str], what: str) -> FolderPart:
             f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}): "
             "either put all of them into class folders or none"
         )
-    return FolderPart(folder, files, None if loose else tuple(same_form(steps[0]) for steps in inside))
+    return None if loose else tuple(same_form(steps[0]) for steps in inside)
 
 
-def _check_classes(train: FolderPart, test: FolderPart, what: str, *, unseen_classes: bool) -> None:
-    if (train.classes is None) != (test.classes is None):
-        loose, classes = (train, test) if train.classes is None else (test, train)
-        raise ValueError(f"{loose.folder} holds loose {what}s, {classes.folder} class folders: use one form for both")
-    unknown = sorted(set(test.classes or ()) - set(train.classes or ()))
-    if unknown and not unseen_classes:
-        raise ValueError(
-            f"{test.folder} holds classes that {train.folder} lacks: {', '.join(unknown[:5])}"
-            f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}; "
-            "to be judged on classes that were not trained on, say --unseen-classes"
-        )
+def _check_classes(known: Mapping[str, tuple[str, ...] | None], what: str, *, unseen_classes: bool) -> None:
+    """Refuse test folders whose classes are not those of the first folder, the training one."""
+    (train, trained), *tests = known.items()
+    for test, tested in tests:
+        if (trained is None) != (tested is None):
+            loose, classes = (train, test) if trained is None else (test, train)
+            raise ValueError(f"{loose} holds loose {what}s, {classes} class folders: use one form for both")
+        unknown = sorted({*(tested or ())} - {*(trained or ())})
+        if unknown and not unseen_classes:
+            raise ValueError(
+                f"{test} holds classes that {train} lacks: {', '.join(unknown[:5])}"
+                f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}; "
+                "to be judged on classes that were not trained on, say --unseen-classes"
+            )
 
 
 def _stem(relative: str) -> str:

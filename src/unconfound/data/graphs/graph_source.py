@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +14,7 @@ from unconfound.data.core.ranges import concatenated_ranges
 from unconfound.data.core.source import Schema, Source
 
 
+@dataclass(eq=False)
 class GraphSource(Source):
     """Graphs that lie one after the other; a batch is a few indexing operations, whatever the number of its graphs.
 
@@ -33,25 +35,21 @@ class GraphSource(Source):
             features than the schema says, sizes and counts that do not sum up. The message names the graph.
     """
 
-    def __init__(
-        self,
-        name: str,
-        schema: Schema,
-        nodes: Int[Tensor, " nodes"] | Float[Tensor, "nodes features"],
-        edges: Int[Tensor, "2 edges"],
-        *,
-        sizes: Int[Tensor, " samples"],
-        edge_counts: Int[Tensor, " samples"],
-        labels: Int[Tensor, " samples"] | None = None,
-        groups: Int[Tensor, " samples"] | None = None,
-        names: Sequence[str] | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        self.nodes, self.edges, self.sizes, self.edge_counts = nodes, edges, sizes, edge_counts
-        self.name, self.schema, self.labels, self.groups = name, schema, labels, groups
-        self.names, self.notes = names, notes
+    name: str
+    schema: Schema
+    nodes: Int[Tensor, " nodes"] | Float[Tensor, "nodes features"]
+    edges: Int[Tensor, "2 edges"]
+    sizes: Int[Tensor, " samples"]
+    edge_counts: Int[Tensor, " samples"]
+    labels: Int[Tensor, " samples"] | None = None
+    groups: Int[Tensor, " samples"] | None = None
+    names: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
         self._check()
-        self.first_nodes, self.first_edges = sizes.cumsum(0) - sizes, edge_counts.cumsum(0) - edge_counts
+        self.first_nodes = self.sizes.cumsum(0) - self.sizes
+        self.first_edges = self.edge_counts.cumsum(0) - self.edge_counts
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -64,14 +62,8 @@ class GraphSource(Source):
             first_nodes = sizes.cumsum(0) - sizes
             edges += first_nodes.repeat_interleave(edge_counts, output_size=edges.shape[1])
             nodes = self.nodes[concatenated_ranges(self.first_nodes[index], sizes)]
-            yield Batch(
-                inputs=Graphs(
-                    nodes if nodes.is_floating_point() else one_hot(nodes, self.schema.shape[0]), edges, sizes
-                ),
-                index=index,
-                labels=None if self.labels is None else self.labels[index],
-                groups=None if self.groups is None else self.groups[index],
-            )
+            nodes = nodes if nodes.is_floating_point() else one_hot(nodes, self.schema.shape[0])
+            yield self._batch(Graphs(nodes, edges, sizes), index)
 
     def _check(self) -> None:
         for what, counts, total in (("nodes", self.sizes, self.nodes), ("edges", self.edge_counts, self.edges[0])):

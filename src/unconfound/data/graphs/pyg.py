@@ -11,8 +11,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from unconfound.data.core.source import Dataset, Schema
+from unconfound.data.core.subset import labelled_part
 from unconfound.data.graphs.graph_source import GraphSource
-from unconfound.data.tables.targets import labelled_part
 
 # Data of PyTorch Geometric whose `edge_index`, if any, does not join two nodes of one kind.
 _OTHER_KINDS = {

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from unconfound.data.core.source import Dataset, Schema
+from unconfound.data.core.subset import labelled_part
 from unconfound.data.graphs.graph_source import GraphSource
 from unconfound.data.graphs.node_features import (
     distinct,
@@ -19,7 +20,6 @@ from unconfound.data.graphs.node_features import (
     uses_attributes,
 )
 from unconfound.data.graphs.tu_files import TUFiles, is_tu_folder, read_tu_files, tu_archive, tu_names
-from unconfound.data.tables.targets import labelled_part
 from unconfound.options.data import NodeFeatures
 
 __all__ = ["is_tu_folder", "tu_folder", "tu_set"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
+from unconfound.data.files.damaged import naming
 from unconfound.data.files.walking import same_form
 from unconfound.data.images.coco_masks import (
     Segmentation,
@@ -91,10 +92,8 @@ def read_annotations(path: Path, part: str) -> Annotations:
         ValueError: the file is damaged, an annotation lacks or contradicts something, one number stands for two images
             or categories, or no object is left.
     """
-    try:
+    with naming(path, advice="; unpack it anew"):
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}; unpack it anew") from error
     keys = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in keys):
         raise ValueError(f"{path} lacks one of the lists {', '.join(keys)}: instance annotations of COCO are needed")

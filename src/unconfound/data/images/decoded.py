@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,11 +85,6 @@ class ImageFiles:
             masks=None if self.masks is None else tuple(self.masks[position] for position in positions),
             boxes=None if self.boxes is None else tuple(self.boxes[position] for position in positions),
         )
-
-    def restore(self) -> dict[str, object]:
-        """Return how other images are read as these are, for `Dataset.restore`."""
-        known = {"kind": "images", "image_size": self.image_size, "channels": self.channels}
-        return known if self.bits == 16 else known | {"bits": self.bits}
 
     def bytes_decoded(self) -> int:
         """Return how much memory all of them take once decoded."""
@@ -170,18 +166,30 @@ def _decoding(files: ImageFiles, *, keep: bool, workers: int) -> Iterator[tuple[
                 yield result
 
 
-def _build(folder: Path, files: ImageFiles, *, keep: bool, workers: int) -> None:
+def _collect(
+    files: ImageFiles, put: Callable[[np.ndarray, np.ndarray | None], object], *, keep: bool, workers: int
+) -> tuple[dict[int, str], int]:
+    """Pass images and masks to `put`, if they are kept; return what cannot be read and how many masks are empty."""
     skipped, empty = {}, 0
+    for position, result in enumerate(_decoding(files, keep=keep, workers=workers)):
+        if isinstance(result, str):
+            skipped[position] = result
+            continue
+        empty += result[1] is not None and not result[1].any()
+        if keep:
+            put(*result)
+    return skipped, empty
+
+
+def _build(folder: Path, files: ImageFiles, *, keep: bool, workers: int) -> None:
     # Plain writes, not a mapped file: a full disk is then an error that can be caught, not a crash.
     with open(folder / "images.bin", "wb") as images, open(folder / "masks.bin", "wb") as masks:
-        for position, result in enumerate(_decoding(files, keep=keep, workers=workers)):
-            if isinstance(result, str):
-                skipped[position] = result
-                continue
-            empty += result[1] is not None and not result[1].any()
-            if keep:
-                _write(images, result[0])
-                _write(masks, result[1])
+
+        def put(image: np.ndarray, mask: np.ndarray | None) -> None:
+            _write(images, image)
+            _write(masks, mask)
+
+        skipped, empty = _collect(files, put, keep=keep, workers=workers)
     index = {
         "format": _FORMAT,
         "skipped": skipped,
@@ -211,19 +219,17 @@ def _in_memory(files: ImageFiles, *, keep: bool, workers: int) -> Decoded:
     count, side = len(files.images) if keep else 0, files.image_size
     images = torch.empty((count, files.channels, side, side), dtype=torch.uint8)
     masks = torch.empty((count if files.masks else 0, 1, side, side), dtype=torch.bool)
-    skipped, empty, readable = {}, 0, 0
-    for position, result in enumerate(_decoding(files, keep=keep, workers=workers)):
-        if isinstance(result, str):
-            skipped[position] = result
-            continue
-        image, mask = result
-        empty += mask is not None and not mask.any()
-        if keep:
-            images[readable] = torch.from_numpy(image)
-            if mask is not None:
-                masks[readable] = torch.from_numpy(mask)
-        readable += 1
-    return Decoded(images[:readable] if len(images) else None, masks[:readable] if len(masks) else None, skipped, empty)
+    place = itertools.count()
+
+    def put(image: np.ndarray, mask: np.ndarray | None) -> None:
+        readable = next(place)
+        images[readable] = torch.from_numpy(image)
+        if mask is not None:
+            masks[readable] = torch.from_numpy(mask)
+
+    skipped, empty = _collect(files, put, keep=keep, workers=workers)
+    kept = len(files.images) - len(skipped)
+    return Decoded(images[:kept] if len(images) else None, masks[:kept] if len(masks) else None, skipped, empty)
 
 
 def _write(file: BinaryIO, values: np.ndarray | None) -> None:

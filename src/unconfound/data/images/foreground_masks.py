@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unconfound.data.core.batch import Batch
 from unconfound.data.core.source import Source
+from unconfound.data.files.damaged import naming
 from unconfound.data.images.decoding import central_square
 
 
@@ -57,10 +58,8 @@ def read_mask(path: Path, image_size: int) -> Bool[np.ndarray, "1 size size"]:
     Raises:
         ValueError: the file is damaged, holds Python objects, or is no array of [height, width] numbers.
     """
-    try:
+    with naming(path, advice="; unpack it anew"):
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}; unpack it anew") from error
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "biuf":
         raise ValueError(f"{path} has the shape {values.shape}, but a mask is [height, width]: unpack it anew")
     mask = Image.fromarray((values != 0).astype(np.uint8))

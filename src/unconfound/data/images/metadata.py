@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,11 +14,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.core.source import Dataset
-from unconfound.data.divide.splits import train_test_indices
+from unconfound.data.divide.splits import drawn_test
 from unconfound.data.files.folders import EXTENSIONS, read_layout
 from unconfound.data.files.walking import find_files, same_form
-from unconfound.data.images.listed import PARTS, ImageTable, read_image_table
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.image_table import PARTS, ImageTable, part_numbers, read_image_table
+from unconfound.data.images.reading import Reading
 from unconfound.data.tables.columns import as_text
 from unconfound.data.tables.table_files import read_frame
 from unconfound.data.tables.targets import fit_targets, read_targets
@@ -31,14 +32,29 @@ SPLITS = {
 }
 
 
+@dataclass(frozen=True)
+class Metadata:
+    """A table beside images.
+
+    Args:
+        file: a CSV, TSV or Parquet file. Its column `file` or `img_filename`, or else its first one, holds file names
+            relative to the folder of images. A column `split`, where there is one, holds train, val or test, or 0, 1 or
+            2.
+        label: column of the classes; None: class folders say them.
+        group: column of the attribute; None: no groups.
+    """
+
+    file: Path
+    label: str | None = None
+    group: str | None = None
+
+
 def metadata_folder(
     path: Path,
-    metadata: Path,
+    metadata: Metadata,
     *,
-    label: str | None = None,
-    group: str | None = None,
-    masks: Path | None = None,
     reading: Reading,
+    masks: Path | None = None,
     test_share: float = 0.2,
     seed: int = 0,
     unseen_classes: bool = False,
@@ -51,12 +67,9 @@ def metadata_folder(
 
     Args:
         path: the folder of images.
-        metadata: a CSV, TSV or Parquet file. Its column `file` or `img_filename`, or else its first one, holds file
-            names relative to the folder. A column `split`, where there is one, holds train, val or test, or 0, 1 or 2.
-        label: column of the classes; None: class folders say them.
-        group: column of the attribute; None: no groups.
-        masks: a folder of foreground masks, one for each image at the same relative path.
+        metadata: the table.
         reading: how images are decoded.
+        masks: a folder of foreground masks, one for each image at the same relative path.
         test_share: share of each class to test on where neither the table nor the folder says what to test on.
         seed: for that split.
         unseen_classes: test folders may hold classes that the training folder lacks.
@@ -66,16 +79,17 @@ def metadata_folder(
         ValueError: a column is not there, a file is listed twice, a split has an unknown name, no label is given and
             the images lie loose, or too many images are missing or damaged.
     """
-    frame, notes = read_frame(metadata)
-    names = _names(frame, metadata)
-    stated = fit_targets(frame, metadata, label=label, group=group)
+    file, label, group = metadata.file, metadata.label, metadata.group
+    frame, notes = read_frame(file)
+    names = _names(frame, file)
+    stated = fit_targets(frame, file, label=label, group=group)
     if not path.is_dir():
         raise FileNotFoundError(f"there is no folder {path}")
     found = find_files(path, EXTENSIONS, without=masks)
-    names = _as_on_disk(names, found.files, path, metadata)
+    names = _as_on_disk(names, found.files, path, file)
     unlisted = sorted(set(found.files) - set(names))
     if unlisted:
-        notes.append(f"images not in {metadata.name}, passed over: {len(unlisted):,}, the first is {unlisted[0]}")
+        notes.append(f"images not in {file.name}, passed over: {len(unlisted):,}, the first is {unlisted[0]}")
     layout_parts = torch.zeros(len(names), dtype=torch.long)
     if label is None:
         folders, layout_parts = _of_folders(path, masks, names, unseen_classes=unseen_classes)
@@ -87,16 +101,24 @@ def metadata_folder(
         stated["attributes"] = stated["attributes"][:-1]
     labels, groups, group_names = read_targets(frame, stated, notes)
     assert labels is not None
-    parts = _stated_parts(frame, metadata) if "split" in frame.columns else layout_parts
+    parts = _stated_parts(frame, file) if "split" in frame.columns else layout_parts
     if not bool((parts > 0).any()) and test_share > 0:
-        _, tested = train_test_indices(len(names), labels, test_share, seed)
-        parts[tested] = 2
-        notes.append(
-            f"no test part: {len(tested):,} of {len(names):,} images, {test_share:.0%} of each class, "
-            f"were drawn for the test (seed {seed})"
-        )
-    table = ImageTable(names, labels, stated["classes"], parts, groups, group_names)
-    return read_image_table(path.name, path, table, reading=reading, masks=masks, notes=notes)
+        drawn, said = drawn_test(len(names), labels, test_share, seed)
+        parts[drawn["test"]] = 2
+        notes += said
+    table = ImageTable(
+        name=path.name,
+        folder=path,
+        files=names,
+        labels=labels,
+        classes=stated["classes"],
+        parts=parts,
+        groups=groups,
+        group_names=group_names,
+        masks=masks,
+        notes=notes,
+    )
+    return read_image_table(table, reading)
 
 
 def _names(frame: pd.DataFrame, metadata: Path) -> list[str]:
@@ -143,13 +165,13 @@ def _of_folders(
 ) -> tuple[list[str | None], Int[Tensor, " files"]]:
     """Return the class folder of each file, None where it is not there, and the part that the folders say."""
     layout = read_layout(path, without=masks, unseen_classes=unseen_classes)
-    if layout.train.classes is None:
+    if layout.classes is None:
         raise ValueError(f"{path} has no class folders: name the column of the classes (--label)")
-    parts = {0: layout.train} | {2 if name == "test" else 1: part for name, part in layout.tests.items()}
-    found: dict[str, tuple[str, int]] = {}
-    for number, part in parts.items():
-        found |= {file: (name, number) for file, name in zip(part.files, part.classes or (), strict=True)}
-    known = [found.get(name, (None, 0)) for name in names]
+    # A second test folder, or more of them, are to validate on.
+    place = [{"train": 0, "test": 2}.get(part, 1) for part in layout.parts]
+    numbers = [place[number] for number in part_numbers([*layout.parts.values()]).tolist()]
+    found = dict(zip(layout.files, zip(layout.classes, numbers, strict=True), strict=True))
+    known: list[tuple[str | None, int]] = [found.get(name, (None, 0)) for name in names]
     return [name for name, _ in known], torch.tensor([number for _, number in known])
 
 

@@ -63,14 +63,8 @@ class StreamingSource(Source):
         for positions, images, masks in loader:
             if isinstance(images, str):
                 raise ValueError(f"{images}; it could be read when the run began: put it back, or start anew")
-            index = torch.tensor(positions)
-            yield Batch(
-                inputs=torch.from_numpy(images),
-                index=index,
-                labels=None if self.labels is None else self.labels[index],
-                groups=None if self.groups is None else self.groups[index],
-                masks=None if masks is None else torch.from_numpy(masks),
-            )
+            shapes = None if masks is None else torch.from_numpy(masks)
+            yield self._batch(torch.from_numpy(images), torch.tensor(positions), shapes)
 
 
 class _IndexLists:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
-from unconfound.data.core.source import Dataset, Schema, Source
-from unconfound.data.core.subset import Subset
-from unconfound.data.divide.splits import check_test_share, train_test_indices
-from unconfound.data.files.folders import EXTENSIONS, FolderPart, read_layout
+from unconfound.data.core.source import Dataset, Schema
+from unconfound.data.core.subset import divided
+from unconfound.data.divide.splits import check_test_share, with_test
+from unconfound.data.files.folders import EXTENSIONS, read_layout
 from unconfound.data.files.walking import walk
 from unconfound.data.sequences.sequence_source import SequenceSource
-from unconfound.data.sequences.waveforms import FRAMES, SOUNDS, Frames, read_frames
-from unconfound.data.sets.torchvision_sets import folder_inside
-from unconfound.data.tables.targets import labelled_part
+from unconfound.data.sequences.waveforms import FRAMES, SOUNDS, read_frames
 
 
 def has_recordings(path: Path) -> bool:
@@ -61,112 +53,23 @@ def recordings(
     """
     check_test_share(test_share)
     layout = read_layout(path, what="recording", extensions=SOUNDS, unseen_classes=unseen_classes)
-    parts = {"train": layout.train, **layout.tests}
-    files = list(chain.from_iterable(part.files for part in parts.values()))
-    classes = sorted({name for part in parts.values() for name in part.classes or ()})
-    stored = dict(encoding) if encoding else {**FRAMES, "classes": classes}
-    frames = read_frames([path / file for file in files], stored, max_length=max_length)
+    classes = layout.class_names()
+    stored = dict(encoding) if encoding else {**FRAMES, "classes": list(classes)}
+    frames = read_frames([path / file for file in layout.files], stored, max_length=max_length)
     notes = [*layout.notes, *frames.notes]
-    labels = _labels(list(parts.values()), stored["classes"], notes)
-    whole = _source(path.name, frames, tuple(stored["classes"]), labels=labels, names=files)
-    positions = list(torch.arange(len(files)).split([len(part.files) for part in parts.values()]))
-    if not layout.tests and test_share > 0:
-        positions = list(train_test_indices(len(files), labels, test_share, seed))
-        notes.append(
-            f"no test folder: {len(positions[1]):,} of {len(files):,} recordings, {test_share:.0%} of each class, "
-            f"were drawn for the test (seed {seed})"
-        )
-    names = list(layout.tests) or ["test"]
-    restore = _restore(stored, frames, max_length)
-    return _dataset(whole, dict(zip(["train", *names], positions, strict=False)), notes=notes, restore=restore)
-
-
-def spoken_digits(root: Path | None, *, max_length: int = 256) -> Dataset:
-    """Read the Free Spoken Digit Dataset with its official split: the recordings 0 to 4 of a speaker and digit test.
-
-    The classes are the digits, the groups the speakers.
-
-    Args:
-        root: the folder that holds `FSDD/recordings`, or `recordings`, or that folder itself.
-        max_length: frames (10 ms) of a recording that are read, at least 1.
-
-    Raises:
-        FileNotFoundError: no such folder, or no recording in it.
-        ValueError: `root` is None; errors of files are those of `recordings`.
-    """
-    if root is None:
-        raise ValueError("spoken-digits is read from files: say which folder holds them (--data-root)")
-    folder = root / "recordings" if (root / "recordings").is_dir() else folder_inside(root, "FSDD/recordings")
-    names = [re.fullmatch(r"(\d)_([^_]+)_(\d+)\.wav", file.name) for file in sorted(folder.glob("*.wav"))]
-    found = [name for name in names if name]
-    if not found:
-        raise FileNotFoundError(
-            f"spoken-digits needs <digit>_<speaker>_<number>.wav in {folder}: nothing is downloaded, put them there"
-        )
-    stored = {**FRAMES, "classes": list("0123456789")}
-    frames = read_frames([folder / name[0] for name in found], stored, max_length=max_length)
-    speakers = sorted({name[2] for name in found})
-    whole = _source(
-        "spoken-digits",
-        frames,
-        tuple(stored["classes"]),
-        labels=torch.tensor([int(name[1]) for name in found]),
-        names=[name[0] for name in found],
-        groups=torch.tensor([speakers.index(name[2]) for name in found]),
-        group_names=tuple(f"speaker={speaker}" for speaker in speakers),
-    )
-    tested = torch.tensor([int(name[3]) <= 4 for name in found])
-    positions = {"train": (~tested).nonzero().squeeze(1), "test": tested.nonzero().squeeze(1)}
-    return _dataset(whole, positions, notes=frames.notes, restore=_restore(stored, frames, max_length))
-
-
-def _labels(parts: Sequence[FolderPart], classes: Sequence[str], notes: list[str]) -> Int[Tensor, " recordings"] | None:
-    given = [part.classes for part in parts if part.classes is not None]
-    if not given or not classes:
-        return None
-    label_of = {name: label for label, name in enumerate(classes)}
-    labels = torch.tensor([label_of.get(name, -1) for name in chain.from_iterable(given)])
-    if (labels < 0).any():
+    known = tuple(stored["classes"])
+    labels = layout.labels(known) if known else None
+    if labels is not None and bool((labels < 0).any()):
         notes.append(
             f"{int((labels < 0).sum()):,} of {len(labels):,} recordings are of classes unknown in training (-1)"
         )
-    return labels
-
-
-def _source(
-    name: str,
-    frames: Frames,
-    classes: tuple[str, ...],
-    *,
-    labels: Int[Tensor, " recordings"] | None,
-    names: Sequence[str],
-    groups: Int[Tensor, " recordings"] | None = None,
-    group_names: tuple[str, ...] = (),
-) -> SequenceSource:
-    schema = Schema("series", (frames.values.shape[1],), classes, group_names)
-    return SequenceSource(name, schema, frames.values, frames.lengths, labels=labels, groups=groups, names=names)
-
-
-def _restore(stored: dict[str, Any], frames: Frames, max_length: int) -> dict[str, object]:
-    encoding = stored | {"sample_rate": frames.sample_rate}
-    return {"kind": "recordings", "max_length": max_length, "encoding": encoding}
-
-
-def _dataset(
-    whole: Source,
-    positions: Mapping[str, Int[Tensor, " some"]],
-    *,
-    notes: Sequence[str],
-    restore: dict[str, object],
-) -> Dataset:
-    train, *tests = (
-        Subset(whole, part, name=whole.name if name == "train" else f"{whole.name} {name}")
-        for name, part in positions.items()
+    whole = SequenceSource(
+        path.name,
+        Schema("series", (frames.values.shape[1],), known),
+        frames.values,
+        frames.lengths,
+        labels=labels,
+        names=layout.files,
     )
-    train.notes = tuple(notes)
-    return Dataset(
-        train=train,
-        tests={name: test for name, test in zip(list(positions)[1:], tests, strict=True) if len(test)},
-        labelled=labelled_part(train),
-        restore=restore,
-    )
+    dataset = divided(whole, layout.positions(), notes=notes, restore=frames.restore(stored, max_length))
+    return dataset if len(layout.parts) > 1 else with_test(dataset, test_share, seed=seed)

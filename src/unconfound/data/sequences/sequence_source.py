@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +14,7 @@ from unconfound.data.core.ranges import concatenated_ranges
 from unconfound.data.core.source import Schema, Source
 
 
+@dataclass(eq=False)
 class SequenceSource(Source):
     """Sequences that lie one after the other in one array; a batch is padded to its longest.
 
@@ -30,37 +32,32 @@ class SequenceSource(Source):
         ValueError: a sequence of length 0, lengths that do not sum up to the values, NaN or infinity.
     """
 
-    def __init__(
-        self,
-        name: str,
-        schema: Schema,
-        values: Int[Tensor, " total"] | Float[Tensor, "total channels"],
-        lengths: Int[Tensor, " samples"],
-        *,
-        labels: Int[Tensor, " samples"] | None = None,
-        groups: Int[Tensor, " samples"] | None = None,
-        names: Sequence[str] | None = None,
-        texts: Sequence[str] | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        self.starts = lengths.cumsum(0) - lengths
-        if int(lengths.sum()) != len(values):
+    name: str
+    schema: Schema
+    values: Int[Tensor, " total"] | Float[Tensor, "total channels"]
+    lengths: Int[Tensor, " samples"]
+    labels: Int[Tensor, " samples"] | None = None
+    groups: Int[Tensor, " samples"] | None = None
+    names: Sequence[str] | None = None
+    texts: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        ends = self.lengths.cumsum(0)
+        self.starts = ends - self.lengths
+        if int(self.lengths.sum()) != len(self.values):
             raise ValueError(
-                f"{name}: the lengths sum up to {int(lengths.sum()):,}, but there are {len(values):,} values"
+                f"{self.name}: the lengths sum up to {int(self.lengths.sum()):,}, but there are {len(self.values):,} "
+                "values"
             )
-        self.values, self.lengths = values, lengths
-        self.name, self.schema, self.labels, self.groups = name, schema, labels, groups
-        self.names, self.texts, self.notes = names, texts, notes
-        if len(lengths) and int(lengths.min()) < 1:
-            raise ValueError(f"{name}: {self._called(int(lengths.argmin()))} is empty: leave it out")
-        if values.is_floating_point():
-            finite = values.isfinite().all(1)
-            if not finite.all():
-                first = int(torch.searchsorted(lengths.cumsum(0), (~finite).nonzero()[0, 0], right=True))
-                raise ValueError(
-                    f"{name}: {self._called(first)} holds NaN or infinity: fill the gaps, leave it out, or say by "
-                    "lengths where it ends"
-                )
+        if len(self) and int(self.lengths.min()) < 1:
+            raise ValueError(f"{self.name}: {self._called(int(self.lengths.argmin()))} is empty: leave it out")
+        if self.values.is_floating_point() and not bool((finite := self.values.isfinite().all(1)).all()):
+            first = int(torch.searchsorted(ends, (~finite).nonzero()[0, 0], right=True))
+            raise ValueError(
+                f"{self.name}: {self._called(first)} holds NaN or infinity: fill the gaps, leave it out, or say by "
+                "lengths where it ends"
+            )
 
     def _called(self, sample: int) -> str:
         return f"sequence {sample}" + (f" ({self.names[sample]})" if self.names is not None else "")
@@ -76,9 +73,4 @@ class SequenceSource(Source):
             padded = self.values.new_zeros(len(index) * longest, *self.values.shape[1:])
             rows = torch.arange(len(index)) * longest
             padded[concatenated_ranges(rows, lengths)] = self.values[concatenated_ranges(self.starts[index], lengths)]
-            yield Batch(
-                inputs=Sequences(padded.unflatten(0, (len(index), longest)), lengths),
-                index=index,
-                labels=None if self.labels is None else self.labels[index],
-                groups=None if self.groups is None else self.groups[index],
-            )
+            yield self._batch(Sequences(padded.unflatten(0, (len(index), longest)), lengths), index)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int
 
-from unconfound.data.arrays import dataset_of, name_of, part_of, targets_of
+from unconfound.data.arrays import array_dataset, name_of, part_of, targets_of
 from unconfound.data.core.source import Dataset, Schema, Source
-from unconfound.data.divide.splits import check_test_share
 from unconfound.data.files.array_files import ArrayFile, read_arrays
 from unconfound.data.files.damaged import naming
 from unconfound.data.sequences.sequence_source import SequenceSource
@@ -49,22 +50,15 @@ def series(path: Path, *, test_share: float = 0.2, seed: int = 0, max_length: in
         ValueError: the file is damaged or holds Python objects; a series is empty, or holds NaN or infinity; lengths do
             not fit the values; another shape.
     """
-    check_test_share(test_share)
     if max_length < 1:
         raise ValueError(f"max_length must be at least 1, got {max_length}")
-    file = read_arrays(path)
     notes: list[str] = []
-    train = _source(file, None, max_length, notes)
-    test = _source(file, train, max_length, notes) if file.test() else None
-    if test is not None and test.schema.shape != train.schema.shape:
-        raise ValueError(
-            f"{path} holds series of {train.schema.shape[0]} but test series of {test.schema.shape[0]} channels"
-        )
-    restore: dict[str, object] = {"kind": "series", "max_length": max_length}
-    return dataset_of(file, train, test, notes=notes, test_share=test_share, seed=seed, restore=restore)
+    read = partial(_source, max_length=max_length, notes=notes)
+    dataset = array_dataset(read_arrays(path), read, notes=notes, test_share=test_share, seed=seed)
+    return replace(dataset, restore={"kind": "series", "max_length": max_length})
 
 
-def _source(file: ArrayFile, train: Source | None, max_length: int, notes: list[str]) -> SequenceSource:
+def _source(file: ArrayFile, train: Source | None, *, max_length: int, notes: list[str]) -> SequenceSource:
     arrays, what = part_of(file, train)
     if "masks" in arrays:
         raise ValueError(f"{what}masks are for images: say by lengths where series end")
@@ -83,14 +77,8 @@ def _source(file: ArrayFile, train: Source | None, max_length: int, notes: list[
     with np.errstate(over="ignore"):  # becomes infinite, which is refused next
         values = np.ascontiguousarray(values, np.float32)
     schema, labels, groups = targets_of(file, Schema("series", values.shape[1:]), train=train)
-    return SequenceSource(
-        name_of(file, train),
-        schema,
-        torch.from_numpy(values),
-        torch.from_numpy(lengths),
-        labels=labels,
-        groups=groups,
-    )
+    inputs = torch.from_numpy(values), torch.from_numpy(lengths)
+    return SequenceSource(name_of(file, train), schema, *inputs, labels, groups)
 
 
 def _lengths(arrays: dict[str, np.ndarray], what: str) -> Int[np.ndarray, " samples"] | None:

@@ -14,15 +14,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from unconfound.data.core.source import Dataset, Schema, Source
-from unconfound.data.core.subset import Subset
-from unconfound.data.divide.splits import train_test_indices
+from unconfound.data.core.source import Dataset, Schema
+from unconfound.data.core.subset import divided
 from unconfound.data.files.damaged import check_text
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.data.sequences.vocabulary import SPECIAL, UNKNOWN, encode_tokens, fit_vocabulary, read_tokens
 from unconfound.data.tables.columns import as_text
 from unconfound.data.tables.table_files import read_frame
-from unconfound.data.tables.targets import fit_targets, labelled_part, present_targets, read_targets
+from unconfound.data.tables.targets import drawn_rows, fit_targets, present_targets, read_targets
 
 # Taken where no column is named.
 _COLUMNS = ("text", "sentence")
@@ -71,29 +70,20 @@ def texts(
         raise ValueError(f"column {column!r} is both the text and the {'label' if column == label else 'group'}")
     frame = _with_text(frame, path, column, notes)
     if encoding is not None:
-        stored, train_rows, test_rows = encoding, torch.arange(len(frame)), torch.arange(0)
+        stored, parts = encoding, {"train": torch.arange(len(frame))}
     else:
         stored = {"text": column, **fit_targets(frame, path, label=label, group=group)}
-        labels, _, _ = read_targets(frame, stored | {"group": None}, [])
-        train_rows, test_rows = train_test_indices(len(frame), labels, test_share, seed)
-    return frame_texts(
-        frame.assign(**{stored["text"]: frame[column]}),
-        stored,
-        name=path.name,
-        train_rows=train_rows,
-        test_rows=test_rows,
-        max_length=max_length,
-        notes=notes,
-    )
+        parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
+    frame = frame.assign(**{stored["text"]: frame[column]})
+    return frame_texts(frame, stored, parts, name=path.name, max_length=max_length, notes=notes)
 
 
 def frame_texts(
     frame: pd.DataFrame,
     stored: Mapping[str, Any],
+    parts: Mapping[str, Int[Tensor, " part"]],
     *,
     name: str,
-    train_rows: Int[Tensor, " train"],
-    test_rows: Int[Tensor, " test"],
     max_length: int,
     notes: Sequence[str] = (),
 ) -> Dataset:
@@ -103,8 +93,8 @@ def frame_texts(
         frame: all texts, none of them empty, with their labels and groups; its index names them.
         stored: what `targets.fit_targets` found, "text", the column of the texts, and the "vocabulary" of an earlier
             data set; without one it is fitted on the training rows.
+        parts: positions of the texts of "train" and "test".
         name: how logs and reports call it.
-        train_rows, test_rows: positions.
         max_length: tokens of a text that are read, at least 1.
         notes: what was noteworthy so far.
 
@@ -119,7 +109,7 @@ def frame_texts(
         said.append(f"{cut:,} of {len(frame):,} texts have more than {max_length} tokens (--max-length): they are cut")
     if "vocabulary" not in stored:
         trained = np.zeros(len(frame), bool)
-        trained[train_rows.numpy()] = True
+        trained[parts["train"].numpy()] = True
         stored = {**stored, "vocabulary": fit_vocabulary(tokens, trained)}
     vocabulary = stored["vocabulary"]
     values = encode_tokens(tokens, vocabulary)
@@ -138,14 +128,8 @@ def frame_texts(
         texts=said_texts,
         notes=said,
     )
-    train = whole if len(train_rows) == len(frame) else Subset(whole, train_rows, notes=said)
-    tests: dict[str, Source] = {"test": Subset(whole, test_rows, name=f"{name} test")} if len(test_rows) else {}
-    return Dataset(
-        train=train,
-        tests=tests,
-        labelled=labelled_part(train),
-        restore={"kind": "text", "max_length": max_length, "encoding": dict(stored)},
-    )
+    restore = {"kind": "text", "max_length": max_length, "encoding": dict(stored)}
+    return divided(whole, parts, restore=restore, notes=said)
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:

@@ -99,6 +99,11 @@ class Frames:
     sample_rate: int
     notes: list[str]
 
+    def restore(self, stored: Mapping[str, Any], max_length: int) -> dict[str, object]:
+        """Return how other recordings are read as these were, for `Dataset.restore`."""
+        encoding = {**stored, "sample_rate": self.sample_rate}
+        return {"kind": "recordings", "max_length": max_length, "encoding": encoding}
+
 
 def read_frames(paths: Iterable[Path], stored: Mapping[str, Any], *, max_length: int) -> Frames:
     """Make log-mel frames of files.

@@ -1,7 +1,4 @@
-"""Cars-196 (Stanford Cars): 196 models of cars, with boxes.
-
-Krause et al., "3D Object Representations for Fine-Grained Categorization", 3dRR workshop, ICCV 2013.
-"""
+"""Cars-196 (Stanford Cars): 196 models of cars, with boxes."""
 
 from __future__ import annotations
 
@@ -12,15 +9,26 @@ import numpy as np
 import torch
 
 from unconfound.data.core.source import Dataset
-from unconfound.data.images.listed import ImageTable, counted_notes, read_image_table
-from unconfound.data.images.parts import Reading, published_folder
-from unconfound.data.sets.torchvision_sets import need_files
+from unconfound.data.files.damaged import naming
+from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.images.image_table import ImageTable, read_image_table
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 
-FOLDERS = ("cars196", "stanford_cars", "cars")
+CARS196 = PublicSet(
+    name="cars196",
+    modality="images",
+    about="Cars-196 (Stanford Cars): 196 models of cars",
+    paper="Krause, Stark, Deng and Fei-Fei, 3D Object Representations for Fine-Grained Categorization, 3dRR 2013",
+    source="https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
+    reader="sets.cars196:cars196",
+    boxes=True,
+    folders=("cars196", "stanford_cars", "cars"),
+    counts={"training images": 8_144, "test images": 8_041, "classes": 196},
+)
 _ALL, _META, _TRAIN = "cars_annos.mat", "devkit/cars_meta.mat", "devkit/cars_train_annos.mat"
 _TEST = "cars_test_annos_withlabels.mat"
 _BOX = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
-PUBLISHED = {"training images": 8144, "test images": 8041, "classes": 196}
 
 
 def cars196(root: Path | None, *, reading: Reading, crop_boxes: bool = False) -> Dataset:
@@ -41,15 +49,14 @@ def cars196(root: Path | None, *, reading: Reading, crop_boxes: bool = False) ->
         FileNotFoundError: the folder or an annotation is missing.
         ValueError: an annotation is damaged, or too many images are missing or damaged.
     """
-    inside = next((name for name in FOLDERS if root is not None and (root / name).is_dir()), FOLDERS[0])
-    folder = published_folder("cars196", root, inside)
+    folder = published_folder(CARS196, root)
     if (folder / _ALL).is_file():
         read = _read(folder / _ALL)
         classes = _names(read, folder / _ALL)
         rows = _rows(read, folder / _ALL, file="relative_im_path", tested="test")
     else:
         tested = next((name for name in (f"devkit/{_TEST}", _TEST) if (folder / name).is_file()), f"devkit/{_TEST}")
-        need_files("cars196", folder, [_META, _TRAIN, tested])
+        need_files(CARS196, folder, [_META, _TRAIN, tested])
         classes = _names(_read(folder / _META), folder / _META)
         rows = [
             (f"{images}/{name}", label, part, box)
@@ -61,25 +68,24 @@ def cars196(root: Path | None, *, reading: Reading, crop_boxes: bool = False) ->
         raise ValueError(f"cars196 gives {wrong[0]} the class {wrong[1]}: 1 to {len(classes)} are known")
     files, labels, parts, boxes = zip(*rows, strict=True)
     table = ImageTable(
+        name="cars196",
+        folder=folder,
         files=files,
         labels=torch.tensor(labels) - 1,
         classes=classes,
         parts=torch.tensor(parts),
         boxes=boxes if crop_boxes else None,
+        published=CARS196.counts,
     )
-    counts = {"training images": parts.count(0), "test images": parts.count(2), "classes": len(set(labels))}
-    return read_image_table("cars196", folder, table, reading=reading, notes=counted_notes(counts, PUBLISHED))
+    return read_image_table(table, reading)
 
 
 def _read(path: Path) -> dict[str, Any]:
     """Read a file of MATLAB, which holds numbers and texts only."""
     from scipy.io import loadmat
 
-    try:
+    with naming(path, advice="; unpack it anew"):
         read: dict[str, Any] = loadmat(path, squeeze_me=True)
-    # Its readers raise almost any exception on a damaged file.
-    except Exception as error:
-        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}; unpack it anew") from error
     return read
 
 

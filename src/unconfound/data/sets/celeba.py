@@ -1,7 +1,6 @@
 """CelebA: faces with forty attributes, one to tell apart and one that goes along with it.
 
-Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015. Sagawa et al. (ICLR 2020) tell blond hair apart,
-where few blond faces are male.
+Sagawa et al. (ICLR 2020) tell blond hair apart, where few blond faces are male.
 """
 
 from __future__ import annotations
@@ -15,11 +14,25 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.core.source import Dataset
-from unconfound.data.images.listed import ImageTable, published_notes, read_image_table
-from unconfound.data.images.parts import Reading, published_folder
+from unconfound.data.files.damaged import naming
+from unconfound.data.files.published import group_count_notes, need_files, published_folder
+from unconfound.data.images.image_table import ImageTable, read_image_table
+from unconfound.data.images.reading import Reading
 from unconfound.data.tables.table_files import read_frame
+from unconfound.options.data_sets import PublicSet
 from unconfound.suggestions import nearest_name
 
+CELEBA = PublicSet(
+    name="celeba",
+    modality="images",
+    about="CelebA: blond hair (--label) with the groups of sex (--group)",
+    paper="Liu, Luo, Wang and Tang, Deep Learning Face Attributes in the Wild, ICCV 2015",
+    source="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    licence="non-commercial research only",
+    reader="sets.celeba:celeba",
+    folders=("celeba",),
+    counts={"training images": 162_770, "validation images": 19_867, "test images": 19_962},
+)
 LABEL, GROUP = "Blond_Hair", "Male"
 # Samples of each group of the default pair, as published: neither, male, blond, blond and male.
 PUBLISHED = {
@@ -47,11 +60,8 @@ def celeba(root: Path | None, *, label: str | None = None, group: str | None = N
         ValueError: there is no such attribute, a list is damaged, or too many images are missing or damaged.
     """
     label, group = label or LABEL, group or GROUP
-    folder = published_folder("celeba", root, "celeba")
-    if not (folder / _IMAGES).is_dir():
-        raise FileNotFoundError(
-            f"celeba needs the images {_IMAGES}/ in {folder}: nothing is downloaded, put them there"
-        )
+    folder = published_folder(CELEBA, root)
+    need_files(CELEBA, folder, [f"{_IMAGES}/"])
     attributes = _read(folder, "list_attr_celeba", lines=1)
     for name in (label, group):
         if name not in attributes.columns:
@@ -63,29 +73,33 @@ def celeba(root: Path | None, *, label: str | None = None, group: str | None = N
         first = parts.index[~parts.isin((0, 1, 2))][0]
         raise ValueError(f"list_eval_partition in {folder} says {parts[first]} of {first}: 0, 1 or 2 is needed")
     labels, places = (_given(attributes, name, folder) for name in (label, group))
+    groups = 2 * labels + places
+    group_names = [f"{first}, {second}" for first in (f"not {label}", label) for second in (f"not {group}", group)]
+    part_of = torch.from_numpy(parts.to_numpy(np.int64).copy())
+    official = (label, group) == (LABEL, GROUP)
     table = ImageTable(
+        name="celeba",
+        folder=folder,
         files=[f"{_IMAGES}/{name}" for name in attributes.index],
         labels=labels,
         classes=(f"not {label}", label),
-        parts=torch.from_numpy(parts.to_numpy(np.int64).copy()),
-        groups=2 * labels + places,
-        group_names=[f"{first}, {second}" for first in (f"not {label}", label) for second in (f"not {group}", group)],
+        parts=part_of,
+        groups=groups,
+        group_names=group_names,
+        notes=group_count_notes(groups, part_of, group_names, PUBLISHED) if official else (),
     )
-    notes = published_notes(table, PUBLISHED) if (label, group) == (LABEL, GROUP) else []
-    return read_image_table("celeba", folder, table, reading=reading, notes=notes)
+    return read_image_table(table, reading)
 
 
 def _read(folder: Path, name: str, *, lines: int) -> pd.DataFrame:
     """Read a list, by file names: of words between spaces, `lines` lines below its top, or as CSV."""
     text, csv = folder / f"{name}.txt", folder / f"{name}.csv"
     if text.is_file():
-        try:
+        with naming(text, advice="; unpack it anew"):
             # The names of the columns, where there are any, are one fewer than the columns, the first being the file.
             frame = pd.read_csv(
                 text, sep=r"\s+", skiprows=lines, header=0 if lines else None, index_col=None if lines else 0
             )
-        except (ValueError, pd.errors.ParserError) as error:
-            raise ValueError(f"{text} is damaged: {' '.join(str(error).split())}; unpack it anew") from error
     elif csv.is_file():
         frame, _ = read_frame(csv)
         frame = frame.set_index(frame.columns[0])

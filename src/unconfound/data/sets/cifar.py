@@ -1,141 +1,82 @@
-"""The files of CIFAR-10 and CIFAR-100: pickles, read without letting them call anything."""
+"""CIFAR-10 and CIFAR-100, from the files that torchvision keeps."""
 
 from __future__ import annotations
 
-import pickle
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int, UInt8
-from torch import Tensor
+
+from unconfound.data.core.source import Dataset, MemorySource, Schema
+from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.images.reading import image_restore
+from unconfound.data.sets.cifar_pickles import read_cifar_batch, read_cifar_classes
+from unconfound.options.data_sets import PublicSet
+
+CIFAR10 = PublicSet(
+    name="cifar10",
+    modality="images",
+    about="CIFAR-10: 60,000 photographs of ten classes, 32 x 32 pixels",
+    paper="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    reader="sets.cifar:cifar10",
+    folders=("cifar-10-batches-py",),
+    image_size=32,
+    counts={"training images": 50_000, "test images": 10_000},
+)
+CIFAR100 = PublicSet(
+    name="cifar100",
+    modality="images",
+    about="CIFAR-100: 60,000 photographs of a hundred classes, 32 x 32 pixels",
+    paper="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    reader="sets.cifar:cifar100",
+    folders=("cifar-100-python",),
+    image_size=32,
+    counts={"training images": 50_000, "test images": 10_000},
+)
 
 
-@dataclass(frozen=True)
-class CifarBatch:
-    """The images of one file, with their labels and file names (empty where the file has none)."""
+def cifar10(root: Path | None) -> Dataset:
+    """Read CIFAR-10 with its official split, or a subset in files of the same form, named `train_*` and `test_*`.
 
-    images: UInt8[Tensor, "images 3 32 32"]
-    labels: Int[Tensor, " images"]
-    names: tuple[str, ...]
-
-
-def read_cifar_batch(path: Path, classes: int) -> CifarBatch:
-    """Read a batch file: `data` of [images, 3072] bytes (red, green and blue planes), `labels` or `fine_labels`.
+    The files are pickles, nothing of which is executed.
 
     Args:
-        path: the file.
-        classes: number of classes; labels count from 0.
+        root: the folder that holds `cifar-10-batches-py`, or that folder itself; it may be read-only.
 
     Raises:
-        ValueError: the file is damaged, has another content, or is a pickle that asks for anything but arrays.
+        FileNotFoundError: files are missing; the message lists them and says where they belong.
+        ValueError: `root` is None, or a file is damaged.
     """
-    content = _read_plain_pickle(path)
-    data = content.get("data")
-    labels = content.get("labels", content.get("fine_labels"))
-    if not isinstance(data, _Array) or not isinstance(labels, list):
-        raise ValueError(f"{path} is no CIFAR batch: it lacks the array data or the list labels")
-    images = data.as_bytes(path)
-    if images.ndim != 2 or images.shape != (len(labels), 3 * 32 * 32):
-        raise ValueError(f"{path} holds data of shape {images.shape} and {len(labels)} labels, not [images, 3072]")
-    if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
-        raise ValueError(f"{path} holds labels that are not integers from 0 to {classes - 1}")
-    names = content.get("filenames")
-    names = names if isinstance(names, list) and len(names) == len(labels) else []
-    return CifarBatch(
-        images=torch.from_numpy(images.reshape(-1, 3, 32, 32)),
-        labels=torch.tensor(labels),
-        names=tuple(str(name) for name in names),
-    )
+    files = [f"data_batch_{number}" for number in range(1, 6)], ["test_batch"]
+    return _read(CIFAR10, root, files, ("batches.meta", "label_names"))
 
 
-def read_cifar_classes(path: Path, key: str) -> tuple[str, ...]:
-    """Read the names of the classes from a `meta` file.
-
-    Raises:
-        ValueError: the file is damaged, lacks them, or is a pickle that asks for anything but arrays.
-    """
-    names = _read_plain_pickle(path).get(key)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{path} lacks the list {key}")
-    return tuple(names)
+def cifar100(root: Path | None) -> Dataset:
+    """Read CIFAR-100 as `cifar10` reads CIFAR-10: its hundred fine classes, from `cifar-100-python`."""
+    return _read(CIFAR100, root, (["train"], ["test"]), ("meta", "fine_label_names"))
 
 
-def _read_plain_pickle(path: Path) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            content = _PlainUnpickler(file, encoding="latin1").load()
-    except OSError:
-        raise
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} cannot be read: {reason}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary")
-    return content
-
-
-class _Array:
-    """Stands for an array of NumPy: keeps what the pickle says of it."""
-
-    state: tuple[Any, ...] = ()
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.state = state
-
-    def as_bytes(self, path: Path) -> UInt8[np.ndarray, ...]:
-        """Return the array of unsigned bytes that was described."""
-        try:
-            _, shape, kind, column_major, content = self.state
-            content = content.encode("latin1") if isinstance(content, str) else content
-            if kind.code not in ("u1", "|u1"):
-                raise ValueError(f"elements are {kind.code}, not bytes")
-            # The copy is writable, which PyTorch asks for.
-            return np.frombuffer(bytearray(content), np.uint8).reshape(shape, order="F" if column_major else "C")
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} holds a damaged array: {error}") from error
-
-
-class _ElementType:
-    """Stands for NumPy's type of the elements."""
-
-    def __init__(self, code: str, *_: object) -> None:
-        self.code = code
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Byte order and the like: of no meaning for single bytes."""
-
-
-def _reconstructed(*_: object) -> _Array:
-    return _Array()
-
-
-def _encoded(text: str, *_: object) -> bytes:
-    return text.encode("latin1")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Knows the four names that an array of NumPy is pickled with, and none of them is NumPy's own.
-
-    Each stands for a small class or function of this file that only stores or encodes what it is given, so that
-    nothing a file says is ever executed.
-    """
-
-    _known = {  # noqa: RUF012
-        ("numpy.core.multiarray", "_reconstruct"): _reconstructed,
-        ("numpy._core.multiarray", "_reconstruct"): _reconstructed,
-        ("numpy", "ndarray"): _Array,
-        ("numpy", "dtype"): _ElementType,
-        ("_codecs", "encode"): _encoded,
-    }
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """Refuse every name but those of an array."""
-        try:
-            return self._known[module_name, global_name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"it asks for {module_name}.{global_name}, which was refused and not executed"
-            ) from None
+def _read(known: PublicSet, root: Path | None, files: tuple[list[str], list[str]], names: tuple[str, str]) -> Dataset:
+    """Read the files to train and to test on; the classes are in a file of their own, under a key."""
+    (train, test), (meta, key), folder = files, names, published_folder(known, root)
+    official = any((folder / file).is_file() for file in train + test)
+    if not official:
+        subset = [sorted(file.name for file in folder.glob(f"{part}_*")) for part in ("train", "test")]
+        train, test = subset if all(subset) else (train, test)
+    need_files(known, folder, [*train, *test, meta])
+    classes = read_cifar_classes(folder / meta, key)
+    sources = []
+    for name, part in ((known.name, train), (f"{known.name} test", test)):
+        batches = [read_cifar_batch(folder / file, len(classes)) for file in part]
+        inputs, labels = (torch.cat([getattr(batch, what) for batch in batches]) for what in ("images", "labels"))
+        named = [name for batch in batches for name in batch.names] if all(batch.names for batch in batches) else None
+        sources.append(MemorySource(name, Schema("images", (3, 32, 32), classes), inputs, labels, names=named))
+    if not official:
+        told = (
+            f"{len(source):,} of {count:,} {what} ({', '.join(part)})"
+            for source, part, (what, count) in zip(sources, (train, test), known.counts.items(), strict=True)
+        )
+        sources[0].notes = (f"subset: {' and '.join(told)}",)
+    restore = image_restore(sources[0].schema)
+    return Dataset(train=sources[0], tests={"test": sources[1]}, labelled=sources[0], restore=restore)

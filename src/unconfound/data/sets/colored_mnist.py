@@ -12,11 +12,26 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from unconfound.data.compose.composer import composition
+from unconfound.data.compose.composites import Scenery
 from unconfound.data.compose.foregrounds import Foregrounds, read_foregrounds
 from unconfound.data.compose.photographs import Scene
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
-from unconfound.data.sets.torchvision_sets import torchvision_set
+from unconfound.data.images.reading import image_restore
+from unconfound.data.sets.mnist import mnist
+from unconfound.options.data_sets import PublicSet
 
+COLORED_MNIST = PublicSet(
+    name="colored-mnist",
+    modality="images",
+    about="MNIST in colours that go with the class: --colouring ten, irm, square",
+    paper="irm: Arjovsky, Bottou, Gulrajani and Lopez-Paz, Invariant Risk Minimization, 2019; square: Asgari et al., "
+    "MaskTune, NeurIPS 2022; of MNIST",
+    source="http://yann.lecun.com/exdb/mnist/",
+    reader="sets.colored_mnist:colored_mnist",
+    folders=("MNIST/raw",),
+    image_size=28,
+    counts={"training images": 60_000, "test images": 10_000},
+)
 Colouring = Literal["ten", "irm", "square"]
 Digits = tuple[UInt8[Tensor, "digits height width"], Int[Tensor, " digits"]]
 
@@ -64,13 +79,13 @@ def colored_mnist(
     """
     if colouring not in ("ten", "irm", "square"):
         raise ValueError(f"colouring is {colouring!r}: use ten, irm or square")
-    digits = torchvision_set("mnist", root)
+    digits = mnist(root)
     if colouring == "ten":
         return _ten(digits, correlation, seed)
     train, test = _digits(digits.train), _digits(digits.tests["test"])
     rng = np.random.default_rng([seed, 5])
     data = _irm(train, test, rng) if colouring == "irm" else _square(train, test, rng)
-    return replace(data, restore={"kind": "images", "image_size": 28, "channels": 3})
+    return replace(data, restore=image_restore(data.train.schema))
 
 
 def _ten(digits: Dataset, correlation: float, seed: int) -> Dataset:
@@ -79,15 +94,9 @@ def _ten(digits: Dataset, correlation: float, seed: int) -> Dataset:
     classes, size = digits.train.schema.classes, train.images.shape[-1]
     seen, unseen = _colours(len(classes), shift=0.0), _colours(len(classes), shift=0.5)
     flat = [np.broadcast_to(colour, (size, size, 3)) for colour in seen.numpy()]
-    data = composition(
-        train,
-        test,
-        [Scene((colour,), (colour,)) for colour in flat],
-        classes=classes,
-        correlation=correlation,
-        seed=seed,
-        name="colored-mnist",
-    )
+    scenes = [Scene((colour,), (colour,)) for colour in flat]
+    scenery = Scenery(scenes=scenes, classes=classes, correlation=correlation, seed=seed, name="colored-mnist")
+    data = composition(train, test, scenery)
     chosen = unseen[torch.from_numpy(np.random.default_rng([seed, 5]).integers(len(unseen), size=len(test)))]
     original = data.tests["original"]
     assert isinstance(original, MemorySource)

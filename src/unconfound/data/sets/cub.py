@@ -1,7 +1,4 @@
-"""CUB-200-2011: two hundred species of birds, with boxes, and with outlines where they are there.
-
-Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001, California Institute of Technology.
-"""
+"""CUB-200-2011: two hundred species of birds, with boxes, and with outlines where they are there."""
 
 from __future__ import annotations
 
@@ -13,14 +10,25 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.numbered_lines import numbered
+from unconfound.data.files.published import need_files, published_folder
 from unconfound.data.images.decoding import Box
-from unconfound.data.images.listed import ImageTable, counted_notes, read_image_table
-from unconfound.data.images.parts import Reading, published_folder
-from unconfound.data.sets.torchvision_sets import need_files
+from unconfound.data.images.image_table import ImageTable, read_image_table
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 
+CUB = PublicSet(
+    name="cub",
+    modality="images",
+    about="CUB-200-2011: 200 species of birds, with masks if its segmentations are present",
+    paper="Wah, Branson, Welinder, Perona and Belongie, The Caltech-UCSD Birds-200-2011 Dataset, CNS-TR-2011-001",
+    source="https://www.vision.caltech.edu/datasets/cub_200_2011/",
+    reader="sets.cub:cub",
+    boxes=True,
+    folders=("CUB_200_2011",),
+    counts={"training images": 5_994, "test images": 5_794, "classes": 200},
+)
 _IMAGES, _LABELS, _CLASSES, _SPLIT = "images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt"
 _BOXES = "bounding_boxes.txt"
-PUBLISHED = {"training images": 5994, "test images": 5794, "classes": 200}
 
 
 def cub(root: Path | None, *, reading: Reading, crop_boxes: bool = False) -> Dataset:
@@ -41,26 +49,27 @@ def cub(root: Path | None, *, reading: Reading, crop_boxes: bool = False) -> Dat
         FileNotFoundError: the folder, a list or a mask is missing.
         ValueError: a list is damaged, or too many images are missing or damaged.
     """
-    folder = published_folder("cub", root, "CUB_200_2011")
-    need_files("cub", folder, [_IMAGES, _LABELS, _CLASSES, _SPLIT, *([_BOXES] if crop_boxes else [])])
+    folder = published_folder(CUB, root)
+    need_files(CUB, folder, [_IMAGES, _LABELS, _CLASSES, _SPLIT, *([_BOXES] if crop_boxes else [])])
     names, classes = numbered(folder / _IMAGES), numbered(folder / _CLASSES)
     given = _of_images(folder / _LABELS, names, [str(number) for number in classes])
     trains = _of_images(folder / _SPLIT, names, ["1", "0"])
+    places = (folder / "segmentations", folder.parent / "segmentations")
     table = ImageTable(
+        name="cub",
+        folder=folder / "images",
         files=list(names.values()),
         labels=torch.tensor(given),
         classes=list(classes.values()),
         parts=torch.tensor(trains) * 2,
         boxes=_boxes(folder / _BOXES, names) if crop_boxes else None,
+        masks=next((place for place in places if place.is_dir()), None),
+        published=CUB.counts,
     )
-    places = (folder / "segmentations", folder.parent / "segmentations")
-    masks = next((place for place in places if place.is_dir()), None)
-    counts = {"training images": trains.count(0), "test images": trains.count(1), "classes": len(set(given))}
-    notes = counted_notes(counts, PUBLISHED)
     if reading.mask_values is None:
         # Shades count those who outlined a bird.
         reading = replace(reading, mask_values=("128-255",))
-    return read_image_table("cub", folder / "images", table, reading=reading, masks=masks, notes=notes)
+    return read_image_table(table, reading)
 
 
 def _of_images(path: Path, names: dict[int, str], known: Sequence[str]) -> list[int]:

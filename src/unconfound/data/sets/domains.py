@@ -16,9 +16,21 @@ from unconfound.data.core.source import Dataset
 from unconfound.data.core.subset import Subset
 from unconfound.data.files.folders import EXTENSIONS
 from unconfound.data.files.walking import Found, find_files, same_form
-from unconfound.data.images.parts import Reading, read_parts
+from unconfound.data.images.image_table import ImageTable, read_image_parts
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 from unconfound.suggestions import nearest_name
 
+DOMAINS = PublicSet(
+    name="domains",
+    modality="images",
+    about="domains (PACS, VLCS, OfficeHome), each a folder of class folders in --data-root; one is --held-out",
+    paper="PACS: Li et al., Deeper, Broader and Artier Domain Generalization, ICCV 2017; VLCS: Fang, Xu and Rockmore, "
+    "Unbiased Metric Learning, ICCV 2013; OfficeHome: Venkateswara et al., Deep Hashing Network for Unsupervised "
+    "Domain Adaptation, CVPR 2017",
+    source="https://github.com/facebookresearch/DomainBed",
+    reader="sets.domains:domains",
+)
 # DomainBed (Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021) holds out a fifth of each
 # training domain to choose between candidates; the older protocol splits each into 70 % and 30 %.
 DOMAINBED_SHARE, CLASSIC_SHARE = 0.2, 0.3
@@ -60,18 +72,18 @@ def domains(
     if validation_domain is not None:
         validated = _validated(root, validation_domain, tested, learnt)
         learnt.remove(validated)
-    listed, notes = reading.files(root, found.files)
-    source = read_parts(
-        root.name,
-        listed,
-        {"train": len(steps)},
+    table = ImageTable(
+        name=root.name,
+        folder=root,
+        files=found.files,
         labels=torch.tensor([classes.index(path[1]) for path in steps]),
         classes=classes,
         groups=torch.tensor([learnt.index(path[0]) if path[0] in learnt else -1 for path in steps]),
+        parts=torch.zeros(len(steps), dtype=torch.long),
         group_names=learnt,
-        reading=reading,
-        notes=[*found.notes("image"), *notes, *_published_notes(root.name, [path[0] for path in steps])],
-    )["train"]
+        notes=[*found.notes("image"), *_published_notes(root.name, [path[0] for path in steps])],
+    )
+    source = read_image_parts(table, reading)["train"]
     assert source.names is not None
     # Not by the files that were found: some may be damaged.
     kept = [same_form(name).split("/")[0] for name in source.names]
@@ -85,7 +97,7 @@ def domains(
         train=learning,
         tests={"test": Subset(source, _positions(kept, [tested]), name=f"{root.name} {tested}", grouped=False)},
         labelled=learning,
-        restore=listed.restore(),
+        restore=reading.restore(source.schema),
         validation=validation,
     )
 

@@ -10,9 +10,23 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.folders import read_layout
+from unconfound.data.files.published import published_folder
 from unconfound.data.files.walking import of_system
-from unconfound.data.images.parts import Reading, published_folder, read_parts
+from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_table
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 
+IMAGENET100 = PublicSet(
+    name="imagenet100",
+    modality="images",
+    about="ImageNet-100: a hundred classes of ImageNet",
+    paper="Tian, Krishnan and Isola, Contrastive Multiview Coding, ECCV 2020, of Russakovsky et al., ImageNet Large "
+    "Scale Visual Recognition Challenge, IJCV 2015",
+    source="https://www.image-net.org",
+    licence="non-commercial research and education only",
+    reader="sets.imagenet100:imagenet100",
+    folders=("imagenet100",),
+)
 _LIST = "imagenet100.txt"
 _CLASSES = 100
 
@@ -33,7 +47,7 @@ def imagenet100(root: Path | None, *, reading: Reading) -> Dataset:
         FileNotFoundError: the folder, the list, or the folder of a class is missing.
         ValueError: the list is damaged, or too many images are.
     """
-    folder = published_folder("imagenet100", root, "imagenet100")
+    folder = published_folder(IMAGENET100, root)
     for part in ("train", "val"):
         if not (folder / part).is_dir():
             raise FileNotFoundError(
@@ -49,22 +63,16 @@ def imagenet100(root: Path | None, *, reading: Reading) -> Dataset:
         )
     found = {part: _files(folder, part, wnids) for part in ("train", "val")}
     listed = [each for part in found.values() for each in part]
-    files, notes = reading.files(folder, [file for file, _ in listed])
-    sources = read_parts(
-        "imagenet100",
-        files,
-        {"train": len(found["train"]), "test": len(found["val"])},
+    table = ImageTable(
+        name="imagenet100",
+        folder=folder,
+        files=[file for file, _ in listed],
         labels=torch.tensor([label for _, label in listed]),
         classes=wnids,
-        reading=reading,
-        notes=[note, *notes],
+        parts=part_numbers([len(found["train"]), 0, len(found["val"])]),
+        notes=[note],
     )
-    return Dataset(
-        train=sources["train"],
-        tests={"test": sources["test"]},
-        labelled=sources["train"],
-        restore={"kind": "images", "image_size": files.image_size, "channels": files.channels},
-    )
+    return read_image_table(table, reading)
 
 
 def _chosen(folder: Path) -> tuple[list[str], str]:
@@ -95,5 +103,5 @@ def _files(folder: Path, part: str, wnids: Iterable[str]) -> list[tuple[str, int
     return [
         (f"{part}/{wnid}/{file}", label)
         for label, wnid in enumerate(wnids)
-        for file in read_layout(folder / part / wnid).train.files
+        for file in read_layout(folder / part / wnid).files
     ]

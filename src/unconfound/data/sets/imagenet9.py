@@ -1,9 +1,9 @@
 """ImageNet-9 of the Backgrounds Challenge, with all its variants as test sets.
 
-Xiao et al., "Noise or Signal: The Role of Image Backgrounds in Object Recognition", ICLR 2021. Variants that
-`unconfound.evaluation` knows have its names: "original", "mixed-same", "mixed-rand", "only-foreground" (Only-FG) and
-"only-background" (Only-BG-T, where the object's box is tiled over). So it gives the background gap and, where the
-training images of Only-FG are there, the four cells of training and testing on full images and on foregrounds.
+Variants that `unconfound.evaluation` knows have its names: "original", "mixed-same", "mixed-rand", "only-foreground"
+(Only-FG) and "only-background" (Only-BG-T, where the object's box is tiled over). So it gives the background gap and,
+where the training images of Only-FG are there, the four cells of training and testing on full images and on
+foregrounds.
 """
 
 from __future__ import annotations
@@ -19,10 +19,24 @@ from torch import Tensor
 
 from unconfound.data.core.source import Dataset, Source
 from unconfound.data.core.subset import Subset
+from unconfound.data.files.damaged import naming
 from unconfound.data.files.folders import read_layout
+from unconfound.data.files.published import published_folder
 from unconfound.data.images.foreground_masks import MaskedSource
-from unconfound.data.images.parts import Reading, published_folder, read_parts
+from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_parts
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 
+IMAGENET9 = PublicSet(
+    name="imagenet9",
+    modality="images",
+    about="ImageNet-9 of the Backgrounds Challenge, all its variants",
+    paper="Xiao, Engstrom, Ilyas and Madry, Noise or Signal: The Role of Image Backgrounds in Object Recognition, "
+    "ICLR 2021",
+    source="https://github.com/MadryLab/backgrounds_challenge",
+    reader="sets.imagenet9:imagenet9",
+    folders=("imagenet9",),
+)
 # The folder of each test set. The first five show one foreground each, at the same place in all five.
 VARIANTS = {
     "original": "original",
@@ -56,7 +70,7 @@ def imagenet9(root: Path | None, *, reading: Reading) -> Dataset:
         FileNotFoundError: the folder, the training images, or one of Original, Mixed-Same and Mixed-Rand is missing.
         ValueError: a folder holds other classes, no foreground is in all variants, or too many images are damaged.
     """
-    folder = published_folder("imagenet9", root, "imagenet9")
+    folder = published_folder(IMAGENET9, root)
     if not (folder / _TRAIN).is_dir():
         raise FileNotFoundError(
             f"imagenet9 needs the training images {_TRAIN}/00_dog, ... in {folder}: they are published as Original of "
@@ -75,13 +89,12 @@ def imagenet9(root: Path | None, *, reading: Reading) -> Dataset:
         else:
             train = labelled
     train.notes = (*train.notes, *notes)
-    channels, size, _ = train.schema.shape
     return Dataset(
         train=train,
         tests=tests,
         labelled=labelled,
         train_foreground=foreground,
-        restore={"kind": "images", "image_size": size, "channels": channels},
+        restore=reading.restore(train.schema),
     )
 
 
@@ -90,7 +103,7 @@ def imagenet9_tests(root: Path | None, *, reading: Reading) -> dict[str, Source]
 
     Args and errors are those of `imagenet9`, without the training images. The first set carries the notes.
     """
-    folder = published_folder("imagenet9", root, "imagenet9")
+    folder = published_folder(IMAGENET9, root)
     tests, notes = _read(folder, {}, reading)
     tests["original"].notes = (*tests["original"].notes, *notes)
     return tests
@@ -110,10 +123,8 @@ def read_class_map(path: Path) -> Int[Tensor, "1000"]:
         raise FileNotFoundError(
             f"there is no {path}: the Backgrounds Challenge publishes it as in_to_in9.json; nothing is downloaded"
         )
-    try:
+    with naming(path):
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or content.keys() != {str(number) for number in range(1000)}:
         raise ValueError(f"{path} is no map of the classes 0 to 999 of ImageNet: use in_to_in9.json as published")
     for number, nine in content.items():
@@ -144,16 +155,16 @@ def _read(folder: Path, train: Mapping[str, str], reading: Reading) -> tuple[dic
                 "the nine of ImageNet-9, 00_dog to 08_fish, are needed"
             )
     together = [each for files in listed.values() for each in files]
-    files, notes = reading.files(folder, [file for file, _, _ in together])
-    sources = read_parts(
-        "imagenet9",
-        files,
-        {part: len(given) for part, given in listed.items()},
+    table = ImageTable(
+        name="imagenet9",
+        folder=folder,
+        files=[file for file, _, _ in together],
         labels=torch.tensor([label for _, label, _ in together]),
         classes=[known[label] for label in sorted(known)],
-        reading=reading,
-        notes=notes,
+        parts=part_numbers([len(given) for given in listed.values()]),
+        part_names=[*listed],
     )
+    sources = read_image_parts(table, reading)
     shown = [name for name in _WITH_FOREGROUND if name in there]
     most = max(len(sources[name]) for name in shown)
     remarks = [f"{VARIANTS[name]} is not there" for name in VARIANTS if name not in there]
@@ -173,7 +184,7 @@ def _read(folder: Path, train: Mapping[str, str], reading: Reading) -> tuple[dic
 
 def _labelled_files(folder: Path, inside: str) -> list[tuple[str, int, str]]:
     """Return path, label and class of each image of a part. The label is the number before the class's name."""
-    part = read_layout(folder / inside).train
+    part = read_layout(folder / inside)
     found = []
     for file, name in zip(part.files, part.classes or [""] * len(part.files), strict=True):
         numbered = re.fullmatch(r"0([0-8])_(.+)", name)

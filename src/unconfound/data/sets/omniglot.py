@@ -1,7 +1,4 @@
-"""Omniglot: characters of fifty alphabets, each drawn by twenty people.
-
-Lake, Salakhutdinov and Tenenbaum, "Human-level concept learning through probabilistic program induction", Science 2015.
-"""
+"""Omniglot: characters of fifty alphabets, each drawn by twenty people."""
 
 from __future__ import annotations
 
@@ -18,16 +15,31 @@ from PIL import Image
 
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.files.damaged import naming
+from unconfound.data.files.published import count_notes, published_folder
 from unconfound.data.files.walking import find_files
 from unconfound.data.images.decoding import central_square, checked_size, unreadable
-from unconfound.data.images.parts import published_folder
+from unconfound.data.images.reading import image_restore
+from unconfound.options.data_sets import PublicSet
 
-# What to train on and what to test on, and how many characters each holds, of twenty drawings each.
-PAIRS = (
-    {"images_background": 964, "images_evaluation": 659},
-    {"images_background_small1": 136, "images_background_small2": 156},
+OMNIGLOT = PublicSet(
+    name="omniglot",
+    modality="images",
+    about="Omniglot: characters of alphabets, from its zips; with --unseen-classes",
+    paper="Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program induction, "
+    "Science 2015",
+    source="https://github.com/brendenlake/omniglot",
+    licence="MIT",
+    reader="sets.omniglot:omniglot",
+    folders=("omniglot-py",),
+    counts={
+        "drawings in images_background": 19_280,
+        "drawings in images_evaluation": 13_180,
+        "drawings in images_background_small1": 2_720,
+        "drawings in images_background_small2": 3_120,
+    },
 )
-DRAWINGS = 20
+# What to train on and what to test on.
+PAIRS = (("images_background", "images_evaluation"), ("images_background_small1", "images_background_small2"))
 Drawings = dict[str, UInt8[np.ndarray, "size size"]]
 
 
@@ -51,7 +63,7 @@ def omniglot(root: Path | None, *, image_size: int | None = None) -> Dataset:
         FileNotFoundError: the folder is missing, or holds no package.
         ValueError: a package is damaged, or holds anything but drawings in ALPHABET/CHARACTER/.
     """
-    folder = published_folder("omniglot", root, "omniglot-py")
+    folder = published_folder(OMNIGLOT, root)
     there = [
         [name for name in pair if (folder / name).is_dir() or (folder / f"{name}.zip").is_file()] for pair in PAIRS
     ]
@@ -62,11 +74,8 @@ def omniglot(root: Path | None, *, image_size: int | None = None) -> Dataset:
             f"images_background_small2.zip, in {folder}: nothing is downloaded, put them there"
         )
     read = [_read(folder, name, image_size) for name in names]
-    notes = [
-        f"subset: {len(drawn):,} of {pair[name] * DRAWINGS:,} drawings in {name}"
-        for name, drawn in zip(names, read, strict=True)
-        if len(drawn) != pair[name] * DRAWINGS
-    ]
+    counts = {f"drawings in {name}": len(drawn) for name, drawn in zip(names, read, strict=True)}
+    notes = count_notes(counts, {what: OMNIGLOT.counts[what] for what in counts})
     notes += [f"{name} is not there" for name in pair if name not in names]
     shared = sorted(set.intersection(*({_alphabet(name) for name in part} for part in read))) if len(read) > 1 else []
     if shared:
@@ -77,7 +86,7 @@ def omniglot(root: Path | None, *, image_size: int | None = None) -> Dataset:
     sources = [_source("omniglot" if not place else "omniglot test", part, classes) for place, part in enumerate(read)]
     sources[0].notes = tuple(notes)
     tests: dict[str, Source] = {"test": sources[1]} if len(sources) > 1 and len(sources[1]) else {}
-    restore: dict[str, object] = {"kind": "images", "image_size": sources[0].schema.shape[-1], "channels": 1}
+    restore = image_restore(sources[0].schema)
     return Dataset(train=sources[0], tests=tests, labelled=sources[0], restore=restore)
 
 

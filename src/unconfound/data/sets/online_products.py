@@ -1,7 +1,4 @@
-"""Stanford Online Products: products for sale, each photographed a few times.
-
-Song et al., "Deep Metric Learning via Lifted Structured Feature Embedding", CVPR 2016.
-"""
+"""Stanford Online Products: products for sale, each photographed a few times."""
 
 from __future__ import annotations
 
@@ -11,18 +8,28 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.numbered_lines import text_lines
-from unconfound.data.images.listed import ImageTable, counted_notes, read_image_table
-from unconfound.data.images.parts import Reading, published_folder
-from unconfound.data.sets.torchvision_sets import need_files
+from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_table
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 
+ONLINE_PRODUCTS = PublicSet(
+    name="stanford-online-products",
+    modality="images",
+    about="Stanford Online Products: 22,634 products; with --unseen-classes",
+    paper="Song, Xiang, Jegelka and Savarese, Deep Metric Learning via Lifted Structured Feature Embedding, CVPR 2016",
+    source="https://cvgl.stanford.edu/projects/lifted_struct/",
+    reader="sets.online_products:online_products",
+    folders=("Stanford_Online_Products",),
+    counts={
+        "training images": 59_551,
+        "test images": 60_502,
+        "training classes": 11_318,
+        "test classes": 11_316,
+    },
+)
 _LISTS = ("Ebay_train.txt", "Ebay_test.txt")
 _HEADER = "image_id class_id super_class_id path"
-PUBLISHED = {
-    "training images": 59_551,
-    "test images": 60_502,
-    "training classes": 11_318,
-    "test classes": 11_316,
-}
 
 
 def online_products(root: Path | None, *, reading: Reading) -> Dataset:
@@ -40,26 +47,22 @@ def online_products(root: Path | None, *, reading: Reading) -> Dataset:
         FileNotFoundError: the folder or a list is missing.
         ValueError: a list is damaged, or too many images are missing or damaged.
     """
-    folder = published_folder("stanford-online-products", root, "Stanford_Online_Products")
-    need_files("stanford-online-products", folder, list(_LISTS))
+    folder = published_folder(ONLINE_PRODUCTS, root)
+    need_files(ONLINE_PRODUCTS, folder, list(_LISTS))
     train, test = (_listed(folder / name) for name in _LISTS)
     kinds = {number: path.split("/")[0].removesuffix("_final") for path, number in reversed([*train, *test])}
     numbers = sorted(kinds)
     place = {number: label for label, number in enumerate(numbers)}
     table = ImageTable(
+        name="stanford-online-products",
+        folder=folder,
         files=[path for path, _ in (*train, *test)],
         labels=torch.tensor([place[number] for _, number in (*train, *test)]),
         classes=[f"{kinds[number]} {number}" for number in numbers],
-        parts=torch.tensor([0] * len(train) + [2] * len(test)),
+        parts=part_numbers([len(train), 0, len(test)]),
+        published=ONLINE_PRODUCTS.counts,
     )
-    counts = {
-        "training images": len(train),
-        "test images": len(test),
-        "training classes": len({number for _, number in train}),
-        "test classes": len({number for _, number in test}),
-    }
-    notes = counted_notes(counts, PUBLISHED)
-    return read_image_table("stanford-online-products", folder, table, reading=reading, notes=notes)
+    return read_image_table(table, reading)
 
 
 def _listed(path: Path) -> list[tuple[str, int]]:

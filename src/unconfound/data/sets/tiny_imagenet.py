@@ -1,4 +1,4 @@
-"""Tiny-ImageNet in its published layout."""
+"""Tiny-ImageNet in its published layout: the two hundred classes of a course's challenge, 64 x 64 pixels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.folders import read_layout
-from unconfound.data.images.parts import Reading, published_folder, read_parts
-from unconfound.data.sets.torchvision_sets import need_files
+from unconfound.data.files.numbered_lines import text_lines
+from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_table
+from unconfound.data.images.reading import Reading
+from unconfound.options.data_sets import PublicSet
 
+TINY_IMAGENET = PublicSet(
+    name="tiny-imagenet",
+    modality="images",
+    about="Tiny-ImageNet: 200 classes of ImageNet, 64 x 64 pixels",
+    paper="Le and Yang, Tiny ImageNet Visual Recognition Challenge, 2015",
+    source="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+    reader="sets.tiny_imagenet:tiny_imagenet",
+    folders=("tiny-imagenet-200",),
+    counts={"training images": 100_000, "test images": 10_000},
+)
 _VALIDATION = "val/val_annotations.txt"
-_PUBLISHED = {"train": 100_000, "val": 10_000}
 
 
 def tiny_imagenet(root: Path | None, *, reading: Reading) -> Dataset:
@@ -32,52 +44,36 @@ def tiny_imagenet(root: Path | None, *, reading: Reading) -> Dataset:
         FileNotFoundError: the folder or files are missing.
         ValueError: a line is damaged, names an unknown class, or names an image twice; or too many images are damaged.
     """
-    folder = published_folder("tiny-imagenet", root, "tiny-imagenet-200")
-    need_files("tiny-imagenet", folder, [_VALIDATION, "words.txt"])
-    for inside in ("train", "val/images"):
-        if not (folder / inside).is_dir():
-            raise FileNotFoundError(
-                f"tiny-imagenet needs the folder {inside} in {folder}: nothing is downloaded, put it there"
-            )
-    train = read_layout(folder / "train").train
+    folder = published_folder(TINY_IMAGENET, root)
+    need_files(TINY_IMAGENET, folder, [_VALIDATION, "words.txt", "train/", "val/images/"])
+    train = read_layout(folder / "train")
     if train.classes is None:
         raise ValueError(f"{folder / 'train'} holds loose images: they belong into train/WNID/images")
     wnids = sorted(set(train.classes))
     class_of = _validation_classes(folder / _VALIDATION, wnids)
-    there = {Path(file).name for file in read_layout(folder / "val" / "images").train.files}
+    there = {Path(file).name for file in read_layout(folder / "val" / "images").files}
     listed = sorted(class_of)
     labels = [*train.classes, *(class_of[file] for file in listed)]
     names = [*(f"train/{file}" for file in train.files), *(f"val/images/{file}" for file in listed)]
-    files, notes = reading.files(folder, names)
-    counts = {"train": len(train.files), "val": len(listed)}
-    notes += [
-        f"subset: {count:,} of {_PUBLISHED[part]:,} images of {part}"
-        for part, count in counts.items()
-        if count != _PUBLISHED[part]
-    ]
-    if unlisted := there - set(listed):
-        notes.append(f"images of val/images that are not in {_VALIDATION}, passed over: {len(unlisted):,}")
-    sources = read_parts(
-        "tiny-imagenet",
-        files,
-        {"train": counts["train"], "test": counts["val"]},
+    unlisted = there - set(listed)
+    note = f"images of val/images that are not in {_VALIDATION}, passed over: {len(unlisted):,}"
+    table = ImageTable(
+        name="tiny-imagenet",
+        folder=folder,
+        files=names,
         labels=torch.tensor([wnids.index(wnid) for wnid in labels]),
         classes=_words(folder / "words.txt", wnids),
-        reading=reading,
-        notes=notes,
+        parts=part_numbers([len(train.files), 0, len(listed)]),
+        notes=[note] if unlisted else [],
+        published=TINY_IMAGENET.counts,
     )
-    return Dataset(
-        train=sources["train"],
-        tests={"test": sources["test"]},
-        labelled=sources["train"],
-        restore={"kind": "images", "image_size": files.image_size, "channels": files.channels},
-    )
+    return read_image_table(table, reading)
 
 
 def _validation_classes(path: Path, wnids: Sequence[str]) -> dict[str, str]:
     """Return the class of each validation image. A line is the file, the class and a box, between tabs."""
     class_of: dict[str, str] = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(text_lines(path), 1):
         if not line.strip():
             continue
         file, wnid = (*line.split("\t"), "")[:2]
@@ -95,17 +91,10 @@ def _validation_classes(path: Path, wnids: Sequence[str]) -> dict[str, str]:
 
 def _words(path: Path, wnids: Sequence[str]) -> tuple[str, ...]:
     """Return the first word of each class, with its number where two classes share it (crane, a bird and a machine)."""
-    entries = (line.partition("\t") for line in _lines(path))
+    entries = (line.partition("\t") for line in text_lines(path))
     words = {wnid: meaning.split(",")[0].strip() for wnid, _, meaning in entries}
     missing = [wnid for wnid in wnids if not words.get(wnid)]
     if missing:
         raise ValueError(f"{path} has no word for {len(missing)} of {len(wnids)} classes: {missing[0]} is the first")
     count = Counter(words[wnid] for wnid in wnids)
     return tuple(words[wnid] if count[words[wnid]] == 1 else f"{words[wnid]} ({wnid})" for wnid in wnids)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}; unpack it anew") from error

@@ -1,7 +1,7 @@
 """Waterbirds: land and water birds on land and water.
 
-Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020: birds of CUB-200-2011 pasted onto
-photographs of Places; in training 95 % of either kind stand on their own surroundings, in validation and test half.
+Birds of CUB-200-2011 pasted onto photographs of Places; in training 95 % of either kind stand on their own
+surroundings, in validation and test half.
 """
 
 from __future__ import annotations
@@ -14,12 +14,22 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.core.source import Dataset
-from unconfound.data.images.listed import ImageTable, published_notes, read_image_table
-from unconfound.data.images.parts import Reading, published_folder
-from unconfound.data.sets.torchvision_sets import need_files
+from unconfound.data.files.published import group_count_notes, need_files, published_folder
+from unconfound.data.images.image_table import ImageTable, read_image_table
+from unconfound.data.images.reading import Reading
 from unconfound.data.tables.table_files import read_frame
+from unconfound.options.data_sets import PublicSet
 
-FOLDERS = ("waterbirds_v1.0", "waterbird_complete95_forest2water2")
+WATERBIRDS = PublicSet(
+    name="waterbirds",
+    modality="images",
+    about="Waterbirds: land and water birds on land and water, four groups",
+    paper="Sagawa, Koh, Hashimoto and Liang, Distributionally Robust Neural Networks for Group Shifts, ICLR 2020",
+    source="https://github.com/kohpangwei/group_DRO",
+    reader="sets.waterbirds:waterbirds",
+    folders=("waterbirds_v1.0", "waterbird_complete95_forest2water2"),
+    counts={"training images": 4_795, "validation images": 1_199, "test images": 5_794},
+)
 CLASSES = ("landbird", "waterbird")
 GROUPS = ("landbird on land", "landbird on water", "waterbird on land", "waterbird on water")
 # Samples of each group, as published.
@@ -47,23 +57,26 @@ def waterbirds(root: Path | None, *, reading: Reading) -> Dataset:
         FileNotFoundError: the folder or the table is missing.
         ValueError: the table is damaged, or too many images are missing or damaged.
     """
-    inside = next((name for name in FOLDERS if root is not None and (root / name).is_dir()), FOLDERS[0])
-    folder = published_folder("waterbirds", root, inside)
-    need_files("waterbirds", folder, ["metadata.csv"])
+    folder = published_folder(WATERBIRDS, root)
+    need_files(WATERBIRDS, folder, ["metadata.csv"])
     frame, _ = read_frame(folder / "metadata.csv")
     missing = [name for name in ("img_filename", *_COLUMNS) if name not in frame.columns]
     if missing:
         raise ValueError(f"{folder / 'metadata.csv'} has no column {', '.join(missing)}: use the file as published")
     label, place, part = (_whole_numbers(frame, name, folder / "metadata.csv") for name in _COLUMNS)
+    groups = 2 * label + place
     table = ImageTable(
+        name="waterbirds",
+        folder=folder,
         files=[str(name) for name in frame["img_filename"]],
         labels=label,
         classes=CLASSES,
         parts=part,
-        groups=2 * label + place,
+        groups=groups,
         group_names=GROUPS,
+        notes=group_count_notes(groups, part, GROUPS, PUBLISHED),
     )
-    return read_image_table("waterbirds", folder, table, reading=reading, notes=published_notes(table, PUBLISHED))
+    return read_image_table(table, reading)
 
 
 def _whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> Int[Tensor, " rows"]:

@@ -11,13 +11,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
-from unconfound.data.core.subset import Subset
-from unconfound.data.divide.splits import train_test_indices
+from unconfound.data.core.source import Dataset, MemorySource, Schema
+from unconfound.data.core.subset import divided
 from unconfound.data.files.damaged import located
 from unconfound.data.tables.columns import encode_columns, feature_names, fit_columns
 from unconfound.data.tables.table_files import read_table_file
-from unconfound.data.tables.targets import fit_targets, labelled_part, present_targets, read_targets
+from unconfound.data.tables.targets import drawn_rows, fit_targets, present_targets, read_targets
 from unconfound.data.tables.written_numbers import plain_column
 
 
@@ -60,28 +59,18 @@ def table(
     with located(path):
         if encoding is None:
             stored = fit_targets(frame, path, label=label, group=group)
-            labels, _, _ = read_targets(frame, stored | {"group": None}, [])
-            train_rows, test_rows = train_test_indices(len(frame), labels, test_share, seed)
+            parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
         else:
-            train_rows, test_rows = torch.arange(len(frame)), torch.arange(0)
-        return frame_table(
-            frame,
-            stored,
-            name=path.name,
-            train_rows=train_rows,
-            test_rows=test_rows,
-            notes=file.notes,
-            delimiter=file.delimiter,
-        )
+            parts = {"train": torch.arange(len(frame))}
+        return frame_table(frame, stored, parts, name=path.name, notes=file.notes, delimiter=file.delimiter)
 
 
 def frame_table(
     frame: pd.DataFrame,
     stored: Mapping[str, Any],
+    parts: Mapping[str, Int[Tensor, " part"]],
     *,
     name: str,
-    train_rows: Int[Tensor, " train"],
-    test_rows: Int[Tensor, " test"],
     notes: Sequence[str] = (),
     delimiter: str | None = None,
 ) -> Dataset:
@@ -91,8 +80,8 @@ def frame_table(
         frame: all rows.
         stored: what `targets.fit_targets` found, and the "columns" of an earlier table; without them they are fitted on
             the training rows.
+        parts: positions of the rows of "train" and "test".
         name: how logs and reports call it.
-        train_rows, test_rows: positions.
         notes: what was noteworthy so far.
         delimiter: that of the file where it is all text, so that text may be a number; None: cells have types.
 
@@ -107,17 +96,11 @@ def frame_table(
         features = frame.drop(columns=[column for column in (label, group) if column is not None])
         if not len(features.columns):
             raise ValueError(f"{name} has no column besides label and group: nothing to learn from")
-        stored["columns"], fitted_notes = fit_columns(features, train_rows.numpy(), delimiter=delimiter)
+        stored["columns"], fitted_notes = fit_columns(features, parts["train"].numpy(), delimiter=delimiter)
         said += fitted_notes
     whole = _source(name, frame, present_targets(frame, stored), said)
-    train = whole if len(train_rows) == len(frame) else Subset(whole, train_rows, notes=said)
-    tests: dict[str, Source] = {"test": Subset(whole, test_rows, name=f"{name} test")} if len(test_rows) else {}
-    return Dataset(
-        train=train,
-        tests=tests,
-        labelled=labelled_part(train),
-        restore={"kind": "table", "encoding": stored, "columns": feature_names(stored["columns"])},
-    )
+    restore = {"kind": "table", "encoding": stored, "columns": feature_names(stored["columns"])}
+    return divided(whole, parts, restore=restore, notes=said)
 
 
 def _source(name: str, frame: pd.DataFrame, stored: dict[str, Any], notes: list[str]) -> MemorySource:

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float64
 from numpy import ndarray
 
+from unconfound.data.files.damaged import naming
 from unconfound.data.tables.csv_files import read_csv
 from unconfound.data.tables.parquet_files import read_parquet
 from unconfound.data.tables.written_numbers import plain_column, truth_column
@@ -75,11 +76,8 @@ def read_table_file(path: Path, *, expected: Collection[str] = ()) -> TableFile:
         raise ValueError(f"{path} is no table: expected {', '.join((*_CSV, '.csv.gz', *_PARQUET))}")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty: a table needs a header and rows")
-    try:
+    with naming(path, fault="cannot be read as a table"):
         frame, notes, delimiter = read_csv(path, expected) if written else (*read_parquet(path), None)
-    # Damaged files make pandas and pyarrow fail in any way.
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
     frame, said = _without_row_numbers(frame)
     twice = [name for name, times in Counter(frame.columns).items() if times > 1]
     if twice:

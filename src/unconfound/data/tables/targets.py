@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from unconfound.data.core.source import Source
-from unconfound.data.core.subset import Subset
+from unconfound.data.divide.splits import train_test_indices
 from unconfound.data.tables.columns import as_text, places, word_notes
 
 # The group of the rows whose group is not given: each labelled row counts towards some group's accuracy.
@@ -68,12 +67,13 @@ def read_targets(
     return labels, groups, tuple(names) if groups is not None else ()
 
 
-def labelled_part(source: Source) -> Source | None:
-    """The samples that carry a label; the source itself where all do, None where none does."""
-    if source.labels is None or bool((source.labels < 0).all()):
-        return None
-    known = (source.labels >= 0).nonzero().squeeze(1)
-    return source if len(known) == len(source) else Subset(source, known, name=f"{source.name} labelled")
+def drawn_rows(
+    frame: pd.DataFrame, stored: Mapping[str, Any], *, test_share: float, seed: int
+) -> dict[str, Int[Tensor, " part"]]:
+    """Draw the rows of "train" and "test", each class in the same proportion."""
+    labels, _, _ = read_targets(frame, {**stored, "group": None}, [])
+    train, test = train_test_indices(len(frame), labels, test_share, seed)
+    return {"train": train, "test": test}
 
 
 def _codes(

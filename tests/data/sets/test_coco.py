@@ -6,10 +6,11 @@ import torch
 from PIL import Image
 
 from unconfound.data import Schema
-from unconfound.data.images.coco import coco, crop_square
 from unconfound.data.images.coco_annotations import LEAST_PIXELS, CocoObject, read_annotations
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.coco_objects import crop_square
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
+from unconfound.data.sets.coco import coco
 
 HEIGHT, WIDTH = 160, 240
 
@@ -229,10 +230,10 @@ def test_damaged_files_and_other_categories_are_refused(root):
 
 def test_what_is_missing_is_named(root, tmp_path):
     (root / "val2017").rename(root / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=r"coco needs the images val2017/ in .*coco: nothing is downloaded"):
+    with pytest.raises(FileNotFoundError, match=r"coco needs val2017/ in .*coco: nothing is downloaded"):
         coco(root, reading=Reading())
     (root / "annotations" / "instances_train2017.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"coco needs annotations/instances_train2017\.json in .*coco"):
+    with pytest.raises(FileNotFoundError, match=r"coco needs annotations/instances_train2017\.json, val2017/ in .*coco"):
         coco(root, reading=Reading())
     with pytest.raises(FileNotFoundError, match=r"coco needs the folder .*nowhere"):
         coco(tmp_path / "nowhere", reading=Reading())

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.data.images.image_folder import image_folder
-from unconfound.data.images.parts import Reading
+from unconfound.data.images.folder import image_folder
+from unconfound.data.images.reading import Reading
 from unconfound.data.load import DataOptions, load
 
 
@@ -52,7 +52,7 @@ def test_class_folders_are_labelled_and_split_by_class(folder, cache):
             assert name.startswith(data.train.schema.classes[label])
             assert np.array_equal(image, np.asarray(Image.open(folder / name)).transpose(2, 0, 1))
     assert any("image_size is 16" in note for note in data.train.notes)
-    assert any("6 of 30 images, 20% of each class" in note for note in data.train.notes)
+    assert any("6 of 30 samples, 20% of each class" in note for note in data.train.notes)
     assert data.restore == {"kind": "images", "image_size": 16, "channels": 3}
     assert list(cache.glob("images/*/images.bin"))
 
