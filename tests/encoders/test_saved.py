@@ -167,7 +167,7 @@ def test_a_folder_without_an_encoder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe\x00", b"[]", b"null", b'"text"', b"{}", b'{"format": 1, "schema": 5}']
+    "content", [b"", b"{", b"\xff\xfe\x00", b"[]", b"null", b'"text"', b"{}", b'{"format": 2, "schema": 5}']
 )
 def test_a_damaged_card_is_refused_in_one_line(tmp_path, content):
     _saved(tmp_path)
@@ -180,9 +180,9 @@ def test_a_damaged_card_is_refused_in_one_line(tmp_path, content):
 def test_a_card_of_another_format(tmp_path):
     _saved(tmp_path)
     card = json.loads((tmp_path / "encoder.json").read_text())
-    for later in ({**card, "format": 2}, {"format": 2}):
+    for later in ({**card, "format": 3}, {"format": 3}):
         (tmp_path / "encoder.json").write_text(json.dumps(later))
-        with pytest.raises(ValueError, match="has format 2, this version of unconfound reads 1"):
+        with pytest.raises(ValueError, match="has format 3, this version of unconfound reads 2"):
             load_encoder(tmp_path)
 
 

@@ -85,7 +85,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(path, place, flip):
 
 
 @pytest.mark.parametrize(
-    "content", [torch.zeros(3), [1, 2], {"method": "simclr"}, {"format": 1}, "simclr", None, {}, 5]
+    "content", [torch.zeros(3), [1, 2], {"method": "simclr"}, {"format": 2}, "simclr", None, {}, 5]
 )
 def test_something_else_in_a_sound_file_is_refused(path, content):
     torch.save(content, path)
@@ -96,7 +96,7 @@ def test_something_else_in_a_sound_file_is_refused(path, content):
 @pytest.mark.parametrize("wrapped", ["in a checkpoint", "plain pickle", "old torch format"])
 def test_a_malicious_pickle_is_never_executed(path, tmp_path, wrapped):
     proof = tmp_path / "executed"
-    content = {"format": 1, "method": "simclr", "position": {}, "state": {"method": Malicious(proof)}}
+    content = {"format": 2, "method": "simclr", "position": {}, "state": {"method": Malicious(proof)}}
     if wrapped == "plain pickle":
         path.write_bytes(pickle.dumps(content))
     else:
@@ -121,8 +121,8 @@ def test_a_checkpoint_of_another_method_names_both(path):
 
 @pytest.mark.parametrize("later", [{}, {"method": "simclr", "position": {"new": 2}, "state": None}])
 def test_a_checkpoint_of_another_version_names_both(path, later):
-    torch.save({"format": 2} | later, path)
-    with pytest.raises(ValueError, match="has format 2, this version of unconfound reads 1"):
+    torch.save({"format": 3} | later, path)
+    with pytest.raises(ValueError, match="has format 3, this version of unconfound reads 2"):
         _load(path)
 
 

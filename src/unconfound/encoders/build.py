@@ -77,9 +77,9 @@ def build_encoder(
     if pooling is not None:
         architecture["pooling"] = pooling
     network, published = _network(name, schema, pretrained=pretrained is True, pooling=pooling, sizes=sizes)
-    if isinstance(pretrained, Path):
+    if not isinstance(pretrained, bool):
         inner = network.network if isinstance(network, ResNet) else network
-        load_published_weights(inner, pretrained, classifier=_classifiers(network))
+        load_published_weights(inner, Path(pretrained), classifier=_classifiers(network))
     if published is not None and pretrained and channels == 3:
         mean, deviation = published
     if schema.modality == "images":

@@ -26,7 +26,7 @@ from unconfound.files import write_text
 from unconfound.options.encoders import Pooling
 from unconfound.records import record
 
-FORMAT = 1
+FORMAT = 2
 # Of a sample's shape, by modality: see `Schema`.
 DIMENSIONS = {"images": 3, "tables": 1, "graphs": 1, "text": 1, "series": 1}
 WRAPPERS: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (Morphed, Gated, Projected)}

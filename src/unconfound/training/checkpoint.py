@@ -12,7 +12,7 @@ import torch
 from unconfound.files import atomic
 from unconfound.records import record
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

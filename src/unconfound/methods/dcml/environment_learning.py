@@ -64,10 +64,10 @@ def sample_vectors(
     """Compute of every training sample what the objective of the environments is made of, by each one's gates.
 
     That is the derivative of its loss by what multiplies the scores, and by all-ones masks over channels and over
-    places of the gated map (Deng and Zhang, ICML 2022), all at 1. For one image and a fixed
-    view, these are the same in every step that learns environments, for the model stands still: they are computed once,
-    with one pass of the network, where the released code differentiates twice in each step. The view is the image
-    itself, there it is a random one. A loss of pairs has no masks here: its value for a sample depends on others' maps.
+    places of the gated map (Deng and Zhang, ICML 2022), all at 1. For one image and a fixed view, these are the same in
+    every step that learns environments, for the model stands still: they are computed once, with one pass of the
+    network, where the released code differentiates twice in each step. The view is the image itself, there it is a
+    random one. A loss of pairs has no masks here: its value for a sample depends on others' maps.
 
     Args:
         encoder: gated and projected; left as it is, in the mode in which it was.
