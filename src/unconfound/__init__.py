@@ -51,15 +51,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_COMMANDS = ("compare", "demo", "embed", "evaluate", "export", "fit", "index", "search")
 # fmt: off
-_METHODS = (
-    "BYOL", "BarlowTwins", "CIM", "DACL", "DCML", "DFR", "Gaussian", "GroupDRO", "ICLMSR", "IRM", "InfoGraph", "JTT",
-    "LargeMargin", "Metric", "MoCo", "RELIC", "Random", "ReSSL", "SCARF", "SCL", "SSLHSIC", "SimCLR", "SimCLRDACL",
-    "SimSiam", "Supervised", "SwAV", "VICReg", "WMSE",
-)
+__all__ = [
+    "BYOL", "CIM", "DACL", "DCML", "DFR", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SSLHSIC", "WMSE",
+    "BarlowTwins", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin", "Metric", "MoCo",
+    "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV", "TrainingOptions", "VICReg",
+    "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate", "export", "fit", "index", "load",
+    "load_encoder", "open_index", "search",
+]
 # fmt: on
-# Imported on first use: the command line's help must not wait for torch.
+# Where names come from on first use: the command line's help must not wait for torch. All others are methods.
 _HOMES = {
     "DataOptions": "data.load",
     "Judging": "evaluation",
@@ -69,16 +70,17 @@ _HOMES = {
     "load": "data.load",
     "load_encoder": "encoders",
     "open_index": "retrieval",
-    **{name: f"commands.{name}" for name in _COMMANDS},
-    **dict.fromkeys(_METHODS, "methods"),
 }
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+_HOMES |= {
+    command: f"commands.{command}"
+    for command in ("compare", "demo", "embed", "evaluate", "export", "fit", "index", "search")
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'unconfound' has no attribute {name!r}")
-    return getattr(import_module(f"unconfound.{_HOMES[name]}"), name)
+    return getattr(import_module(f"unconfound.{_HOMES.get(name, 'methods')}"), name)
 
 
 def __dir__() -> list[str]:
