@@ -11,7 +11,7 @@ from comparison.runs import words, write_table
 from unconfound.cli import main
 from unconfound.training import TrainingOptions
 from unconfound.training.hardware import make_fabric
-from unconfound.training.launcher import GROUP, LAUNCHERS, check_launcher
+from unconfound.training.launcher import LAUNCHERS, WORLD_SIZE, check_launcher
 
 # What SLURM sets in the script of `sbatch --ntasks=4`, in which this process was started without srun.
 BATCH_SCRIPT = {
@@ -35,7 +35,7 @@ SRUN = [
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(("SLURM_", "OMPI_", "PMI_", "MV2_")) or name in (GROUP, "RANK", "LOCAL_WORLD_SIZE"):
+        if name.startswith(("SLURM_", "OMPI_", "PMI_", "MV2_")) or name in (WORLD_SIZE, "RANK", "LOCAL_WORLD_SIZE"):
             monkeypatch.delenv(name)
 
 
@@ -69,7 +69,7 @@ def test_each_launcher(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=rf"{LAUNCHERS[variable]} started 3 processes .*torchrun"):
         check_launcher()
     # What torchrun started below it, and whoever says that each is on its own.
-    monkeypatch.setenv(GROUP, "1")
+    monkeypatch.setenv(WORLD_SIZE, "1")
     check_launcher()
 
 
@@ -79,7 +79,7 @@ def test_each_launcher(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
         BATCH_SCRIPT,
         BATCH_SCRIPT | {"SLURM_JOB_NAME": "interactive"},
         BATCH_SCRIPT | STEP | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "1"},
-        SRUN[1] | {GROUP: "1"},
+        SRUN[1] | {WORLD_SIZE: "1"},
     ],
     ids=["in the script", "in a shell", "srun --ntasks=1", "on its own"],
 )
