@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-UNSURE = "see the source"
-
 
 @dataclass(frozen=True, kw_only=True)
 class PublicSet:
@@ -37,7 +35,7 @@ class PublicSet:
     about: str
     paper: str
     source: str
-    licence: str = UNSURE
+    licence: str = "see the source"
     reader: str
     called: str = ""
     folders: tuple[str, ...] = ()

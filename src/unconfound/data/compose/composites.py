@@ -58,8 +58,8 @@ class Scenery:
 
     def of(self, kept: Sequence[int]) -> Scenery:
         """Return the scenes of some classes."""
-        scenes, classes = ([each[label] for label in kept] for each in (self.scenes, self.classes))
-        return replace(self, scenes=scenes, classes=classes)
+        scenes = [self.scenes[label] for label in kept]
+        return replace(self, scenes=scenes, classes=[self.classes[label] for label in kept])
 
 
 def training_set(

@@ -88,7 +88,11 @@ def labelled_part(source: Source) -> Source | None:
 
 
 def divided(
-    whole: Source, parts: Mapping[str, Int[Tensor, " part"]], *, restore: dict[str, object], notes: Sequence[str] = ()
+    whole: Source,
+    parts: Mapping[str, Int[Tensor, " part"]],
+    *,
+    restore: Mapping[str, object],
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """Make a data set of one source.
 
@@ -105,4 +109,4 @@ def divided(
         for name, positions in parts.items()
         if name != "train" and len(positions)
     }
-    return Dataset(train=train, tests=tests, labelled=labelled_part(train), restore=restore)
+    return Dataset(train=train, tests=tests, labelled=labelled_part(train), restore=dict(restore))
