@@ -110,7 +110,7 @@ def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(
     assert "Filled bars: the trained classifier." in section
     assert section.count("<svg") == 1
     assert "Validation, for choosing and no test" in section
-    assert "validation (for choosing, not a test)" in page
+    assert "validation (not a test)" in page
     assert "24 more for choosing" in page
     assert len(re.findall(r'id="results-table-\d"', page)) == 2
     Page(page)

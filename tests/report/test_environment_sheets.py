@@ -107,7 +107,7 @@ def test_many_classes_are_cut_to_those_that_are_divided_least_evenly(picture_dat
     table = environment_tables.counts(part)[0]
     assert len(table.rows) == 24
     assert (table.rows[0].name, table.rows[0].cells[1].text) == ("class 29", "4")
-    assert "24 of 30" in table.caption
+    assert "24 of 30" in table.title
 
 
 @pytest.mark.parametrize("loss", ["cosface", "contrastive"])

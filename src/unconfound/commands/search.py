@@ -18,6 +18,7 @@ def command(words: Sequence[str]) -> None:
     from unconfound.progress import Bars, announced
 
     with announced("loading torch"):
+        from unconfound.evaluation import terminal_table
         from unconfound.retrieval import search as find
         from unconfound.retrieval.hits_table import hits_table
         from unconfound.retrieval.scores import SCORES, scores_line, search_scores, write_scores
@@ -39,7 +40,7 @@ def command(words: Sequence[str]) -> None:
             precision=given.precision,
             progress=progress,
         )
-    print_table(hits_table(answers))
+    print_table(terminal_table(hits_table(answers)))
     scores = search_scores(answers)
     if scores:
         print(scores_line(scores))

@@ -11,7 +11,7 @@ from typing import Any
 
 from unconfound.comparison.cell import dataset_of
 from unconfound.comparison.comparison_folder import CONCATENATED
-from unconfound.comparison.fold_tables import Fold, fold_tables
+from unconfound.comparison.fold_summaries import Fold, fold_summaries
 from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.comparison.rows import Rows
@@ -76,7 +76,7 @@ class Folds:
             f"not judged together: {', '.join(filter(None, key[:2]))}, seed {key[2]}: {told}"
             for key, told in self.failed.items()
         )
-        return replace(comparison, folds=tuple(fold_tables(comparison, folds)), fold_notes=notes)
+        return replace(comparison, folds=tuple(fold_summaries(comparison, folds)), fold_notes=notes)
 
     def _judge(self, key: tuple[str, str, int], cells: Sequence[Cell]) -> None:
         setting, row, seed = key

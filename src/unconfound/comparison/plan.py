@@ -16,7 +16,7 @@ from unconfound.comparison.record import Cell
 from unconfound.comparison.rows import Rows
 from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
 from unconfound.devices import choose_device
-from unconfound.evaluation.measures import TITLES
+from unconfound.evaluation.measures import METRICS
 from unconfound.methods import METHODS
 from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
@@ -91,8 +91,8 @@ def completed(asked: Rows, arguments: CompareArguments) -> Rows:
         baseline = named[0]
     metrics = arguments.metric or asked.metrics
     for metric in metrics:
-        if metric not in TITLES:
-            raise ValueError(f"unknown metric {metric!r}: {nearest_name(metric, TITLES)}")
+        if metric not in METRICS:
+            raise ValueError(f"unknown metric {metric!r}: {nearest_name(metric, METRICS)}")
     select = arguments.select or asked.select or DEFAULT
     if select not in RULES:
         raise ValueError(f"cannot choose by {select!r}: {nearest_name(select, RULES)}")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from unconfound.evaluation.figures import RETRIEVAL, VALIDATION, Evaluation, Figure, retrieved_only
-from unconfound.evaluation.measures import BACKGROUND, MORPH, SHOWN, Measure
+from unconfound.evaluation.measures import METRICS, Measure, figures_by_test
 from unconfound.evaluation.paired import mean_interval, paired_interval
 
 
@@ -54,8 +54,7 @@ class Cell:
         """Its figures by measure; those of single groups are left to its evaluation.json."""
         if self.evaluation is None:
             return {}
-        tests = {test: figures for test, figures in self.evaluation.tests.items() if figures}
-        by_test = {**tests, BACKGROUND: self.evaluation.background, MORPH: self.evaluation.morph}
+        by_test = figures_by_test(self.evaluation)
         return {Measure(test, metric): figure for test, each in by_test.items() for metric, figure in each.items()}
 
     @property
@@ -95,7 +94,7 @@ class Line:
         return "above" if self.difference > 0 else "below"
 
 
-class FoldTable(NamedTuple):
+class FoldSummary(NamedTuple):
     """What the encoders of all folds reach.
 
     Args:
@@ -138,7 +137,7 @@ class Comparison:
     tried: tuple[Cell, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
-    folds: tuple[FoldTable, ...] = ()
+    folds: tuple[FoldSummary, ...] = ()
     fold_notes: tuple[str, ...] = ()
 
     @property
@@ -174,7 +173,8 @@ class Comparison:
     def measures(self) -> list[Measure]:
         """The measures to show, of which at least one cell has a figure."""
         known = list(dict.fromkeys(measure for cell in self.cells for measure in cell.figures))
-        shown = [measure for metric in self.metrics or SHOWN for measure in known if measure.metric == metric]
+        metrics = self.metrics or [metric for metric, each in METRICS.items() if each.shown]
+        shown = [measure for metric in metrics for measure in known if measure.metric == metric]
         # What candidates are chosen by is no result: it comes last.
         shown.sort(key=lambda measure: measure.test == VALIDATION)
         if self.metrics:

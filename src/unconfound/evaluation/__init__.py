@@ -7,7 +7,6 @@ from unconfound.evaluation.embed import Embeddings as Embeddings
 from unconfound.evaluation.embed import embed as embed
 from unconfound.evaluation.evaluate import evaluate as evaluate
 from unconfound.evaluation.evaluation_table import evaluation_table as evaluation_table
-from unconfound.evaluation.evaluation_table import markdown_table as markdown_table
 from unconfound.evaluation.figures import Evaluation as Evaluation
 from unconfound.evaluation.figures import Figure as Figure
 from unconfound.evaluation.figures import read_evaluation as read_evaluation
@@ -18,3 +17,5 @@ from unconfound.evaluation.knn import knn_predict as knn_predict
 from unconfound.evaluation.probe import LinearProbe as LinearProbe
 from unconfound.evaluation.probe import fit_probe as fit_probe
 from unconfound.evaluation.svm import cross_validate_svm as cross_validate_svm
+from unconfound.evaluation.table import markdown_table as markdown_table
+from unconfound.evaluation.table import terminal_table as terminal_table

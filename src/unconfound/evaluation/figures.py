@@ -96,7 +96,7 @@ class Evaluation:
 
 def set_title(test: str) -> str:
     """Return how tables call a set of samples: by its name, and what it is not where it is no test set."""
-    return f"{test} (for choosing, not a test)" if test == VALIDATION else test
+    return f"{test} (not a test)" if test == VALIDATION else test
 
 
 def retrieved_only(evaluations: Sequence[Evaluation], tests: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
 from unconfound.evaluation.judging import Judging
+from unconfound.evaluation.measures import METRICS
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
 from unconfound.report.attention_maps import attention_part
@@ -27,7 +28,6 @@ from unconfound.report.judged import judged_sources
 from unconfound.report.morph_pictures import morph_part
 from unconfound.report.page import write_report
 from unconfound.report.strata_pictures import strata_part
-from unconfound.report.tables import MEASURES
 from unconfound.training.run_folder import machine
 
 SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
@@ -173,7 +173,7 @@ def _kept(kept: Mapping[str, Any] | None) -> str | None:
     """Say which epoch's encoder it is, where it was chosen."""
     if not kept:
         return None
-    return f"that of epoch {kept['epoch']}, by {MEASURES[kept['by']]} on the validation part"
+    return f"that of epoch {kept['epoch']}, by {METRICS[kept['by']].title} on the validation part"
 
 
 def _taken(schema: Schema) -> str:

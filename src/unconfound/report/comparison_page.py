@@ -12,10 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, Line
+from unconfound.evaluation.table import Column, Row, Table, texts
 from unconfound.files import write_text
-from unconfound.report.comparison_folds import fold_page
-from unconfound.report.comparison_tables import LEGEND, address, remarks, seconds_text
-from unconfound.report.comparison_texts import difference_text, mean_text
+from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
 from unconfound.report.templates import template
 
 LONGEST_NAME = 34  # of a row in the drawing, in letters: its figure stands in the same line
@@ -63,27 +62,13 @@ def write_comparison(
             for each in sentences(part, part.lines, comparison.baseline, labels=comparison.labels)
         ],
         measures=[
-            {
-                "title": part.title,
-                "drawing": interval_plot(part.lines, comparison.baseline, title=part.title, labels=comparison.labels),
-                "lines": [
-                    {
-                        "row": comparison.label(line.row),
-                        "mean": mean_text(line),
-                        "difference": difference_text(line, comparison.baseline),
-                        "verdict": line.verdict,
-                        "seconds": seconds_text(line),
-                        "runs": [
-                            (cell.seed, f"{100 * cell.figures[part.measure].value:.1f}", address(cell))
-                            for cell in line.cells
-                        ],
-                    }
-                    for line in part.lines
-                ],
-            }
+            (
+                interval_plot(part.lines, comparison.baseline, title=part.title, labels=comparison.labels),
+                measure_table(part, comparison, figures=True),
+            )
             for part in tables
         ],
-        folds=fold_page(comparison),
+        folds=fold_tables(comparison),
         averaged=len(comparison.settings) > 1,
         remarks=remarks(comparison),
         same=same,
@@ -178,22 +163,21 @@ def _headline(comparison: Comparison, tables: Sequence[SettingTable]) -> list[Se
     return [SettingTable(table.title.partition(":")[0], measure, list(lines))]
 
 
-def _settings(
-    configs: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Part settings into those that all rows share and those that differ, the latter with a value a row."""
+def _settings(configs: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], Table | None]:
+    """Part settings into those that all rows share and a table of those that differ."""
     flat = [
         {
-            key: _plain(value)
+            key.replace("_", " "): _plain(value)
             for section, held in config.items()
             for key, value in (held.items() if isinstance(held, Mapping) else [(section, held)])
         }
         for config in configs.values()
     ]
-    keys = list(dict.fromkeys(key for each in flat for key in each))
-    values = {key.replace("_", " "): [each.get(key, "—") for each in flat] for key in keys}
-    same = {key: held[0] for key, held in values.items() if len(set(held)) == 1}
-    return same, {key: held for key, held in values.items() if key not in same}
+    keys = dict.fromkeys(key for each in flat for key in each)
+    same = {key: flat[0][key] for key in keys if key in flat[0] and all(each.get(key) == flat[0][key] for each in flat)}
+    rows = tuple(Row(key, texts(each.get(key) for each in flat)) for key in keys if key not in same)
+    table = Table("Settings in which the rows differ.", "", tuple(map(Column, configs)), rows)
+    return same, table if rows else None
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unconfound.comparison.average import average_cell
-from unconfound.comparison.record import Cell, Comparison, FoldTable
+from unconfound.comparison.record import Cell, Comparison, FoldSummary
 from unconfound.evaluation.figures import VALIDATION, Evaluation, set_title
 from unconfound.evaluation.measures import BACKGROUND, MORPH
 
@@ -36,7 +36,7 @@ class Fold:
     together: Mapping[str, Evaluation]
 
 
-def fold_tables(comparison: Comparison, folds: Sequence[Fold]) -> list[FoldTable]:
+def fold_summaries(comparison: Comparison, folds: Sequence[Fold]) -> list[FoldSummary]:
     """Make a table of each setting, kind and test set, with a line a row: means over seeds, and differences.
 
     Args:
@@ -54,7 +54,7 @@ def fold_tables(comparison: Comparison, folds: Sequence[Fold]) -> list[FoldTable
                 title = ", ".join(filter(None, (setting, told)))
                 named = "" if test == BACKGROUND else f": {set_title(test)}"
                 columns = tuple((m, tuple(within.lines(m))) for m in measures if m.test == test)
-                tables.append(FoldTable(setting, kind, f"{title}{named}", columns))
+                tables.append(FoldSummary(setting, kind, f"{title}{named}", columns))
     return tables
 
 
