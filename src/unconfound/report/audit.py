@@ -15,19 +15,14 @@ from torch import Tensor, nn
 from unconfound.data import Dataset, Schema
 from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
-from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
+from unconfound.evaluation.figures import VALIDATION, Evaluation, write_evaluations
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.measures import METRICS
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
-from unconfound.report.attention_maps import attention_part
 from unconfound.report.entry import Entry
-from unconfound.report.environment_sheets import environments_part
-from unconfound.report.hardest import hardest_part
-from unconfound.report.judged import judged_sources
-from unconfound.report.morph_pictures import morph_part
 from unconfound.report.page import write_report
-from unconfound.report.strata_pictures import strata_part
+from unconfound.report.sections import SECTIONS, Measured
 from unconfound.training.run_folder import machine
 
 SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
@@ -80,21 +75,14 @@ def audit(
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
             report = progress.add_task(f"look at {name}", total=None)
-            shown = judged_sources(dataset)
-            primary = primary_of(shown)
+            measured = Measured(encoder, judged, dataset, run, len(entries), device, batch_size)
             entries.append(
                 Entry(
                     replace(judged.evaluation, notes=(*judged.evaluation.notes, *notes)),
                     judged.embeddings,
                     curves=_curves(run),
                     run=run,
-                    strata=strata_part(
-                        run, shown[primary], prefix=f"strata-{len(entries)}", device=device, batch_size=batch_size
-                    ),
-                    environments=environments_part(run, dataset, device=device, batch_size=batch_size),
-                    attention=attention_part(encoder, shown[primary], device=device, batch_size=batch_size),
-                    hardest=hardest_part(judged, dataset, test=primary),
-                    morphs=morph_part(encoder, shown[primary], device=device),
+                    parts={section.name: section.look(measured) for section in SECTIONS if section.look is not None},
                     facts=_facts(run),
                 )
             )

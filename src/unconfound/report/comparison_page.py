@@ -15,7 +15,7 @@ from unconfound.comparison.record import Comparison, Line
 from unconfound.evaluation.table import Column, Row, Table, texts
 from unconfound.files import write_text
 from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
-from unconfound.report.templates import template
+from unconfound.report.render import render
 
 LONGEST_NAME = 34  # of a row in the drawing, in letters: its figure stands in the same line
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
@@ -52,7 +52,8 @@ def write_comparison(
     tables = parts(comparison)
     same, different = _settings(configs)
     others = [row for row in comparison.rows if row != comparison.baseline]
-    page = template("comparison.html.jinja").render(
+    page = render(
+        "comparison.html",
         title=f"{', '.join(others)} against {comparison.baseline}" if others else comparison.baseline,
         comparison=comparison,
         legend=LEGEND,

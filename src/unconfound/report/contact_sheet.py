@@ -14,7 +14,7 @@ from unconfound.encoders.saved import Card
 from unconfound.files import write_text
 from unconfound.report.neighbours import Neighbour, Query
 from unconfound.report.pictures import SIDE, UNLABELLED, Sample, data_uri, samples
-from unconfound.report.templates import template
+from unconfound.report.render import render
 from unconfound.retrieval import Hits, Index
 from unconfound.retrieval.names import shown_name
 from unconfound.retrieval.reading import Split, read_splits
@@ -80,7 +80,8 @@ def write_contact_sheet(path: Path, answers: Hits, *, command: str) -> Path:
     ]
     missing = sum(not (look.picture or look.drawing or look.values) for look in looks.values())
     scores = search_scores(answers)
-    page = template("contact_sheet.html.jinja").render(
+    page = render(
+        "contact_sheet.html",
         queries=queries,
         answers=answers,
         index=answers.index,

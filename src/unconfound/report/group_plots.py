@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -106,3 +107,15 @@ def _bar(column: GroupColumn, figure: Figure, top: float) -> Markup:
         *(low, middle - 3, high, middle - 3, low, middle, high),
         *(WIDTH, middle + 4, 100 * figure.value),
     )
+
+
+def group_bars(columns: Sequence[GroupColumn]) -> dict[str, Any]:
+    """Draw accuracies by group, with what the drawing's legend says."""
+    groups = len(ranked_groups(columns))
+    return {
+        "drawing": group_plot(columns),
+        "encoders": list({column.encoder: column.colour for column in columns}.items()),
+        "judges": [judge for judge in (CLASSIFIER, PROBE) if any(column.judge == judge for column in columns)],
+        "shown": min(SHOWN, groups),
+        "groups": groups,
+    }

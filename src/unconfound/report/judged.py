@@ -8,9 +8,10 @@ from unconfound.data import Dataset, Source
 from unconfound.evaluation.crossed import TEST
 from unconfound.evaluation.embed import Embeddings
 from unconfound.evaluation.figures import VALIDATION
+from unconfound.evaluation.measures import METRICS
 
 CROSS_VALIDATION = TEST
-CLASSIFIER, PROBE = "trained classifier", "linear probe"
+CLASSIFIER, PROBE = METRICS["classifier"].title, METRICS["linear_probe"].title
 
 
 def judged_sources(dataset: Dataset) -> dict[str, Source]:

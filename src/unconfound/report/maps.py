@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from unconfound.data import Source
 from unconfound.evaluation.embed import Embeddings
+from unconfound.report.entry import Entry
+from unconfound.report.judged import embeddings_of
 from unconfound.report.map_plot import map_plot
 from unconfound.report.pictures import class_name
 from unconfound.report.plane import project
@@ -85,6 +87,25 @@ def maps(
             )
         )
     return drawn, f"{projection.method}, {len(rows)} of {len(embeddings)} samples"
+
+
+def coloured_maps(
+    entries: Sequence[Entry], source: Source, test: str
+) -> tuple[list[Colouring], list[tuple[str, list[tuple[str, Markup]], str]]]:
+    """Draw the embeddings of each encoder that has some of a test set.
+
+    Returns:
+        The colourings, and of each encoder its name, its drawings and how the plane was found.
+    """
+    drawn, coloured = [], []
+    for entry in entries:
+        embeddings = embeddings_of(entry.embeddings, test)
+        if embeddings is None or len(embeddings) < 2:
+            continue
+        coloured = colourings(source, embeddings)
+        if coloured:
+            drawn.append((entry.name, *maps(entry.name, embeddings, coloured)))
+    return coloured, drawn
 
 
 def attribute_kind(attributes: Sequence[str]) -> str:
