@@ -12,8 +12,9 @@ from PIL import Image
 
 from unconfound.data import MemorySource
 from unconfound.encoders import build_encoder
+from unconfound.evaluation.attention import foreground_shares
 from unconfound.report import environment_tables
-from unconfound.report.attention_maps import attention_part, foreground_shares
+from unconfound.report.attention_maps import attention_part
 
 
 def _pixels(uri):

@@ -10,12 +10,12 @@ import torch
 from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_encoder
+from unconfound.evaluation.divisions import margins
 from unconfound.evaluation.judging import Judging
 from unconfound.methods import DCML, Supervised
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
 from unconfound.report.audit import audit
-from unconfound.report.divisions import margins
 from unconfound.report.environment_sheets import SHOWN, environments_part, look_at_environments
 from unconfound.training import TrainingOptions, fit
 

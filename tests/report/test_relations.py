@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from unconfound.evaluation.agreement import adjusted_rand, ranked_higher
-from unconfound.report.divisions import Division
-from unconfound.report.relations import relate, verdict
+from unconfound.evaluation.divisions import Division, relate
+from unconfound.report.relations import verdict
 
 SAMPLES = 400
 EASY = Division("margin", ("high margin", "low margin"), torch.arange(SAMPLES) % 2)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from unconfound.data import Dataset, MemorySource
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.evaluation.judging import Judging
+from unconfound.evaluation.strata import foreground_shares, leans, occlusion
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
 from unconfound.report.audit import audit
-from unconfound.report.strata_pictures import SHOWN, foreground_shares, leans, look_at_strata, occlusion, strata_part
+from unconfound.report.strata_pictures import SHOWN, look_at_strata, strata_part
 from unconfound.training import TrainingOptions, fit
 
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from unconfound.data import Source
 from unconfound.evaluation import intervals
-from unconfound.evaluation.embed import at_rest
+from unconfound.evaluation.attention import foreground_shares, spatial_gates
 from unconfound.evaluation.figures import Figure
 from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
 from unconfound.report.plots import lit
@@ -80,7 +79,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
         return None
     chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
     looked = first_of_classes(source.labels, len(source), limit=SHOWN)
-    images, gates, masks = _gates(encoder, source, looked, device=device, batch_size=batch_size)
+    images, gates, masks = spatial_gates(encoder, source, looked, device=device, batch_size=batch_size)
     if gates[0].numel() == gates.shape[1]:
         return AttentionPart(
             ("The feature map has a single place, so that the spatial gate dims the image as a whole.",)
@@ -96,7 +95,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
         )
         for sample, image, own in zip(samples(source, looked), images, gates.transpose(0, 1), strict=True)
     )
-    _, gates, masks = _gates(encoder, source, chosen, device=device, batch_size=batch_size)
+    _, gates, masks = spatial_gates(encoder, source, chosen, device=device, batch_size=batch_size)
     span = float((gates[0].amax((1, 2)) - gates[0].amin((1, 2))).mean())
     sentences = [_spans(span, len(chosen))]
     if masks is None or not bool(masks.any()):
@@ -107,42 +106,6 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     figures = tuple(intervals.mean(own) for own in shares)
     sentences.append(_against_foreground(figures[0], differences[0], intervals.mean(area)))
     return AttentionPart(tuple(sentences), titles, shown, lowest, highest, figures, differences, intervals.mean(area))
-
-
-def foreground_shares(
-    gates: Float[Tensor, "gates images rows columns"], masks: Float[Tensor, "images 1 height width"]
-) -> tuple[Float[Tensor, "gates images"], Float[Tensor, " images"]]:
-    """Return the share of each gate that lies on the foreground, and the foreground's area, which a flat gate has.
-
-    Args:
-        gates: above 0; a place counts as much as it is let through, spread evenly over its part of the image.
-        masks: 1 on the foreground.
-    """
-    covered = adaptive_avg_pool2d(masks.double(), (gates.shape[2], gates.shape[3])).squeeze(1)
-    opened = gates.double().clamp_min(1e-30)
-    shares = (opened * covered).sum((2, 3)) / opened.sum((2, 3))
-    return shares, covered.mean((1, 2))
-
-
-def _gates(
-    encoder: Any, source: Source, index: Int[Tensor, " images"], *, device: str, batch_size: int
-) -> tuple[list[Tensor], Float[Tensor, "gates images rows columns"], Tensor | None]:
-    """Return images, their gates (mean weights first; of one environment these alone) and masks, on the CPU."""
-    images: list[Tensor] = []
-    found, masks = [], []
-    with at_rest(encoder, torch.device(device)), torch.inference_mode():
-        attention = encoder.attention
-        for batch in source.batches(index.split(batch_size)):
-            assert isinstance(batch.inputs, Tensor)
-            maps = encoder.maps(batch.inputs.to(device))
-            spatial = [attention.gates(maps, attention.mean_weights())[0]]
-            if attention.environments > 1:
-                spatial.append(attention.gates(maps)[0])
-            found.append(torch.cat(spatial).squeeze(2).float().cpu())
-            images.extend(batch.inputs)
-            masks.append(batch.masks)
-    known = [mask for mask in masks if mask is not None]
-    return images, torch.cat(found, 1), torch.cat(known) if len(known) == len(masks) else None
 
 
 def _scale(gates: Float[Tensor, "gates images rows columns"]) -> tuple[float, float]:

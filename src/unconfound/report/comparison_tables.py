@@ -14,6 +14,7 @@ from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, FoldSummary, Line
 from unconfound.evaluation.measures import Measure
 from unconfound.evaluation.table import (
+    MISSING,
     Column,
     Link,
     Row,
@@ -95,7 +96,7 @@ def fold_tables(comparison: Comparison) -> list[Table]:
             cells = [
                 TableCell(None)
                 if line is None
-                else TableCell(mean_text(line), difference_text(line, comparison.baseline))
+                else TableCell(mean_text(line), difference_text(line, comparison.baseline) or MISSING)
                 for line in lines
             ]
             seeds = dict.fromkeys(str(cell.seed) for line in lines if line is not None for cell in line.cells)

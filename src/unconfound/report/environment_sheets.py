@@ -13,10 +13,10 @@ from torch import Tensor
 from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import read_card
+from unconfound.evaluation.divisions import Division, Relation, known_divisions, margins, relate
 from unconfound.evaluation.embed import embed
-from unconfound.report.divisions import Division, known_divisions, margins
 from unconfound.report.pictures import Sample, samples
-from unconfound.report.relations import Relation, relate, verdict
+from unconfound.report.relations import verdict
 from unconfound.training.saved_method import load_method
 
 METHOD = "dcml"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from unconfound.evaluation.agreement import Agreement
+from unconfound.evaluation.divisions import Division
 from unconfound.evaluation.table import Column, Row, Table, TableCell, texts
 from unconfound.report.attention_maps import AttentionPart
-from unconfound.report.divisions import Division
 from unconfound.report.environment_sheets import EnvironmentsPart
 
 SHOWN_PARTS = 24

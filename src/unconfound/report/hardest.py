@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unconfound.data import Dataset
+from unconfound.evaluation.divisions import class_name
 from unconfound.evaluation.evaluate import Judged
 from unconfound.evaluation.figures import Figure
 from unconfound.report.judged import CLASSIFIER, PROBE
-from unconfound.report.pictures import Sample, class_name, feature_names, samples
+from unconfound.report.pictures import Sample, feature_names, samples
 
 SHOWN = 12
 JUDGES = {"classifier": CLASSIFIER, "linear_probe": PROBE}  # the first that there is

@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.tables.pixel_rows import PixelRows
+from unconfound.evaluation.divisions import class_name
 from unconfound.report.graph_drawings import draw_graph
 from unconfound.report.series_drawings import HEAT_WIDTH, LINES, draw_lines, heat_map, series_length
 
@@ -27,7 +28,6 @@ LOSSLESS = 48  # up to this side a PNG is as small as a JPEG, and has no artefac
 SHOWN_COLUMNS = 8
 SNIPPET = 160
 SHOWN_TOKENS = 24
-UNLABELLED = "no label"
 NOTHING = "—"
 
 
@@ -120,14 +120,6 @@ def token_list(tokens: Int[Tensor, " time"]) -> str:
     """Return the first numbers of a text whose words are not known."""
     shown = " ".join(str(token) for token in tokens[:SHOWN_TOKENS].tolist())
     return f"tokens {shown}{' …' if len(tokens) > SHOWN_TOKENS else ''}"
-
-
-def class_name(source: Source, label: int) -> str:
-    """Return the name of a class."""
-    classes = source.schema.classes
-    if label < 0:
-        return UNLABELLED
-    return classes[label] if label < len(classes) else str(label)
 
 
 def first_of_classes(labels: Int[Tensor, " samples"] | None, samples: int, *, limit: int) -> Int[Tensor, " chosen"]:

@@ -3,66 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from jaxtyping import Float, Int
-from torch import Tensor
+from unconfound.evaluation.divisions import Relation
 
-from unconfound.evaluation.agreement import Agreement, adjusted_rand, ranked_higher
-from unconfound.report.divisions import Division
-
-FOLLOWS = 0.2  # of 1: a weaker relation is not called one, however sure it is
 HOLDS = 0.75  # area under the curve from which an environment "holds" the hard samples, instead of leaning to them
-
-
-@dataclass(frozen=True)
-class Relation:
-    """How the environments go along with something that is known of the samples.
-
-    Args:
-        division: what is known.
-        rand: the adjusted Rand index of the two divisions.
-        area: of a division in two: how well the weight in the environment `leaning` tells its second part from its
-            first; None of others.
-        leaning: the environment in which the second part has the most weight.
-    """
-
-    division: Division
-    rand: Agreement
-    area: Agreement | None = None
-    leaning: int = 0
-
-    @property
-    def strength(self) -> float:
-        """How strong it is, from 0 to 1: that of the area where there is one, else the share of the highest index."""
-        if self.area is not None:
-            return 2 * self.area.value - 1
-        return self.rand.value / self.rand.most if self.rand.most > 0 else 0.0
-
-    @property
-    def follows(self) -> bool:
-        """Whether it is more than chance, and strong enough to speak of."""
-        judged = self.area or self.rand
-        return judged.value > judged.high and self.strength >= FOLLOWS
-
-
-def relate(
-    division: Division, weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]
-) -> Relation:
-    """Compare environments with one division of the same samples.
-
-    Args:
-        division: what is known; samples of which it is not are left out.
-        weights: of each sample in each environment.
-        held: the environment that has most of each one's weight.
-    """
-    known = division.of >= 0
-    rand = adjusted_rand(held[known], division.of[known])
-    if len(division.names) != 2:
-        return Relation(division, rand)
-    areas = [ranked_higher(own, division.of[known] == 1) for own in weights[known].unbind(1)]
-    leaning = max(range(len(areas)), key=lambda number: areas[number].value)
-    return Relation(division, rand, areas[leaning], leaning)
 
 
 def verdict(relations: Sequence[Relation]) -> list[str]:

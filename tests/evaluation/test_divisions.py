@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unconfound.data import MemorySource, Schema
-from unconfound.report.divisions import known_divisions, margins
+from unconfound.evaluation.divisions import known_divisions, margins
 
 
 def _source(labels, *, classes=("bird", "fish"), groups=None, names=(), scenes=None):

@@ -1,4 +1,4 @@
-"""What is known of training samples by which they could be divided: class, scene, group, and how hard they are."""
+"""Divisions of samples by class, scene, group and difficulty, and how far learnt environments agree with them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from unconfound.data import Source
-from unconfound.report.maps import attribute_kind
-from unconfound.report.pictures import class_name
+from unconfound.evaluation.agreement import Agreement, adjusted_rand, ranked_higher
+
+UNLABELLED = "no label"
+FOLLOWS = 0.2  # of 1: a weaker relation is not called one, however sure it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,56 @@ class Division:
     background: bool = False
 
 
+@dataclass(frozen=True)
+class Relation:
+    """How the environments go along with something that is known of the samples.
+
+    Args:
+        division: what is known.
+        rand: the adjusted Rand index of the two divisions.
+        area: of a division in two: how well the weight in the environment `leaning` tells its second part from its
+            first; None of others.
+        leaning: the environment in which the second part has the most weight.
+    """
+
+    division: Division
+    rand: Agreement
+    area: Agreement | None = None
+    leaning: int = 0
+
+    @property
+    def strength(self) -> float:
+        """How strong it is, from 0 to 1: that of the area where there is one, else the share of the highest index."""
+        if self.area is not None:
+            return 2 * self.area.value - 1
+        return self.rand.value / self.rand.most if self.rand.most > 0 else 0.0
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is more than chance, and strong enough to speak of."""
+        judged = self.area or self.rand
+        return judged.value > judged.high and self.strength >= FOLLOWS
+
+
+def relate(
+    division: Division, weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]
+) -> Relation:
+    """Compare environments with one division of the same samples.
+
+    Args:
+        division: what is known; samples of which it is not are left out.
+        weights: of each sample in each environment.
+        held: the environment that has most of each one's weight.
+    """
+    known = division.of >= 0
+    rand = adjusted_rand(held[known], division.of[known])
+    if len(division.names) != 2:
+        return Relation(division, rand)
+    areas = [ranked_higher(own, division.of[known] == 1) for own in weights[known].unbind(1)]
+    leaning = max(range(len(areas)), key=lambda number: areas[number].value)
+    return Relation(division, rand, areas[leaning], leaning)
+
+
 def known_divisions(source: Source) -> list[Division]:
     """Return how class, scene and group divide the samples of a source.
 
@@ -48,13 +100,11 @@ def known_divisions(source: Source) -> list[Division]:
         names = [f"scene of {class_name(source, scene)}" for scene in source.scenes.tolist()]
         found.append(_named("scene", names, source.scenes, background=True))
     if source.groups is not None:
-        known = source.schema.groups
-        names = [known[group] if 0 <= group < len(known) else str(group) for group in source.groups.tolist()]
-        attributes = ["" if group < 0 else name.partition(", ")[2] for name, group in _pairs(names, source.groups)]
-        split = all(attribute or group < 0 for attribute, group in _pairs(attributes, source.groups))
-        if split:
-            found.append(_named(attribute_kind(attributes), attributes, source.groups, background=True))
-        found.append(_named("group", names, source.groups, background=not split))
+        names = group_names(source, source.groups)
+        split = attributes_of(names)
+        if split is not None:
+            found.append(_named(*split, source.groups, background=True))
+        found.append(_named("group", names, source.groups, background=split is None))
     return _distinct([division for division in found if len(_present(division.of)) > 1])
 
 
@@ -87,6 +137,41 @@ def margins(
         own = cosines[rows, labels]
     others = cosines.index_put((rows, labels), cosines.new_tensor(-torch.inf)).amax(1)
     return own - others
+
+
+def class_name(source: Source, label: int) -> str:
+    """Return the name of a class."""
+    classes = source.schema.classes
+    if label < 0:
+        return UNLABELLED
+    return classes[label] if label < len(classes) else str(label)
+
+
+def group_names(source: Source, groups: Int[Tensor, " samples"]) -> list[str]:
+    """Return the name of each sample's group; empty where it has none."""
+    known = source.schema.groups
+    return ["" if group < 0 else known[group] if group < len(known) else str(group) for group in groups.tolist()]
+
+
+def attributes_of(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """Take groups that are named "class, attribute" ("landbird, water") apart.
+
+    Returns:
+        What the attributes are of, as `attribute_kind` says it, and that of each name; None if a name has none.
+    """
+    attributes = [name.partition(", ")[2] for name in names]
+    split = all(attribute or not name for name, attribute in zip(names, attributes, strict=True))
+    return (attribute_kind(attributes), attributes) if split else None
+
+
+def attribute_kind(attributes: Sequence[str]) -> str:
+    """What the attributes are of: "scene" of "own scene" and "other scene", "sex" of "sex=Female" and "sex=Male"."""
+    named = {attribute for attribute in attributes if attribute}
+    if len(named) < 2:
+        return "group"
+    before = {name.partition("=")[0] if "=" in name else "" for name in named}
+    last = {name.rsplit(maxsplit=1)[-1] for name in named}
+    return next((kind for kinds in (before, last) if len(kinds) == 1 for kind in kinds if kind), "group")
 
 
 def _named(title: str, names: Sequence[str], of: Int[Tensor, " samples"], *, background: bool = False) -> Division:
