@@ -96,7 +96,8 @@ def test_hard_samples_in_one_environment_are_called_that(picture_data):
         margin = margins(method.encoder(source.inputs), source.labels, method.loss.proxies)
     method = _learnt(source, (margin < margin.median()).long())
     assert (
-        "Environment 1 holds the samples of low margin (AUC 1.00)" in look_at_environments(method, source).sentences[-1]
+        "Environment 1 contains the samples of low margin (AUC 1.00)"
+        in look_at_environments(method, source).sentences[-1]
     )
 
 
@@ -181,12 +182,12 @@ def test_environments_that_were_given_and_a_single_one(tmp_path, picture_data):
     training = TrainingOptions(epochs=1, batch_size=8, device="cpu")
     fit(_method(data.train.schema, environments_from="random"), data, out=tmp_path / "random", training=training)
     part = environments_part(tmp_path / "random", data)
-    assert part.sentences[0] == "They were drawn at random, and not learnt."
+    assert part.sentences[0] == "The environments were drawn at random, and not learnt."
     assert [sheet.held for sheet in part.sheets] == [12, 12]
     again = _method(data.train.schema, environments_file=tmp_path / "random" / "samples.parquet")
     fit(again, data, out=tmp_path / "again", training=training)
     said = environments_part(tmp_path / "again", data).sentences[0]
-    assert said == "They were read from samples.parquet of an earlier run, and not learnt."
+    assert said == "The environments were read from samples.parquet of an earlier run, and not learnt."
     fit(_method(data.train.schema, environments=1), data, out=tmp_path / "one", training=training)
     part = environments_part(tmp_path / "one", data)
     assert part.sentences == ("There is one environment, which holds all training samples.",)

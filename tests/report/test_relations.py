@@ -54,15 +54,15 @@ def test_whole_classes_are_followed_as_far_as_an_index_can_say():
 def test_hard_against_easy_is_said_plainly():
     said = _said(EASY.of, CLASS, SCENE, EASY)
     assert said.startswith(
-        "Environment 1 holds the samples of low margin (AUC 1.00): hard against easy, not background ("
+        "Environment 1 contains the samples of low margin (AUC 1.00): hard against easy, not background ("
     )
     assert "adjusted Rand index -0.00 of at most 1.00" in said
-    assert _said(1 - EASY.of, SCENE, EASY).startswith("Environment 0 holds")
+    assert _said(1 - EASY.of, SCENE, EASY).startswith("Environment 0 contains")
 
 
 def test_less_of_it_is_called_less():
     held = torch.where(torch.rand(SAMPLES, generator=torch.Generator().manual_seed(1)) < 0.6, 0, EASY.of)
-    assert _said(held, SCENE, EASY).startswith("Environment 1 leans to the samples of low margin (AUC 0.69)")
+    assert _said(held, SCENE, EASY).startswith("Environment 1 tends to contain the samples of low margin (AUC 0.69)")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_less_of_it_is_called_less():
         (
             CLASS.of // 2,
             (CLASS, Division("scene", SCENE.names, CLASS.of // 2, background=True), EASY),
-            ["follow class (", " and scene (", "Which of the two they go by is open."],
+            ["follow class (", " and scene (", "Which of the two they follow is open."],
         ),
         (
             EASY.of,
             (Division("scene", SCENE.names, EASY.of, background=True), EASY),
             ["but environments follow scene ("],
         ),
-        (EASY.of, (CLASS, EASY), ["hard against easy. What they have to do with background cannot be said"]),
+        (EASY.of, (CLASS, EASY), ["hard against easy. Their relation to the background is unknown"]),
         (
             torch.arange(SAMPLES) // 16 % 2,
             (CLASS, SCENE, EASY),

@@ -14,19 +14,19 @@ from unconfound.evaluation.figures import Figure
 
 PATCHES = 8  # a side: what is taken out of an image is an eighth of its height by an eighth of its width
 SHUFFLES = 5
-_DECIMALS = 12  # of a lean
+_DECIMALS = 12  # of an emphasis
 
 
-def leans(
+def emphasis(
     values: Float[Tensor, "samples width"], strata: Float[Tensor, "*samples strata width"]
 ) -> Float[Tensor, "samples strata"]:
-    """Return how much each stratum leans to each sample: above 1, it keeps more of it than strata do on average.
+    """Return how much each stratum emphasises each sample: above 1, it keeps more of it than strata do on average.
 
-    Stratum a keeps the share ||a * z||^2 / ||z||^2 of sample z; its lean is that over the mean of all strata's shares.
-    A sample that nothing is kept of, as of zeros, has the lean 1 for all.
+    Stratum a keeps the share ||a * z||^2 / ||z||^2 of sample z; its emphasis is that over the mean of all strata's
+    shares. A sample that nothing is kept of, as of zeros, has the emphasis 1 for all.
 
-    Leans are rounded to 12 decimals, which float64 holds of them on any processor: equal strata lean to all alike, and
-    strata of one direction to each sample alike. Digits below these would name a most weighted one by chance.
+    The values are rounded to 12 decimals, which float64 holds of them on any processor: equal strata emphasise all
+    samples equally, and strata of one direction each sample. Digits below these would rank them by chance.
 
     Args:
         values: what strata weight: projections, or embeddings.
@@ -43,16 +43,16 @@ def occlusion(
     without: Float[Tensor, "samples rows columns width"],
     strata: Float[Tensor, "*samples strata width"],
 ) -> Float[Tensor, "samples strata rows columns"]:
-    """Return by how much each stratum's lean to an image falls where a patch of the image is taken out.
+    """Return by how much each stratum's emphasis on an image falls where a patch of the image is taken out.
 
     Args:
         values: what strata weight, of the images as they are.
         without: the same where each patch in turn is taken out.
         strata: as for the images as they are: also where a network makes them of a sample, a patch changes none.
     """
-    lean = leans(values, strata)
+    whole = emphasis(values, strata)
     rows, columns = without.shape[1:3]
-    falls = [lean - leans(each, strata) for each in without.flatten(1, 2).unbind(1)]
+    falls = [whole - emphasis(each, strata) for each in without.flatten(1, 2).unbind(1)]
     fallen: Tensor = torch.stack(falls, 2).unflatten(2, (rows, columns))
     return fallen
 
@@ -60,9 +60,9 @@ def occlusion(
 def foreground_shares(
     importance: Float[Tensor, "samples strata rows columns"], masks: Float[Tensor, "samples 1 height width"]
 ) -> Float[Tensor, "samples strata"]:
-    """Return the share of each map that lies on the foreground; NaN where no patch's removal lowers the lean.
+    """Return the share of each map that lies on the foreground; NaN where no patch's removal lowers the emphasis.
 
-    What a patch counts, which is nothing where its removal raises the lean, is spread evenly over the patch.
+    What a patch counts, which is nothing where its removal raises the emphasis, is spread evenly over the patch.
     """
     height, width = masks.shape[2:]
     covered = torch.stack(

@@ -1,4 +1,4 @@
-"""Where an encoder with attention looks: its spatial gates over images, and how much of them lies on the foreground."""
+"""Pictures of an encoder's attention: images lit by its spatial gates, and how much of these is on the foreground."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     images, gates, masks = spatial_gates(encoder, source, looked, device=device, batch_size=batch_size)
     if gates[0].numel() == gates.shape[1]:
         return AttentionPart(
-            ("The feature map has a single place, so that the spatial gate dims the image as a whole.",)
+            ("The feature map has a single position, so that the spatial gate scales the image as a whole.",)
         )
     lowest, highest = _scale(gates)
     titles = ("mean weights", *(f"environment {number}" for number in range(len(gates) - 1)))
@@ -130,19 +130,19 @@ def _lit(
 
 
 def _spans(span: float, images: int) -> str:
-    verdict = "it hardly tells one place from another" if span < HARDLY else "it tells places apart"
+    verdict = "it hardly differs between positions" if span < HARDLY else "it differs between positions"
     return (
-        f"From the least to the most open place of an image, the spatial gate of the mean weights, by which embeddings "
-        f"are made, goes over {span:.2f} of its range from 0 to 1 (mean over {images:,} images): {verdict}."
+        f"Embeddings use the spatial gate of the mean weights. Within an image, its lowest and highest value differ by "
+        f"{span:.2f} (mean over {images:,} images; the range is 0 to 1): {verdict}."
     )
 
 
 def _against_foreground(share: Figure, more: Figure, area: Figure) -> str:
-    flat = "than of a gate that is the same everywhere"
-    verdict = f"no more and no less {flat} could be shown"
+    flat = "than for a gate that is the same everywhere"
+    verdict = "no difference from a gate that is the same everywhere is shown"
     if more.low > 0 or more.high < 0:
         verdict = f"{100 * abs(more.value):.1f} points {'more' if more.value > 0 else 'less'} {flat}"
     return (
-        f"On the foreground, which covers {100 * area.value:.1f} % of these images, lie {100 * share.value:.1f} % of "
-        f"it: {verdict}."
+        f"The foreground covers {100 * area.value:.1f} % of these images, and {100 * share.value:.1f} % of the gate "
+        f"lies on it: {verdict}."
     )

@@ -25,7 +25,7 @@ from unconfound.report.page import write_report
 from unconfound.report.sections import SECTIONS, Measured
 from unconfound.training.run_folder import machine
 
-SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
+SEEN = "it was trained with the labels of the samples that it is evaluated on, so its figures are too high"
 
 
 def audit(
@@ -41,11 +41,11 @@ def audit(
     Args:
         encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, rows,
             graphs or sequences) into [batch, features].
-        dataset: labelled; judged by cross-validation where it has no test set. With masks or composed, reliance on
+        dataset: labelled; evaluated by cross-validation if it has no test set. With masks or composed, reliance on
             background is measured.
         out: the folder of evaluation.json and report.html.
         runs: the run folders of those encoders that have one: their training curves and settings are shown, and the
-            classifiers that were trained with them are judged.
+            classifiers that were trained with them are evaluated.
         judging: neighbours, seed, batch size, device and precision; by default those of `Judging`.
 
     Raises:
@@ -98,7 +98,7 @@ def audit(
         Path(out) / "report.html",
         entries,
         dataset,
-        title=f"How much {_list(list(encoders))} {'leans' if len(encoders) == 1 else 'lean'} on background"
+        title=f"How much {_list(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on the background"
         if any(evaluation.background for evaluation in evaluations)
         else f"What {_list(list(encoders))} learnt",
         command=command,
@@ -114,13 +114,13 @@ def audit(
 
 
 def _classifier(run: Path, schema: Schema) -> tuple[nn.Linear | None, list[str]]:
-    """Load the classifier of a run where it can judge these data; say why where it cannot."""
+    """Load the classifier of a run if it can predict the classes of these data; else say why it cannot."""
     classifier, classes = load_classifier(run), read_card(run).schema.classes
     # Another number of classes is noted by `judge`.
     if classifier is None or len(classes) != len(schema.classes) or classes == schema.classes:
         return classifier, []
     return None, [
-        f"the trained classifier is not judged: its classes are {_some(classes)}, not {_some(schema.classes)}"
+        f"the trained classifier is not evaluated: its classes are {_some(classes)}, not {_some(schema.classes)}"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What fell into DCML's environments: contact sheets, and whether they are backgrounds, or merely hard and easy."""
+"""Contact sheets of DCML's environments, and whether they are backgrounds, or merely hard and easy samples."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ METHOD = "dcml"
 SHOWN = 10  # images of each strip
 JUDGED = 5_000  # samples whose margin is measured, at most
 GIVEN = {
-    "random": "They were drawn at random, and not learnt.",
-    "groups": "They are the data's groups, and were not learnt.",
-    "scenes": "They are samples on their own scene and on others, and were not learnt.",
+    "random": "The environments were drawn at random, and not learnt.",
+    "groups": "The environments are the groups of the data, and were not learnt.",
+    "scenes": "The environments are samples on their own scene and on others, and were not learnt.",
 }
 
 
@@ -131,7 +131,9 @@ def look_at_environments(
 
 def _origin(options: Any) -> list[str]:
     if options.environments_file is not None:
-        return [f"They were read from {Path(options.environments_file).name} of an earlier run, and not learnt."]
+        return [
+            f"The environments were read from {Path(options.environments_file).name} of an earlier run, and not learnt."
+        ]
     return [GIVEN[options.environments_from]] if options.environments_from in GIVEN else []
 
 

@@ -1,4 +1,4 @@
-"""Tables: what DCML's environments have in common with what is known of the samples, and what its gates look at."""
+"""Tables: how far DCML's environments agree with what is known of the samples, and where its gates are open."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def relations(part: EnvironmentsPart) -> Table | None:
             cells += (TableCell(_number(area.value, 2), leaning), TableCell(_range(area, 2)))
         rows.append(Row(each.division.title, cells if area is not None else (*cells, TableCell(None), TableCell(None))))
     caption = (
-        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 where both divide "
-        "them alike, about 0 where they have nothing in common; “at most” is what parts of these sizes allow. AUC, of "
-        "divisions in two: how well the weight in the environment tells one part from the other; 0.5 is chance. "
-        "“Shuffled”: between which 95 % of the values lie where environments are dealt out anew at random."
+        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 if both divisions "
+        "are identical, about 0 if they are unrelated; “at most” is the maximum for parts of these sizes. AUC, for "
+        "divisions into two parts: how well the weight in the environment separates the parts; 0.5 is chance. "
+        "“Shuffled”: the range of 95 % of the values when environments are assigned at random."
     )
     columns = ("samples", "parts", "adjusted Rand index", "shuffled", "at most", "AUC", "shuffled")
     return Table(caption, "environments and", tuple(map(Column, columns)), tuple(rows))
@@ -54,7 +54,7 @@ def attention(part: AttentionPart) -> Table | None:
     rows.append(Row("the foreground's area", (TableCell(part.area), TableCell(None))))
     caption = (
         f"Share of the spatial gate that lies on the foreground, in percent: mean over {part.area.samples:,} images. A "
-        "gate that is the same everywhere has the foreground's area. The difference is paired by image."
+        "gate that is the same everywhere has the share of the foreground's area. The difference is paired by image."
     )
     columns = (Column("on the foreground"), Column("above its area", "points"))
     return Table(caption, "gate of", columns, tuple(rows))
@@ -80,10 +80,10 @@ def _counts(division: Division, part: EnvironmentsPart) -> Table:
         counts = zip(table[row].tolist(), shares[row].tolist(), strict=True)
         cells = (TableCell(f"{count:,}", f"{100 * share:.0f} %") for count, share in counts)
         rows.append(Row(division.names[row], (*cells, TableCell(f"{int(totals[row]):,}"))))
-    caption = f"Training samples by {division.title}: how many have most of their weight in which environment."
+    caption = f"Training samples by {division.title}: how many have most of their weight in each environment."
     if len(table) > SHOWN_PARTS:
-        caption += f" {SHOWN_PARTS} of {len(table)}, those first that are divided least like all samples."
-    columns = (*(f"environment {number}" for number in range(environments)), "in all")
+        caption += f" {SHOWN_PARTS} of {len(table)}, the most unevenly divided first."
+    columns = (*(f"environment {number}" for number in range(environments)), "total")
     return Table(caption, division.title, tuple(map(Column, columns)), tuple(rows))
 
 

@@ -1,4 +1,4 @@
-"""How environments go along with what is known of the samples, and what that says of them in plain words."""
+"""What the agreement of environments with known divisions of the samples says about them, in plain words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from unconfound.evaluation.divisions import Relation
 
-HOLDS = 0.75  # area under the curve from which an environment "holds" the hard samples, instead of leaning to them
+HOLDS = 0.75  # area under the curve from which an environment "contains" the hard samples, instead of tending to
 
 
 def verdict(relations: Sequence[Relation]) -> list[str]:
@@ -24,25 +24,23 @@ def verdict(relations: Sequence[Relation]) -> list[str]:
     hard = next((each for each in relations if each.division.title == "margin"), None)
     if hard is None or hard.area is None:
         return []
-    verb = "holds" if hard.area.value >= HOLDS else "leans to"
+    verb = "contains" if hard.area.value >= HOLDS else "tends to contain"
     easy = f"Environment {hard.leaning} {verb} the samples of low margin (AUC {hard.area.value:.2f})"
     kind = next((each for each in relations if each.division.title == "class"), None)
     back = max((each for each in relations if each.division.background), key=lambda each: each.strength, default=None)
     others = [each for each in (kind, back) if each is not None]
     followed = [each for each in others if each.follows]
     names = " and ".join(f"{each.division.title} ({_measured(each)})" for each in followed)
-    unknown = (
-        "" if back else " What they have to do with background cannot be said: these data name no scenes or groups."
-    )
+    unknown = "" if back else " Their relation to the background is unknown: these data name no scenes or groups."
     if not hard.follows:
         unheeded = [f"how hard samples are (AUC {hard.area.value:.2f})"]
         unheeded += [f"{_whose(each)} ({_measured(each)})" for each in others if not each.follows]
         if not followed:
             return [f"Environments follow neither {' nor '.join(unheeded)}.{unknown}"]
-        apart = " Which of the two they go by is open." if len(followed) > 1 else ""
+        apart = " Which of the two they follow is open." if len(followed) > 1 else ""
         return [f"Environments follow {names}, and not {' or '.join(unheeded)}.{apart}{unknown}"]
     if followed:
-        return [f"{easy}, but environments follow {names} too: which of these they go by is open.{unknown}"]
+        return [f"{easy}, but environments follow {names} too: which of these they follow is open.{unknown}"]
     other = f", not background ({_measured(back)} with {back.division.title})" if back else ""
     return [f"{easy}: hard against easy{other}.{unknown}"]
 

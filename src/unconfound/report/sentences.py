@@ -94,7 +94,7 @@ def _loss(evaluations: Sequence[Evaluation], judge: Judge) -> str:
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
     return (
-        "When test images stand on random backgrounds instead of backgrounds of their own class, "
+        "When test images are put on random backgrounds instead of backgrounds of their own class, "
         f"{judge.measure} {_listed(clauses)}{between}."
     )
 
@@ -106,22 +106,22 @@ def _between(count: int) -> str:
 def _reliance(evaluations: Sequence[Evaluation], classes: int, judge: Judge) -> str:
     blind = [each for each in evaluations if _at_chance(each, classes, judge)]
     rest = _most_first([each for each in evaluations if each not in blind], judge)
-    leaning = [each for each in rest if each.background[judge.gap].low > 0]
+    relying = [each for each in rest if each.background[judge.gap].low > 0]
     gaining = [each for each in rest if each.background[judge.gap].high < 0]
-    clear = [each for each in rest if each not in leaning and each not in gaining]
+    clear = [each for each in rest if each not in relying and each not in gaining]
     clauses = []
-    if leaning:
-        clauses.append(f"{_names(leaning)} {_verb(leaning, 'leans', 'lean')} on the background")
+    if relying:
+        clauses.append(f"{_names(relying)} {_verb(relying, 'relies', 'rely')} on the background")
     if clear:
-        owner = "its interval holds" if len(clear) == 1 else "their intervals hold"
-        clauses.append(f"no reliance could be shown for {_names(clear)} ({owner} 0)")
+        owner = "its interval contains" if len(clear) == 1 else "their intervals contain"
+        clauses.append(f"no reliance is shown for {_names(clear)} ({owner} 0)")
     if gaining:
-        clauses.append(f"{_names(gaining)} {_verb(gaining, 'does', 'do')} better on random scenes")
+        clauses.append(f"{_names(gaining)} {_verb(gaining, 'does', 'do')} better on random backgrounds")
     if blind:
         owner = "its gap says" if len(blind) == 1 else "their gaps say"
         clauses.append(f"{_names(blind)} {_verb(blind, 'is', 'are')} no better than chance, so {owner} nothing")
-    if len(leaning) > 1:
-        clauses.append(_compared(leaning, judge))
+    if len(relying) > 1:
+        clauses.append(_compared(relying, judge))
     return f"So {'; '.join(clauses)}."
 
 
@@ -130,14 +130,14 @@ def _at_chance(evaluation: Evaluation, classes: int, judge: Judge) -> bool:
     return accuracy is not None and classes > 0 and accuracy.low <= 1 / classes
 
 
-def _compared(leaning: Sequence[Evaluation], judge: Judge) -> str:
-    most, second, least = leaning[0], leaning[1], leaning[-1]
+def _compared(relying: Sequence[Evaluation], judge: Judge) -> str:
+    most, second, least = relying[0], relying[1], relying[-1]
     lowest = most.background[judge.gap].low
     if second.background[judge.gap].high < lowest:
-        return f"“{most.name}” leans {'more' if len(leaning) == 2 else 'most'}"
+        return f"“{most.name}” relies on it {'more' if len(relying) == 2 else 'most'}"
     if least.background[judge.gap].high < lowest:
-        return f"“{most.name}” leans more than “{least.name}”"
-    return "their intervals overlap, so which of them leans most is not settled"
+        return f"“{most.name}” relies on it more than “{least.name}”"
+    return "the intervals overlap, so it is not clear which relies on it most"
 
 
 def _most_first(evaluations: Sequence[Evaluation], judge: Judge) -> list[Evaluation]:
@@ -152,7 +152,7 @@ def _groups(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> st
         average = metrics.get(judge.accuracy)
         against = "" if average is None else f" against {percent(average)} overall"
         who = f"{'the classifier of ' if judge is OWN else ''}“{evaluation.name}”"
-        return f"{who} is right on {percent(metrics[judge.worst])} of its worst group{where}{against}"
+        return f"{who} reaches {percent(metrics[judge.worst])} on its worst group{where}{against}"
 
     ranked = sorted(evaluations, key=lambda each: each.tests[primary][judge.worst].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
@@ -169,17 +169,17 @@ def _worst(evaluations: Sequence[Evaluation], primary: str, judge: Judge, *, ima
     even = [each for each in evaluations if not behind(each)]
     clauses = []
     if failing:
-        clauses.append(f"what holds on average does not hold in the worst group of {_names(failing)}")
+        clauses.append(f"the overall accuracy hides a lower one in the worst group of {_names(failing)}")
     if even:
-        clauses.append(f"no group that {_names(even)} {_verb(even, 'fails', 'fail')} more than others could be shown")
-    unmeasured = " (backgrounds were not swapped: the foregrounds of these data are not known)" if images else ""
+        clauses.append(f"no group of {_names(even)} is shown to be worse than the others")
+    unmeasured = " (backgrounds were not swapped, as the foregrounds of these data are not known)" if images else ""
     return f"So {'; '.join(clauses)}{unmeasured}."
 
 
 def _accuracy(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> str:
     probed = [each for each in evaluations if judge.accuracy in each.tests.get(primary, {})]
     if not probed:
-        return f"No linear probe was judged {judgement(primary)}."
+        return f"No linear probe was evaluated {judgement(primary)}."
     ranked = sorted(probed, key=lambda each: -each.tests[primary][judge.accuracy].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     if judge is FOUND:
@@ -188,21 +188,21 @@ def _accuracy(evaluations: Sequence[Evaluation], primary: str, judge: Judge) -> 
         return f"{_begin(where)}, {judge.measure} is {_listed(clauses)}{between}."
     clauses = [f"{percent(each.tests[primary][judge.accuracy])} on “{each.name}”" for each in shown]
     who = f"the {judge.name}" if judge is OWN else f"a {judge.name}"
-    return f"{_begin(_where(evaluations, primary))}, {who} is right on {_listed(clauses)}{between}."
+    return f"{_begin(_where(evaluations, primary))}, {who} reaches {_listed(clauses)}{between}."
 
 
 def _ahead(evaluations: Sequence[Evaluation], primary: str, judge: Judge, *, images: bool) -> str:
     unnamed = "neither foregrounds nor groups" if images else "no groups"
     if judge is FOUND:
-        unnamed = "no foregrounds" if images else "no surroundings"
-    reliance = f"how much it leans on surroundings was not measured, as these data name {unnamed}"
+        unnamed = "no foregrounds" if images else "no backgrounds"
+    reliance = f"reliance on the background was not measured, as these data name {unnamed}"
     probed = [each for each in evaluations if judge.accuracy in each.tests.get(primary, {})]
     if len(probed) < 2:
         return f"{_begin(reliance)}."
     ranked = sorted(probed, key=lambda each: -each.tests[primary][judge.accuracy].value)
     first, second = (each.tests[primary][judge.accuracy] for each in ranked[:2])
-    verdict = f"“{ranked[0].name}” is ahead" if first.low > second.high else "the best two are not told apart"
-    return f"So {verdict}; {reliance.replace('it leans', 'each leans')}."
+    verdict = f"“{ranked[0].name}” is ahead" if first.low > second.high else "the intervals of the best two overlap"
+    return f"So {verdict}; {reliance}."
 
 
 def _where(evaluations: Sequence[Evaluation], primary: str) -> str:

@@ -1,4 +1,4 @@
-"""What ICL-MSR's strata stand for: the images that each leans to, and where in these images it looks."""
+"""Pictures of ICL-MSR's strata: the images that each emphasises, and which parts of these images it depends on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from unconfound.data import Source
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.strata import (
+    emphasis,
     foreground_shares,
-    leans,
     mean_share,
     occlusion,
     shuffled_share,
@@ -39,7 +39,7 @@ class StrataPart:
 
     Args:
         sentences: what there is to see, or why there is nothing.
-        drawing: strata below each other, and the images that each leans to beside each other.
+        drawing: strata below each other, and the images that each emphasises next to each other.
         foreground: share of the occlusion maps that lies on the foreground, a figure a stratum; empty where foregrounds
             are not known.
         control: the same of strata whose numbers are shuffled: the mean, and between which 95 % of them lie.
@@ -83,7 +83,7 @@ def strata_part(
 
 
 def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch_size: int = 512) -> StrataPart:
-    """Draw which images the strata of a method lean to, and where in these they look.
+    """Draw which images the strata of a method emphasise, and which parts of these they depend on.
 
     Args:
         method: ICL-MSR in evaluation mode; it is left as it is.
@@ -97,10 +97,10 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
     assert isinstance(images, Tensor)
     images = images / 255.0 if images.dtype == torch.uint8 else images
     values, strata = values_and_strata(method, images, batch_size=batch_size)
-    lean = leans(values, strata)
-    # In a stable order: of images that a stratum leans to alike, the first.
-    most = lean.argsort(dim=0, descending=True, stable=True)[:SHOWN].T
-    # An image that several strata lean to is looked at once.
+    emphases = emphasis(values, strata)
+    # In a stable order: of images that a stratum emphasises equally, the first.
+    most = emphases.argsort(dim=0, descending=True, stable=True)[:SHOWN].T
+    # An image that several strata emphasise is looked at once.
     shown, places = most.unique(return_inverse=True)
     values, strata = values[shown], strata if strata.dim() == 2 else strata[shown]
     without = without_patches(method, images[shown], batch_size=batch_size)
@@ -116,7 +116,7 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
     drawing = strata_plot(
         [[rgb_pixels(images[shown[place]]) for place in row] for row in places.tolist()],
         [[importance[place, number].numpy() for place in row] for number, row in enumerate(places.tolist())],
-        lean.T.gather(1, most).tolist(),
+        emphases.T.gather(1, most).tolist(),
         prefix=prefix,
     )
     return StrataPart(tuple(sentences), drawing, tuple(figures), control, area, len(shown))
@@ -124,18 +124,20 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
 
 def _alike(cosine: float, count: int) -> str:
     if count == 1:
-        return "There is one stratum: it leans to all images alike, and adjusts for nothing."
-    return f"The mean cosine of pairs of the {count} strata is {cosine:.2f}; at 1, they are one and adjust for nothing."
+        return "There is one stratum: it emphasises all images equally, and adjusts for nothing."
+    return (
+        f"The mean cosine of pairs of the {count} strata is {cosine:.2f}; at 1 they are equal and adjust for nothing."
+    )
 
 
 def _against_foreground(figures: Sequence[Figure | None], control: Figure | None, area: float) -> str:
     known = [figure.value for figure in figures if figure is not None]
     if not known or control is None:
-        return "No patch's removal lowers the lean of a stratum to its images."
+        return "Removing a patch never lowers the emphasis of a stratum on its images."
     low, high, least, most = (f"{100 * share:.0f}" for share in (min(known), max(known), control.low, control.high))
     more, less = sum(value > control.high for value in known), sum(value < control.low for value in known)
     return (
-        f"The foreground covers {100 * area:.0f} % of these images. Of what strata go by, {low} to {high} % lies on "
-        f"it; of what strata with shuffled numbers go by, which mean nothing, {least} to {most} %. Strata that look at "
-        f"the foreground more than these do: {more} of {len(figures)}; less: {less}."
+        f"The foreground covers {100 * area:.0f} % of these images. Of what the strata depend on, {low} to {high} % "
+        f"lies on it; for meaningless strata, whose numbers are shuffled, this is {least} to {most} %. Strata that "
+        f"depend on the foreground more than those: {more} of {len(figures)}; less: {less}."
     )

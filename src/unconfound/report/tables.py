@@ -54,11 +54,11 @@ def _results(
     if not words:
         caption = "Retrieval in percent, of classes that were not trained on, with 95 % confidence intervals."
     if any("gap" in metric for metric in lost):
-        caption += " Gap: mixed-same minus mixed-rand, in percentage points; near 0 is what you want."
+        caption += " Gap: mixed-same minus mixed-rand, in percentage points; ideally near 0."
     if any("adversarial" in metric for metric in lost):
-        caption += " Not fooled: foregrounds that are right on every background of another class."
+        caption += " Not fooled: foregrounds that are classified correctly on every background of another class."
     if any("crossed" in metric for metric in lost):
-        caption += " Crossed: queries from original, whose answers are sought in mixed-rand."
+        caption += " Crossed: queries from original, searched for in mixed-rand."
     measures = [*shown, *(Measure(BACKGROUND, metric) for metric in lost)]
     columns = [*map(_result_column, shown), *(column(metric, unit=False) for metric in lost)]
     return _encoders(caption, entries, measures, columns)
@@ -119,14 +119,16 @@ def _encoders(caption: str, entries: Sequence[Entry], measures: Sequence[Measure
 
 
 def strata(part: StrataPart) -> Table | None:
-    """How much of what each stratum goes by is foreground, beside shuffled strata and the foreground's area."""
+    """How much of what each stratum depends on is foreground, with shuffled strata and the foreground's area."""
     if not part.foreground:
         return None
     rows = [Row(f"stratum {number}", (TableCell(figure),)) for number, figure in enumerate(part.foreground, start=1)]
     rows.append(Row("shuffled strata", (TableCell(part.control),)))
     rows.append(Row("the foreground's area", (TableCell(f"{100 * part.area:.1f}"),)))
-    caption = f"Share of what strata go by that lies on the foreground, in percent: mean over {part.samples} images."
-    caption += " For shuffled strata, which mean nothing: their mean, and between which 95 % of them lie."
+    caption = (
+        f"Share of what the strata depend on that lies on the foreground, in percent: mean over {part.samples} images."
+    )
+    caption += " For shuffled strata, which mean nothing: their mean, and the range of 95 % of them."
     return Table(caption, "", (Column("on the foreground"),), tuple(rows))
 
 
