@@ -10,8 +10,8 @@ import torch
 from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_encoder
-from unconfound.evaluation.divisions import margins
 from unconfound.evaluation.judging import Judging
+from unconfound.evaluation.partitions import margins
 from unconfound.methods import DCML, Supervised
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
@@ -72,10 +72,10 @@ def test_relations_are_with_all_that_is_known_and_with_the_margin(picture_data):
     source = picture_data(each=20).train
     method = _learnt(source, source.groups % 2)
     part = look_at_environments(method, source, batch_size=7)
-    assert [each.division.title for each in part.relations] == ["class", "scene", "group", "margin"]
+    assert [each.partition.title for each in part.relations] == ["class", "scene", "group", "margin"]
     with torch.no_grad():
         found = margins(method.encoder(source.inputs), source.labels, method.loss.proxies)
-    assert torch.equal(part.relations[-1].division.of, (found < found.median()).long())
+    assert torch.equal(part.relations[-1].partition.of, (found < found.median()).long())
     assert "Environments follow scene (adjusted Rand index 1.00" in part.sentences[-1]
     table = environment_tables.relations(part)
     assert [row.name for row in table.rows] == ["class", "scene", "group", "margin"]

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from unconfound.evaluation.agreement import adjusted_rand, ranked_higher
-from unconfound.evaluation.divisions import Division, relate
+from unconfound.evaluation.partitions import Partition, relate
 from unconfound.report.relations import verdict
 
 SAMPLES = 400
-EASY = Division("margin", ("high margin", "low margin"), torch.arange(SAMPLES) % 2)
-SCENE = Division("scene", ("water", "land"), torch.arange(SAMPLES) // 2 % 2, background=True)
-CLASS = Division("class", ("a", "b", "c", "d"), torch.arange(SAMPLES) // 4 % 4)
+EASY = Partition("margin", ("high margin", "low margin"), torch.arange(SAMPLES) % 2)
+SCENE = Partition("scene", ("water", "land"), torch.arange(SAMPLES) // 2 % 2, background=True)
+CLASS = Partition("class", ("a", "b", "c", "d"), torch.arange(SAMPLES) // 4 % 4)
 
 
 def _weights(held, *, environments=2):
@@ -18,9 +18,9 @@ def _weights(held, *, environments=2):
     return torch.softmax(8 * torch.nn.functional.one_hot(held, environments) + noise, 1)
 
 
-def _said(held, *divisions, environments=2):
+def _said(held, *partitions, environments=2):
     weights = _weights(held, environments=environments)
-    return "".join(verdict([relate(division, weights, held) for division in divisions]))
+    return "".join(verdict([relate(partition, weights, held) for partition in partitions]))
 
 
 def test_a_relation_has_the_index_and_the_environment_that_leans_most():
@@ -39,7 +39,7 @@ def test_a_relation_has_the_index_and_the_environment_that_leans_most():
 def test_samples_of_which_nothing_is_known_are_left_out():
     held = torch.arange(SAMPLES) % 3 % 2
     unknown = torch.where(torch.arange(SAMPLES) < 100, -1, EASY.of)
-    relation = relate(Division("margin", EASY.names, unknown), _weights(held), held)
+    relation = relate(Partition("margin", EASY.names, unknown), _weights(held), held)
     assert relation.rand == adjusted_rand(held[100:], EASY.of[100:])
     assert relation.area.samples == 300
 
@@ -66,17 +66,17 @@ def test_less_of_it_is_called_less():
 
 
 @pytest.mark.parametrize(
-    ("held", "divisions", "parts"),
+    ("held", "partitions", "parts"),
     [
         (SCENE.of, (CLASS, SCENE, EASY), ["follow scene (adjusted Rand index 1.00", "and not how hard", " or class ("]),
         (
             CLASS.of // 2,
-            (CLASS, Division("scene", SCENE.names, CLASS.of // 2, background=True), EASY),
+            (CLASS, Partition("scene", SCENE.names, CLASS.of // 2, background=True), EASY),
             ["follow class (", " and scene (", "Which of the two they follow is open."],
         ),
         (
             EASY.of,
-            (Division("scene", SCENE.names, EASY.of, background=True), EASY),
+            (Partition("scene", SCENE.names, EASY.of, background=True), EASY),
             ["but environments follow scene ("],
         ),
         (EASY.of, (CLASS, EASY), ["hard against easy. Their relation to the background is unknown"]),
@@ -89,7 +89,7 @@ def test_less_of_it_is_called_less():
         (SCENE.of, (SCENE,), [""]),
     ],
 )
-def test_what_they_follow_is_told_apart(held, divisions, parts):
-    said = _said(held, *divisions)
+def test_what_they_follow_is_told_apart(held, partitions, parts):
+    said = _said(held, *partitions)
     assert [part for part in parts if part not in said] == []
     assert bool(said) == bool(parts[0])

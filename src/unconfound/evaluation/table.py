@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -168,6 +168,13 @@ def csv_text(table: Table) -> str:
 def escaped(words: str) -> str:
     """Keep Markdown from reading words as a column, a tag or emphasis."""
     return words.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
+def side_by_side(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table | None:
+    """Make a table of text with one column per name and one row per key; None without a key."""
+    keys = dict.fromkeys(key for each in columns.values() for key in each)
+    rows = tuple(Row(key, texts(each.get(key) for each in columns.values())) for key in keys)
+    return Table(title, "", tuple(map(Column, columns)), rows) if rows else None
 
 
 def texts(values: Iterable[str | None]) -> tuple[TableCell, ...]:

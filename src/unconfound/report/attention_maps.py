@@ -68,7 +68,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
 
     Args:
         encoder: `Encoder` or any module with `attention` and `maps`; it is left as it is.
-        source: what the encoder is judged on.
+        source: what the encoder is evaluated on.
         device: where the encoder runs.
         batch_size: images at a time.
 

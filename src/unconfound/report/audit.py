@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
@@ -15,12 +14,13 @@ from torch import Tensor, nn
 from unconfound.data import Dataset, Schema
 from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import judge
-from unconfound.evaluation.figures import VALIDATION, Evaluation, write_evaluations
+from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.measures import METRICS
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
 from unconfound.report.entry import Entry
+from unconfound.report.evaluated_sets import evaluated_sources
+from unconfound.report.facts import machine_facts, run_facts
 from unconfound.report.page import write_report
 from unconfound.report.sections import SECTIONS, Measured
 from unconfound.training.run_folder import machine
@@ -52,30 +52,25 @@ def audit(
         ValueError: the data have no labels, embeddings are not finite, the device is not here or the precision unknown.
     """
     judging = (judging or Judging()).resolved()
-    device, batch_size = str(judging.device), judging.batch_size
     sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
     if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
         sources = {"train": dataset.train} | sources
     samples = sum(map(len, sources.values()))
     parts = f"of {_list(list(sources))}" if dataset.tests else "by cross-validation"
+    running = {"device": str(judging.device), "batch_size": judging.batch_size}
     entries: list[Entry] = []
     with Bars() as progress:
         for name, encoder in encoders.items():
-            console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
+            console.print(f"measuring {name}: {samples:,} samples {parts}, on {judging.device}")
             run = (runs or {}).get(name)
             classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
-            judged = judge(
-                encoder,
-                dataset,
-                name=name,
-                classifier=classifier,
-                judging=judging,
-                progress=progress,
-            )
+            judged = judge(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
             report = progress.add_task(f"look at {name}", total=None)
-            measured = Measured(encoder, judged, dataset, run, len(entries), device, batch_size)
+            shown = evaluated_sources(dataset)
+            primary = primary_of(shown)
+            measured = Measured(encoder, judged, dataset, primary, shown[primary], run, len(entries), running)
             entries.append(
                 Entry(
                     replace(judged.evaluation, notes=(*judged.evaluation.notes, *notes)),
@@ -83,7 +78,7 @@ def audit(
                     curves=_curves(run),
                     run=run,
                     parts={section.name: section.look(measured) for section in SECTIONS if section.look is not None},
-                    facts=_facts(run),
+                    facts=run_facts(run),
                 )
             )
             progress.remove_task(report)
@@ -102,13 +97,7 @@ def audit(
         if any(evaluation.background for evaluation in evaluations)
         else f"What {_list(list(encoders))} learnt",
         command=command,
-        environment={
-            "python": surroundings["python"],
-            **{f"{name} (package)": version for name, version in surroundings["packages"].items()},
-            "processor": f"{surroundings['processor']}, {surroundings['cores']} cores",
-            "GPUs": ", ".join(surroundings["gpus"]) or "none",
-            "git": surroundings["git"] or "not in a checkout",
-        },
+        environment=machine_facts(surroundings),
     )
     return evaluations
 
@@ -133,47 +122,6 @@ def _curves(run: Path | None) -> pd.DataFrame | None:
     if run is None or not (run / "metrics.csv").is_file() or not (run / "metrics.csv").stat().st_size:
         return None
     return pd.read_csv(run / "metrics.csv")
-
-
-def _facts(run: Path | None) -> dict[str, str]:
-    if run is None:
-        return {}
-    card = read_card(run)
-    told = card.provenance
-    training = told.get("training", {})
-    facts = {
-        "method": told.get("method"),
-        "encoder": f"{card.architecture['name']} on {_taken(card.schema)}",
-        "weights": f"{told['weights']:,}" if "weights" in told else None,
-        "training samples": f"{told['data']['samples']:,} of {told['data']['name']}" if "data" in told else None,
-        "epochs": training.get("epochs") if told.get("trained") else "none",
-        "encoder kept": _kept(told.get("kept")),
-        "batch size": told.get("batch_size"),
-        "optimizer": training.get("optimizer") if told.get("trained") else None,
-        "seed": training.get("seed"),
-        "training time": f"{told['seconds']:,.0f} s" if "seconds" in told else None,
-        "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
-    }
-    return {key: str(value) for key, value in facts.items() if value not in (None, "")}
-
-
-def _kept(kept: Mapping[str, Any] | None) -> str | None:
-    """Say which epoch's encoder it is, where it was chosen."""
-    if not kept:
-        return None
-    return f"that of epoch {kept['epoch']}, by {METRICS[kept['by']].title} on the validation part"
-
-
-def _taken(schema: Schema) -> str:
-    """Return what an encoder takes, in words."""
-    sizes = " x ".join(f"{size:,}" for size in schema.shape)
-    return {
-        "images": sizes,
-        "tables": f"rows of {sizes}",
-        "graphs": f"graphs of {sizes} node features",
-        "text": f"text of {sizes} tokens",
-        "series": f"series of {sizes} channels",
-    }[schema.modality]
 
 
 def _list(names: list[str]) -> str:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, Line
-from unconfound.evaluation.table import Column, Row, Table, texts
+from unconfound.evaluation.table import Table, side_by_side
 from unconfound.files import write_text
 from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
 from unconfound.report.render import render
@@ -166,19 +166,18 @@ def _headline(comparison: Comparison, tables: Sequence[SettingTable]) -> list[Se
 
 def _settings(configs: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], Table | None]:
     """Part settings into those that all rows share and a table of those that differ."""
-    flat = [
-        {
+    flat = {
+        row: {
             key.replace("_", " "): _plain(value)
             for section, held in config.items()
             for key, value in (held.items() if isinstance(held, Mapping) else [(section, held)])
         }
-        for config in configs.values()
-    ]
-    keys = dict.fromkeys(key for each in flat for key in each)
-    same = {key: flat[0][key] for key in keys if key in flat[0] and all(each.get(key) == flat[0][key] for each in flat)}
-    rows = tuple(Row(key, texts(each.get(key) for each in flat)) for key in keys if key not in same)
-    table = Table("Settings in which the rows differ.", "", tuple(map(Column, configs)), rows)
-    return same, table if rows else None
+        for row, config in configs.items()
+    }
+    first = next(iter(flat.values()), {})
+    same = {key: value for key, value in first.items() if all(each.get(key) == value for each in flat.values())}
+    different = {row: {key: value for key, value in each.items() if key not in same} for row, each in flat.items()}
+    return same, side_by_side("Settings in which the rows differ.", different)
 
 
 def _plain(value: Any) -> str:

@@ -11,7 +11,7 @@ import torch
 from unconfound.data.files.folders import EXTENSIONS
 from unconfound.data.images.decoding import UnreadableImageError, decode_image, image_shape, large_images_allowed
 from unconfound.encoders.saved import Card
-from unconfound.evaluation.divisions import UNLABELLED
+from unconfound.evaluation.partitions import UNLABELLED
 from unconfound.files import write_text
 from unconfound.report.neighbours import Neighbour, Query
 from unconfound.report.pictures import SIDE, Sample, data_uri, samples

@@ -13,8 +13,8 @@ from torch import Tensor
 from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import read_card
-from unconfound.evaluation.divisions import Division, Relation, known_divisions, margins, relate
 from unconfound.evaluation.embed import embed
+from unconfound.evaluation.partitions import Partition, Relation, known_partitions, margins, relate
 from unconfound.report.pictures import Sample, samples
 from unconfound.report.relations import verdict
 from unconfound.training.saved_method import load_method
@@ -114,8 +114,8 @@ def look_at_environments(
     logits = method.environment_logits.detach().double().cpu()
     weights, held = torch.softmax(logits, 1), logits.argmax(1)
     chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
-    divisions = [*known_divisions(source), *_hardness(method, source, chosen, device=device, batch_size=batch_size)]
-    relations = tuple(relate(division, weights, held) for division in divisions)
+    partitions = [*known_partitions(source), *_hardness(method, source, chosen, device=device, batch_size=batch_size)]
+    relations = tuple(relate(partition, weights, held) for partition in partitions)
     generator = torch.Generator().manual_seed(0)
     return EnvironmentsPart(
         sentences=(
@@ -139,7 +139,7 @@ def _origin(options: Any) -> list[str]:
 
 def _hardness(
     method: Any, source: Source, chosen: Int[Tensor, " chosen"], *, device: str, batch_size: int
-) -> list[Division]:
+) -> list[Partition]:
     """Divide some samples at the median of their margin; nothing where all margins are the same."""
     embedded = embed(method.encoder, Subset(source, chosen), batch_size=batch_size, device=device)
     assert embedded.labels is not None
@@ -147,7 +147,7 @@ def _hardness(
     margin = margins(embedded.features, embedded.labels, None if proxies is None else proxies.detach().cpu())
     low = margin < margin.median()
     of = torch.full((len(source),), -1).index_copy(0, chosen, low.long())
-    return [Division("margin", ("high margin", "low margin"), of)] if bool(low.any()) else []
+    return [Partition("margin", ("high margin", "low margin"), of)] if bool(low.any()) else []
 
 
 def _sheet(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from unconfound.evaluation.agreement import Agreement
-from unconfound.evaluation.divisions import Division
+from unconfound.evaluation.partitions import Partition
 from unconfound.evaluation.table import Column, Row, Table, TableCell, texts
 from unconfound.report.attention_maps import AttentionPart
 from unconfound.report.environment_sheets import EnvironmentsPart
@@ -14,22 +14,24 @@ SHOWN_PARTS = 24
 
 
 def relations(part: EnvironmentsPart) -> Table | None:
-    """How far the environments and other divisions of the samples agree."""
+    """How far the environments and other partitions of the samples agree."""
     if not part.relations:
         return None
     rows = []
     for each in part.relations:
         rand, area = each.rand, each.area
-        counts = (f"{rand.samples:,}", f"{len(each.division.names):,}")
+        counts = (f"{rand.samples:,}", f"{len(each.partition.names):,}")
         cells = texts((*counts, _number(rand.value, 3), _range(rand, 3), _number(rand.most, 3)))
         if area is not None:
-            leaning = f"{each.division.names[1]}: environment {each.leaning}"
+            leaning = f"{each.partition.names[1]}: environment {each.leaning}"
             cells += (TableCell(_number(area.value, 2), leaning), TableCell(_range(area, 2)))
-        rows.append(Row(each.division.title, cells if area is not None else (*cells, TableCell(None), TableCell(None))))
+        rows.append(
+            Row(each.partition.title, cells if area is not None else (*cells, TableCell(None), TableCell(None)))
+        )
     caption = (
-        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 if both divisions "
+        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 if both partitions "
         "are identical, about 0 if they are unrelated; “at most” is the maximum for parts of these sizes. AUC, for "
-        "divisions into two parts: how well the weight in the environment separates the parts; 0.5 is chance. "
+        "partitions into two parts: how well the weight in the environment separates the parts; 0.5 is chance. "
         "“Shuffled”: the range of 95 % of the values when environments are assigned at random."
     )
     columns = ("samples", "parts", "adjusted Rand index", "shuffled", "at most", "AUC", "shuffled")
@@ -40,7 +42,7 @@ def counts(part: EnvironmentsPart) -> list[Table]:
     """How many samples of each class, scene, group, ... are in each environment."""
     if part.held is None:
         return []
-    return [_counts(each.division, part) for each in part.relations]
+    return [_counts(each.partition, part) for each in part.relations]
 
 
 def attention(part: AttentionPart) -> Table | None:
@@ -60,12 +62,12 @@ def attention(part: AttentionPart) -> Table | None:
     return Table(caption, "gate of", columns, tuple(rows))
 
 
-def _counts(division: Division, part: EnvironmentsPart) -> Table:
+def _counts(partition: Partition, part: EnvironmentsPart) -> Table:
     assert part.held is not None
     environments = len(part.sheets)
-    known = division.of >= 0
-    flat = division.of[known] * environments + part.held[known]
-    table = flat.bincount(minlength=len(division.names) * environments).view(-1, environments)
+    known = partition.of >= 0
+    flat = partition.of[known] * environments + part.held[known]
+    table = flat.bincount(minlength=len(partition.names) * environments).view(-1, environments)
     totals = table.sum(1, keepdim=True)
     shares = table / totals.clamp_min(1)
     # Those that environments divide least like all samples are what one looks for.
@@ -79,12 +81,12 @@ def _counts(division: Division, part: EnvironmentsPart) -> Table:
     for row in shown.tolist():
         counts = zip(table[row].tolist(), shares[row].tolist(), strict=True)
         cells = (TableCell(f"{count:,}", f"{100 * share:.0f} %") for count, share in counts)
-        rows.append(Row(division.names[row], (*cells, TableCell(f"{int(totals[row]):,}"))))
-    caption = f"Training samples by {division.title}: how many have most of their weight in each environment."
+        rows.append(Row(partition.names[row], (*cells, TableCell(f"{int(totals[row]):,}"))))
+    caption = f"Training samples by {partition.title}: how many have most of their weight in each environment."
     if len(table) > SHOWN_PARTS:
         caption += f" {SHOWN_PARTS} of {len(table)}, the most unevenly divided first."
     columns = (*(f"environment {number}" for number in range(environments)), "total")
-    return Table(caption, division.title, tuple(map(Column, columns)), tuple(rows))
+    return Table(caption, partition.title, tuple(map(Column, columns)), tuple(rows))
 
 
 def _number(value: float, digits: int) -> str:

@@ -10,10 +10,10 @@ from jaxtyping import Int
 from markupsafe import Markup
 
 from unconfound.data import Source
-from unconfound.evaluation.divisions import attributes_of, class_name, group_names
 from unconfound.evaluation.embed import Embeddings
+from unconfound.evaluation.partitions import attributes_of, class_name, group_names
 from unconfound.report.entry import Entry
-from unconfound.report.judged import embeddings_of
+from unconfound.report.evaluated_sets import embeddings_of
 from unconfound.report.map_plot import map_plot
 from unconfound.report.plane import project
 

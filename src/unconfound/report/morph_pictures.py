@@ -41,7 +41,7 @@ def morph_part(encoder: Any, source: Source, *, device: str = "cpu") -> MorphPar
 
     Args:
         encoder: `Encoder` or any module with `morpher` and `morph`; it is left as it is.
-        source: what the encoder is judged on.
+        source: what the encoder is evaluated on.
         device: where the encoder runs.
 
     Returns:

@@ -8,7 +8,7 @@ from pathlib import Path
 from unconfound.data import Dataset
 from unconfound.files import write_text
 from unconfound.report.entry import Entry
-from unconfound.report.judged import CROSS_VALIDATION, whose_samples
+from unconfound.report.evaluated_sets import CROSS_VALIDATION, whose_samples
 from unconfound.report.render import render
 from unconfound.report.sections import SECTIONS, Page
 from unconfound.report.sentences import sentences
@@ -30,7 +30,7 @@ def write_report(
     Args:
         path: the file, by custom `report.html`. It is there whole or not at all.
         entries: the encoders, in the order in which tables list them.
-        dataset: what they were trained and judged on.
+        dataset: what they were trained and evaluated on.
         title: the page's heading.
         command: what a reader types to get this page again.
         environment: versions and hardware, in words.

@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.tables.pixel_rows import PixelRows
-from unconfound.evaluation.divisions import class_name
+from unconfound.evaluation.partitions import class_name
 from unconfound.report.graph_drawings import draw_graph
 from unconfound.report.series_drawings import HEAT_WIDTH, LINES, draw_lines, heat_map, series_length
 

@@ -16,9 +16,9 @@ from unconfound.report.attention_maps import attention_part
 from unconfound.report.curves import curves
 from unconfound.report.entry import Entry
 from unconfound.report.environment_sheets import environments_part
+from unconfound.report.evaluated_sets import CLASSIFIER, PROBE, embeddings_of, evaluated_sources
 from unconfound.report.group_plots import group_bars, group_columns
 from unconfound.report.hardest import hardest_part
-from unconfound.report.judged import CLASSIFIER, PROBE, embeddings_of, judged_sources
 from unconfound.report.maps import coloured_maps
 from unconfound.report.morph_pictures import morph_part
 from unconfound.report.neighbours import queries
@@ -42,36 +42,23 @@ class Measured:
 
     Args:
         encoder: the encoder.
-        judged: its figures and answers.
+        judged: its figures and predictions.
         dataset: what it was evaluated on.
+        test: the test set that pictures are taken from.
+        source: the samples of that test set.
         run: its run folder, if it has one.
         number: its place among the encoders.
-        device: where it runs.
-        batch_size: samples at a time.
+        running: device and batch_size.
     """
 
     encoder: Any
     judged: Judged
     dataset: Dataset
+    test: str
+    source: Source
     run: Path | None
     number: int
-    device: str
-    batch_size: int
-
-    @property
-    def primary(self) -> str:
-        """The test set that pictures are taken from."""
-        return primary_of(judged_sources(self.dataset))
-
-    @property
-    def source(self) -> Source:
-        """The samples of that test set."""
-        return judged_sources(self.dataset)[self.primary]
-
-    @property
-    def running(self) -> dict[str, Any]:
-        """How the encoder runs."""
-        return {"device": self.device, "batch_size": self.batch_size}
+    running: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ class Page:
     @cached_property
     def sources(self) -> dict[str, Source]:
         """The test sets, or all samples in a cross-validation."""
-        return judged_sources(self.dataset)
+        return evaluated_sources(self.dataset)
 
     @property
     def primary(self) -> str:
@@ -254,14 +241,14 @@ SECTIONS = (
         "morphs",
         "Masks",
         lambda page: {"morphs": page.parts("morphs"), "morph_table": tables.morphs(page.entries)},
-        look=lambda seen: morph_part(seen.encoder, seen.source, device=seen.device),
+        look=lambda seen: morph_part(seen.encoder, seen.source, device=seen.running["device"]),
     ),
     Section("groups", "Groups", _groups),
     Section(
         "hardest",
         "Mistakes",
         lambda page: {"hardest": page.parts("hardest")},
-        look=lambda seen: hardest_part(seen.judged, seen.dataset, test=seen.primary),
+        look=lambda seen: hardest_part(seen.judged, seen.dataset, test=seen.test),
     ),
     Section("curves", "Training", lambda page: {"curves": curves(page.entries)}),
     Section("run", "What was run", _run),

@@ -62,7 +62,7 @@ def strata_part(
 
     Args:
         run: the run folder.
-        source: what the encoder is judged on.
+        source: what the encoder is evaluated on.
         prefix: of the identifiers in the drawing; unique on the page.
         device: where the method runs.
         batch_size: images at a time.

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
 from unconfound.evaluation.measures import BACKGROUND, METRICS, MORPH, Measure, column
-from unconfound.evaluation.table import Column, Row, Table, TableCell, texts
+from unconfound.evaluation.table import Column, Row, Table, TableCell, side_by_side
 from unconfound.report.entry import Entry
+from unconfound.report.evaluated_sets import CROSS_VALIDATION, where_evaluated
 from unconfound.report.group_plots import GroupColumn, ranked_groups
-from unconfound.report.judged import CROSS_VALIDATION, judgement
 from unconfound.report.strata_pictures import StrataPart
 
 # What is measured beside the accuracy of a linear probe, that of a classifier, and retrieval.
@@ -75,7 +75,7 @@ def _result_column(measure: Measure) -> Column:
 def measures(entries: Sequence[Entry], *, test: str) -> Table:
     """Every measure on one test set."""
     known = [Measure(test, metric) for metric in METRICS if _measured(entries, [test], metric)]
-    caption = f"All measures {judgement(test)}, in percent."
+    caption = f"All measures {where_evaluated(test)}, in percent."
     return _encoders(caption, entries, known, [Column(measure.words) for measure in known])
 
 
@@ -135,39 +135,35 @@ def strata(part: StrataPart) -> Table | None:
 def groups(columns: Sequence[GroupColumn], *, test: str) -> Table:
     """Accuracy of each group, the lowest first, with the worst group of each encoder and classifier or probe marked."""
     ranked = ranked_groups(columns)
-    several = len({each.judge for each in columns}) > 1
+    several = len({each.predictor for each in columns}) > 1
 
     def cell(each: GroupColumn, name: str) -> TableCell:
         worst = each.worst == name and len(each.figures) > 1
         return TableCell(each.figures.get(name), mark="worst" if worst else "")
 
     rows = (Row(name, tuple(cell(each, name) for each in columns)) for name in ranked[:SHOWN_GROUPS])
-    caption = (
-        f"Accuracy{'' if several else f' of the {columns[0].judge}'} in each group {judgement(test)}, in percent, "
-    )
-    caption += "lowest first."
+    whose = "" if several else f" of the {columns[0].predictor}"
+    caption = f"Accuracy{whose} in each group {where_evaluated(test)}, in percent, lowest first."
     if len(ranked) > SHOWN_GROUPS:
         caption += f" {SHOWN_GROUPS} of {len(ranked)} groups."
-    titles = (f"{each.encoder}, {each.judge}" if several else each.encoder for each in columns)
+    titles = (f"{each.encoder}, {each.predictor}" if several else each.encoder for each in columns)
     return Table(caption, "group", tuple(map(Column, titles)), tuple(rows))
 
 
 def facts(entries: Sequence[Entry]) -> Table | None:
     """How each encoder was trained, one column per encoder."""
-    known = [{**entry.facts, **({"run folder": str(entry.run)} if entry.run else {})} for entry in entries]
-    return _side_by_side("How each encoder was trained.", [entry.name for entry in entries], known)
+    runs = {entry.name: {"run folder": str(entry.run)} if entry.run else {} for entry in entries}
+    known = {entry.name: {**entry.facts, **runs[entry.name]} for entry in entries}
+    return side_by_side("How each encoder was trained.", known)
 
 
 def settings(evaluations: Sequence[Evaluation]) -> Table | None:
     """What was selected or given for the evaluation."""
-    known = [{name.replace("_", " "): _plain(value) for name, value in each.settings.items()} for each in evaluations]
-    return _side_by_side("How the encoders were evaluated.", [each.name for each in evaluations], known)
-
-
-def _side_by_side(caption: str, names: Sequence[str], columns: Sequence[Mapping[str, str]]) -> Table | None:
-    keys = dict.fromkeys(key for each in columns for key in each)
-    rows = tuple(Row(key, texts(each.get(key) for each in columns)) for key in keys)
-    return Table(caption, "", tuple(map(Column, names)), rows) if rows else None
+    known = {
+        each.name: {name.replace("_", " "): _plain(value) for name, value in each.settings.items()}
+        for each in evaluations
+    }
+    return side_by_side("How the encoders were evaluated.", known)
 
 
 def _plain(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Divisions of samples by class, scene, group and difficulty, and how far learnt environments agree with them."""
+"""Partitions of samples by class, scene, group and difficulty, and how far learnt environments agree with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLLOWS = 0.2  # of 1: a weaker relation is not called one, however sure it is
 
 
 @dataclass(frozen=True, eq=False)
-class Division:
+class Partition:
     """One way to divide samples.
 
     Args:
@@ -39,14 +39,14 @@ class Relation:
     """How the environments go along with something that is known of the samples.
 
     Args:
-        division: what is known.
-        rand: the adjusted Rand index of the two divisions.
-        area: of a division in two: how well the weight in the environment `leaning` tells its second part from its
+        partition: what is known.
+        rand: the adjusted Rand index of the two partitions.
+        area: of a partition in two: how well the weight in the environment `leaning` tells its second part from its
             first; None of others.
         leaning: the environment in which the second part has the most weight.
     """
 
-    division: Division
+    partition: Partition
     rand: Agreement
     area: Agreement | None = None
     leaning: int = 0
@@ -66,28 +66,28 @@ class Relation:
 
 
 def relate(
-    division: Division, weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]
+    partition: Partition, weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]
 ) -> Relation:
-    """Compare environments with one division of the same samples.
+    """Compare environments with one partition of the same samples.
 
     Args:
-        division: what is known; samples of which it is not are left out.
+        partition: what is known; samples of which it is not are left out.
         weights: of each sample in each environment.
         held: the environment that has most of each one's weight.
     """
-    known = division.of >= 0
-    rand = adjusted_rand(held[known], division.of[known])
-    if len(division.names) != 2:
-        return Relation(division, rand)
-    areas = [ranked_higher(own, division.of[known] == 1) for own in weights[known].unbind(1)]
+    known = partition.of >= 0
+    rand = adjusted_rand(held[known], partition.of[known])
+    if len(partition.names) != 2:
+        return Relation(partition, rand)
+    areas = [ranked_higher(own, partition.of[known] == 1) for own in weights[known].unbind(1)]
     leaning = max(range(len(areas)), key=lambda number: areas[number].value)
-    return Relation(division, rand, areas[leaning], leaning)
+    return Relation(partition, rand, areas[leaning], leaning)
 
 
-def known_divisions(source: Source) -> list[Division]:
+def known_partitions(source: Source) -> list[Partition]:
     """Return how class, scene and group divide the samples of a source.
 
-    Groups that are named "class, attribute" ("landbird, water") are also divided by their attribute alone. A division
+    Groups that are named "class, attribute" ("landbird, water") are also divided by their attribute alone. A partition
     with a single part, and one that is the same as an earlier one, is left out.
     """
     found = []
@@ -96,7 +96,7 @@ def known_divisions(source: Source) -> list[Division]:
     if source.scenes is not None:
         if source.labels is not None:
             other = (source.scenes != source.labels).long().masked_fill(source.labels < 0, -1)
-            found.append(Division("own or other scene", ("own scene", "other scene"), other, background=True))
+            found.append(Partition("own or other scene", ("own scene", "other scene"), other, background=True))
         names = [f"scene of {class_name(source, scene)}" for scene in source.scenes.tolist()]
         found.append(_named("scene", names, source.scenes, background=True))
     if source.groups is not None:
@@ -105,7 +105,7 @@ def known_divisions(source: Source) -> list[Division]:
         if split is not None:
             found.append(_named(*split, source.groups, background=True))
         found.append(_named("group", names, source.groups, background=split is None))
-    return _distinct([division for division in found if len(_present(division.of)) > 1])
+    return _distinct([partition for partition in found if len(_present(partition.of)) > 1])
 
 
 def margins(
@@ -174,12 +174,12 @@ def attribute_kind(attributes: Sequence[str]) -> str:
     return next((kind for kinds in (before, last) if len(kinds) == 1 for kind in kinds if kind), "group")
 
 
-def _named(title: str, names: Sequence[str], of: Int[Tensor, " samples"], *, background: bool = False) -> Division:
+def _named(title: str, names: Sequence[str], of: Int[Tensor, " samples"], *, background: bool = False) -> Partition:
     """Divide samples by their names, in the order of the numbers that these have; one below 0 is not known."""
     order = list(dict.fromkeys(names[place] for place in of.argsort(stable=True).tolist() if of[place] >= 0))
     numbers = {name: number for number, name in enumerate(order)}
     parts = [-1 if number < 0 else numbers[name] for name, number in _pairs(names, of)]
-    return Division(title, tuple(order), torch.tensor(parts), background)
+    return Partition(title, tuple(order), torch.tensor(parts), background)
 
 
 def _pairs(names: Sequence[str], of: Int[Tensor, " samples"]) -> list[tuple[str, int]]:
@@ -191,11 +191,11 @@ def _present(of: Int[Tensor, " samples"]) -> list[int]:
     return parts
 
 
-def _distinct(divisions: Sequence[Division]) -> list[Division]:
-    """Leave out what divides the samples as an earlier division does, whatever its parts are called."""
-    kept: dict[tuple[int, ...], Division] = {}
-    for division in divisions:
+def _distinct(partitions: Sequence[Partition]) -> list[Partition]:
+    """Leave out what divides the samples as an earlier partition does, whatever its parts are called."""
+    kept: dict[tuple[int, ...], Partition] = {}
+    for partition in partitions:
         numbers: dict[int, int] = {-1: -1}
-        form = tuple(numbers.setdefault(part, len(numbers)) for part in division.of.tolist())
-        kept.setdefault(form, division)
+        form = tuple(numbers.setdefault(part, len(numbers)) for part in partition.of.tolist())
+        kept.setdefault(form, partition)
     return list(kept.values())
