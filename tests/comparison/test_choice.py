@@ -265,9 +265,9 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
 
 def test_a_long_name_leaves_room_for_its_figure_in_the_drawing():
     cells = [cell("", seed, 0.5, row="erm") for seed in (0, 1)]
-    lines = chosen_comparison(cells, "erm", (), "", rule="validation").lines(PROBE)
+    comparison = chosen_comparison(cells, "erm", (), "", rule="validation")
     told = "erm, chosen by leaving one training domain out"
-    drawing = str(interval_plot(lines, "erm", title="probe", labels={"erm": told}))
+    drawing = str(interval_plot("probe", comparison.lines(PROBE), replace(comparison, labels={"erm": told})))
     assert ">erm, chosen by leaving one traini…<" in drawing
     # Who cannot see it hears all of it.
     assert f"probe: {told} 50.0" in drawing

@@ -19,7 +19,7 @@ from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import BACKGROUND, Measure
 from unconfound.evaluation.table import table_frame
-from unconfound.report.comparison_page import interval_plot, sentences, write_comparison
+from unconfound.report.comparison_page import interval_plot, verdicts, write_comparison
 from unconfound.report.comparison_tables import (
     cells_table,
     markdown,
@@ -92,7 +92,7 @@ def test_one_seed_has_no_interval_and_says_so():
     assert (line.half, line.difference, line.difference_half, line.verdict) == (None, 0.125, None, "")
     assert remarks(comparison) == ["one seed gives no interval: a, b"]
     assert "| b | 62.5 | +12.5 |" in markdown(comparison, command="c", hardware="h")
-    assert "one seed, which shows no spread" in sentences(PROBE, comparison.lines(PROBE), "a")[1]
+    assert "one seed, which shows no spread" in verdicts("probe", comparison.lines(PROBE), comparison)[1]
     assert "nan" not in markdown(comparison, command="c", hardware="h").lower()
 
 
@@ -195,8 +195,8 @@ def test_the_page_can_be_read_by_keyboard_and_screen_reader_and_loads_nothing(co
 
 @pytest.mark.parametrize("values", [(0.5, 0.5), (0.0, 1.0), (0.25,)])
 def test_the_drawing_keeps_inside_its_frame(values):
-    lines = Comparison(tuple(cell("a", seed, value) for seed, value in enumerate(values)), "a").lines(PROBE)
-    drawing = interval_plot(lines, "a", title="t")
+    comparison = Comparison(tuple(cell("a", seed, value) for seed, value in enumerate(values)), "a")
+    drawing = interval_plot("t", comparison.lines(PROBE), comparison)
     places = [float(place) for place in re.findall(r' (?:x|x1|x2|cx)="([-\d.]+)"', drawing)]
     assert 0 <= min(places) <= max(places) <= 360
     assert "nan" not in drawing.lower()

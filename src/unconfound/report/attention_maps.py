@@ -46,7 +46,7 @@ class AttentionPart:
     Args:
         sentences: what there is to see, or why there is nothing.
         titles: of the gates.
-        shown: a few images, not picked by eye.
+        shown: a few images, not selected by hand.
         lowest, highest: the gates that are drawn dark and fully lit.
         shares: of each gate, how much of it lies on the foreground; empty where foregrounds are not known.
         differences: these minus the foreground's area.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -19,14 +19,6 @@ from unconfound.report.render import render
 
 LONGEST_NAME = 34  # of a row in the drawing, in letters: its figure stands in the same line
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
-
-
-class Titled(Protocol):
-    """A measure, or a table of it in one setting."""
-
-    @property
-    def title(self) -> str:
-        """In words."""
 
 
 def write_comparison(
@@ -58,15 +50,10 @@ def write_comparison(
         comparison=comparison,
         legend=LEGEND,
         meaning=[
-            each
-            for part in _headline(comparison, tables)
-            for each in sentences(part, part.lines, comparison.baseline, labels=comparison.labels)
+            each for part in _headline(comparison, tables) for each in verdicts(part.title, part.lines, comparison)
         ],
         measures=[
-            (
-                interval_plot(part.lines, comparison.baseline, title=part.title, labels=comparison.labels),
-                measure_table(part, comparison, figures=True),
-            )
+            (interval_plot(part.title, part.lines, comparison), measure_table(part, comparison, figures=True))
             for part in tables
         ],
         folds=fold_tables(comparison),
@@ -81,40 +68,34 @@ def write_comparison(
     return path
 
 
-def sentences(
-    shown: Titled, lines: Sequence[Line], baseline: str, *, labels: Mapping[str, str] | None = None
-) -> list[str]:
-    """Say of one table how each row stands to the baseline; `labels` are what rows are called, if not by name."""
-    told, labels = [], labels or {}
+def verdicts(title: str, lines: Sequence[Line], comparison: Comparison) -> list[str]:
+    """Say of one measure how each row compares with the baseline."""
+    said, baseline = [], comparison.baseline
     for line in lines:
         if line.difference is None:
             continue
-        row = labels.get(line.row, line.row)
+        row = comparison.label(line.row)
         points = f"{100 * abs(line.difference):.1f} points"
         if line.difference_half is None:
             side = "above" if line.difference > 0 else "below"
-            told.append(f"{row} is {points} {side} {baseline} with one seed, which shows no spread.")
+            said.append(f"{row} is {points} {side} {baseline} with one seed, which shows no spread.")
         elif line.verdict:
             spread = f"± {100 * line.difference_half:.1f}, {line.pairs} seeds"
-            told.append(f"{row} is {points} {line.verdict} {baseline} ({spread}).")
+            said.append(f"{row} is {points} {line.verdict} {baseline} ({spread}).")
         else:
             spread = f"{100 * line.difference:+.1f} ± {100 * line.difference_half:.1f} points, {line.pairs} seeds"
-            told.append(f"{row} and {baseline} cannot be told apart ({spread}).")
-    return [f"By {shown.title}:", *told] if told else []
+            said.append(f"{row} and {baseline} cannot be distinguished ({spread}).")
+    return [f"By {title}:", *said] if said else []
 
 
-def interval_plot(
-    lines: Sequence[Line], baseline: str, *, title: str, labels: Mapping[str, str] | None = None
-) -> Markup:
+def interval_plot(title: str, lines: Sequence[Line], comparison: Comparison) -> Markup:
     """Draw the mean of each row with its interval, and the baseline's mean as a dashed line.
 
     Args:
-        lines: of one measure.
-        baseline: name of the row.
         title: what a screen reader says first.
-        labels: row -> how it is called, where not by its name.
+        lines: of one measure.
+        comparison: for its baseline and labels.
     """
-    labels = labels or {}
     ends = [100 * (line.mean + sign * (line.half or 0.0)) for line in lines for sign in (-1, 1)]
     ticks = MaxNLocator(4).tick_values(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
     height = LANE * len(lines) + 24
@@ -127,17 +108,16 @@ def interval_plot(
         + Markup('<text class="tick" x="{:.1f}" y="{}">{:g}</text>').format(across(tick), height - 4, round(tick, 6))
         for tick in np.asarray(ticks).tolist()
     ]
-    for line in lines:
-        if line.row == baseline:
-            place = across(100 * line.mean)
-            drawn.append(
-                Markup('<line class="base" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"></line>').format(
-                    place, height - 20
-                )
-            )
+    drawn += [
+        Markup('<line class="base" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"></line>').format(
+            across(100 * line.mean), height - 20
+        )
+        for line in lines
+        if line.row == comparison.baseline
+    ]
     for number, line in enumerate(lines):
         middle, half = 100 * line.mean, 100 * (line.half or 0.0)
-        name = labels.get(line.row, line.row)
+        name = comparison.label(line.row)
         shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         drawn.append(
             Markup(
@@ -149,14 +129,14 @@ def interval_plot(
                 *(across(middle - half), across(middle + half), LANE * number + 32, across(middle)),
             )
         )
-    listed = "; ".join(f"{labels.get(line.row, line.row)} {mean_text(line)}" for line in lines)
+    listed = "; ".join(f"{comparison.label(line.row)} {mean_text(line)}" for line in lines)
     return Markup('<svg class="plot intervals" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, height, f"{title}: {listed}", Markup("").join(drawn)
     )
 
 
 def _headline(comparison: Comparison, tables: Sequence[SettingTable]) -> list[SettingTable]:
-    """Return the table that sentences are about: the first, or of folds the last measure of all folds' means."""
+    """Return the table that the page begins with: the first, or of folds the last measure of all folds' means."""
     if not comparison.folds:
         return list(tables[:1])
     table = comparison.folds[0]

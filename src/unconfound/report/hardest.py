@@ -11,7 +11,7 @@ from unconfound.evaluation.evaluate import Judged
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.partitions import class_name
 from unconfound.report.evaluated_sets import CLASSIFIER, PROBE
-from unconfound.report.pictures import Sample, feature_names, samples
+from unconfound.report.pictures import Sample, column_names, samples
 
 SHOWN = 12
 PREDICTORS = {"classifier": CLASSIFIER, "linear_probe": PROBE}  # the first that there is
@@ -72,7 +72,7 @@ def hardest_part(judged: Judged, dataset: Dataset, *, test: str) -> HardestPart 
     wrong = (inside & (answers.predictions != labels)).nonzero().flatten()
     order = answers.confidence[wrong].argsort(descending=True, stable=True)
     chosen: Tensor = wrong[order[:SHOWN]]
-    names = feature_names(dataset) if source.schema.modality == "tables" else ()
+    names = column_names(dataset.train.schema, dataset.restore)
     seen = samples(source, known.index[chosen], names=names) if len(chosen) else []
     rows = zip(seen, answers.predictions[chosen].tolist(), answers.confidence[chosen].tolist(), strict=True)
     return HardestPart(

@@ -31,7 +31,7 @@ class Morph:
 
 @dataclass(frozen=True)
 class MorphPart:
-    """What the page shows of a morpher: a few images, not picked by eye."""
+    """What the page shows of a morpher: a few images, not selected by hand."""
 
     shown: tuple[Morph, ...]
 

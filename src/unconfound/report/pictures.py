@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
+from unconfound.data import Batch, Graphs, Schema, Sequences, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.tables.pixel_rows import PixelRows
 from unconfound.evaluation.partitions import class_name
@@ -184,10 +184,11 @@ def rgb_pixels(
     return (colours.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
 
 
-def feature_names(dataset: Dataset) -> tuple[str, ...]:
-    """Name the features of a row as the data set does, or by their position."""
-    known = dataset.restore.get("columns")
-    width = dataset.train.schema.shape[0]
+def column_names(schema: Schema, restore: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the features of a row as its data set does, or by their position; empty for what is no row."""
+    if schema.modality != "tables":
+        return ()
+    known, width = restore.get("columns"), schema.shape[0]
     if isinstance(known, list) and len(known) == width:
         return tuple(str(name) for name in known)
     return tuple(f"column {place + 1}" for place in range(width))

@@ -22,7 +22,7 @@ from unconfound.report.hardest import hardest_part
 from unconfound.report.maps import coloured_maps
 from unconfound.report.morph_pictures import morph_part
 from unconfound.report.neighbours import queries
-from unconfound.report.pictures import Sample, feature_names, first_of_classes, samples
+from unconfound.report.pictures import Sample, column_names, first_of_classes, samples
 from unconfound.report.plots import gap_plot
 from unconfound.report.strata_pictures import strata_part
 
@@ -118,7 +118,7 @@ class Page:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features of a row."""
-        return feature_names(self.dataset) if self.dataset.train.schema.modality == "tables" else ()
+        return column_names(self.dataset.train.schema, self.dataset.restore)
 
     @cached_property
     def samples(self) -> list[tuple[Sample, ...]]:
