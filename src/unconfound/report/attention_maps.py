@@ -14,11 +14,11 @@ from unconfound.data import Source
 from unconfound.evaluation import intervals
 from unconfound.evaluation.attention import foreground_shares, spatial_gates
 from unconfound.evaluation.figures import Figure
-from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
+from unconfound.report.pictures import Sample, data_uri, evenly_spaced, first_of_classes, rgb_pixels, samples
 from unconfound.report.plots import lit
 
 SHOWN = 8  # images
-JUDGED = 256  # images over which the foreground's share is measured, at most
+MEASURED = 256  # images over which the foreground's share is measured, at most
 SPAN = 0.2  # between dark and fully lit, at least: what differs less shall not look as if it did
 HARDLY = 0.05  # a gate that spans less of (0, 1) within an image hardly tells one place from another
 
@@ -77,7 +77,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     """
     if getattr(encoder, "attention", None) is None or source.schema.modality != "images":
         return None
-    chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
+    chosen = evenly_spaced(len(source), MEASURED)
     looked = first_of_classes(source.labels, len(source), limit=SHOWN)
     images, gates, masks = spatial_gates(encoder, source, looked, device=device, batch_size=batch_size)
     if gates[0].numel() == gates.shape[1]:

@@ -23,6 +23,7 @@ from unconfound.report.evaluated_sets import evaluated_sources
 from unconfound.report.facts import machine_facts, run_facts
 from unconfound.report.page import write_report
 from unconfound.report.sections import SECTIONS, Measured
+from unconfound.report.words import listed
 from unconfound.training.run_folder import machine
 
 SEEN = "it was trained with the labels of the samples that it is evaluated on, so its figures are too high"
@@ -56,7 +57,7 @@ def audit(
     if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
         sources = {"train": dataset.train} | sources
     samples = sum(map(len, sources.values()))
-    parts = f"of {_list(list(sources))}" if dataset.tests else "by cross-validation"
+    parts = f"of {listed(list(sources))}" if dataset.tests else "by cross-validation"
     running = {"device": str(judging.device), "batch_size": judging.batch_size}
     entries: list[Entry] = []
     with Bars() as progress:
@@ -93,9 +94,9 @@ def audit(
         Path(out) / "report.html",
         entries,
         dataset,
-        title=f"How much {_list(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on the background"
+        title=f"How much {listed(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on the background"
         if any(evaluation.background for evaluation in evaluations)
-        else f"What {_list(list(encoders))} learnt",
+        else f"What {listed(list(encoders))} learnt",
         command=command,
         environment=machine_facts(surroundings),
     )
@@ -122,7 +123,3 @@ def _curves(run: Path | None) -> pd.DataFrame | None:
     if run is None or not (run / "metrics.csv").is_file() or not (run / "metrics.csv").stat().st_size:
         return None
     return pd.read_csv(run / "metrics.csv")
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -16,6 +16,7 @@ from unconfound.evaluation.table import Table, side_by_side
 from unconfound.files import write_text
 from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
 from unconfound.report.render import render
+from unconfound.report.words import shortened
 
 LONGEST_NAME = 34  # of a row in the drawing, in letters: its figure stands in the same line
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
@@ -117,8 +118,7 @@ def interval_plot(title: str, lines: Sequence[Line], comparison: Comparison) -> 
     ]
     for number, line in enumerate(lines):
         middle, half = 100 * line.mean, 100 * (line.half or 0.0)
-        name = comparison.label(line.row)
-        shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        shown = shortened(comparison.label(line.row), LONGEST_NAME)
         drawn.append(
             Markup(
                 '<text class="name" x="0" y="{0}">{1}</text><text class="value" x="{2}" y="{0}">{3}</text>'

@@ -15,13 +15,14 @@ from unconfound.data.core.subset import Subset
 from unconfound.encoders import read_card
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.partitions import Partition, Relation, known_partitions, margins, relate
-from unconfound.report.pictures import Sample, samples
+from unconfound.report.pictures import Sample, evenly_spaced, samples
 from unconfound.report.relations import verdict
+from unconfound.report.words import listed
 from unconfound.training.saved_method import load_method
 
 METHOD = "dcml"
 SHOWN = 10  # images of each strip
-JUDGED = 5_000  # samples whose margin is measured, at most
+MEASURED = 5_000  # samples whose margin is measured, at most
 GIVEN = {
     "random": "The environments were drawn at random, and not learnt.",
     "groups": "The environments are the groups of the data, and were not learnt.",
@@ -113,7 +114,7 @@ def look_at_environments(
     """
     logits = method.environment_logits.detach().double().cpu()
     weights, held = torch.softmax(logits, 1), logits.argmax(1)
-    chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
+    chosen = evenly_spaced(len(source), MEASURED)
     partitions = [*known_partitions(source), *_hardness(method, source, chosen, device=device, batch_size=batch_size)]
     relations = tuple(relate(partition, weights, held) for partition in partitions)
     generator = torch.Generator().manual_seed(0)
@@ -170,8 +171,8 @@ def _sheet(
 
 def _shares(weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]) -> str:
     counts = held.bincount(minlength=weights.shape[1]).tolist()
-    listed = [f"{count:,} in environment {number}" for number, count in enumerate(counts)]
+    each = [f"{count:,} in environment {number}" for number, count in enumerate(counts)]
     return (
-        f"Of {len(held):,} training samples, {', '.join(listed[:-1])} and {listed[-1]} have most of their weight; on "
+        f"Of {len(held):,} training samples, {listed(each)} have most of their weight; on "
         f"average {100 * float(weights.amax(1).mean()):.0f} % of a sample's weight is in one environment."
     )

@@ -132,11 +132,12 @@ def first_of_classes(labels: Int[Tensor, " samples"] | None, samples: int, *, li
     """
     classes = torch.empty(0) if labels is None else labels[labels >= 0].unique()
     if labels is None or len(classes) == 0:
-        return _spaced(samples, limit)
-    return torch.stack([(labels == label).nonzero()[0, 0] for label in classes[_spaced(len(classes), limit)]])
+        return evenly_spaced(samples, limit)
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in classes[evenly_spaced(len(classes), limit)]])
 
 
-def _spaced(count: int, limit: int) -> Int[Tensor, " chosen"]:
+def evenly_spaced(count: int, limit: int) -> Int[Tensor, " chosen"]:
+    """Choose at most `limit` of `count` places, from the first to the last."""
     return torch.linspace(0, count - 1, min(count, limit)).round().long()
 
 

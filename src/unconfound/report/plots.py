@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from unconfound.evaluation.figures import Figure
+from unconfound.report.words import shortened
 
 WIDTH = 360  # drawn for a phone, side by side on a wide screen: text keeps its size on both
 # matplotlib knows no CSS variables: each stands in as a colour that occurs nowhere else.
@@ -68,7 +69,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap
             axes.barh(row, value, height=0.34, color=ACCENT, zorder=2)
             axes.plot([low, high], [row, row], color=INK, linewidth=1.6, zorder=3)
             axes.plot([low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3)
-            shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+            shown = shortened(name, LONGEST_NAME)
             plain: dict[str, Any] = {
                 "transform": axes.get_yaxis_transform(),
                 "bbox": {"facecolor": PAGE, "edgecolor": "none", "pad": 1},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unconfound.evaluation.figures import Evaluation, Figure, retrieved_only
 from unconfound.report.evaluated_sets import CLASSIFIER, PROBE, where_evaluated
+from unconfound.report.words import listed
 
 NAMED = 4  # more encoders than this in one sentence are a list nobody reads
 
@@ -99,7 +100,7 @@ def _loss(evaluations: Sequence[Evaluation], criterion: Criterion) -> str:
     clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
     return (
         "When test images are put on random backgrounds instead of backgrounds of their own class, "
-        f"{criterion.measure} {_listed(clauses)}{between}."
+        f"{criterion.measure} {listed(clauses)}{between}."
     )
 
 
@@ -160,7 +161,7 @@ def _groups(evaluations: Sequence[Evaluation], primary: str, criterion: Criterio
 
     ranked = sorted(evaluations, key=lambda each: each.tests[primary][criterion.worst].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
-    return f"{_begin(_where(evaluations, primary))}, {_listed([clause(each) for each in shown])}{between}."
+    return f"{_begin(_where(evaluations, primary))}, {listed([clause(each) for each in shown])}{between}."
 
 
 def _worst(evaluations: Sequence[Evaluation], primary: str, criterion: Criterion, *, images: bool) -> str:
@@ -189,10 +190,10 @@ def _accuracy(evaluations: Sequence[Evaluation], primary: str, criterion: Criter
     if criterion is FOUND:
         clauses = [f"{percent(each.tests[primary][criterion.accuracy])} for “{each.name}”" for each in shown]
         where = f"{_where(evaluations, primary)}, whose classes were not trained on"
-        return f"{_begin(where)}, {criterion.measure} is {_listed(clauses)}{between}."
+        return f"{_begin(where)}, {criterion.measure} is {listed(clauses)}{between}."
     clauses = [f"{percent(each.tests[primary][criterion.accuracy])} on “{each.name}”" for each in shown]
     who = f"the {criterion.name}" if criterion is OWN else f"a {criterion.name}"
-    return f"{_begin(_where(evaluations, primary))}, {who} reaches {_listed(clauses)}{between}."
+    return f"{_begin(_where(evaluations, primary))}, {who} reaches {listed(clauses)}{between}."
 
 
 def _ahead(evaluations: Sequence[Evaluation], primary: str, criterion: Criterion, *, images: bool) -> str:
@@ -220,13 +221,9 @@ def _begin(sentence: str) -> str:
 def _names(evaluations: Sequence[Evaluation]) -> str:
     shown = [f"“{each.name}”" for each in evaluations]
     if len(shown) > NAMED:
-        return f"{len(shown)} encoders ({_listed([*shown[: NAMED - 1], f'{len(shown) - NAMED + 1} more'])})"
-    return _listed(shown)
+        return f"{len(shown)} encoders ({listed([*shown[: NAMED - 1], f'{len(shown) - NAMED + 1} more'])})"
+    return listed(shown)
 
 
 def _verb(evaluations: Sequence[Evaluation], one: str, several: str) -> str:
     return one if len(evaluations) == 1 else several
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

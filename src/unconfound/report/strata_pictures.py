@@ -24,7 +24,7 @@ from unconfound.evaluation.strata import (
     without_patches,
 )
 from unconfound.functional.interventional import strata_cosine
-from unconfound.report.pictures import rgb_pixels
+from unconfound.report.pictures import evenly_spaced, rgb_pixels
 from unconfound.report.plots import strata_plot
 from unconfound.training.saved_method import load_method
 
@@ -91,7 +91,7 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
         prefix: of the identifiers in the drawing; unique on the page.
         batch_size: images at a time.
     """
-    chosen = torch.linspace(0, len(source) - 1, min(len(source), SAMPLES)).round().long()
+    chosen = evenly_spaced(len(source), SAMPLES)
     batch = next(iter(source.batches([chosen])))
     images, masks = batch.inputs, batch.masks
     assert isinstance(images, Tensor)
