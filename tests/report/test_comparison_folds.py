@@ -90,10 +90,10 @@ def test_swapped_backgrounds_have_a_table_of_their_own_and_metrics_are_those_ask
 
 def test_all_writers_show_them(tmp_path):
     folds = [fold(row, seed, (0.1 + seed / 100, 0.2), swapped=True) for row in ("cosface", "dcml") for seed in (0, 1)]
-    made = comparison(folds, labels={"dcml": "dcml*, chosen"}, fold_notes=("not judged together: a",))
+    made = comparison(folds, labels={"dcml": "dcml*, chosen"}, fold_notes=("not evaluated together: a",))
     assert "| dcml\\*, chosen | 15.3 ± 3.2 | +0.0 ± 0.0 |" in markdown_table(fold_tables(made)[0])
     assert "separated, the mean over 2 folds" in (text := markdown(made, command="c", hardware="h"))
-    assert "- not judged together: a" in text
+    assert "- not evaluated together: a" in text
     each, summed = fold_records(made)
     assert len(each.rows) == 2 * 2 * (5 + 3 + 3)
     assert len(summed.rows) == 2 * (5 + 3 + 3)

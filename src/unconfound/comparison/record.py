@@ -16,7 +16,7 @@ from unconfound.evaluation.paired import mean_interval, paired_interval
 class Cell:
     """One run: a row with one seed, in one setting and of one candidate where there are several.
 
-    A candidate may also have runs that only judge it: each leaves one training domain out.
+    A candidate may also have runs that only evaluate it: each leaves one training domain out.
 
     Args:
         row: its name.
@@ -28,8 +28,8 @@ class Cell:
         error: why it failed, in one line.
         setting: of the data, in words; empty where the comparison has one only.
         candidate: what the row was trained with, in words; empty where it has no candidates.
-        left_out: the training domain that it was trained without and is judged on, to choose between candidates; empty
-            for a run that may stand for its row.
+        left_out: the training domain that it was trained without and is evaluated on, to choose between candidates;
+            empty for a run that may represent its row.
     """
 
     row: str
@@ -101,7 +101,7 @@ class FoldSummary(NamedTuple):
         setting: what the setting is called but for its fold; empty where folds are all that settings differ in.
         kind: "separated" (means over folds), or "each" or "once" (their embeddings side by side).
         title: in words, with the test set.
-        columns: measures of that test set, with a line a row.
+        columns: measures of that test set, with one line per row.
     """
 
     setting: str
@@ -120,10 +120,10 @@ class Comparison:
         baseline: the row that the others are compared with.
         metrics: those to show, on every test set; by default the trained classifier, the linear probe and SVM on every
             test set, retrieval on those whose classes were not trained on, the cost of a swapped background, the worst
-            group on the first test set, and the means of masks. What is measured on the part for choosing comes last.
-        note: what a reader must know beside what the figures tell.
-        tried: the cells of all candidates of all rows, chosen or not, and those that only judge a candidate; by default
-            the cells.
+            group on the first test set, and the means of masks. What is measured on the validation part comes last.
+        note: what a reader must know besides what the figures say.
+        tried: the cells of all candidates of all rows, chosen or not, and those that only evaluate a candidate; by
+            default the cells.
         labels: row -> how tables call it, where they say by which rule it was chosen.
         choices: what was chosen, in words.
         folds: of a comparison over `fold`, what all folds reach together.

@@ -1,4 +1,4 @@
-"""How good embeddings are, and how much they lean on background."""
+"""How good embeddings are, and how much they rely on the background."""
 
 from unconfound.evaluation.adam_probe import cross_validate_adam_probe as cross_validate_adam_probe
 from unconfound.evaluation.cross_validation import cross_validate_knn as cross_validate_knn
