@@ -23,7 +23,7 @@ def print_table(table: RenderableType) -> None:
 
 def print_evaluations(evaluations: Sequence[Evaluation], out: Path) -> None:
     """Print the figures of encoders, and where their files are."""
-    from unconfound.evaluation.evaluation_table import evaluation_table
+    from unconfound.evaluation import evaluation_table, terminal_table
 
-    print_table(evaluation_table(evaluations))
+    print_table(terminal_table(evaluation_table(evaluations), name_width=12))
     print(f"Figures: {out / 'evaluation.json'}\nReport:  {out / 'report.html'}")

@@ -12,8 +12,9 @@ from unconfound.comparison.average import AVERAGE, averaged, parts
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import Measure
+from unconfound.evaluation.table import table_frame
 from unconfound.report.comparison_page import write_comparison
-from unconfound.report.comparison_tables import cells_frame, markdown, remarks, summary_frame, terminal_table
+from unconfound.report.comparison_tables import cells_table, markdown, remarks, summary_table, terminal_tables
 
 PROBE = Measure("test", "linear_probe")
 VALUES = {
@@ -69,10 +70,10 @@ def test_every_form_shows_the_average_then_the_settings_then_validation(cells, t
     shown = ("linear probe, test (%)", "gap, mixed-same minus mixed-rand (points)")
     wanted = [f"{where}: {title}" for where in (AVERAGE, "photo", "sketch") for title in shown]
     assert titles[:6] == wanted
-    assert all("validation (for choosing, not a test)" in title for title in titles[6:])
+    assert all("validation (not a test)" in title for title in titles[6:])
     assert len(titles) == 9
     console = Console(width=100, file=io.StringIO())
-    console.print(terminal_table(comparison))
+    console.print(terminal_tables(comparison))
     path = write_comparison(tmp_path / "r.html", comparison, configs={}, command="c", environment={})
     text, page = markdown(comparison, command="c", hardware="h"), Page(path.read_text())
     for form in (console.file.getvalue(), text, page.text):
@@ -85,7 +86,7 @@ def test_every_form_shows_the_average_then_the_settings_then_validation(cells, t
     assert set(links) == {f"{each.run}/" for each in cells}
     assert page.text.startswith("cim against erm") or f"By {AVERAGE}: linear probe" in page.text
 
-    frame, summary = cells_frame(comparison), summary_frame(comparison)
+    frame, summary = table_frame(cells_table(comparison)), table_frame(summary_table(comparison))
     assert list(frame.columns[:3]) == ["setting", "row", "seed"]
     assert len(frame) == 12 * 3
     assert list(summary["setting"].unique()) == [AVERAGE, "photo", "sketch"]
@@ -99,5 +100,5 @@ def test_one_setting_has_no_average_and_none_changes_nothing(cells):
     assert parts(one)[0].title.startswith("photo: ")
     bare = Comparison((Cell("erm", 0, "erm/seed-0", "done", cells[0].evaluation),), "erm")
     assert parts(bare)[0].title == "linear probe, test (%)"
-    assert not {"setting", "candidate", "chosen"} & set(cells_frame(bare).columns)
-    assert not {"setting", "label"} & set(summary_frame(bare).columns)
+    assert not {"setting", "candidate", "chosen"} & set(table_frame(cells_table(bare)).columns)
+    assert not {"setting", "label"} & set(table_frame(summary_table(bare)).columns)

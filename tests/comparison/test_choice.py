@@ -11,8 +11,9 @@ from unconfound.comparison.choice import RULES, choose, chosen_comparison
 from unconfound.comparison.record import Cell
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import Measure
+from unconfound.evaluation.table import table_frame
 from unconfound.report.comparison_page import interval_plot, write_comparison
-from unconfound.report.comparison_tables import cells_frame, markdown, summary_frame, terminal_table
+from unconfound.report.comparison_tables import cells_table, markdown, summary_table, terminal_tables
 
 PROBE = Measure("test", "linear_probe")
 
@@ -180,7 +181,7 @@ def test_runs_that_judge_a_candidate_are_lines_of_the_csv_and_no_rows_or_seeds()
         *(("erm", 0.5, 1), ("cim", 0.6, 1))
     ]
     assert [each.test for each in comparison.measures()] == ["test"]
-    frame = cells_frame(comparison)
+    frame = table_frame(cells_table(comparison))
     assert list(frame["left_out"]) == ["", "", "", "photo", "sketch", "photo", "sketch"]
     assert list(frame["chosen"]) == [True, True, False, False, False, False, False]
     assert list(frame[frame["left_out"] != ""].groupby("candidate")["value"].mean()) == pytest.approx([0.9, 0.15])
@@ -245,7 +246,7 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
     }[rule]
     listed = f"chosen by {RULES[rule].figure}, of 2 candidates: cim: weight 0.1 (seed 0, 2); weight 1.0 (seed 1)"
     console = Console(width=200, file=io.StringIO())
-    console.print(terminal_table(comparison))
+    console.print(terminal_tables(comparison))
     path = write_comparison(tmp_path / "r.html", comparison, configs={}, command="c", environment={})
     text = markdown(comparison, command="c", hardware="h")
     printed = " ".join(console.file.getvalue().split())
@@ -254,8 +255,8 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
     assert told in text.replace("\\*", "*")
     assert told in Page(path.read_text()).text
     assert all(word in console.file.getvalue() for word in told.split())
-    assert list(summary_frame(comparison)["label"].unique()) == ["erm", told]
-    frame = cells_frame(comparison).drop_duplicates("run")
+    assert list(table_frame(summary_table(comparison))["label"].unique()) == ["erm", told]
+    frame = table_frame(cells_table(comparison)).drop_duplicates("run")
     assert len(frame) == (15 if rule == "leave-one-domain-out" else 9)
     assert list(frame[frame["chosen"] & (frame["row"] == "cim")]["candidate"]) == [
         *("weight 0.1", "weight 1.0", "weight 0.1")
@@ -264,9 +265,9 @@ def test_every_table_names_the_rule_and_lists_the_choices(rule, tmp_path):
 
 def test_a_long_name_leaves_room_for_its_figure_in_the_drawing():
     cells = [cell("", seed, 0.5, row="erm") for seed in (0, 1)]
-    lines = chosen_comparison(cells, "erm", (), "", rule="validation").lines(PROBE)
+    comparison = chosen_comparison(cells, "erm", (), "", rule="validation")
     told = "erm, chosen by leaving one training domain out"
-    drawing = str(interval_plot(lines, "erm", title="probe", labels={"erm": told}))
+    drawing = str(interval_plot("probe", comparison.lines(PROBE), replace(comparison, labels={"erm": told})))
     assert ">erm, chosen by leaving one traini…<" in drawing
     # Who cannot see it hears all of it.
     assert f"probe: {told} 50.0" in drawing

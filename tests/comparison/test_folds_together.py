@@ -150,7 +150,7 @@ def test_what_cannot_be_judged_together_is_said(
     before = kept.read_bytes()
     kept.unlink()
     assert main(words(table, done, "--over", "fold=0,1,2", "--resume")) == 0
-    told = "not judged together: supervised, seed 1: one embedding is not finite"
+    told = "not evaluated together: supervised, seed 1: one embedding is not finite"
     assert told in " ".join(capsys.readouterr().out.split())
     assert told in (done / "comparison.md").read_text()
     summed = pd.read_csv(done / "folds-summary.csv").set_index(["embeddings", "row", "metric"])["seeds"]

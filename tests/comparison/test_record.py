@@ -18,13 +18,14 @@ from scipy import stats
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import BACKGROUND, Measure
-from unconfound.report.comparison_page import interval_plot, sentences, write_comparison
+from unconfound.evaluation.table import table_frame
+from unconfound.report.comparison_page import interval_plot, verdicts, write_comparison
 from unconfound.report.comparison_tables import (
-    cells_frame,
+    cells_table,
     markdown,
     remarks,
-    summary_frame,
-    terminal_table,
+    summary_table,
+    terminal_tables,
     write_tables,
 )
 
@@ -91,7 +92,7 @@ def test_one_seed_has_no_interval_and_says_so():
     assert (line.half, line.difference, line.difference_half, line.verdict) == (None, 0.125, None, "")
     assert remarks(comparison) == ["one seed gives no interval: a, b"]
     assert "| b | 62.5 | +12.5 |" in markdown(comparison, command="c", hardware="h")
-    assert "one seed, which shows no spread" in sentences(PROBE, comparison.lines(PROBE), "a")[1]
+    assert "one seed, which shows no spread" in verdicts("probe", comparison.lines(PROBE), comparison)[1]
     assert "nan" not in markdown(comparison, command="c", hardware="h").lower()
 
 
@@ -126,14 +127,14 @@ def test_all_forms_hold_the_same_figures_and_every_link_leads_to_a_run(compariso
     )
     page, text = Page(path.read_text()), (tmp_path / "comparison.md").read_text()
     console = Console(width=100, file=io.StringIO())
-    console.print(terminal_table(comparison))
+    console.print(terminal_tables(comparison))
     printed = console.file.getvalue()
 
     cells = pd.read_csv(tmp_path / "comparison.csv")
     summary = pd.read_csv(tmp_path / "summary.csv").set_index("row")
-    known = cells_frame(comparison).drop(columns="error")
+    known = table_frame(cells_table(comparison)).drop(columns="error")
     pd.testing.assert_frame_equal(cells.drop(columns="error"), known, check_dtype=False)
-    assert len(summary_frame(comparison)) == 3
+    assert len(table_frame(summary_table(comparison))) == 3
     for row, each in cells[cells["metric"] == "linear_probe"].groupby("row"):
         assert summary.loc[row, "mean"] == pytest.approx(each["value"].mean())
         assert summary.loc[row, "seeds"] == len(each)
@@ -194,8 +195,8 @@ def test_the_page_can_be_read_by_keyboard_and_screen_reader_and_loads_nothing(co
 
 @pytest.mark.parametrize("values", [(0.5, 0.5), (0.0, 1.0), (0.25,)])
 def test_the_drawing_keeps_inside_its_frame(values):
-    lines = Comparison(tuple(cell("a", seed, value) for seed, value in enumerate(values)), "a").lines(PROBE)
-    drawing = interval_plot(lines, "a", title="t")
+    comparison = Comparison(tuple(cell("a", seed, value) for seed, value in enumerate(values)), "a")
+    drawing = interval_plot("t", comparison.lines(PROBE), comparison)
     places = [float(place) for place in re.findall(r' (?:x|x1|x2|cx)="([-\d.]+)"', drawing)]
     assert 0 <= min(places) <= max(places) <= 360
     assert "nan" not in drawing.lower()
@@ -237,17 +238,17 @@ def test_classifiers_come_first_masks_last_and_validation_after_all_tests():
         "worst group, test (%)",
         "mean of the mask on the foreground (%)",
         "mean of the mask on the background (%)",
-        "trained classifier, validation (for choosing, not a test) (%)",
-        "linear probe, validation (for choosing, not a test) (%)",
+        "trained classifier, validation (not a test) (%)",
+        "linear probe, validation (not a test) (%)",
     ]
     asked = Comparison(comparison.cells, "cim", metrics=("mask_difference", "worst_group_classifier"))
     assert [measure.title for measure in asked.measures()] == [
         "mean of the mask, foreground minus background (points)",
         "worst group of the classifier, test (%)",
         "worst group of the classifier, other (%)",
-        "worst group of the classifier, validation (for choosing, not a test) (%)",
+        "worst group of the classifier, validation (not a test) (%)",
     ]
-    assert len(cells_frame(comparison)) == 3 * len(own) + 3 + 3
+    assert len(table_frame(cells_table(comparison))) == 3 * len(own) + 3 + 3
 
 
 def test_of_unseen_classes_retrieval_is_shown_by_default():
@@ -266,7 +267,7 @@ def test_of_unseen_classes_retrieval_is_shown_by_default():
         "MAP@R, test (%)",
         "gap of MAP@R, mixed-same minus mixed-rand (points)",
         "MAP@R, original searching mixed-rand (%)",
-        "precision at 1, validation (for choosing, not a test) (%)",
-        "R-precision, validation (for choosing, not a test) (%)",
-        "MAP@R, validation (for choosing, not a test) (%)",
+        "precision at 1, validation (not a test) (%)",
+        "R-precision, validation (not a test) (%)",
+        "MAP@R, validation (not a test) (%)",
     ]

@@ -94,7 +94,7 @@ def test_one_command_does_all_of_it_and_its_file_does_it_again(
     assert main(["compare", str(file), "--out", str(out)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "average over settings: linear probe, test (%)" in printed
-    assert "average over settings: linear probe, validation (for choosing, not a test) (%)" in printed
+    assert "average over settings: linear probe, validation (not a test) (%)" in printed
     cells = pd.read_csv(out / "comparison.csv", keep_default_na=False)
     runs = cells.drop_duplicates("run")
     assert list(runs["setting"]) == ["data seed 0"] * 3 + ["data seed 1"] * 3

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from unconfound.evaluation import Evaluation, Figure, evaluation_table, markdown_table
+from unconfound.evaluation import Evaluation, Figure, evaluation_table, markdown_table, terminal_table
 
 FULL = Figure(1.0, 0.9871, 1.0, 1200)
 TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
@@ -19,7 +19,7 @@ def entry(name: str, tests: tuple[str, ...] = TESTS) -> Evaluation:
 
 def printed(evaluations: list[Evaluation], width: int = 100) -> str:
     console = Console(file=StringIO(), width=width)
-    console.print(evaluation_table(evaluations))
+    console.print(terminal_table(evaluation_table(evaluations), name_width=12))
     return console.file.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_cross_validation_shows_the_svm_beside_the_probe() -> None:
     text = printed([crossed])
     assert "Cross-validation: linear probe." in " ".join(text.split())
     assert next(line for line in text.splitlines() if line.startswith("gin")).split() == ["gin", "100.0", "50.0"]
-    assert markdown_table([crossed]).startswith("| encoder | cross-validation % | SVM % |")
+    assert markdown_table(evaluation_table([crossed])).startswith("| encoder | cross-validation (%) | SVM (%) |")
 
 
 def test_columns_without_figures_are_left_out_and_missing_figures_are_dashes() -> None:
@@ -58,10 +58,10 @@ def test_columns_without_figures_are_left_out_and_missing_figures_are_dashes() -
 
 
 def test_markdown_has_both_limits() -> None:
-    lines = markdown_table([entry("a|b"), entry("tabular", ("test",))]).splitlines()
+    lines = markdown_table(evaluation_table([entry("a|b"), entry("tabular", ("test",))])).splitlines()
     assert lines[0] == (
-        "| encoder | original % | mixed-same % | mixed-rand % | only-foreground % | only-background % | test % | "
-        "gap points | kNN % | P@1 % | worst group % |"
+        "| encoder | original (%) | mixed-same (%) | mixed-rand (%) | only-foreground (%) | only-background (%) "
+        "| test (%) | gap (points) | kNN (%) | P@1 (%) | worst group (%) |"
     )
     assert lines[2].startswith("| a\\|b | 100.0 [98.7, 100.0] |")
     assert "31.2 [28.0, 35.0]" in lines[2]
@@ -91,15 +91,15 @@ def test_a_trained_classifier_has_the_row_before_its_probe_and_validation_is_no_
         "linear",
         "linear",
     ]
-    assert "Validation: for choosing, not a test." in " ".join(text.split())
-    header, _, row, *_ = markdown_table(evaluations).splitlines()
-    assert "| validation (not a test) % | gap points |" in header
+    assert "Validation: for model selection, not a test." in " ".join(text.split())
+    header, _, row, *_ = markdown_table(evaluation_table(evaluations)).splitlines()
+    assert "| validation (not a test) (%) | gap (points) |" in header
     assert row.startswith("| cim, classifier | 50.0 [45.0, 55.0] |")
 
 
 @pytest.mark.parametrize("evaluations", [[], [Evaluation("bare", {})]])
 def test_nothing_to_show_is_an_empty_table(evaluations: list[Evaluation]) -> None:
-    assert "encoder" in markdown_table(evaluations)
+    assert "encoder" in markdown_table(evaluation_table(evaluations))
     assert "encoder" in printed(evaluations)
 
 
@@ -107,7 +107,9 @@ def test_unseen_classes_are_shown_by_retrieval() -> None:
     half = Figure(0.5, 0.4, 0.6, 400)
     found = {"precision_at_1": FULL, "r_precision": half, "map_at_r": half}
     evaluation = Evaluation("dcml", {"test": found})
-    assert markdown_table([evaluation]).splitlines()[0] == "| encoder | P@1 % | RP % | MAP@R % |"
+    assert (
+        markdown_table(evaluation_table([evaluation])).splitlines()[0] == "| encoder | P@1 (%) | RP (%) | MAP@R (%) |"
+    )
     text = printed([evaluation])
     assert "Retrieval in %, ± 95 % interval, of classes that were not trained on." in " ".join(text.split())
     assert "Accuracy" not in text
@@ -127,5 +129,5 @@ def test_unseen_classes_are_shown_by_retrieval() -> None:
 def test_a_seen_validation_part_stands_beside_an_unseen_test_set() -> None:
     found = {"precision_at_1": FULL, "r_precision": FULL, "map_at_r": FULL}
     evaluation = Evaluation("a", {"test": found, "validation": {"linear_probe": FULL, "knn": FULL}})
-    header = markdown_table([evaluation]).splitlines()[0]
-    assert header == "| encoder | validation (not a test) % | test P@1 % | test RP % | test MAP@R % |"
+    header = markdown_table(evaluation_table([evaluation])).splitlines()[0]
+    assert header == "| encoder | validation (not a test) (%) | test P@1 (%) | test RP (%) | test MAP@R (%) |"

@@ -81,7 +81,7 @@ def test_files_of_versions_without_classifiers_and_masks_are_read(tmp_path) -> N
 
 
 def test_what_is_for_choosing_is_called_so() -> None:
-    assert set_title("validation") == "validation (for choosing, not a test)"
+    assert set_title("validation") == "validation (not a test)"
     assert set_title("original") == "original"
     assert primary_of(["mixed-same", "original"]) == "original"
     assert primary_of(["b", "a"]) == "b"

@@ -15,7 +15,7 @@ from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report import Entry
-from unconfound.report.judged import CROSS_VALIDATION, judged_sources
+from unconfound.report.evaluated_sets import CROSS_VALIDATION, evaluated_sources
 
 TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
 
@@ -147,7 +147,7 @@ def entry() -> Callable[..., Entry]:
     def make(name: str, dataset: Dataset, *, gap: float | None = 0.3, curves: bool = True, seed: int = 0) -> Entry:
         generator = torch.Generator().manual_seed(seed)
         embeddings = {}
-        judged = judged_sources(dataset)
+        judged = evaluated_sources(dataset)
         for test, source in judged.items():
             assert source.labels is not None
             features = torch.cat([one_hot(source.labels).float(), torch.zeros(len(source), 3)], 1)

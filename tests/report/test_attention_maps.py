@@ -12,8 +12,9 @@ from PIL import Image
 
 from unconfound.data import MemorySource
 from unconfound.encoders import Gated, build_encoder
+from unconfound.evaluation.attention import foreground_shares
 from unconfound.report import environment_tables
-from unconfound.report.attention_maps import attention_part, foreground_shares
+from unconfound.report.attention_maps import attention_part
 
 
 def _pixels(uri):
@@ -107,11 +108,11 @@ def test_gates_that_look_at_one_side_are_told_from_flat_ones(picture_data):
     assert [round(figure.value, 3) for figure in part.shares] == [0.5, 0.9, 0.1]
     assert [round(figure.value, 3) for figure in part.differences] == [0.0, 0.4, -0.4]
     assert part.area.value == pytest.approx(0.5)
-    assert "goes over 0.00 of its range" in part.sentences[0]
-    assert "hardly tells one place from another" in part.sentences[0]
+    assert "highest value differ by 0.00" in part.sentences[0]
+    assert "hardly differs between positions" in part.sentences[0]
     assert part.sentences[1] == (
-        "On the foreground, which covers 50.0 % of these images, lie 50.0 % of it: no more and no less than of a gate "
-        "that is the same everywhere could be shown."
+        "The foreground covers 50.0 % of these images, and 50.0 % of the gate lies on it: no difference from a gate "
+        "that is the same everywhere is shown."
     )
     table = environment_tables.attention(part)
     assert [row.name for row in table.rows] == [
@@ -126,8 +127,8 @@ def test_gates_that_look_at_one_side_are_told_from_flat_ones(picture_data):
         gates(maps) if weights is None else (gates(maps)[0][:1], None)
     )
     said = attention_part(encoder, source).sentences
-    assert "it tells places apart" in said[0]
-    assert "lie 90.0 % of it: 40.0 points more than of a gate that is the same everywhere." in said[1]
+    assert "it differs between positions" in said[0]
+    assert "90.0 % of the gate lies on it: 40.0 points more than for a gate that is the same everywhere." in said[1]
 
 
 def test_without_masks_there_is_no_share(picture_data):
@@ -154,7 +155,7 @@ def test_a_single_place_is_no_picture(picture_data):
     assert encoder.wrapper(Gated).maps(source.inputs[:1]).shape[2:] == (1, 1)
     part = attention_part(encoder, source)
     assert part.shown == ()
-    assert "a single place" in part.sentences[0]
+    assert "a single position" in part.sentences[0]
 
 
 def test_nothing_without_attention_or_images(picture_data, table_data):

@@ -42,10 +42,12 @@ def test_data_without_a_test_set_are_audited_by_cross_validation(tmp_path, graph
     assert "gin on graphs of 3 node features" in page
     assert "measuring dacl: 20 samples by cross-validation, on cpu" in " ".join(capsys.readouterr().err.split())
     # Labels that were seen in training cannot judge.
-    seen = [any("labels of the very samples" in note for note in each.notes) for each in evaluations]
+    seen = [any("labels of the samples that it is evaluated on" in note for note in each.notes) for each in evaluations]
     assert seen == [True, False]
     written = json.loads((tmp_path / "evaluation.json").read_text())["evaluations"]
-    assert [any("labels of the very samples" in note for note in each["notes"]) for each in written] == seen
+    assert [
+        any("labels of the samples that it is evaluated on" in note for note in each["notes"]) for each in written
+    ] == seen
 
 
 def test_data_with_neither_test_set_nor_labels_are_refused(tmp_path, graph_data):
@@ -63,7 +65,7 @@ def test_sequences_are_audited_on_their_test_set(tmp_path, text_data, series_dat
     data = Dataset(data.train, data.tests, labelled=data.train)
     (evaluation,) = audit({"gru": encoder}, data, out=tmp_path, runs={"gru": tmp_path}, judging=Judging(device="cpu"))
     assert "linear_probe" in evaluation.tests["test"]
-    assert not any("very samples" in note for note in evaluation.notes)
+    assert not any("samples that it is evaluated on" in note for note in evaluation.notes)
     assert f"gru on {said}" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -105,14 +107,14 @@ def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(
     assert section.count("<img ") == 3 * 12
     assert "mean over 48 images" in section
     section = page[page.index('<section id="hardest"') :].partition("</section>")[0]
-    assert re.search(r"the trained classifier is right on [\d.]+ % of \d+ samples and wrong on \d+", section)
-    assert re.search(r"taken for class \d, \d+&nbsp;%", section)
+    assert re.search(r"the trained classifier is correct on [\d.]+ % of \d+ samples and wrong on \d+", section)
+    assert re.search(r"predicted class \d, \d+&nbsp;%", section)
     section = page[page.index('<section id="groups"') :].partition("</section>")[0]
     assert "Filled bars: the trained classifier." in section
     assert section.count("<svg") == 1
-    assert "Validation, for choosing and no test" in section
-    assert "validation (for choosing, not a test)" in page
-    assert "24 more for choosing" in page
+    assert "Validation part, for model selection" in section
+    assert "validation (not a test)" in page
+    assert "24 validation samples" in page
     assert len(re.findall(r'id="results-table-\d"', page)) == 2
     Page(page)
 
@@ -124,7 +126,7 @@ def test_a_classifier_of_other_classes_is_not_asked(tmp_path, morphing):
     evaluations = audit(encoders, data, out=tmp_path, runs=runs, judging=Judging(device="cpu"))
     assert not any("classifier" in each.tests["original"] for each in evaluations)
     assert evaluations[0].notes[-1] == (
-        "the trained classifier is not judged: its classes are a, b, c, d, not class 0, class 1, class 2, class 3"
+        "the trained classifier is not evaluated: its classes are a, b, c, d, not class 0, class 1, class 2, class 3"
     )
     assert evaluations[1].notes[-1] == "the trained classifier is not judged: it tells 2 classes apart, these are 4"
 
@@ -134,8 +136,8 @@ def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):
     audit({"noise": lambda inputs: inputs[:, :1] % 0.1}, rows, out=tmp_path, judging=Judging(device="cpu"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     section = page[page.index('<section id="hardest"') :].partition("</section>")[0]
-    assert "the linear probe is right on" in section
-    assert re.search("Taken for</th>.*Probability</th>.*column 1</th>", section)
+    assert "the linear probe is correct on" in section
+    assert re.search("Predicted</th>.*Probability</th>.*column 1</th>", section)
     Page(page)
     for source in (text_data.train, *text_data.tests.values()):
         source.groups = torch.arange(12) % 3

@@ -127,8 +127,10 @@ def test_environments_and_attention_fit(picture_data, tmp_path, entry, width, da
     method.environment_logits = torch.randn(len(data.train), 3)
     shown = replace(
         entry("a", data),
-        environments=look_at_environments(method, data.train),
-        attention=attention_part(encoder, data.tests["original"]),
+        parts={
+            "environments": look_at_environments(method, data.train),
+            "attention": attention_part(encoder, data.tests["original"]),
+        },
     )
     path = write_report(tmp_path / "report.html", [shown], data, title="t", command="c")
     measured = measure(path.read_text(encoding="utf-8"), tmp_path, width=width, dark=dark)

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from report.test_page import Page
-from unconfound.comparison.fold_tables import Fold, fold_tables
+from unconfound.comparison.fold_summaries import Fold, fold_summaries
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.comparison_folds import fold_frames, fold_lines, fold_markdown
+from unconfound.evaluation.table import markdown_table
 from unconfound.report.comparison_page import write_comparison
-from unconfound.report.comparison_tables import markdown, terminal_table
+from unconfound.report.comparison_tables import fold_lines, fold_records, fold_tables, markdown, terminal_tables
 
 METRICS = ("precision_at_1", "r_precision", "map_at_r")
 
@@ -44,12 +44,12 @@ def fold(row, seed, values, *, together=True, **options):
 
 def comparison(folds, **options):
     made = Comparison(tuple(cell for each in folds for cell in each.cells), "cosface", **options)
-    return Comparison(made.cells, "cosface", folds=tuple(fold_tables(made, folds)), **options)
+    return Comparison(made.cells, "cosface", folds=tuple(fold_summaries(made, folds)), **options)
 
 
 def test_means_over_folds_then_over_seeds():
     folds = [fold("cosface", 0, (0.1, 0.2)), fold("cosface", 1, (0.1, 0.3)), fold("dcml", 0, (0.2, 0.4))]
-    tables = fold_tables(comparison(folds), folds)
+    tables = fold_summaries(comparison(folds), folds)
     assert [table.kind for table in tables] == ["separated", "each", "once"]
     assert [table.title for table in tables] == [
         "separated, the mean over 2 folds (128 features): test",
@@ -69,36 +69,36 @@ def test_means_over_folds_then_over_seeds():
 
 def test_a_row_that_lacks_what_others_have_is_left_out_there():
     folds = [fold("cosface", 0, (0.1, 0.2)), fold("dcml", 0, (0.2, 0.4), together=False)]
-    found = {table.kind: list(fold_lines(table)) for table in fold_tables(comparison(folds), folds)}
+    found = {table.kind: list(fold_lines(table)) for table in fold_summaries(comparison(folds), folds)}
     assert found == {"separated": ["cosface", "dcml"], "each": ["cosface"], "once": ["cosface"]}
-    assert fold_tables(comparison([]), []) == []
+    assert fold_summaries(comparison([]), []) == []
 
 
 def test_rows_of_other_widths_have_no_number_of_features():
     folds = [fold("cosface", 0, (0.1, 0.2)), fold("dcml", 0, (0.2, 0.4), features=64)]
-    assert fold_tables(comparison(folds), folds)[0].title == "separated, the mean over 2 folds: test"
+    assert fold_summaries(comparison(folds), folds)[0].title == "separated, the mean over 2 folds: test"
 
 
 def test_swapped_backgrounds_have_a_table_of_their_own_and_metrics_are_those_asked_for():
     folds = [fold("cosface", 0, (0.1, 0.2), swapped=True)]
-    tables = fold_tables(comparison(folds), folds)
+    tables = fold_summaries(comparison(folds), folds)
     assert tables[1].title == "separated, the mean over 2 folds (128 features)"
     assert [measure.metric for measure, _ in tables[1].columns] == ["background_gap_map_at_r", "map_at_r_crossed"]
-    asked = fold_tables(comparison(folds, metrics=("map_at_r",)), folds)
+    asked = fold_summaries(comparison(folds, metrics=("map_at_r",)), folds)
     assert [[measure.metric for measure, _ in table.columns] for table in asked] == [["map_at_r"]] * 3
 
 
 def test_all_writers_show_them(tmp_path):
     folds = [fold(row, seed, (0.1 + seed / 100, 0.2), swapped=True) for row in ("cosface", "dcml") for seed in (0, 1)]
-    made = comparison(folds, labels={"dcml": "dcml*, chosen"}, fold_notes=("not judged together: a",))
-    assert "| dcml\\*, chosen | 15.3 ± 3.2 | +0.0 ± 0.0 |" in fold_markdown(made)[0]
+    made = comparison(folds, labels={"dcml": "dcml*, chosen"}, fold_notes=("not evaluated together: a",))
+    assert "| dcml\\*, chosen | 15.3 ± 3.2 | +0.0 ± 0.0 |" in markdown_table(fold_tables(made)[0])
     assert "separated, the mean over 2 folds" in (text := markdown(made, command="c", hardware="h"))
-    assert "- not judged together: a" in text
-    each, summed = fold_frames(made)
-    assert len(each) == 2 * 2 * (5 + 3 + 3)
-    assert len(summed) == 2 * (5 + 3 + 3)
+    assert "- not evaluated together: a" in text
+    each, summed = fold_records(made)
+    assert len(each.rows) == 2 * 2 * (5 + 3 + 3)
+    assert len(summed.rows) == 2 * (5 + 3 + 3)
     console = Console(width=100, file=io.StringIO())
-    console.print(terminal_table(made))
+    console.print(terminal_tables(made))
     printed = console.file.getvalue()
     assert max(map(len, printed.splitlines())) <= 100
     assert "…" not in printed

@@ -11,11 +11,11 @@ from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.evaluation.judging import Judging
+from unconfound.evaluation.partitions import margins
 from unconfound.methods import DCML, Supervised
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
 from unconfound.report.audit import audit
-from unconfound.report.divisions import margins
 from unconfound.report.environment_sheets import SHOWN, environments_part, look_at_environments
 from unconfound.training import TrainingOptions, fit
 
@@ -72,10 +72,10 @@ def test_relations_are_with_all_that_is_known_and_with_the_margin(picture_data):
     source = picture_data(each=20).train
     method = _learnt(source, source.groups % 2)
     part = look_at_environments(method, source, batch_size=7)
-    assert [each.division.title for each in part.relations] == ["class", "scene", "group", "margin"]
+    assert [each.partition.title for each in part.relations] == ["class", "scene", "group", "margin"]
     with torch.no_grad():
         found = margins(method.encoder(source.inputs), source.labels, method.loss.proxies)
-    assert torch.equal(part.relations[-1].division.of, (found < found.median()).long())
+    assert torch.equal(part.relations[-1].partition.of, (found < found.median()).long())
     assert "Environments follow scene (adjusted Rand index 1.00" in part.sentences[-1]
     table = environment_tables.relations(part)
     assert [row.name for row in table.rows] == ["class", "scene", "group", "margin"]
@@ -96,7 +96,8 @@ def test_hard_samples_in_one_environment_are_called_that(picture_data):
         margin = margins(method.encoder(source.inputs), source.labels, method.loss.proxies)
     method = _learnt(source, (margin < margin.median()).long())
     assert (
-        "Environment 1 holds the samples of low margin (AUC 1.00)" in look_at_environments(method, source).sentences[-1]
+        "Environment 1 contains the samples of low margin (AUC 1.00)"
+        in look_at_environments(method, source).sentences[-1]
     )
 
 
@@ -107,7 +108,7 @@ def test_many_classes_are_cut_to_those_that_are_divided_least_evenly(picture_dat
     table = environment_tables.counts(part)[0]
     assert len(table.rows) == 24
     assert (table.rows[0].name, table.rows[0].cells[1].text) == ("class 29", "4")
-    assert "24 of 30" in table.caption
+    assert "24 of 30" in table.title
 
 
 @pytest.mark.parametrize("loss", ["cosface", "contrastive"])
@@ -181,12 +182,12 @@ def test_environments_that_were_given_and_a_single_one(tmp_path, picture_data):
     training = TrainingOptions(epochs=1, batch_size=8, device="cpu")
     fit(_method(data.train.schema, environments_from="random"), data, out=tmp_path / "random", training=training)
     part = environments_part(tmp_path / "random", data)
-    assert part.sentences[0] == "They were drawn at random, and not learnt."
+    assert part.sentences[0] == "The environments were drawn at random, and not learnt."
     assert [sheet.held for sheet in part.sheets] == [12, 12]
     again = _method(data.train.schema, environments_file=tmp_path / "random" / "samples.parquet")
     fit(again, data, out=tmp_path / "again", training=training)
     said = environments_part(tmp_path / "again", data).sentences[0]
-    assert said == "They were read from samples.parquet of an earlier run, and not learnt."
+    assert said == "The environments were read from samples.parquet of an earlier run, and not learnt."
     fit(_method(data.train.schema, environments=1), data, out=tmp_path / "one", training=training)
     part = environments_part(tmp_path / "one", data)
     assert part.sentences == ("There is one environment, which holds all training samples.",)

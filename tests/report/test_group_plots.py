@@ -21,7 +21,7 @@ def columns():
 
 
 def test_an_encoders_classifier_comes_before_its_probe_in_the_same_colour(columns):
-    assert [(each.encoder, each.judge, each.colour) for each in columns] == [
+    assert [(each.encoder, each.predictor, each.colour) for each in columns] == [
         ("cim", "trained classifier", 1),
         ("cim", "linear probe", 1),
         ("b", "linear probe", 2),
@@ -34,7 +34,7 @@ def test_bars_and_intervals_are_in_proportion(columns):
     root = ElementTree.fromstring(str(group_plot(columns)))
     assert "cim, trained classifier: worst land 30.0 [20.0, 35.0]" in root.attrib["aria-label"]
     bars = [each for each in root.iter() if each.tag.endswith("rect")]
-    # A group that a judge did not see has no bar.
+    # A group that a predictor did not see has no bar.
     assert [float(bar.attrib["width"]) / REACH for bar in bars] == pytest.approx([0.3, 0.9, 0.9, 0.6, 0.6], abs=1e-3)
     filled = ["fill:var(--colour" in bar.attrib["style"] for bar in bars]
     assert filled == [True, False, False, False, False]

@@ -38,7 +38,7 @@ def test_mistakes_are_the_surest_wrong_answers_of_the_worst_group(data, own):
     part = hardest_part(judged, data, test="original")
     evaluation = judged.evaluation
     figures = (evaluation.classifier_groups if own else evaluation.groups)["original"]
-    assert part.judge == ("trained classifier" if own else "linear probe")
+    assert part.predictor == ("trained classifier" if own else "linear probe")
     assert part.group in figures
     assert part.figure == figures[part.group] == min(figures.values(), key=lambda figure: figure.value)
     source, answers = data.tests["original"], judged.predictions["classifier" if own else "linear_probe"]["original"]

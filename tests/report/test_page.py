@@ -156,12 +156,12 @@ def test_rows_of_a_table_are_shown_as_numbers(write, table_data, entry):
 def test_graphs_are_drawn_and_judged_by_cross_validation(write, graph_data, entry):
     page = write([entry("dacl", graph_data), entry("random", graph_data)], graph_data)
     assert sections(page) == ["results", "samples", "neighbours", "maps", "curves", "run"]
-    assert "In 10-fold cross-validation, a linear probe is right on 80.0 % [78.0, 82.0] on “dacl”" in page.text
+    assert "In 10-fold cross-validation, a linear probe reaches 80.0 % [78.0, 82.0] on “dacl”" in page.text
     assert "as these data name no groups" in page.text
-    assert "dealt into 10 folds" in page.text
-    assert "all of that 5 times" in page.text
-    assert "only the probe has not" in page.text
-    assert "molecules, 20 samples, judged by cross-validation" in page.text
+    assert "split into 10 folds" in page.text
+    assert "repeated 5 times" in page.text
+    assert "only the probe was not" in page.text
+    assert "molecules, 20 samples, evaluated by cross-validation" in page.text
     assert "test" not in page.text.replace("These data have no test set.", "")
     assert "77.0" in page.text
     assert page.all("img") == []

@@ -6,14 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
-from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data import MemorySource, Schema
 from unconfound.data.core.subset import Subset
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.data.tables.pixel_rows import PixelRows
 from unconfound.report.pictures import (
     class_name,
+    column_names,
     data_uri,
-    feature_names,
     first_of_classes,
     row_values,
     samples,
@@ -69,8 +69,8 @@ def test_samples_carry_their_class_and_name():
     assert (first.label, first.name, first.values) == ("no label", "y", {"age": "3", "height": "4"})
     assert (second.label, second.name, second.values) == ("cat", "x", {"age": "1", "height": "2.5"})
     assert class_name(source, 5) == "5"
-    assert feature_names(Dataset(source, {})) == ("column 1", "column 2")
-    assert feature_names(Dataset(source, {}, restore={"columns": ["a", "b"]})) == ("a", "b")
+    assert column_names(source.schema, {}) == ("column 1", "column 2")
+    assert column_names(source.schema, {"columns": ["a", "b"]}) == ("a", "b")
 
 
 def test_encoded_columns_are_written_as_a_reader_knows_them():

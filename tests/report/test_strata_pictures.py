@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from unconfound.data import Dataset, MemorySource
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.evaluation.judging import Judging
+from unconfound.evaluation.strata import emphasis, foreground_shares, occlusion
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
 from unconfound.report.audit import audit
-from unconfound.report.strata_pictures import SHOWN, foreground_shares, leans, look_at_strata, occlusion, strata_part
+from unconfound.report.strata_pictures import SHOWN, look_at_strata, strata_part
 from unconfound.training import TrainingOptions, fit
 
 
@@ -41,11 +42,11 @@ def _with_masks(data):
     own=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_the_lean_is_the_share_kept_over_its_mean(samples, strata, width, own, seed):
+def test_the_emphasis_is_the_share_kept_over_its_mean(samples, strata, width, own, seed):
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(samples, width, generator=generator).double()
     weights = torch.rand(*((samples,) if own else ()), strata, width, generator=generator).double()
-    found = leans(values, weights)
+    found = emphasis(values, weights)
     for sample in range(samples):
         kept = []
         for stratum in range(strata):
@@ -56,17 +57,17 @@ def test_the_lean_is_the_share_kept_over_its_mean(samples, strata, width, own, s
             assert float(found[sample, stratum]) == pytest.approx(kept[stratum] / (sum(kept) / strata))
 
 
-def test_a_sample_of_zeros_leans_nowhere():
-    assert leans(torch.zeros(2, 3), torch.rand(4, 3)).tolist() == [[1.0] * 4] * 2
+def test_a_sample_of_zeros_is_not_emphasised():
+    assert emphasis(torch.zeros(2, 3), torch.rand(4, 3)).tolist() == [[1.0] * 4] * 2
 
 
-def test_occlusion_is_the_fall_of_the_lean():
+def test_occlusion_is_the_fall_of_the_emphasis():
     values, strata = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     without = torch.tensor([[[[1.0, 1.0], [0.0, 1.0]]]])
     assert occlusion(values, without, strata).tolist() == [[[[0.0, 1.0]], [[0.0, -1.0]]]]
 
 
-def test_the_share_on_the_foreground_counts_what_lowers_the_lean():
+def test_the_share_on_the_foreground_counts_what_lowers_the_emphasis():
     masks = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
     masks[..., :8, :3] = True  # covers the first column of patches, and half of the second, of the upper half
     importance = torch.zeros(1, 3, 8, 8)
@@ -113,7 +114,7 @@ def test_strata_of_every_form_are_drawn_and_the_method_is_left_as_it_is(picture_
     assert look_at_strata(method, source, prefix="of-one", batch_size=512).foreground == pytest.approx(part.foreground)
 
 
-def test_contexts_before_they_are_set_are_equal_and_lean_to_no_image(picture_data):
+def test_contexts_before_they_are_set_are_equal_and_emphasise_no_image(picture_data):
     source = _with_masks(picture_data())
     method = _method(source.schema, strata_form="contexts")
     for batch_size in (5, 7, 512):
@@ -122,18 +123,18 @@ def test_contexts_before_they_are_set_are_equal_and_lean_to_no_image(picture_dat
         assert part.control is None
         assert part.samples == SHOWN
         assert "cosine of pairs of the 3 strata is 1.00" in part.sentences[0]
-        assert "No patch's removal" in part.sentences[1]
+        assert "Removing a patch never" in part.sentences[1]
         assert part.drawing.count("data:image/png") == 3 * SHOWN * 2
 
 
 @given(strata=st.integers(1, 7), width=st.integers(1, 300), own=st.booleans(), seed=st.integers(0, 99))
-def test_equal_strata_lean_to_all_images_alike_whatever_the_rounding(strata, width, own, seed):
+def test_equal_strata_emphasise_all_images_equally_whatever_the_rounding(strata, width, own, seed):
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(9, width, generator=generator)
     weights = torch.rand(*((9, 1) if own else (1,)), width, generator=generator).expand(*(9,) * own, strata, width)
-    assert torch.equal(leans(values, weights), torch.ones(9, strata, dtype=torch.float64))
+    assert torch.equal(emphasis(values, weights), torch.ones(9, strata, dtype=torch.float64))
     # Of one direction, too: powers of two leave the weights' digits as they are.
-    found = leans(values, weights * 2.0 ** torch.randint(3, (strata, 1), generator=generator))
+    found = emphasis(values, weights * 2.0 ** torch.randint(3, (strata, 1), generator=generator))
     assert torch.equal(found, found[:1].expand_as(found))
 
 
@@ -155,7 +156,7 @@ def test_strata_that_look_at_one_side_are_told_from_shuffled_ones(picture_data):
     source.inputs = torch.rand(40, 3, 16, 16)
     part = look_at_strata(Method(), source)
     assert part.foreground[0].value > part.control.high > part.control.low > part.foreground[1].value
-    assert "more than these do: 1 of 2; less: 1." in part.sentences[1]
+    assert "more than those: 1 of 2; less: 1." in part.sentences[1]
 
 
 def test_a_single_stratum_says_that_it_adjusts_for_nothing(picture_data):
@@ -164,7 +165,7 @@ def test_a_single_stratum_says_that_it_adjusts_for_nothing(picture_data):
     method = ICLMSR(build_encoder("convnet", source.schema, width=4, depth=2), source.schema, ICLMSROptions(strata=1))
     part = look_at_strata(method.eval(), source)
     assert "one stratum" in part.sentences[0]
-    assert "No patch's removal" in part.sentences[1]
+    assert "Removing a patch never" in part.sentences[1]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.retrieval.conftest import SIZE, draw_images, save_run
 from unconfound import DataOptions, index, load, load_encoder, search
 from unconfound.data import Schema
-from unconfound.evaluation import embed
+from unconfound.evaluation import embed, terminal_table
 from unconfound.retrieval import Index
 from unconfound.retrieval.hits_table import hits_table
 
@@ -218,7 +218,7 @@ def test_the_terminal_table(made: Index, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     new = draw_images(tmp_path / "new", classes=("[red]circle", "square"), each=4, seed=3)
     console = Console(width=100, record=True, file=StringIO())
-    console.print(hits_table(search(made, new, neighbours=2)))
+    console.print(terminal_table(hits_table(search(made, new, neighbours=2))))
     lines = console.export_text().splitlines()
     assert lines[0].startswith("Nearest in ")
     assert "the first 5 of 8 queries" in " ".join(lines[:2])

@@ -85,9 +85,9 @@ def command(words: Sequence[str]) -> None:
     comparison = _compared(words[:flagged], given, flags)
     if not comparison.finished:
         return
-    from unconfound.report.comparison_tables import terminal_table
+    from unconfound.report.comparison_tables import terminal_tables
 
-    print_table(terminal_table(comparison))
+    print_table(terminal_tables(comparison))
     print(f"Tables: {given.out / 'comparison.md'}, comparison.csv and summary.csv\nReport: {given.out / 'report.html'}")
     if comparison.failed:
         print(f"{len(comparison.failed)} of {len(comparison.runs)} cells failed: --resume tries them again")

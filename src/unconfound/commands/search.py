@@ -117,6 +117,7 @@ def command(words: Sequence[str]) -> None:
     from unconfound.progress import Bars, announced
 
     with announced("loading torch"):
+        from unconfound.evaluation import terminal_table
         from unconfound.report.contact_sheet import write_contact_sheet
         from unconfound.retrieval.hits_table import hits_table
         from unconfound.retrieval.scores import SCORES, scores_line, search_scores, write_scores
@@ -137,7 +138,7 @@ def command(words: Sequence[str]) -> None:
             progress=progress,
             **vars(given.embedding),
         )
-    print_table(hits_table(answers))
+    print_table(terminal_table(hits_table(answers)))
     scores = search_scores(answers)
     if scores:
         print(scores_line(scores))

@@ -61,14 +61,14 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
 
 
 def judged_by(task: Task, dataset: Dataset) -> Dataset:
-    """Return what a cell is judged on: the domain left out alone where there is one."""
+    """Return what a cell is evaluated on: the domain left out alone where there is one."""
     if not task.cell.left_out or dataset.validation is None:
         return dataset
     return replace(dataset, tests={VALIDATION: dataset.validation}, validation=None)
 
 
 def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> Cell:
-    """Train and judge a cell; its status is "waiting" where a signal asked to stop."""
+    """Train and evaluate a cell; its status is "waiting" where a signal asked to stop."""
     run = task.arguments.out
     assert run is not None
     try:
@@ -95,11 +95,11 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
         # A full disk fails every cell to come, too.
         if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or os.environ.get("UNCONFOUND_TRACEBACK"):
             raise
-        told = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"failed: {task.title}: {told}", style="bold red", markup=False)
+        said = " ".join(str(error).split()) or type(error).__name__
+        console.print(f"failed: {task.title}: {said}", style="bold red", markup=False)
         with log.open("a", encoding="utf-8") as file:
             file.write(f"{task.title}\n{traceback.format_exc()}\n")
-        return replace(task.cell, status="failed", error=told)
+        return replace(task.cell, status="failed", error=said)
     return replace(task.cell, status="done", evaluation=evaluation, seconds=read_card(run).provenance.get("seconds"))
 
 

@@ -1,4 +1,4 @@
-"""Rows with candidates: which one stands for its row, by which rule, and what that rule was allowed to see."""
+"""Rows with candidates: which one represents its row, by which rule, and what that rule was allowed to see."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Rule:
             linear probe where a row trains no classifier; or retrieval, where classes were not trained on.
         test: the test set is looked at instead of the validation part.
         figure: what is looked at, in words.
-        told: behind the row's name in tables.
-        leaves_out: a candidate is judged by the mean over runs of its own, each of which leaves one training domain out
-            and is judged on that; the run that stands for the row, trained on all of them, has no say in it.
+        suffix: behind the row's name in tables.
+        leaves_out: a candidate is evaluated by the mean over runs of its own, each of which leaves one training domain
+            out and is evaluated on that; the run that represents the row, trained on all of them, has no say in it.
         mean_of_groups: each metric is the mean of the groups' accuracies, in which a small group counts as a large one.
     """
 
     metrics: tuple[str, ...]
     test: bool
     figure: str
-    told: str
+    suffix: str
     leaves_out: bool = False
     mean_of_groups: bool = False
 
@@ -68,8 +68,8 @@ DEFAULT = "validation"
 def choose(tried: Iterable[Cell], rule: str) -> tuple[Cell, ...]:
     """Leave one cell of each setting, row and seed: that of the candidate whose figure is highest.
 
-    Of equal figures the first candidate's counts. Candidates that failed, in one of the runs that judge them, too, are
-    passed over.
+    Of equal figures the first candidate's counts. Candidates that failed, or of which a run that evaluates them failed,
+    are passed over.
 
     Args:
         tried: the cells of all candidates; those of rows without candidates are returned as they are.
@@ -92,7 +92,7 @@ def chosen_comparison(
     """Make a comparison of the chosen cells, which says of each row how it was chosen.
 
     Args:
-        tried: the cells of all candidates of all rows, and those that judge them.
+        tried: the cells of all candidates of all rows, and those that evaluate them.
         baseline, metrics, note: of the comparison.
         rule: one of `RULES`.
     """
@@ -108,22 +108,22 @@ def chosen_comparison(
         metrics,
         note,
         tried=tuple(tried),
-        labels={row: f"{row}{RULES[rule].told}" for row in among},
+        labels={row: f"{row}{RULES[rule].suffix}" for row in among},
         choices=tuple(_choices(cells, among, RULES[rule])),
     )
 
 
 def _choices(cells: Sequence[Cell], among: Mapping[str, int], rule: Rule) -> Iterator[str]:
-    """Say which candidates stand for each row, in a line a row and setting."""
+    """Say which candidates represent each row, in one line per row and setting."""
     for setting, row in dict.fromkeys((cell.setting, cell.row) for cell in cells if cell.row in among):
         seeds: dict[str, list[str]] = {}
         for cell in cells:
             if (cell.setting, cell.row, cell.status) == (setting, row, "done"):
                 seeds.setdefault(cell.candidate, []).append(str(cell.seed))
-        told = "; ".join(f"{candidate} (seed {', '.join(each)})" for candidate, each in seeds.items())
+        seeds_of = "; ".join(f"{candidate} (seed {', '.join(each)})" for candidate, each in seeds.items())
         where = f"{setting}, {row}" if setting else row
-        if told:
-            yield f"chosen by {rule.figure}, of {among[row]} candidates: {where}: {told}"
+        if seeds_of:
+            yield f"chosen by {rule.figure}, of {among[row]} candidates: {where}: {seeds_of}"
 
 
 def _missing(rule: Rule, row: str) -> str:
@@ -179,7 +179,7 @@ def _values(evaluations: Sequence[Evaluation], rule: Rule) -> dict[str, float]:
 
 
 def _means_of_groups(evaluation: Evaluation, tests: Sequence[str]) -> dict[str, float]:
-    """Return what each judge reaches on average over the groups of a set."""
+    """Return what the classifier and the probe reach on average over the groups of a set."""
     judges = {"classifier": evaluation.classifier_groups, "linear_probe": evaluation.groups}
     accuracies = {
         judge: [figure.value for test in tests for figure in groups.get(test, {}).values()]

@@ -63,7 +63,7 @@ def start_folder(arguments: CompareArguments, asked: Rows, tasks: Sequence[Task]
 
 
 def done_cell(task: Task, arguments: CompareArguments) -> Cell | None:
-    """Read a cell that was judged; None where it was not, or where it will be run anew."""
+    """Read a cell that was evaluated; None where it was not, or where it will be run anew."""
     path = arguments.out / task.cell.run / "evaluation.json"
     if arguments.overwrite or not path.is_file():
         return None

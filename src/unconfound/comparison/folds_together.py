@@ -1,4 +1,4 @@
-"""Folds of the training classes as settings: the encoders of one row and seed, judged together."""
+"""Folds of the training classes as settings: the encoders of one row and seed, evaluated together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from unconfound.comparison.cell import dataset_of
 from unconfound.comparison.comparison_folder import CONCATENATED
-from unconfound.comparison.fold_tables import Fold, fold_tables
+from unconfound.comparison.fold_summaries import Fold, fold_summaries
 from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.comparison.rows import Rows
@@ -33,8 +33,8 @@ FORMAT = 1
 class Folds:
     """What comes of a comparison over `fold`; nothing where it has fewer than two folds.
 
-    A row and seed is judged as soon as all of its folds are done: test sets are embedded anew by each fold's encoder,
-    as they are the same in every fold. What was found lies in a file beside the runs, for --resume.
+    A row and seed is evaluated as soon as all of its folds are done. Test sets are the same in every fold, and are
+    embedded by the encoder of each. What was found is kept in a file next to the runs, for --resume.
 
     Args:
         out: the comparison's folder.
@@ -73,10 +73,10 @@ class Folds:
                 self._judge(key, cells)
         folds = [Fold(*key, cells=tuple(cells), together=self.found.get(key, {})) for key, cells in whole.items()]
         notes = tuple(
-            f"not judged together: {', '.join(filter(None, key[:2]))}, seed {key[2]}: {told}"
+            f"not evaluated together: {', '.join(filter(None, key[:2]))}, seed {key[2]}: {told}"
             for key, told in self.failed.items()
         )
-        return replace(comparison, folds=tuple(fold_tables(comparison, folds)), fold_notes=notes)
+        return replace(comparison, folds=tuple(fold_summaries(comparison, folds)), fold_notes=notes)
 
     def _judge(self, key: tuple[str, str, int], cells: Sequence[Cell]) -> None:
         setting, row, seed = key

@@ -1,4 +1,4 @@
-"""Leave-one-domain-out: the data that a candidate is judged by, each without one of the training domains."""
+"""Leave-one-domain-out: the data that a candidate is evaluated by, each without one of the training domains."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def without_each_domain(options: DataOptions) -> dict[str, DataOptions]:
     """Leave each training domain out in turn.
 
     This is the third rule of DomainBed (Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021,
-    section 3). As it is written there, a domain that is left out is judged on whole, and the others are trained on
-    whole; their released code trains on 80 % of each and judges on 80 %.
+    section 3). As it is written there, training uses all samples of the other domains, and evaluation all samples of
+    the domain that is left out; their released code uses 80 % of each.
 
     Args:
-        options: of the run that stands for the row, which is trained on all domains but the one held out.
+        options: of the run that represents the row, which is trained on all domains but the one held out.
 
     Returns:
         Domain -> data that are trained on without it, and have it as their validation part. Whatever share of each

@@ -15,7 +15,7 @@ from unconfound.comparison.record import Cell
 from unconfound.comparison.rows import Rows
 from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
 from unconfound.devices import choose_device
-from unconfound.evaluation.measures import TITLES
+from unconfound.evaluation.measures import METRICS
 from unconfound.methods import METHODS
 from unconfound.options.compare import CompareArguments
 from unconfound.options.fit import FitArguments
@@ -23,8 +23,8 @@ from unconfound.runs import run_config
 from unconfound.suggestions import nearest_name
 
 SEEDS = (0, 1, 2)
-# Options that decide which samples are judged.
-JUDGED = ("data", "data_seed", "test_share", "test_samples", "label", "correlation", "held_out", "unseen_classes")
+# Options that decide on which samples a row is evaluated.
+EVALUATED = ("data", "data_seed", "test_share", "test_samples", "label", "correlation", "held_out", "unseen_classes")
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def completed(asked: Rows, arguments: CompareArguments) -> Rows:
         baseline = named[0]
     metrics = arguments.metric or asked.metrics
     for metric in metrics:
-        if metric not in TITLES:
-            raise ValueError(f"unknown metric {metric!r}: {nearest_name(metric, TITLES)}")
+        if metric not in METRICS:
+            raise ValueError(f"unknown metric {metric!r}: {nearest_name(metric, METRICS)}")
     select = arguments.select or asked.select or DEFAULT
     if select not in RULES:
         raise ValueError(f"cannot choose by {select!r}: {nearest_name(select, RULES)}")
@@ -103,7 +103,7 @@ def completed(asked: Rows, arguments: CompareArguments) -> Rows:
     recipes, over = asked.recipes, over_words(arguments.over) or asked.over
     methods = [METHODS[recipe.method] for recipe in recipes.values() if recipe.method in METHODS]
     if any(method.judged_on_unseen_classes for method in methods):
-        # What one row is judged on, all are.
+        # What one row is evaluated on, all are.
         recipes = {row: recipe.with_default("data", "unseen_classes", True) for row, recipe in recipes.items()}
     return replace(asked, recipes=recipes, seeds=seeds, baseline=baseline, metrics=metrics, over=over, select=select)
 
@@ -138,7 +138,7 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
         for row, (method, base, candidates) in rows.items():
             rule = RULES[asked.select or DEFAULT] if candidates[0].name else None
             data = replace(base.data, **setting.values)
-            # Of the run that stands for the row, and of those that judge a candidate without one of the domains.
+            # Of the run that represents the row, and of those that evaluate a candidate without one of the domains.
             parts = {"": data}
             if rule is not None and rule.leaves_out:
                 try:
@@ -171,14 +171,18 @@ def tasks_of(asked: Rows, out: Path, flags: Sequence[str]) -> list[Task]:
 
 
 def differing_data(tasks: Sequence[Task]) -> str:
-    """Say that rows are judged on different samples; empty where they are not, in each of the settings."""
-    told = []
+    """Say that rows are evaluated on different samples; empty where they are not, in each of the settings."""
+    differing = []
     within = [task for task in tasks if task.cell.setting == tasks[0].cell.setting]
-    for option in JUDGED:
+    for option in EVALUATED:
         values = {str(getattr(task.arguments.data, option)): None for task in within}
         if len(values) > 1:
-            told.append(f"{option} {', '.join(values)}")
-    return f"rows are judged on different samples ({'; '.join(told)}), so that differences mean little" if told else ""
+            differing.append(f"{option} {', '.join(values)}")
+    return (
+        f"rows are evaluated on different samples ({'; '.join(differing)}), so that differences mean little"
+        if differing
+        else ""
+    )
 
 
 def row_configs(asked: Rows, tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:

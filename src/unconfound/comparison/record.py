@@ -9,14 +9,14 @@ from typing import Literal, NamedTuple
 
 from unconfound.evaluation.figures import RETRIEVAL, VALIDATION, Evaluation, Figure, retrieved_only
 from unconfound.evaluation.intervals import mean_interval, paired_interval
-from unconfound.evaluation.measures import BACKGROUND, MORPH, SHOWN, Measure
+from unconfound.evaluation.measures import METRICS, Measure, figures_by_test
 
 
 @dataclass(frozen=True)
 class Cell:
     """One run: a row with one seed, in one setting and of one candidate where there are several.
 
-    A candidate may also have runs that only judge it: each leaves one training domain out.
+    A candidate may also have runs that only evaluate it: each leaves one training domain out.
 
     Args:
         row: its name.
@@ -28,8 +28,8 @@ class Cell:
         error: why it failed, in one line.
         setting: of the data, in words; empty where the comparison has one only.
         candidate: what the row was trained with, in words; empty where it has no candidates.
-        left_out: the training domain that it was trained without and is judged on, to choose between candidates; empty
-            for a run that may stand for its row.
+        left_out: the training domain that it was trained without and is evaluated on, to choose between candidates;
+            empty for a run that may represent its row.
     """
 
     row: str
@@ -54,8 +54,7 @@ class Cell:
         """Its figures by measure; those of single groups are left to its evaluation.json."""
         if self.evaluation is None:
             return {}
-        tests = {test: figures for test, figures in self.evaluation.tests.items() if figures}
-        by_test = {**tests, BACKGROUND: self.evaluation.background, MORPH: self.evaluation.morph}
+        by_test = figures_by_test(self.evaluation)
         return {Measure(test, metric): figure for test, each in by_test.items() for metric, figure in each.items()}
 
     @property
@@ -95,14 +94,14 @@ class Line:
         return "above" if self.difference > 0 else "below"
 
 
-class FoldTable(NamedTuple):
+class FoldSummary(NamedTuple):
     """What the encoders of all folds reach.
 
     Args:
         setting: what the setting is called but for its fold; empty where folds are all that settings differ in.
         kind: "separated" (means over folds), or "each" or "once" (their embeddings side by side).
         title: in words, with the test set.
-        columns: measures of that test set, with a line a row.
+        columns: measures of that test set, with one line per row.
     """
 
     setting: str
@@ -121,10 +120,10 @@ class Comparison:
         baseline: the row that the others are compared with.
         metrics: those to show, on every test set; by default the trained classifier, the linear probe and SVM on every
             test set, retrieval on those whose classes were not trained on, the cost of a swapped background, the worst
-            group on the first test set, and the means of masks. What is measured on the part for choosing comes last.
-        note: what a reader must know beside what the figures tell.
-        tried: the cells of all candidates of all rows, chosen or not, and those that only judge a candidate; by default
-            the cells.
+            group on the first test set, and the means of masks. What is measured on the validation part comes last.
+        note: what a reader must know besides what the figures say.
+        tried: the cells of all candidates of all rows, chosen or not, and those that only evaluate a candidate; by
+            default the cells.
         labels: row -> how tables call it, where they say by which rule it was chosen.
         choices: what was chosen, in words.
         folds: of a comparison over `fold`, what all folds reach together.
@@ -138,7 +137,7 @@ class Comparison:
     tried: tuple[Cell, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
-    folds: tuple[FoldTable, ...] = ()
+    folds: tuple[FoldSummary, ...] = ()
     fold_notes: tuple[str, ...] = ()
 
     @property
@@ -174,7 +173,8 @@ class Comparison:
     def measures(self) -> list[Measure]:
         """The measures to show, of which at least one cell has a figure."""
         known = list(dict.fromkeys(measure for cell in self.cells for measure in cell.figures))
-        shown = [measure for metric in self.metrics or SHOWN for measure in known if measure.metric == metric]
+        metrics = self.metrics or [metric for metric, each in METRICS.items() if each.shown]
+        shown = [measure for metric in metrics for measure in known if measure.metric == metric]
         # What candidates are chosen by is no result: it comes last.
         shown.sort(key=lambda measure: measure.test == VALIDATION)
         if self.metrics:

@@ -34,10 +34,10 @@ def crossed_evaluation(
     clock: Clock,
     judging: Judging,
 ) -> Evaluation:
-    """Judge embeddings by repeated stratified cross-validation, and by retrieval of each from all others.
+    """Evaluate embeddings by repeated stratified cross-validation, and by retrieval of each from all others.
 
     All figures stand under the test set "cross-validation". Linear probe, the probe of the graph papers to the letter
-    ("adam_probe"), SVM and kNN are judged on the same folds; the figures of groups and classes are those of the
+    ("adam_probe"), SVM and kNN are evaluated on the same folds; the figures of groups and classes are those of the
     linear probe in the first repeat.
 
     Args:

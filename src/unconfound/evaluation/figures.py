@@ -13,7 +13,7 @@ from unconfound.documents import read_sealed, sealed
 from unconfound.files import write_text
 from unconfound.records import record
 
-VALIDATION = "validation"  # judged beside the test sets, and no test set: candidates are chosen by it
+VALIDATION = "validation"  # evaluated like a test set, but for model selection
 RETRIEVAL = ("precision_at_1", "r_precision", "map_at_r")
 
 
@@ -49,7 +49,7 @@ class Evaluation:
         tests: test set -> metric -> figure. Metrics: classifier (the one trained with the encoder, where there is one),
             linear_probe, knn, precision_at_1, r_precision, map_at_r, and, where there are groups, worst_group,
             average_group, reweighted_average of the probe, and the same of the classifier as worst_group_classifier,
-            .... The set "validation" is for choosing between candidates, and no test. A set of classes that were not
+            .... The set "validation" is for model selection, and not a test set. A set of classes that were not
             trained on has the three retrieval figures alone.
         groups: test set -> group -> accuracy of the linear probe. A group without samples is left out.
         background: background_gap (mixed-same minus mixed-rand, linear probe, paired by sample) and the same for
@@ -96,7 +96,7 @@ class Evaluation:
 
 def set_title(test: str) -> str:
     """Return how tables call a set of samples: by its name, and what it is not where it is no test set."""
-    return f"{test} (for choosing, not a test)" if test == VALIDATION else test
+    return f"{test} (not a test)" if test == VALIDATION else test
 
 
 def retrieved_only(evaluations: Sequence[Evaluation], tests: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The figures of test sets, and of the part for choosing: every judge on every set."""
+"""The figures of test sets and of the validation part: by classifier, linear probe, neighbours and retrieval."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JudgedSets:
         tests: set -> metric -> figure.
         groups: set -> group -> accuracy of the linear probe.
         classifier_groups: the same of the classifier.
-        answers: judge ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples.
+        answers: predictor ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples.
         background: what is known of reliance on background without these answers.
         notes: what the figures do not show.
         further: set -> metric -> figure that tables leave out.
@@ -71,7 +71,7 @@ def judge_sets(
     neighbours: int,
     clock: Clock,
 ) -> JudgedSets:
-    """Judge sets by the trained classifier, linear probe, nearest neighbours, retrieval and groups.
+    """Evaluate sets by the trained classifier, linear probe, nearest neighbours, retrieval and groups.
 
     Args:
         train: labelled samples, for the neighbours and the groups' weights.
@@ -107,11 +107,11 @@ def judge_sets(
         # A domain that was left out of training may be in none of its groups.
         if not group_names or each.groups is None or not bool((each.groups >= 0).any()):
             continue
-        for judge in (judge for judge in by_group if judge in answers):
-            overall, by_group[judge][name] = group_figures(
-                answers[judge][name].classes, each, names=group_names, train_groups=train.groups
+        for predictor in (predictor for predictor in by_group if predictor in answers):
+            overall, by_group[predictor][name] = group_figures(
+                answers[predictor][name].classes, each, names=group_names, train_groups=train.groups
             )
-            tests[name] |= {f"{metric}{SUFFIX[judge]}": figure for metric, figure in overall.items()}
+            tests[name] |= {f"{metric}{SUFFIX[predictor]}": figure for metric, figure in overall.items()}
     return JudgedSets(
         tests=tests,
         groups=by_group["linear_probe"],
@@ -129,15 +129,15 @@ def judge_sets(
 def background_gaps(
     sets: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Predictions]]
 ) -> dict[str, Figure]:
-    """Give background_gap of the linear probe, and those of the other judges; empty without swapped backgrounds."""
+    """Give background_gap of the linear probe, and those of the other predictors; empty without swapped backgrounds."""
     return {
-        f"background_gap{SUFFIX[judge]}": background_gap(
+        f"background_gap{SUFFIX[predictor]}": background_gap(
             sets["mixed-same"],
             sets["mixed-rand"],
             same_predictions=given["mixed-same"].classes,
             rand_predictions=given["mixed-rand"].classes,
         )
-        for judge, given in answers.items()
+        for predictor, given in answers.items()
         if {"mixed-same", "mixed-rand"} <= given.keys()
     }
 

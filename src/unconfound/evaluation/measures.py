@@ -1,67 +1,70 @@
-"""What a comparison's tables show: each metric on a test set, what it is called, and which are shown unasked."""
+"""The catalogue of measures: what each metric is called in every table, its unit, and which are shown unasked."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from unconfound.evaluation.figures import RETRIEVAL, set_title
+from unconfound.evaluation.figures import Evaluation, Figure, set_title
+from unconfound.evaluation.table import Column
 
-TITLES = {
-    "classifier": "trained classifier",
-    "linear_probe": "linear probe",
-    "adam_probe": "100 steps of Adam",
-    "svm": "SVM",
-    "knn": "kNN",
-    "precision_at_1": "precision at 1",
-    "r_precision": "R-precision",
-    "map_at_r": "MAP@R",
-    "worst_group_classifier": "worst group of the classifier",
-    "worst_group": "worst group",
-    "average_group_classifier": "average over samples, of the classifier",
-    "average_group": "average over samples",
-    "reweighted_average_classifier": "groups weighted as in training, of the classifier",
-    "reweighted_average": "groups weighted as in training",
-    "background_gap_classifier": "gap of the classifier, mixed-same minus mixed-rand",
-    "background_gap": "gap, mixed-same minus mixed-rand",
-    "background_gap_knn": "gap of kNN, mixed-same minus mixed-rand",
-    "background_gap_precision_at_1": "gap of precision at 1, mixed-same minus mixed-rand",
-    "background_gap_map_at_r": "gap of MAP@R, mixed-same minus mixed-rand",
-    "precision_at_1_crossed": "precision at 1, original searching mixed-rand",
-    "map_at_r_crossed": "MAP@R, original searching mixed-rand",
-    "adversarial_share_classifier": "foregrounds that no background fools, by the classifier",
-    "adversarial_share": "foregrounds that no background fools",
-    "mask_foreground": "mean of the mask on the foreground",
-    "mask_background": "mean of the mask on the background",
-    "mask_difference": "mean of the mask, foreground minus background",
+
+class Metric(NamedTuple):
+    """How tables call a metric.
+
+    Args:
+        title: in full.
+        short: in narrow columns, whose table says the rest; empty where that is the title.
+        unit: of a printed value.
+        shown: whether a comparison shows it unasked.
+    """
+
+    title: str
+    short: str = ""
+    unit: str = "%"
+    shown: bool = False
+
+
+# In the order of the tables.
+METRICS = {
+    "classifier": Metric("trained classifier", "classifier", shown=True),
+    "linear_probe": Metric("linear probe", shown=True),
+    "adam_probe": Metric("100 steps of Adam"),
+    "svm": Metric("SVM", shown=True),
+    "knn": Metric("kNN"),
+    "precision_at_1": Metric("precision at 1", "P@1", shown=True),
+    "r_precision": Metric("R-precision", "RP", shown=True),
+    "map_at_r": Metric("MAP@R", shown=True),
+    "background_gap_precision_at_1": Metric(
+        "gap of precision at 1, mixed-same minus mixed-rand", "gap, P@1", "points", shown=True
+    ),
+    "background_gap_map_at_r": Metric("gap of MAP@R, mixed-same minus mixed-rand", "gap, MAP@R", "points", shown=True),
+    "precision_at_1_crossed": Metric("precision at 1, original searching mixed-rand", "crossed, P@1", shown=True),
+    "map_at_r_crossed": Metric("MAP@R, original searching mixed-rand", "crossed, MAP@R", shown=True),
+    "background_gap_classifier": Metric(
+        "gap of the classifier, mixed-same minus mixed-rand", "gap", "points", shown=True
+    ),
+    "background_gap": Metric("gap, mixed-same minus mixed-rand", "gap", "points", shown=True),
+    "background_gap_knn": Metric("gap of kNN, mixed-same minus mixed-rand", "gap, kNN", "points"),
+    "adversarial_share_classifier": Metric(
+        "foregrounds that no background fools, by the classifier", "not fooled by any background", shown=True
+    ),
+    "adversarial_share": Metric("foregrounds that no background fools", "not fooled by any background", shown=True),
+    "worst_group_classifier": Metric("worst group of the classifier", "worst group", shown=True),
+    "worst_group": Metric("worst group", shown=True),
+    "average_group_classifier": Metric("average over samples, of the classifier"),
+    "average_group": Metric("average over samples"),
+    "reweighted_average_classifier": Metric("groups weighted as in training, of the classifier"),
+    "reweighted_average": Metric("groups weighted as in training"),
+    "mask_foreground": Metric("mean of the mask on the foreground", "foreground", shown=True),
+    "mask_background": Metric("mean of the mask on the background", "background", shown=True),
+    "mask_difference": Metric("mean of the mask, foreground minus background", "difference", "points"),
 }
 # They stand where other measures name their test set.
 BACKGROUND, MORPH = "background", "morph"
-SHOWN = (
-    "classifier",
-    "linear_probe",
-    "svm",
-    *RETRIEVAL,
-    "background_gap_precision_at_1",
-    "background_gap_map_at_r",
-    "precision_at_1_crossed",
-    "map_at_r_crossed",
-    "background_gap_classifier",
-    "background_gap",
-    "adversarial_share_classifier",
-    "adversarial_share",
-    "worst_group_classifier",
-    "worst_group",
-    "mask_foreground",
-    "mask_background",
-)
-DIFFERENCES = (
-    "background_gap_classifier",
-    "background_gap",
-    "background_gap_knn",
-    "background_gap_precision_at_1",
-    "background_gap_map_at_r",
-    "mask_difference",
-)
+# What the linear probe and a trained classifier are both measured by.
+BY_CLASSIFIER = {"linear_probe": "classifier"} | {
+    metric: f"{metric}_classifier" for metric in METRICS if f"{metric}_classifier" in METRICS
+}
 
 
 class Measure(NamedTuple):
@@ -73,15 +76,36 @@ class Measure(NamedTuple):
     @property
     def unit(self) -> str:
         """What a printed value is in."""
-        return "points" if self.metric in DIFFERENCES else "%"
+        return METRICS[self.metric].unit if self.metric in METRICS else "%"
 
     @property
     def words(self) -> str:
         """The metric in words."""
-        return TITLES.get(self.metric, self.metric)
+        return METRICS[self.metric].title if self.metric in METRICS else self.metric
 
     @property
     def title(self) -> str:
         """The measure in words, with its unit."""
         where = "" if self.test in (BACKGROUND, MORPH) else f", {set_title(self.test)}"
         return f"{self.words}{where} ({self.unit})"
+
+    @property
+    def short(self) -> str:
+        """The metric in few words, for a narrow column."""
+        return METRICS[self.metric].short or METRICS[self.metric].title
+
+    def of(self, evaluation: Evaluation) -> Figure | None:
+        """Return its figure; None where that was not measured."""
+        return figures_by_test(evaluation).get(self.test, {}).get(self.metric)
+
+
+def figures_by_test(evaluation: Evaluation) -> dict[str, dict[str, Figure]]:
+    """Return test set -> metric -> figure, with reliance on background and masks under names of their own."""
+    tests = {test: figures for test, figures in evaluation.tests.items() if figures}
+    return {**tests, BACKGROUND: evaluation.background, MORPH: evaluation.morph}
+
+
+def column(metric: str, *, unit: bool = True) -> Column:
+    """Return a column of a metric under its short name; with its unit, or only where that is not percent."""
+    measure = Measure("", metric)
+    return Column(measure.short, measure.unit if unit or measure.unit != "%" else "")

@@ -1,4 +1,4 @@
-"""Where an encoder with attention looks: its spatial gates over images, and how much of them lies on the foreground."""
+"""Pictures of an encoder's attention: images lit by its spatial gates, and how much of these is on the foreground."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from unconfound.data import Source
 from unconfound.encoders import Gated, find_wrapper
-from unconfound.encoders.apply import at_rest
 from unconfound.evaluation import intervals
+from unconfound.evaluation.attention import foreground_shares, spatial_gates
 from unconfound.evaluation.figures import Figure
-from unconfound.report.pictures import Sample, data_uri, first_of_classes, rgb_pixels, samples
+from unconfound.report.pictures import Sample, data_uri, evenly_spaced, first_of_classes, rgb_pixels, samples
 from unconfound.report.plots import lit
 
 SHOWN = 8  # images
-JUDGED = 256  # images over which the foreground's share is measured, at most
+MEASURED = 256  # images over which the foreground's share is measured, at most
 SPAN = 0.2  # between dark and fully lit, at least: what differs less shall not look as if it did
 HARDLY = 0.05  # a gate that spans less of (0, 1) within an image hardly tells one place from another
 
@@ -48,7 +47,7 @@ class AttentionPart:
     Args:
         sentences: what there is to see, or why there is nothing.
         titles: of the gates.
-        shown: a few images, not picked by eye.
+        shown: a few images, not selected by hand.
         lowest, highest: the gates that are drawn dark and fully lit.
         shares: of each gate, how much of it lies on the foreground; empty where foregrounds are not known.
         differences: these minus the foreground's area.
@@ -70,7 +69,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
 
     Args:
         encoder: `Encoder`, or anything that embeds images; it is left as it is.
-        source: what the encoder is judged on.
+        source: what the encoder is evaluated on.
         device: where the encoder runs.
         batch_size: images at a time.
 
@@ -80,12 +79,12 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     gated = find_wrapper(encoder, Gated)
     if gated is None or source.schema.modality != "images":
         return None
-    chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
+    chosen = evenly_spaced(len(source), MEASURED)
     looked = first_of_classes(source.labels, len(source), limit=SHOWN)
-    images, gates, masks = _gates(gated, source, looked, device=device, batch_size=batch_size)
+    images, gates, masks = spatial_gates(gated, source, looked, device=device, batch_size=batch_size)
     if gates[0].numel() == gates.shape[1]:
         return AttentionPart(
-            ("The feature map has a single place, so that the spatial gate dims the image as a whole.",)
+            ("The feature map has a single position, so that the spatial gate scales the image as a whole.",)
         )
     lowest, highest = _scale(gates)
     titles = ("mean weights", *(f"environment {number}" for number in range(len(gates) - 1)))
@@ -98,7 +97,7 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
         )
         for sample, image, own in zip(samples(source, looked), images, gates.transpose(0, 1), strict=True)
     )
-    _, gates, masks = _gates(gated, source, chosen, device=device, batch_size=batch_size)
+    _, gates, masks = spatial_gates(gated, source, chosen, device=device, batch_size=batch_size)
     span = float((gates[0].amax((1, 2)) - gates[0].amin((1, 2))).mean())
     sentences = [_spans(span, len(chosen))]
     if masks is None or not bool(masks.any()):
@@ -109,42 +108,6 @@ def attention_part(encoder: Any, source: Source, *, device: str = "cpu", batch_s
     figures = tuple(intervals.mean(own) for own in shares)
     sentences.append(_against_foreground(figures[0], differences[0], intervals.mean(area)))
     return AttentionPart(tuple(sentences), titles, shown, lowest, highest, figures, differences, intervals.mean(area))
-
-
-def foreground_shares(
-    gates: Float[Tensor, "gates images rows columns"], masks: Float[Tensor, "images 1 height width"]
-) -> tuple[Float[Tensor, "gates images"], Float[Tensor, " images"]]:
-    """Return the share of each gate that lies on the foreground, and the foreground's area, which a flat gate has.
-
-    Args:
-        gates: above 0; a place counts as much as it is let through, spread evenly over its part of the image.
-        masks: 1 on the foreground.
-    """
-    covered = adaptive_avg_pool2d(masks.double(), (gates.shape[2], gates.shape[3])).squeeze(1)
-    opened = gates.double().clamp_min(1e-30)
-    shares = (opened * covered).sum((2, 3)) / opened.sum((2, 3))
-    return shares, covered.mean((1, 2))
-
-
-def _gates(
-    gated: Gated, source: Source, index: Int[Tensor, " images"], *, device: str, batch_size: int
-) -> tuple[list[Tensor], Float[Tensor, "gates images rows columns"], Tensor | None]:
-    """Return images, their gates (mean weights first; of one environment these alone) and masks, on the CPU."""
-    images: list[Tensor] = []
-    found, masks = [], []
-    with at_rest(gated, torch.device(device)), torch.inference_mode():
-        attention = gated.attention
-        for batch in source.batches(index.split(batch_size)):
-            assert isinstance(batch.inputs, Tensor)
-            maps = gated.maps(batch.inputs.to(device))
-            spatial = [attention.gates(maps, attention.mean_weights())[0]]
-            if attention.environments > 1:
-                spatial.append(attention.gates(maps)[0])
-            found.append(torch.cat(spatial).squeeze(2).float().cpu())
-            images.extend(batch.inputs)
-            masks.append(batch.masks)
-    known = [mask for mask in masks if mask is not None]
-    return images, torch.cat(found, 1), torch.cat(known) if len(known) == len(masks) else None
 
 
 def _scale(gates: Float[Tensor, "gates images rows columns"]) -> tuple[float, float]:
@@ -169,19 +132,19 @@ def _lit(
 
 
 def _spans(span: float, images: int) -> str:
-    verdict = "it hardly tells one place from another" if span < HARDLY else "it tells places apart"
+    verdict = "it hardly differs between positions" if span < HARDLY else "it differs between positions"
     return (
-        f"From the least to the most open place of an image, the spatial gate of the mean weights, by which embeddings "
-        f"are made, goes over {span:.2f} of its range from 0 to 1 (mean over {images:,} images): {verdict}."
+        f"Embeddings use the spatial gate of the mean weights. Within an image, its lowest and highest value differ by "
+        f"{span:.2f} (mean over {images:,} images; the range is 0 to 1): {verdict}."
     )
 
 
 def _against_foreground(share: Figure, more: Figure, area: Figure) -> str:
-    flat = "than of a gate that is the same everywhere"
-    verdict = f"no more and no less {flat} could be shown"
+    flat = "than for a gate that is the same everywhere"
+    verdict = "no difference from a gate that is the same everywhere is shown"
     if more.low > 0 or more.high < 0:
         verdict = f"{100 * abs(more.value):.1f} points {'more' if more.value > 0 else 'less'} {flat}"
     return (
-        f"On the foreground, which covers {100 * area.value:.1f} % of these images, lie {100 * share.value:.1f} % of "
-        f"it: {verdict}."
+        f"The foreground covers {100 * area.value:.1f} % of these images, and {100 * share.value:.1f} % of the gate "
+        f"lies on it: {verdict}."
     )

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
@@ -19,18 +18,15 @@ from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, wr
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
-from unconfound.report.attention_maps import attention_part
 from unconfound.report.entry import Entry
-from unconfound.report.environment_sheets import environments_part
-from unconfound.report.hardest import hardest_part
-from unconfound.report.judged import judged_sources
-from unconfound.report.morph_pictures import morph_part
+from unconfound.report.evaluated_sets import evaluated_sources
+from unconfound.report.facts import machine_facts, run_facts
 from unconfound.report.page import write_report
-from unconfound.report.strata_pictures import strata_part
-from unconfound.report.tables import MEASURES
+from unconfound.report.sections import SECTIONS, Measured
+from unconfound.report.words import listed
 from unconfound.training.run_folder import machine
 
-SEEN = "it was trained with the labels of the very samples that judge it, so its figures say too much"
+SEEN = "it was trained with the labels of the samples that it is evaluated on, so its figures are too high"
 
 
 def audit(
@@ -46,56 +42,44 @@ def audit(
     Args:
         encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, rows,
             graphs or sequences) into [batch, features].
-        dataset: labelled; judged by cross-validation where it has no test set. With masks or composed, reliance on
+        dataset: labelled; evaluated by cross-validation if it has no test set. With masks or composed, reliance on
             background is measured.
         out: the folder of evaluation.json and report.html.
         runs: the run folders of those encoders that have one: their training curves and settings are shown, and the
-            classifiers that were trained with them are judged.
+            classifiers that were trained with them are evaluated.
         judging: neighbours, seed, batch size, device and precision; by default those of `Judging`.
 
     Raises:
         ValueError: the data have no labels, embeddings are not finite, the device is not here or the precision unknown.
     """
     judging = (judging or Judging()).resolved()
-    device, batch_size = str(judging.device), judging.batch_size
     sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
     if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
         sources = {"train": dataset.train} | sources
     samples = sum(map(len, sources.values()))
-    parts = f"of {_list(list(sources))}" if dataset.tests else "by cross-validation"
+    parts = f"of {listed(list(sources))}" if dataset.tests else "by cross-validation"
+    running = {"device": str(judging.device), "batch_size": judging.batch_size}
     entries: list[Entry] = []
     with Bars() as progress:
         for name, encoder in encoders.items():
-            console.print(f"measuring {name}: {samples:,} samples {parts}, on {device}")
+            console.print(f"measuring {name}: {samples:,} samples {parts}, on {judging.device}")
             run = (runs or {}).get(name)
             classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
-            judged = evaluate(
-                encoder,
-                dataset,
-                name=name,
-                classifier=classifier,
-                judging=judging,
-                progress=progress,
-            )
+            judged = evaluate(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
             report = progress.add_task(f"look at {name}", total=None)
-            shown = judged_sources(dataset)
+            shown = evaluated_sources(dataset)
             primary = primary_of(shown)
+            measured = Measured(encoder, judged, dataset, primary, shown[primary], run, len(entries), running)
             entries.append(
                 Entry(
                     replace(judged.evaluation, notes=(*judged.evaluation.notes, *notes)),
                     judged.embeddings,
                     curves=_curves(run),
                     run=run,
-                    strata=strata_part(
-                        run, shown[primary], prefix=f"strata-{len(entries)}", device=device, batch_size=batch_size
-                    ),
-                    environments=environments_part(run, dataset, device=device, batch_size=batch_size),
-                    attention=attention_part(encoder, shown[primary], device=device, batch_size=batch_size),
-                    hardest=hardest_part(judged, dataset, test=primary),
-                    morphs=morph_part(encoder, shown[primary], device=device),
-                    facts=_facts(run),
+                    parts={section.name: section.look(measured) for section in SECTIONS if section.look is not None},
+                    facts=run_facts(run),
                 )
             )
             progress.remove_task(report)
@@ -110,29 +94,23 @@ def audit(
         Path(out) / "report.html",
         entries,
         dataset,
-        title=f"How much {_list(list(encoders))} {'leans' if len(encoders) == 1 else 'lean'} on background"
+        title=f"How much {listed(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on the background"
         if any(evaluation.background for evaluation in evaluations)
-        else f"What {_list(list(encoders))} learnt",
+        else f"What {listed(list(encoders))} learnt",
         command=command,
-        environment={
-            "python": surroundings["python"],
-            **{f"{name} (package)": version for name, version in surroundings["packages"].items()},
-            "processor": f"{surroundings['processor']}, {surroundings['cores']} cores",
-            "GPUs": ", ".join(surroundings["gpus"]) or "none",
-            "git": surroundings["git"] or "not in a checkout",
-        },
+        environment=machine_facts(surroundings),
     )
     return evaluations
 
 
 def _classifier(run: Path, schema: Schema) -> tuple[nn.Linear | None, list[str]]:
-    """Load the classifier of a run where it can judge these data; say why where it cannot."""
+    """Load the classifier of a run if it can predict the classes of these data; else say why it cannot."""
     classifier, classes = load_classifier(run), read_card(run).schema.classes
     # Another number of classes is noted by `judge`.
     if classifier is None or len(classes) != len(schema.classes) or classes == schema.classes:
         return classifier, []
     return None, [
-        f"the trained classifier is not judged: its classes are {_some(classes)}, not {_some(schema.classes)}"
+        f"the trained classifier is not evaluated: its classes are {_some(classes)}, not {_some(schema.classes)}"
     ]
 
 
@@ -145,48 +123,3 @@ def _curves(run: Path | None) -> pd.DataFrame | None:
     if run is None or not (run / "metrics.csv").is_file() or not (run / "metrics.csv").stat().st_size:
         return None
     return pd.read_csv(run / "metrics.csv")
-
-
-def _facts(run: Path | None) -> dict[str, str]:
-    if run is None:
-        return {}
-    card = read_card(run)
-    told = card.provenance
-    training = told.get("training", {})
-    facts = {
-        "method": told.get("method"),
-        "encoder": f"{card.architecture['name']} on {_taken(card.schema)}",
-        "weights": f"{told['weights']:,}" if "weights" in told else None,
-        "training samples": f"{told['data']['samples']:,} of {told['data']['name']}" if "data" in told else None,
-        "epochs": training.get("epochs") if told.get("trained") else "none",
-        "encoder kept": _kept(told.get("kept")),
-        "batch size": told.get("batch_size"),
-        "optimizer": training.get("optimizer") if told.get("trained") else None,
-        "seed": training.get("seed"),
-        "training time": f"{told['seconds']:,.0f} s" if "seconds" in told else None,
-        "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
-    }
-    return {key: str(value) for key, value in facts.items() if value not in (None, "")}
-
-
-def _kept(kept: Mapping[str, Any] | None) -> str | None:
-    """Say which epoch's encoder it is, where it was chosen."""
-    if not kept:
-        return None
-    return f"that of epoch {kept['epoch']}, by {MEASURES[kept['by']]} on the validation part"
-
-
-def _taken(schema: Schema) -> str:
-    """Return what an encoder takes, in words."""
-    sizes = " x ".join(f"{size:,}" for size in schema.shape)
-    return {
-        "images": sizes,
-        "tables": f"rows of {sizes}",
-        "graphs": f"graphs of {sizes} node features",
-        "text": f"text of {sizes} tokens",
-        "series": f"series of {sizes} channels",
-    }[schema.modality]
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -11,6 +11,7 @@ from unconfound.comparison.record import Comparison
 from unconfound.comparison.rows import Rows
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import write_tables
+from unconfound.report.facts import machine_facts
 from unconfound.training.run_folder import machine
 
 
@@ -30,12 +31,7 @@ def write_files(out: Path, comparison: Comparison, asked: Rows, tasks: Sequence[
     write_tables(out, comparison, command=command(), hardware=hardware)
     if not ended:
         return
-    packages = {f"{name} (package)": version for name, version in around["packages"].items()}
-    facts = {
-        "python": around["python"],
-        **packages,
-        "hardware": hardware,
-        "git": around["git"] or "not in a checkout",
-    }
     page = out / "report.html"
-    write_comparison(page, comparison, configs=shown_configs(asked, tasks), command=command(), environment=facts)
+    write_comparison(
+        page, comparison, configs=shown_configs(asked, tasks), command=command(), environment=machine_facts(around)
+    )

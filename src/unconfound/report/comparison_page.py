@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -12,22 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, Line
+from unconfound.evaluation.table import Table, side_by_side
 from unconfound.files import write_text
-from unconfound.report.comparison_folds import fold_page
-from unconfound.report.comparison_tables import LEGEND, address, remarks, seconds_text
-from unconfound.report.comparison_texts import difference_text, mean_text
-from unconfound.report.templates import template
+from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
+from unconfound.report.render import render
+from unconfound.report.words import shortened
 
 LONGEST_NAME = 34  # of a row in the drawing, in letters: its figure stands in the same line
 WIDTH, LANE, EDGE = 360, 46, 14  # of the drawing: its width, the height of a row, and room for the axis' end labels
-
-
-class Titled(Protocol):
-    """A measure, or a table of it in one setting."""
-
-    @property
-    def title(self) -> str:
-        """In words."""
 
 
 def write_comparison(
@@ -53,37 +45,19 @@ def write_comparison(
     tables = parts(comparison)
     same, different = _settings(configs)
     others = [row for row in comparison.rows if row != comparison.baseline]
-    page = template("comparison.html.jinja").render(
+    page = render(
+        "comparison.html",
         title=f"{', '.join(others)} against {comparison.baseline}" if others else comparison.baseline,
         comparison=comparison,
         legend=LEGEND,
         meaning=[
-            each
-            for part in _headline(comparison, tables)
-            for each in sentences(part, part.lines, comparison.baseline, labels=comparison.labels)
+            each for part in _headline(comparison, tables) for each in verdicts(part.title, part.lines, comparison)
         ],
         measures=[
-            {
-                "title": part.title,
-                "drawing": interval_plot(part.lines, comparison.baseline, title=part.title, labels=comparison.labels),
-                "lines": [
-                    {
-                        "row": comparison.label(line.row),
-                        "mean": mean_text(line),
-                        "difference": difference_text(line, comparison.baseline),
-                        "verdict": line.verdict,
-                        "seconds": seconds_text(line),
-                        "runs": [
-                            (cell.seed, f"{100 * cell.figures[part.measure].value:.1f}", address(cell))
-                            for cell in line.cells
-                        ],
-                    }
-                    for line in part.lines
-                ],
-            }
+            (interval_plot(part.title, part.lines, comparison), measure_table(part, comparison, figures=True))
             for part in tables
         ],
-        folds=fold_page(comparison),
+        folds=fold_tables(comparison),
         averaged=len(comparison.settings) > 1,
         remarks=remarks(comparison),
         same=same,
@@ -95,40 +69,34 @@ def write_comparison(
     return path
 
 
-def sentences(
-    shown: Titled, lines: Sequence[Line], baseline: str, *, labels: Mapping[str, str] | None = None
-) -> list[str]:
-    """Say of one table how each row stands to the baseline; `labels` are what rows are called, if not by name."""
-    told, labels = [], labels or {}
+def verdicts(title: str, lines: Sequence[Line], comparison: Comparison) -> list[str]:
+    """Say of one measure how each row compares with the baseline."""
+    said, baseline = [], comparison.baseline
     for line in lines:
         if line.difference is None:
             continue
-        row = labels.get(line.row, line.row)
+        row = comparison.label(line.row)
         points = f"{100 * abs(line.difference):.1f} points"
         if line.difference_half is None:
             side = "above" if line.difference > 0 else "below"
-            told.append(f"{row} is {points} {side} {baseline} with one seed, which shows no spread.")
+            said.append(f"{row} is {points} {side} {baseline} with one seed, which shows no spread.")
         elif line.verdict:
             spread = f"± {100 * line.difference_half:.1f}, {line.pairs} seeds"
-            told.append(f"{row} is {points} {line.verdict} {baseline} ({spread}).")
+            said.append(f"{row} is {points} {line.verdict} {baseline} ({spread}).")
         else:
             spread = f"{100 * line.difference:+.1f} ± {100 * line.difference_half:.1f} points, {line.pairs} seeds"
-            told.append(f"{row} and {baseline} cannot be told apart ({spread}).")
-    return [f"By {shown.title}:", *told] if told else []
+            said.append(f"{row} and {baseline} cannot be distinguished ({spread}).")
+    return [f"By {title}:", *said] if said else []
 
 
-def interval_plot(
-    lines: Sequence[Line], baseline: str, *, title: str, labels: Mapping[str, str] | None = None
-) -> Markup:
+def interval_plot(title: str, lines: Sequence[Line], comparison: Comparison) -> Markup:
     """Draw the mean of each row with its interval, and the baseline's mean as a dashed line.
 
     Args:
-        lines: of one measure.
-        baseline: name of the row.
         title: what a screen reader says first.
-        labels: row -> how it is called, where not by its name.
+        lines: of one measure.
+        comparison: for its baseline and labels.
     """
-    labels = labels or {}
     ends = [100 * (line.mean + sign * (line.half or 0.0)) for line in lines for sign in (-1, 1)]
     ticks = MaxNLocator(4).tick_values(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
     height = LANE * len(lines) + 24
@@ -141,18 +109,16 @@ def interval_plot(
         + Markup('<text class="tick" x="{:.1f}" y="{}">{:g}</text>').format(across(tick), height - 4, round(tick, 6))
         for tick in np.asarray(ticks).tolist()
     ]
-    for line in lines:
-        if line.row == baseline:
-            place = across(100 * line.mean)
-            drawn.append(
-                Markup('<line class="base" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"></line>').format(
-                    place, height - 20
-                )
-            )
+    drawn += [
+        Markup('<line class="base" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"></line>').format(
+            across(100 * line.mean), height - 20
+        )
+        for line in lines
+        if line.row == comparison.baseline
+    ]
     for number, line in enumerate(lines):
         middle, half = 100 * line.mean, 100 * (line.half or 0.0)
-        name = labels.get(line.row, line.row)
-        shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        shown = shortened(comparison.label(line.row), LONGEST_NAME)
         drawn.append(
             Markup(
                 '<text class="name" x="0" y="{0}">{1}</text><text class="value" x="{2}" y="{0}">{3}</text>'
@@ -163,14 +129,14 @@ def interval_plot(
                 *(across(middle - half), across(middle + half), LANE * number + 32, across(middle)),
             )
         )
-    listed = "; ".join(f"{labels.get(line.row, line.row)} {mean_text(line)}" for line in lines)
+    listed = "; ".join(f"{comparison.label(line.row)} {mean_text(line)}" for line in lines)
     return Markup('<svg class="plot intervals" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, height, f"{title}: {listed}", Markup("").join(drawn)
     )
 
 
 def _headline(comparison: Comparison, tables: Sequence[SettingTable]) -> list[SettingTable]:
-    """Return the table that sentences are about: the first, or of folds the last measure of all folds' means."""
+    """Return the table that the page begins with: the first, or of folds the last measure of all folds' means."""
     if not comparison.folds:
         return list(tables[:1])
     table = comparison.folds[0]
@@ -178,22 +144,20 @@ def _headline(comparison: Comparison, tables: Sequence[SettingTable]) -> list[Se
     return [SettingTable(table.title.partition(":")[0], measure, list(lines))]
 
 
-def _settings(
-    configs: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Part settings into those that all rows share and those that differ, the latter with a value a row."""
-    flat = [
-        {
-            key: _plain(value)
+def _settings(configs: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], Table | None]:
+    """Part settings into those that all rows share and a table of those that differ."""
+    flat = {
+        row: {
+            key.replace("_", " "): _plain(value)
             for section, held in config.items()
             for key, value in (held.items() if isinstance(held, Mapping) else [(section, held)])
         }
-        for config in configs.values()
-    ]
-    keys = list(dict.fromkeys(key for each in flat for key in each))
-    values = {key.replace("_", " "): [each.get(key, "—") for each in flat] for key in keys}
-    same = {key: held[0] for key, held in values.items() if len(set(held)) == 1}
-    return same, {key: held for key, held in values.items() if key not in same}
+        for row, config in configs.items()
+    }
+    first = next(iter(flat.values()), {})
+    same = {key: value for key, value in first.items() if all(each.get(key) == value for each in flat.values())}
+    different = {row: {key: value for key, value in each.items() if key not in same} for row, each in flat.items()}
+    return same, side_by_side("Settings in which the rows differ.", different)
 
 
 def _plain(value: Any) -> str:

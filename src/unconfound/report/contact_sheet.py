@@ -10,11 +10,11 @@ import torch
 
 from unconfound.data.files.folders import EXTENSIONS
 from unconfound.data.images.decoding import UnreadableImageError, decode_image, image_shape, large_images_allowed
-from unconfound.encoders.saved import Card
+from unconfound.evaluation.partitions import UNLABELLED
 from unconfound.files import write_text
 from unconfound.report.neighbours import Neighbour, Query
-from unconfound.report.pictures import SIDE, UNLABELLED, Sample, data_uri, samples
-from unconfound.report.templates import template
+from unconfound.report.pictures import SIDE, Sample, column_names, data_uri, samples
+from unconfound.report.render import render
 from unconfound.retrieval import Hits, Index
 from unconfound.retrieval.item_names import shown_name
 from unconfound.retrieval.scores import scores_line, search_scores
@@ -67,7 +67,8 @@ def write_contact_sheet(path: Path, answers: Hits, *, command: str) -> Path:
     ]
     missing = sum(not (look.picture or look.drawing or look.values) for look in looks.values())
     scores = search_scores(answers)
-    page = template("contact_sheet.html.jinja").render(
+    page = render(
+        "contact_sheet.html",
         queries=queries,
         answers=answers,
         index=answers.index,
@@ -85,7 +86,7 @@ def write_contact_sheet(path: Path, answers: Hits, *, command: str) -> Path:
 
 def _query_samples(answers: Hits) -> list[Sample]:
     """Return the queries that are shown; of embeddings there is nothing to see but their names."""
-    columns = _columns(answers.index.card)
+    columns = column_names(answers.index.card.schema, answers.index.card.restore)
     seen: list[Sample] = []
     for asked in answers.asked:
         wanted = asked.positions[: max(0, QUERIES - len(seen))]
@@ -110,7 +111,7 @@ def _looks(index: Index, positions: Sequence[int]) -> dict[int, Sample]:
         if not picture:
             if item["origin"] not in read:
                 read[item["origin"]] = _read_origin(index, item["origin"])
-            look = _look_of_part(read[item["origin"]], item, look, _columns(index.card))
+            look = _look_of_part(read[item["origin"]], item, look, column_names(index.card.schema, index.card.restore))
         looks[position] = look
     return looks
 
@@ -142,11 +143,3 @@ def _look_of_part(parts: Sequence[Split], item: dict[str, object], unseen: Sampl
             (look,) = samples(part.source, torch.tensor([place]), names=columns)
             return replace(look, name=unseen.name, label=unseen.label)
     return unseen
-
-
-def _columns(card: Card) -> tuple[str, ...]:
-    """Name the features of a row, where the encoder takes rows."""
-    known, width = card.restore.get("columns"), card.schema.shape[0]
-    if isinstance(known, list) and len(known) == width:
-        return tuple(str(name) for name in known)
-    return tuple(f"column {place + 1}" for place in range(width))

@@ -1,4 +1,4 @@
-"""What fell into DCML's environments: contact sheets, and whether they are backgrounds, or merely hard and easy."""
+"""Contact sheets of DCML's environments, and whether they are backgrounds, or merely hard and easy samples."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from unconfound.data import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import read_card
 from unconfound.evaluation.embed import embed
-from unconfound.report.divisions import Division, known_divisions, margins
-from unconfound.report.pictures import Sample, samples
-from unconfound.report.relations import Relation, relate, verdict
+from unconfound.evaluation.partitions import Partition, Relation, known_partitions, margins, relate
+from unconfound.report.pictures import Sample, evenly_spaced, samples
+from unconfound.report.relations import verdict
+from unconfound.report.words import listed
 from unconfound.training.saved_method import load_method
 
 METHOD = "dcml"
 SHOWN = 10  # images of each strip
-JUDGED = 5_000  # samples whose margin is measured, at most
+MEASURED = 5_000  # samples whose margin is measured, at most
 GIVEN = {
-    "random": "They were drawn at random, and not learnt.",
-    "groups": "They are the data's groups, and were not learnt.",
-    "scenes": "They are samples on their own scene and on others, and were not learnt.",
+    "random": "The environments were drawn at random, and not learnt.",
+    "groups": "The environments are the groups of the data, and were not learnt.",
+    "scenes": "The environments are samples on their own scene and on others, and were not learnt.",
 }
 
 
@@ -113,9 +114,9 @@ def look_at_environments(
     """
     logits = method.environment_logits.detach().double().cpu()
     weights, held = torch.softmax(logits, 1), logits.argmax(1)
-    chosen = torch.linspace(0, len(source) - 1, min(len(source), JUDGED)).round().long()
-    divisions = [*known_divisions(source), *_hardness(method, source, chosen, device=device, batch_size=batch_size)]
-    relations = tuple(relate(division, weights, held) for division in divisions)
+    chosen = evenly_spaced(len(source), MEASURED)
+    partitions = [*known_partitions(source), *_hardness(method, source, chosen, device=device, batch_size=batch_size)]
+    relations = tuple(relate(partition, weights, held) for partition in partitions)
     generator = torch.Generator().manual_seed(0)
     return EnvironmentsPart(
         sentences=(
@@ -131,13 +132,15 @@ def look_at_environments(
 
 def _origin(options: Any) -> list[str]:
     if options.environments_file is not None:
-        return [f"They were read from {Path(options.environments_file).name} of an earlier run, and not learnt."]
+        return [
+            f"The environments were read from {Path(options.environments_file).name} of an earlier run, and not learnt."
+        ]
     return [GIVEN[options.environments_from]] if options.environments_from in GIVEN else []
 
 
 def _hardness(
     method: Any, source: Source, chosen: Int[Tensor, " chosen"], *, device: str, batch_size: int
-) -> list[Division]:
+) -> list[Partition]:
     """Divide some samples at the median of their margin; nothing where all margins are the same."""
     embedded = embed(method.encoder, Subset(source, chosen), batch_size=batch_size, device=device)
     assert embedded.labels is not None
@@ -145,7 +148,7 @@ def _hardness(
     margin = margins(embedded.features, embedded.labels, None if proxies is None else proxies.detach().cpu())
     low = margin < margin.median()
     of = torch.full((len(source),), -1).index_copy(0, chosen, low.long())
-    return [Division("margin", ("high margin", "low margin"), of)] if bool(low.any()) else []
+    return [Partition("margin", ("high margin", "low margin"), of)] if bool(low.any()) else []
 
 
 def _sheet(
@@ -168,8 +171,8 @@ def _sheet(
 
 def _shares(weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]) -> str:
     counts = held.bincount(minlength=weights.shape[1]).tolist()
-    listed = [f"{count:,} in environment {number}" for number, count in enumerate(counts)]
+    each = [f"{count:,} in environment {number}" for number, count in enumerate(counts)]
     return (
-        f"Of {len(held):,} training samples, {', '.join(listed[:-1])} and {listed[-1]} have most of their weight; on "
+        f"Of {len(held):,} training samples, {listed(each)} have most of their weight; on "
         f"average {100 * float(weights.amax(1).mean()):.0f} % of a sample's weight is in one environment."
     )

@@ -1,49 +1,48 @@
-"""Tables: what DCML's environments have in common with what is known of the samples, and what its gates look at."""
+"""Tables: how far DCML's environments agree with what is known of the samples, and where its gates are open."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 
 from unconfound.evaluation.agreement import Agreement
+from unconfound.evaluation.partitions import Partition
+from unconfound.evaluation.table import Column, Row, Table, TableCell, texts
 from unconfound.report.attention_maps import AttentionPart
-from unconfound.report.divisions import Division
 from unconfound.report.environment_sheets import EnvironmentsPart
-from unconfound.report.grid import UNKNOWN, Row, Table, TableCell, figure_cell
 
 SHOWN_PARTS = 24
 
 
 def relations(part: EnvironmentsPart) -> Table | None:
-    """How far the environments and other divisions of the samples agree."""
+    """How far the environments and other partitions of the samples agree."""
     if not part.relations:
         return None
     rows = []
     for each in part.relations:
-        cells = [TableCell(f"{each.rand.samples:,}"), TableCell(f"{len(each.division.names):,}")]
-        cells += [_number(each.rand.value, 3), _range(each.rand, 3), _number(each.rand.most, 3)]
-        if each.area is None:
-            cells += [TableCell(UNKNOWN), TableCell(UNKNOWN)]
-        else:
-            leaning = f"{each.division.names[1]}: environment {each.leaning}"
-            cells += [replace(_number(each.area.value, 2), interval=leaning), _range(each.area, 2)]
-        rows.append(Row(each.division.title, tuple(cells)))
+        rand, area = each.rand, each.area
+        counts = (f"{rand.samples:,}", f"{len(each.partition.names):,}")
+        cells = texts((*counts, _number(rand.value, 3), _range(rand, 3), _number(rand.most, 3)))
+        if area is not None:
+            leaning = f"{each.partition.names[1]}: environment {each.leaning}"
+            cells += (TableCell(_number(area.value, 2), leaning), TableCell(_range(area, 2)))
+        rows.append(
+            Row(each.partition.title, cells if area is not None else (*cells, TableCell(None), TableCell(None)))
+        )
     caption = (
-        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 where both divide "
-        "them alike, about 0 where they have nothing in common; “at most” is what parts of these sizes allow. AUC, of "
-        "divisions in two: how well the weight in the environment tells one part from the other; 0.5 is chance. "
-        "“Shuffled”: between which 95 % of the values lie where environments are dealt out anew at random."
+        "How far the environments agree with what is known of the samples. Adjusted Rand index: 1 if both partitions "
+        "are identical, about 0 if they are unrelated; “at most” is the maximum for parts of these sizes. AUC, for "
+        "partitions into two parts: how well the weight in the environment separates the parts; 0.5 is chance. "
+        "“Shuffled”: the range of 95 % of the values when environments are assigned at random."
     )
     columns = ("samples", "parts", "adjusted Rand index", "shuffled", "at most", "AUC", "shuffled")
-    return Table(caption, "Environments and", columns, tuple(rows))
+    return Table(caption, "environments and", tuple(map(Column, columns)), tuple(rows))
 
 
 def counts(part: EnvironmentsPart) -> list[Table]:
     """How many samples of each class, scene, group, ... are in each environment."""
     if part.held is None:
         return []
-    return [_counts(each.division, part) for each in part.relations]
+    return [_counts(each.partition, part) for each in part.relations]
 
 
 def attention(part: AttentionPart) -> Table | None:
@@ -51,23 +50,24 @@ def attention(part: AttentionPart) -> Table | None:
     if part.area is None:
         return None
     rows = [
-        Row("mean weights" if place == 0 else f"environment {place - 1}", (figure_cell(share), figure_cell(more)))
+        Row("mean weights" if place == 0 else f"environment {place - 1}", (TableCell(share), TableCell(more)))
         for place, (share, more) in enumerate(zip(part.shares, part.differences, strict=True))
     ]
-    rows.append(Row("the foreground's area", (figure_cell(part.area), TableCell(UNKNOWN))))
+    rows.append(Row("the foreground's area", (TableCell(part.area), TableCell(None))))
     caption = (
         f"Share of the spatial gate that lies on the foreground, in percent: mean over {part.area.samples:,} images. A "
-        "gate that is the same everywhere has the foreground's area. The difference is paired by image."
+        "gate that is the same everywhere has the share of the foreground's area. The difference is paired by image."
     )
-    return Table(caption, "Gate of", ("on the foreground", "above its area (points)"), tuple(rows))
+    columns = (Column("on the foreground"), Column("above its area", "points"))
+    return Table(caption, "gate of", columns, tuple(rows))
 
 
-def _counts(division: Division, part: EnvironmentsPart) -> Table:
+def _counts(partition: Partition, part: EnvironmentsPart) -> Table:
     assert part.held is not None
     environments = len(part.sheets)
-    known = division.of >= 0
-    flat = division.of[known] * environments + part.held[known]
-    table = flat.bincount(minlength=len(division.names) * environments).view(-1, environments)
+    known = partition.of >= 0
+    flat = partition.of[known] * environments + part.held[known]
+    table = flat.bincount(minlength=len(partition.names) * environments).view(-1, environments)
     totals = table.sum(1, keepdim=True)
     shares = table / totals.clamp_min(1)
     # Those that environments divide least like all samples are what one looks for.
@@ -77,31 +77,22 @@ def _counts(division: Division, part: EnvironmentsPart) -> Table:
         if len(table) > SHOWN_PARTS
         else torch.arange(len(table))
     )
-    rows = tuple(
-        Row(
-            division.names[row],
-            (
-                *(
-                    TableCell(f"{count:,}", f"{100 * share:.0f} %")
-                    for count, share in zip(table[row].tolist(), shares[row].tolist(), strict=True)
-                ),
-                TableCell(f"{int(totals[row]):,}"),
-            ),
-        )
-        for row in shown.tolist()
-    )
-    caption = f"Training samples by {division.title}: how many have most of their weight in which environment."
+    rows = []
+    for row in shown.tolist():
+        counts = zip(table[row].tolist(), shares[row].tolist(), strict=True)
+        cells = (TableCell(f"{count:,}", f"{100 * share:.0f} %") for count, share in counts)
+        rows.append(Row(partition.names[row], (*cells, TableCell(f"{int(totals[row]):,}"))))
+    caption = f"Training samples by {partition.title}: how many have most of their weight in each environment."
     if len(table) > SHOWN_PARTS:
-        caption += f" {SHOWN_PARTS} of {len(table)}, those first that are divided least like all samples."
-    return Table(
-        caption, division.title, (*(f"environment {number}" for number in range(environments)), "in all"), rows
-    )
+        caption += f" {SHOWN_PARTS} of {len(table)}, the most unevenly divided first."
+    columns = (*(f"environment {number}" for number in range(environments)), "total")
+    return Table(caption, partition.title, tuple(map(Column, columns)), tuple(rows))
 
 
-def _number(value: float, digits: int) -> TableCell:
+def _number(value: float, digits: int) -> str:
     # A zero has no sign.
-    return TableCell(f"{round(value, digits) + 0.0:.{digits}f}")
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def _range(agreement: Agreement, digits: int) -> TableCell:
-    return TableCell(f"{_number(agreement.low, digits).text} to {_number(agreement.high, digits).text}")
+def _range(agreement: Agreement, digits: int) -> str:
+    return f"{_number(agreement.low, digits)} to {_number(agreement.high, digits)}"

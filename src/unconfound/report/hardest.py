@@ -9,11 +9,12 @@ from torch import Tensor
 from unconfound.data import Dataset
 from unconfound.evaluation.evaluate import EncoderEvaluation
 from unconfound.evaluation.figures import Figure
-from unconfound.report.judged import CLASSIFIER, PROBE
-from unconfound.report.pictures import Sample, class_name, feature_names, samples
+from unconfound.evaluation.partitions import class_name
+from unconfound.report.evaluated_sets import CLASSIFIER, PROBE
+from unconfound.report.pictures import Sample, column_names, samples
 
 SHOWN = 12
-JUDGES = {"classifier": CLASSIFIER, "linear_probe": PROBE}  # the first that there is
+PREDICTORS = {"classifier": CLASSIFIER, "linear_probe": PROBE}  # the first that there is
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,22 @@ class HardestPart:
     Args:
         group: its name.
         figure: its accuracy.
-        judge: "trained classifier" or "linear probe", whose answers these are.
+        predictor: "trained classifier" or "linear probe", whose answers these are.
         wrong: how many samples of the group have a wrong answer.
         mistakes: of these the surest, the surest first.
     """
 
     group: str
     figure: Figure
-    judge: str
+    predictor: str
     wrong: int
     mistakes: tuple[Mistake, ...]
 
 
 def hardest_part(judged: EncoderEvaluation, dataset: Dataset, *, test: str) -> HardestPart | None:
-    """Find the wrong answers of the worst group that the judge is surest of.
+    """Find the wrong answers of the worst group that the predictor is surest of.
 
-    The judge is the trained classifier, or the linear probe where there is none.
+    The predictor is the trained classifier, or the linear probe where there is none.
 
     Args:
         judged: the encoder's figures and answers.
@@ -57,27 +58,27 @@ def hardest_part(judged: EncoderEvaluation, dataset: Dataset, *, test: str) -> H
     Returns:
         None where there are no groups, or no answers of single samples (a cross-validation).
     """
-    judge = next((each for each in JUDGES if test in judged.predictions.get(each, {})), None)
+    predictor = next((each for each in PREDICTORS if test in judged.predictions.get(each, {})), None)
     evaluation = judged.evaluation
-    figures = (evaluation.classifier_groups if judge == "classifier" else evaluation.groups).get(test)
-    if judge is None or not figures:
+    figures = (evaluation.classifier_groups if predictor == "classifier" else evaluation.groups).get(test)
+    if predictor is None or not figures:
         return None
     worst = min(figures, key=lambda group: figures[group].value)
     source, (known, labels) = dataset.tests[test], judged.embeddings[test].labelled()
-    answers = judged.predictions[judge][test]
+    answers = judged.predictions[predictor][test]
     assert known.groups is not None
     assert answers.confidence is not None
     inside = known.groups == dataset.train.schema.groups.index(worst)
     wrong = (inside & (answers.classes != labels)).nonzero().flatten()
     order = answers.confidence[wrong].argsort(descending=True, stable=True)
     chosen: Tensor = wrong[order[:SHOWN]]
-    names = feature_names(dataset) if source.schema.modality == "tables" else ()
+    names = column_names(dataset.train.schema, dataset.restore)
     seen = samples(source, known.index[chosen], names=names) if len(chosen) else []
     rows = zip(seen, answers.classes[chosen].tolist(), answers.confidence[chosen].tolist(), strict=True)
     return HardestPart(
         group=worst,
         figure=figures[worst],
-        judge=JUDGES[judge],
+        predictor=PREDICTORS[predictor],
         wrong=len(wrong),
         mistakes=tuple(Mistake(sample, class_name(source, answer), sure) for sample, answer, sure in rows),
     )

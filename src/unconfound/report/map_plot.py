@@ -9,6 +9,7 @@ from jaxtyping import Float
 from markupsafe import Markup
 
 from unconfound.report.plots import WIDTH
+from unconfound.report.words import shortened
 
 # Names are written in 13 pixels: a line of them, and the widest that a character is on average.
 LINE, CHARACTER = 14, 9
@@ -44,7 +45,7 @@ def map_plot(
             Markup('<path class="dots colour-{}" d="{}"></path>').format("rest" if colour < 0 else colour, path)
         )
         if named and colour >= 0:
-            short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+            short = shortened(name, LONGEST_NAME)
             x, y = np.median(placed[rows], axis=0).tolist()
             x, y = _free_place(x, y, CHARACTER * len(short) / 2, taken, width=size, height=height)
             names.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, short))

@@ -11,8 +11,10 @@ from markupsafe import Markup
 
 from unconfound.data import Source
 from unconfound.evaluation.embeddings import Embeddings
+from unconfound.evaluation.partitions import attributes_of, class_name, group_names
+from unconfound.report.entry import Entry
+from unconfound.report.evaluated_sets import embeddings_of
 from unconfound.report.map_plot import map_plot
-from unconfound.report.pictures import class_name
 from unconfound.report.plane import project
 
 COLOURS = 10  # as many as the page has, and as an eye can tell apart
@@ -49,14 +51,8 @@ def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
         scenes = [f"scene of {class_name(source, scene)}" for scene in source.scenes[embeddings.index].tolist()]
         found.append(_colouring("scene", scenes))
     elif embeddings.groups is not None:
-        known = source.schema.groups
-        names = [
-            "" if group < 0 else known[group] if group < len(known) else str(group)
-            for group in embeddings.groups.tolist()
-        ]
-        attributes = [name.partition(", ")[2] for name in names]
-        split = all(attribute or not name for name, attribute in zip(names, attributes, strict=True))
-        found.append(_colouring(attribute_kind(attributes), attributes) if split else _colouring("group", names))
+        names = group_names(source, embeddings.groups)
+        found.append(_colouring(*(attributes_of(names) or ("group", names))))
     return [colouring for colouring in found if colouring.names]
 
 
@@ -87,14 +83,23 @@ def maps(
     return drawn, f"{projection.method}, {len(rows)} of {len(embeddings)} samples"
 
 
-def attribute_kind(attributes: Sequence[str]) -> str:
-    """What the attributes are of: "scene" of "own scene" and "other scene", "sex" of "sex=Female" and "sex=Male"."""
-    named = {attribute for attribute in attributes if attribute}
-    if len(named) < 2:
-        return "group"
-    before = {name.partition("=")[0] if "=" in name else "" for name in named}
-    last = {name.rsplit(maxsplit=1)[-1] for name in named}
-    return next((kind for kinds in (before, last) if len(kinds) == 1 for kind in kinds if kind), "group")
+def coloured_maps(
+    entries: Sequence[Entry], source: Source, test: str
+) -> tuple[list[Colouring], list[tuple[str, list[tuple[str, Markup]], str]]]:
+    """Draw the embeddings of each encoder that has some of a test set.
+
+    Returns:
+        The colourings, and of each encoder its name, its drawings and how the plane was found.
+    """
+    drawn, coloured = [], []
+    for entry in entries:
+        embeddings = embeddings_of(entry.embeddings, test)
+        if embeddings is None or len(embeddings) < 2:
+            continue
+        coloured = colourings(source, embeddings)
+        if coloured:
+            drawn.append((entry.name, *maps(entry.name, embeddings, coloured)))
+    return coloured, drawn
 
 
 def _colouring(title: str, names: Sequence[str]) -> Colouring:

@@ -31,7 +31,7 @@ class Morph:
 
 @dataclass(frozen=True)
 class MorphPart:
-    """What the page shows of a morpher: a few images, not picked by eye."""
+    """What the page shows of a morpher: a few images, not selected by hand."""
 
     shown: tuple[Morph, ...]
 
@@ -41,7 +41,7 @@ def morph_part(encoder: Any, source: Source, *, device: str = "cpu") -> MorphPar
 
     Args:
         encoder: `Encoder`, or anything that embeds images; it is left as it is.
-        source: what the encoder is judged on.
+        source: what the encoder is evaluated on.
         device: where the encoder runs.
 
     Returns:

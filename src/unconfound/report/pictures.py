@@ -16,9 +16,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from unconfound.data import Batch, Dataset, Graphs, Sequences, Source
+from unconfound.data import Batch, Graphs, Schema, Sequences, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.tables.pixel_rows import PixelRows
+from unconfound.evaluation.partitions import class_name
 from unconfound.report.graph_drawings import draw_graph
 from unconfound.report.series_drawings import HEAT_WIDTH, LINES, draw_lines, heat_map, series_length
 
@@ -27,7 +28,6 @@ LOSSLESS = 48  # up to this side a PNG is as small as a JPEG, and has no artefac
 SHOWN_COLUMNS = 8
 SNIPPET = 160
 SHOWN_TOKENS = 24
-UNLABELLED = "no label"
 NOTHING = "—"
 
 
@@ -122,14 +122,6 @@ def token_list(tokens: Int[Tensor, " time"]) -> str:
     return f"tokens {shown}{' …' if len(tokens) > SHOWN_TOKENS else ''}"
 
 
-def class_name(source: Source, label: int) -> str:
-    """Return the name of a class."""
-    classes = source.schema.classes
-    if label < 0:
-        return UNLABELLED
-    return classes[label] if label < len(classes) else str(label)
-
-
 def first_of_classes(labels: Int[Tensor, " samples"] | None, samples: int, *, limit: int) -> Int[Tensor, " chosen"]:
     """Choose samples without looking at how they do: the first of each class, or evenly spaced without labels.
 
@@ -140,11 +132,12 @@ def first_of_classes(labels: Int[Tensor, " samples"] | None, samples: int, *, li
     """
     classes = torch.empty(0) if labels is None else labels[labels >= 0].unique()
     if labels is None or len(classes) == 0:
-        return _spaced(samples, limit)
-    return torch.stack([(labels == label).nonzero()[0, 0] for label in classes[_spaced(len(classes), limit)]])
+        return evenly_spaced(samples, limit)
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in classes[evenly_spaced(len(classes), limit)]])
 
 
-def _spaced(count: int, limit: int) -> Int[Tensor, " chosen"]:
+def evenly_spaced(count: int, limit: int) -> Int[Tensor, " chosen"]:
+    """Choose at most `limit` of `count` places, from the first to the last."""
     return torch.linspace(0, count - 1, min(count, limit)).round().long()
 
 
@@ -192,10 +185,11 @@ def rgb_pixels(
     return (colours.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
 
 
-def feature_names(dataset: Dataset) -> tuple[str, ...]:
-    """Name the features of a row as the data set does, or by their position."""
-    known = dataset.restore.get("columns")
-    width = dataset.train.schema.shape[0]
+def column_names(schema: Schema, restore: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the features of a row as its data set does, or by their position; empty for what is no row."""
+    if schema.modality != "tables":
+        return ()
+    known, width = restore.get("columns"), schema.shape[0]
     if isinstance(known, list) and len(known) == width:
         return tuple(str(name) for name in known)
     return tuple(f"column {place + 1}" for place in range(width))

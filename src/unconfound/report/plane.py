@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
 from unconfound.functional.inputs import check_finite
+from unconfound.report.pictures import evenly_spaced
 
 PERPLEXITY = 30
 STEPS = 500  # the picture hardly changes after half of the customary thousand
@@ -49,7 +49,7 @@ def project(features: Float[Tensor, "samples features"], *, limit: int = 600, se
     check_finite("embeddings", features)
     if len(features) < 2:
         raise ValueError(f"a map needs at least 2 samples, got {len(features)}")
-    rows = torch.linspace(0, len(features) - 1, min(limit, len(features))).round().long()
+    rows = evenly_spaced(len(features), limit)
     values = features[rows].double().numpy()
     # Scale says nothing about neighbours, and a vanishing or enormous one upsets both methods.
     values = values - values.mean(0)

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from unconfound.evaluation.figures import Figure
+from unconfound.report.words import shortened
 
 WIDTH = 360  # drawn for a phone, side by side on a wide screen: text keeps its size on both
 # matplotlib knows no CSS variables: each stands in as a colour that occurs nowhere else.
@@ -68,7 +69,7 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap
             axes.barh(row, value, height=0.34, color=ACCENT, zorder=2)
             axes.plot([low, high], [row, row], color=INK, linewidth=1.6, zorder=3)
             axes.plot([low, high], [row, row], color=INK, linestyle="none", marker="|", markersize=9, zorder=3)
-            shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+            shown = shortened(name, LONGEST_NAME)
             plain: dict[str, Any] = {
                 "transform": axes.get_yaxis_transform(),
                 "bbox": {"facecolor": PAGE, "edgecolor": "none", "pad": 1},
@@ -128,17 +129,17 @@ def curve_plot(curve: pd.DataFrame, column: str, *, prefix: str) -> Markup:
 def strata_plot(
     images: Sequence[Sequence[UInt8[Tensor, "height width 3"]]],
     importance: Sequence[Sequence[Float[np.ndarray, "rows columns"]]],
-    leans: Sequence[Sequence[float]],
+    emphases: Sequence[Sequence[float]],
     *,
     prefix: str,
 ) -> Markup:
-    """Draw a row a stratum: the images that it leans to, each beside the same image lit where that lean comes from.
+    """Draw one row per stratum: the images that it emphasises, each next to a copy lit where the emphasis comes from.
 
     Args:
-        images: of each stratum, the one that it leans to most first.
-        importance: of each image, by how much the lean falls where a patch is taken out. The highest value of a row is
-            fully lit.
-        leans: to each image.
+        images: of each stratum, the one that it emphasises most first.
+        importance: of each image, by how much the emphasis falls where a patch is taken out. The highest value of a row
+            is fully lit.
+        emphases: on each image.
         prefix: of the identifiers in the drawing; unique on the page.
     """
     side, gap, left, below = 48, 14, 24, 22
@@ -148,22 +149,22 @@ def strata_plot(
         axes = canvas.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.text(
-            left / 4, below / 2, "stratum, and what it leans to, the most first", va="center", size=12, color=MUTED
+            left / 4, below / 2, "stratum, and the images that it emphasises most", va="center", size=12, color=MUTED
         )
-        for number, row in enumerate(zip(images, importance, leans, strict=True)):
+        for number, row in enumerate(zip(images, importance, emphases, strict=True)):
             top = below + number * (side + below)
             highest = max(float(shares.max()) for shares in row[1])
             axes.text(left / 2 - 3, top + side / 2, str(number + 1), ha="center", va="center", weight="bold")
-            for place, (image, shares, lean) in enumerate(zip(*row, strict=True)):
+            for place, (image, shares, factor) in enumerate(zip(*row, strict=True)):
                 start = left + place * (2 * side + 1 + gap)
                 for right, pixels in ((0, image.numpy()), (side + 1, lit(image.numpy(), shares, highest))):
                     extent = (start + right, start + right + side, top + side, top)
                     axes.imshow(pixels, extent=extent, interpolation="none", aspect="auto")
-                axes.text(start, top + side + 9, f"{lean:.2f}", va="center", size=12, color=MUTED)
+                axes.text(start, top + side + 9, f"{factor:.2f}", va="center", size=12, color=MUTED)
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
-        listed = "; ".join(f"{number}: {row[0]:.2f}" for number, row in enumerate(leans, start=1))
-        label = f"Images that each stratum leans to, and where in them; highest lean of stratum {listed}"
+        listed = "; ".join(f"{number}: {row[0]:.2f}" for number, row in enumerate(emphases, start=1))
+        label = f"Images that each stratum emphasises, and which parts of them; highest emphasis of stratum {listed}"
         return _svg(canvas, prefix=prefix, label=label)
 
 

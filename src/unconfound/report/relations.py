@@ -1,75 +1,19 @@
-"""How environments go along with what is known of the samples, and what that says of them in plain words."""
+"""What the agreement of environments with known partitions of the samples says about them, in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from jaxtyping import Float, Int
-from torch import Tensor
+from unconfound.evaluation.partitions import Relation
 
-from unconfound.evaluation.agreement import Agreement, adjusted_rand, ranked_higher
-from unconfound.report.divisions import Division
-
-FOLLOWS = 0.2  # of 1: a weaker relation is not called one, however sure it is
-HOLDS = 0.75  # area under the curve from which an environment "holds" the hard samples, instead of leaning to them
-
-
-@dataclass(frozen=True)
-class Relation:
-    """How the environments go along with something that is known of the samples.
-
-    Args:
-        division: what is known.
-        rand: the adjusted Rand index of the two divisions.
-        area: of a division in two: how well the weight in the environment `leaning` tells its second part from its
-            first; None of others.
-        leaning: the environment in which the second part has the most weight.
-    """
-
-    division: Division
-    rand: Agreement
-    area: Agreement | None = None
-    leaning: int = 0
-
-    @property
-    def strength(self) -> float:
-        """How strong it is, from 0 to 1: that of the area where there is one, else the share of the highest index."""
-        if self.area is not None:
-            return 2 * self.area.value - 1
-        return self.rand.value / self.rand.most if self.rand.most > 0 else 0.0
-
-    @property
-    def follows(self) -> bool:
-        """Whether it is more than chance, and strong enough to speak of."""
-        judged = self.area or self.rand
-        return judged.value > judged.high and self.strength >= FOLLOWS
-
-
-def relate(
-    division: Division, weights: Float[Tensor, "samples environments"], held: Int[Tensor, " samples"]
-) -> Relation:
-    """Compare environments with one division of the same samples.
-
-    Args:
-        division: what is known; samples of which it is not are left out.
-        weights: of each sample in each environment.
-        held: the environment that has most of each one's weight.
-    """
-    known = division.of >= 0
-    rand = adjusted_rand(held[known], division.of[known])
-    if len(division.names) != 2:
-        return Relation(division, rand)
-    areas = [ranked_higher(own, division.of[known] == 1) for own in weights[known].unbind(1)]
-    leaning = max(range(len(areas)), key=lambda number: areas[number].value)
-    return Relation(division, rand, areas[leaning], leaning)
+HOLDS = 0.75  # area under the curve from which an environment "contains" the hard samples, instead of tending to
 
 
 def verdict(relations: Sequence[Relation]) -> list[str]:
     """Say whether environments are hard against easy samples, classes or backgrounds.
 
     The case that can be solved says to expect the first: of two environments with one multiplier for all scores, and
-    sums over all samples, the best division is by the sign of each sample's gradient, whatever the backgrounds are.
+    sums over all samples, the best partition is by the sign of each sample's gradient, whatever the backgrounds are.
 
     Args:
         relations: of which that with the margin decides on hard and easy.
@@ -77,34 +21,32 @@ def verdict(relations: Sequence[Relation]) -> list[str]:
     Returns:
         One sentence or none.
     """
-    hard = next((each for each in relations if each.division.title == "margin"), None)
+    hard = next((each for each in relations if each.partition.title == "margin"), None)
     if hard is None or hard.area is None:
         return []
-    verb = "holds" if hard.area.value >= HOLDS else "leans to"
+    verb = "contains" if hard.area.value >= HOLDS else "tends to contain"
     easy = f"Environment {hard.leaning} {verb} the samples of low margin (AUC {hard.area.value:.2f})"
-    kind = next((each for each in relations if each.division.title == "class"), None)
-    back = max((each for each in relations if each.division.background), key=lambda each: each.strength, default=None)
+    kind = next((each for each in relations if each.partition.title == "class"), None)
+    back = max((each for each in relations if each.partition.background), key=lambda each: each.strength, default=None)
     others = [each for each in (kind, back) if each is not None]
     followed = [each for each in others if each.follows]
-    names = " and ".join(f"{each.division.title} ({_measured(each)})" for each in followed)
-    unknown = (
-        "" if back else " What they have to do with background cannot be said: these data name no scenes or groups."
-    )
+    names = " and ".join(f"{each.partition.title} ({_measured(each)})" for each in followed)
+    unknown = "" if back else " Their relation to the background is unknown: these data name no scenes or groups."
     if not hard.follows:
         unheeded = [f"how hard samples are (AUC {hard.area.value:.2f})"]
         unheeded += [f"{_whose(each)} ({_measured(each)})" for each in others if not each.follows]
         if not followed:
             return [f"Environments follow neither {' nor '.join(unheeded)}.{unknown}"]
-        apart = " Which of the two they go by is open." if len(followed) > 1 else ""
+        apart = " Which of the two they follow is open." if len(followed) > 1 else ""
         return [f"Environments follow {names}, and not {' or '.join(unheeded)}.{apart}{unknown}"]
     if followed:
-        return [f"{easy}, but environments follow {names} too: which of these they go by is open.{unknown}"]
-    other = f", not background ({_measured(back)} with {back.division.title})" if back else ""
+        return [f"{easy}, but environments follow {names} too: which of these they follow is open.{unknown}"]
+    other = f", not background ({_measured(back)} with {back.partition.title})" if back else ""
     return [f"{easy}: hard against easy{other}.{unknown}"]
 
 
 def _whose(relation: Relation) -> str:
-    return "background" if relation.division.background else relation.division.title
+    return "background" if relation.partition.background else relation.partition.title
 
 
 def _measured(relation: Relation) -> str:

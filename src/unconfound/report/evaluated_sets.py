@@ -1,4 +1,4 @@
-"""What encoders were judged on, and how a page calls it: test sets, or cross-validation where there are none."""
+"""What encoders were evaluated on, and how a page calls it: test sets, or cross-validation where there are none."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from unconfound.data import Dataset, Source
 from unconfound.evaluation.crossed import TEST
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import VALIDATION
+from unconfound.evaluation.measures import METRICS
 
 CROSS_VALIDATION = TEST
-CLASSIFIER, PROBE = "trained classifier", "linear probe"
+CLASSIFIER, PROBE = METRICS["classifier"].title, METRICS["linear_probe"].title
 
 
-def judged_sources(dataset: Dataset) -> dict[str, Source]:
+def evaluated_sources(dataset: Dataset) -> dict[str, Source]:
     """Return the test sets; the labelled samples as "cross-validation" where there is none.
 
     Raises:
@@ -29,11 +30,11 @@ def judged_sources(dataset: Dataset) -> dict[str, Source]:
 
 
 def embeddings_of(embeddings: Mapping[str, Embeddings], test: str) -> Embeddings | None:
-    """Return the embeddings of what `judged_sources` calls `test`; None where they are absent."""
+    """Return the embeddings of what `evaluated_sources` calls `test`; None where they are absent."""
     return embeddings.get("train" if test == CROSS_VALIDATION else test)
 
 
-def judgement(test: str, *, folds: int | None = None) -> str:
+def where_evaluated(test: str, *, folds: int | None = None) -> str:
     """Return "on the test set original", or "in 10-fold cross-validation"."""
     if test == CROSS_VALIDATION:
         return f"in {test}" if folds is None else f"in {folds}-fold {test}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unconfound.comparison.average import average_cell
-from unconfound.comparison.record import Cell, Comparison, FoldTable
+from unconfound.comparison.record import Cell, Comparison, FoldSummary
 from unconfound.evaluation.figures import VALIDATION, Evaluation, set_title
 from unconfound.evaluation.measures import BACKGROUND, MORPH
 
@@ -25,7 +25,7 @@ class Fold:
         setting: but for the fold.
         row: its name.
         seed: of weights, order and views.
-        cells: one a fold, all done.
+        cells: one per fold, all done.
         together: "each" and "once" -> figures of the folds' embeddings side by side; empty where there are none.
     """
 
@@ -36,8 +36,8 @@ class Fold:
     together: Mapping[str, Evaluation]
 
 
-def fold_tables(comparison: Comparison, folds: Sequence[Fold]) -> list[FoldTable]:
-    """Make a table of each setting, kind and test set, with a line a row: means over seeds, and differences.
+def fold_summaries(comparison: Comparison, folds: Sequence[Fold]) -> list[FoldSummary]:
+    """Sum up each setting, kind and test set, with one line per row: means over seeds, and differences.
 
     Args:
         comparison: for its baseline, metrics and labels.
@@ -50,11 +50,11 @@ def fold_tables(comparison: Comparison, folds: Sequence[Fold]) -> list[FoldTable
             within = replace(comparison, cells=tuple(_cells(here, kind)), tried=(), folds=(), fold_notes=())
             measures = [measure for measure in within.measures() if measure.test not in (VALIDATION, MORPH)]
             for test in dict.fromkeys(measure.test for measure in measures):
-                told = words.format(len(here[0].cells)) + _features(here, kind)
-                title = ", ".join(filter(None, (setting, told)))
+                kind_words = words.format(len(here[0].cells)) + _features(here, kind)
+                title = ", ".join(filter(None, (setting, kind_words)))
                 named = "" if test == BACKGROUND else f": {set_title(test)}"
                 columns = tuple((m, tuple(within.lines(m))) for m in measures if m.test == test)
-                tables.append(FoldTable(setting, kind, f"{title}{named}", columns))
+                tables.append(FoldSummary(setting, kind, f"{title}{named}", columns))
     return tables
 
 

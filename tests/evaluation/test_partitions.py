@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unconfound.data import MemorySource, Schema
-from unconfound.report.divisions import known_divisions, margins
+from unconfound.evaluation.partitions import known_partitions, margins
 
 
 def _source(labels, *, classes=("bird", "fish"), groups=None, names=(), scenes=None):
@@ -21,7 +21,7 @@ def _source(labels, *, classes=("bird", "fish"), groups=None, names=(), scenes=N
 
 
 def _shown(source):
-    return [(each.title, each.names, each.of.tolist(), each.background) for each in known_divisions(source)]
+    return [(each.title, each.names, each.of.tolist(), each.background) for each in known_partitions(source)]
 
 
 def test_groups_of_class_and_attribute_are_divided_by_the_attribute_too():
@@ -107,7 +107,7 @@ def test_margins_do_not_hang_on_lengths():
     torch.testing.assert_close(margins(embeddings, labels), margins(5 * embeddings, labels))
 
 
-def test_a_division_is_the_same_whatever_its_parts_are_called():
+def test_a_partition_is_the_same_whatever_its_parts_are_called():
     source = _source([0, 0, 1, 1, 0, 1], groups=[1, 1, 0, 0, 1, 0], names=("a", "b"))
     assert [title for title, *_ in _shown(source)] == ["class"]
     assert [title for title, *_ in _shown(replace(source, labels=None))] == ["group"]
