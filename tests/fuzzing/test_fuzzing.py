@@ -1,4 +1,4 @@
-"""Each kind of file, damaged 300 times: it is read, or refused in one line with its name. See also `__main__`."""
+"""Each kind of file, damaged 100 times: it is read, or refused in one line with its name. See also `__main__`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .damage import SPLICED, damaged
 from .harness import Kind, faults
 from .kinds import KINDS
 
-CASES = 300
+CASES = 100
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
