@@ -20,7 +20,7 @@ import unconfound.comparison.cell
 from comparison.runs import words, write_table
 from unconfound.cli import main
 from unconfound.comparison import jobs as comparison_jobs
-from unconfound.comparison.jobs import side_by_side
+from unconfound.comparison.jobs import run_in_processes
 from unconfound.comparison.plan import Task, completed, tasks_of
 from unconfound.comparison.rows import rows_of
 from unconfound.files import atomic
@@ -90,7 +90,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> list[Pretended]:
 
 
 def run(given: list[Task], jobs: int = 2) -> list[tuple[str, int, str]]:
-    found = side_by_side(given, range(len(given)), jobs=jobs, log=Path("log.txt"), lock=None)
+    found = run_in_processes(given, range(len(given)), jobs=jobs, log=Path("log.txt"), lock=None)
     return sorted((cell.row, cell.seed, cell.status) for _, cell in found)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from evaluation.toy import CLASSES, confounded, read_background, read_foreground, source
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.composer import Composition
-from unconfound.data.compose.digits_on_scenes import demo
+from unconfound.data.compose.digits_on_scenes import digits_on_scenes
 from unconfound.evaluation import evaluate, read_evaluation, write_evaluations
 from unconfound.evaluation.judging import Judging
 
@@ -239,7 +239,7 @@ def test_pixels_of_real_digits_lean_on_background_where_it_tells_the_class() -> 
 
     gaps = {
         correlation: evaluate(
-            encoder, demo(Composition(correlation=correlation, share=0.75), repeats=3), name="pixels"
+            encoder, digits_on_scenes(Composition(correlation=correlation, share=0.75), repeats=3), name="pixels"
         )[0].background["background_gap"]
         for correlation in (0.9, 0.1)
     }

@@ -17,7 +17,7 @@ from unconfound.evaluation.table import (
     TableCell,
     csv_text,
     markdown_table,
-    side_by_side,
+    table_of_texts,
     terminal_table,
 )
 from unconfound.report.render import render
@@ -69,12 +69,12 @@ def test_csv_has_the_values_as_they_are():
 
 
 def test_facts_side_by_side_have_dashes_where_one_says_nothing():
-    table = side_by_side("facts", {"a": {"epochs": "3"}, "b": {"seed": "1"}})
+    table = table_of_texts("facts", {"a": {"epochs": "3"}, "b": {"seed": "1"}})
     assert [(row.name, [cell.text for cell in row.cells]) for row in table.rows] == [
         ("epochs", ["3", "-"]),
         ("seed", ["-", "1"]),
     ]
-    assert side_by_side("facts", {"a": {}}) is None
+    assert table_of_texts("facts", {"a": {}}) is None
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unconfound.data import Dataset, MemorySource
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.strata import emphasis, foreground_shares, occlusion
+from unconfound.evaluation.strata import emphasis, foreground_shares_of_strata, occlusion
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
@@ -73,8 +73,8 @@ def test_the_share_on_the_foreground_counts_what_lowers_the_emphasis():
     importance = torch.zeros(1, 3, 8, 8)
     importance[0, 0, 0, :3] = torch.tensor([1.0, 2.0, 1.0])
     importance[0, 1, 0, :2] = torch.tensor([-5.0, 1.0])
-    assert foreground_shares(importance, masks)[0, :2].tolist() == [0.5, 0.5]
-    assert foreground_shares(importance, masks)[0, 2].isnan()
+    assert foreground_shares_of_strata(importance, masks)[0, :2].tolist() == [0.5, 0.5]
+    assert foreground_shares_of_strata(importance, masks)[0, 2].isnan()
 
 
 @pytest.mark.parametrize("size", [16, 5, 19])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from unconfound.comparison.settings import named, refuse_flags
+from unconfound.comparison.settings import options_in_words, refuse_flags
 from unconfound.fit_parsing import parse_fit
 from unconfound.methods import METHODS
 from unconfound.options.fit import FitArguments
@@ -64,7 +64,7 @@ def candidates_of(
             "training": recipe.sections.get("training", {}) | of_training,
         }
         _, arguments = parse_fit(list(flags), method=None, recipe=Recipe(recipe.name, recipe.method, sections))
-        name = named(values)
+        name = options_in_words(values)
         if name in [each.name for each in made]:
             raise ValueError(f"two candidates are called {name!r}: leave one out")
         made.append(Candidate(name, arguments))

@@ -90,7 +90,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
                 judging=Judging(device=task.arguments.training.device),
                 progress=progress,
             ).evaluation
-        write_evaluations(run / "evaluation.json", [evaluation], command=command(), environment=machine())
+        write_evaluations(run / "evaluation.json", [evaluation], command=command_line(), environment=machine())
     except Exception as error:
         # A full disk fails every cell to come, too.
         if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or os.environ.get("UNCONFOUND_TRACEBACK"):
@@ -103,6 +103,6 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
     return replace(task.cell, status="done", evaluation=evaluation, seconds=read_card(run).provenance.get("seconds"))
 
 
-def command() -> str:
+def command_line() -> str:
     """What the user typed."""
     return shlex.join(["unconfound", *sys.argv[1:]])

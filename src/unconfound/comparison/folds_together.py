@@ -15,7 +15,7 @@ from unconfound.comparison.fold_summaries import Fold, fold_summaries
 from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.comparison.rows import Rows
-from unconfound.comparison.settings import named
+from unconfound.comparison.settings import options_in_words
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
 from unconfound.devices import choose_device
@@ -51,7 +51,8 @@ class Folds:
         self.count, others = len(asked.over.get("fold", ())), [key for key in asked.over if key != "fold"]
         # Setting -> what it is called but for its fold.
         self.settings = {
-            task.cell.setting: named({key: getattr(task.arguments.data, key) for key in others}) for task in tasks
+            task.cell.setting: options_in_words({key: getattr(task.arguments.data, key) for key in others})
+            for task in tasks
         }
         self.found: dict[tuple[str, str, int], dict[str, Evaluation]] = {}
         self.failed: dict[tuple[str, str, int], str] = {}

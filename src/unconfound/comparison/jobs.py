@@ -51,7 +51,7 @@ class Worker:
             self.process.stdin.close()
 
 
-def side_by_side(
+def run_in_processes(
     tasks: Sequence[Task], waiting: Sequence[int], *, jobs: int, log: Path, lock: int | None
 ) -> Generator[tuple[int, Cell], None, None]:
     """Run cells in several processes and give each as it comes. Close the iterator, to end the processes early.

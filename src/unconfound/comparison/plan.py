@@ -13,7 +13,7 @@ from unconfound.comparison.choice import DEFAULT, RULES, Rule
 from unconfound.comparison.left_out import without_each_domain
 from unconfound.comparison.record import Cell
 from unconfound.comparison.rows import Rows
-from unconfound.comparison.settings import over_words, refuse_flags, settings_of, shown
+from unconfound.comparison.settings import over_words, refuse_flags, settings_of, value_in_words
 from unconfound.devices import choose_device
 from unconfound.evaluation.measures import METRICS
 from unconfound.methods import METHODS
@@ -201,7 +201,9 @@ def shown_configs(asked: Rows, tasks: Sequence[Task]) -> dict[str, dict[str, Any
     """The same for a reader: with the values of the settings, and how candidates are chosen."""
     configs = row_configs(asked, tasks)
     for config in configs.values():
-        config["data"] |= {key: f"{', '.join(map(shown, values))} (settings)" for key, values in asked.over.items()}
+        config["data"] |= {
+            key: f"{', '.join(map(value_in_words, values))} (settings)" for key, values in asked.over.items()
+        }
         if "candidates" in config:
             config["chosen by"] = asked.select
     return configs

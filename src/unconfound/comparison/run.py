@@ -13,7 +13,7 @@ from unconfound.comparison.cell import dataset_of, run_cell
 from unconfound.comparison.choice import chosen_comparison
 from unconfound.comparison.comparison_folder import check_comparison_folder, done_cell, start_folder
 from unconfound.comparison.folds_together import Folds
-from unconfound.comparison.jobs import side_by_side
+from unconfound.comparison.jobs import run_in_processes
 from unconfound.comparison.plan import Task, differing_data, planned
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.comparison.rows import Rows
@@ -82,7 +82,7 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
                 running = _one_by_one(tasks, waiting, datasets, log=log)
             else:
                 datasets.clear()
-                running = side_by_side(tasks, waiting, jobs=arguments.jobs, log=log, lock=lock.descriptor)
+                running = run_in_processes(tasks, waiting, jobs=arguments.jobs, log=log, lock=lock.descriptor)
             with closing(running):
                 for place, cell in running:
                     cells[place] = cell

@@ -58,7 +58,7 @@ def settings_of(over: Mapping[str, Sequence[Any]], base: DataOptions | None = No
         recipe = Recipe("[over]", "", {"data": plain(base) | asked})
         parsed = parse(DataOptions, [], command="compare", recipe=recipe, sections=("data",))
         read = {key: getattr(parsed, key) for key in over}
-        settings.append(Setting(named(read), read))
+        settings.append(Setting(options_in_words(read), read))
     names = [setting.name for setting in settings]
     for name in names:
         if names.count(name) > 1:
@@ -84,16 +84,18 @@ def over_words(words: Sequence[str]) -> dict[str, list[str]]:
     return over
 
 
-def named(values: Mapping[str, Any]) -> str:
+def options_in_words(values: Mapping[str, Any]) -> str:
     """Name options and their values for tables and a folder: "correlation 0.9, held out photo"."""
-    return ", ".join(f"{key.replace('_', ' ')} {UNSAFE.sub('-', shown(value))}" for key, value in values.items())
+    return ", ".join(
+        f"{key.replace('_', ' ')} {UNSAFE.sub('-', value_in_words(value))}" for key, value in values.items()
+    )
 
 
-def shown(value: Any) -> str:
+def value_in_words(value: Any) -> str:
     """A value in words, as a TOML file would have it without its quotation marks."""
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(map(shown, value)) if isinstance(value, list | tuple) else str(value)
+    return " ".join(map(value_in_words, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def refuse_flags(keys: Sequence[str], flags: Sequence[str], *, what: str) -> None:

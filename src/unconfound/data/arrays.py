@@ -17,7 +17,7 @@ from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.core.subset import labelled_part
 from unconfound.data.divide.splits import check_test_share, with_test
 from unconfound.data.files.array_files import ArrayFile, check_finite_array, read_arrays, value_range
-from unconfound.data.images.mask_values import black_and_white, listed
+from unconfound.data.images.mask_values import black_and_white, listed_levels
 from unconfound.data.images.reading import image_restore
 
 
@@ -182,7 +182,7 @@ def _masks(masks: np.ndarray, what: str, shape: tuple[int, ...]) -> Bool[Tensor,
     plain = set(levels) <= {0, high} and black_and_white(np.array([levels]), top)  # most are: none needs a look
     if not (plain or all(black_and_white(mask, top) for mask in masks.reshape(count, height, width))):
         raise ValueError(
-            f"{what}masks hold the values {listed(levels)}, where black and white ones have 0 and {top}: "
+            f"{what}masks hold the values {listed_levels(levels)}, where black and white ones have 0 and {top}: "
             "give them as booleans, true on the foreground"
         )
     foreground = (masks > top / 2).reshape(count, 1, height, width)

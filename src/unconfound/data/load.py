@@ -11,7 +11,7 @@ from typing import Any
 
 from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.compose.composer import Composition, composition_from
-from unconfound.data.compose.digits_on_scenes import SHARE, demo
+from unconfound.data.compose.digits_on_scenes import SHARE, digits_on_scenes
 from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
@@ -105,7 +105,7 @@ def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 
 def _named(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if options.data == "demo":
-        return demo(_how(options, share=SHARE))
+        return digits_on_scenes(_how(options, share=SHARE))
     if options.data == "composition":
         return _composition(options)
     known = PUBLIC_SETS[options.data]

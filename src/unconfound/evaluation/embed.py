@@ -18,11 +18,11 @@ from unconfound.encoders.apply import over_source
 from unconfound.evaluation.embeddings import Embeddings
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
-Encoder = Callable[[Any], Tensor]
+EncoderFunction = Callable[[Any], Tensor]
 
 
 def embed(
-    encoder: Encoder,
+    encoder: EncoderFunction,
     source: Source,
     *,
     batch_size: int = 512,

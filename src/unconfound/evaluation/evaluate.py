@@ -14,7 +14,7 @@ from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.background import train_test_cells
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
-from unconfound.evaluation.embed import Encoder, embed
+from unconfound.evaluation.embed import EncoderFunction, embed
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
 from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
@@ -44,7 +44,7 @@ class EncoderEvaluation(NamedTuple):
 
 
 def evaluate(
-    encoder: Encoder,
+    encoder: EncoderFunction,
     dataset: Dataset,
     *,
     name: str,

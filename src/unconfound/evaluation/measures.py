@@ -8,7 +8,7 @@ from unconfound.evaluation.figures import Evaluation, Figure, set_title
 from unconfound.evaluation.table import Column
 
 
-class Metric(NamedTuple):
+class MetricWords(NamedTuple):
     """How tables call a metric.
 
     Args:
@@ -26,38 +26,42 @@ class Metric(NamedTuple):
 
 # In the order of the tables.
 METRICS = {
-    "classifier": Metric("trained classifier", "classifier", shown=True),
-    "linear_probe": Metric("linear probe", shown=True),
-    "adam_probe": Metric("100 steps of Adam"),
-    "svm": Metric("SVM", shown=True),
-    "knn": Metric("kNN"),
-    "precision_at_1": Metric("precision at 1", "P@1", shown=True),
-    "r_precision": Metric("R-precision", "RP", shown=True),
-    "map_at_r": Metric("MAP@R", shown=True),
-    "background_gap_precision_at_1": Metric(
+    "classifier": MetricWords("trained classifier", "classifier", shown=True),
+    "linear_probe": MetricWords("linear probe", shown=True),
+    "adam_probe": MetricWords("100 steps of Adam"),
+    "svm": MetricWords("SVM", shown=True),
+    "knn": MetricWords("kNN"),
+    "precision_at_1": MetricWords("precision at 1", "P@1", shown=True),
+    "r_precision": MetricWords("R-precision", "RP", shown=True),
+    "map_at_r": MetricWords("MAP@R", shown=True),
+    "background_gap_precision_at_1": MetricWords(
         "gap of precision at 1, mixed-same minus mixed-rand", "gap, P@1", "points", shown=True
     ),
-    "background_gap_map_at_r": Metric("gap of MAP@R, mixed-same minus mixed-rand", "gap, MAP@R", "points", shown=True),
-    "precision_at_1_crossed": Metric("precision at 1, original searching mixed-rand", "crossed, P@1", shown=True),
-    "map_at_r_crossed": Metric("MAP@R, original searching mixed-rand", "crossed, MAP@R", shown=True),
-    "background_gap_classifier": Metric(
+    "background_gap_map_at_r": MetricWords(
+        "gap of MAP@R, mixed-same minus mixed-rand", "gap, MAP@R", "points", shown=True
+    ),
+    "precision_at_1_crossed": MetricWords("precision at 1, original searching mixed-rand", "crossed, P@1", shown=True),
+    "map_at_r_crossed": MetricWords("MAP@R, original searching mixed-rand", "crossed, MAP@R", shown=True),
+    "background_gap_classifier": MetricWords(
         "gap of the classifier, mixed-same minus mixed-rand", "gap", "points", shown=True
     ),
-    "background_gap": Metric("gap, mixed-same minus mixed-rand", "gap", "points", shown=True),
-    "background_gap_knn": Metric("gap of kNN, mixed-same minus mixed-rand", "gap, kNN", "points"),
-    "adversarial_share_classifier": Metric(
+    "background_gap": MetricWords("gap, mixed-same minus mixed-rand", "gap", "points", shown=True),
+    "background_gap_knn": MetricWords("gap of kNN, mixed-same minus mixed-rand", "gap, kNN", "points"),
+    "adversarial_share_classifier": MetricWords(
         "foregrounds that no background fools, by the classifier", "not fooled by any background", shown=True
     ),
-    "adversarial_share": Metric("foregrounds that no background fools", "not fooled by any background", shown=True),
-    "worst_group_classifier": Metric("worst group of the classifier", "worst group", shown=True),
-    "worst_group": Metric("worst group", shown=True),
-    "average_group_classifier": Metric("average over samples, of the classifier"),
-    "average_group": Metric("average over samples"),
-    "reweighted_average_classifier": Metric("groups weighted as in training, of the classifier"),
-    "reweighted_average": Metric("groups weighted as in training"),
-    "mask_foreground": Metric("mean of the mask on the foreground", "foreground", shown=True),
-    "mask_background": Metric("mean of the mask on the background", "background", shown=True),
-    "mask_difference": Metric("mean of the mask, foreground minus background", "difference", "points"),
+    "adversarial_share": MetricWords(
+        "foregrounds that no background fools", "not fooled by any background", shown=True
+    ),
+    "worst_group_classifier": MetricWords("worst group of the classifier", "worst group", shown=True),
+    "worst_group": MetricWords("worst group", shown=True),
+    "average_group_classifier": MetricWords("average over samples, of the classifier"),
+    "average_group": MetricWords("average over samples"),
+    "reweighted_average_classifier": MetricWords("groups weighted as in training, of the classifier"),
+    "reweighted_average": MetricWords("groups weighted as in training"),
+    "mask_foreground": MetricWords("mean of the mask on the foreground", "foreground", shown=True),
+    "mask_background": MetricWords("mean of the mask on the background", "background", shown=True),
+    "mask_difference": MetricWords("mean of the mask, foreground minus background", "difference", "points"),
 }
 # They stand where other measures name their test set.
 BACKGROUND, MORPH = "background", "morph"

@@ -57,7 +57,7 @@ def occlusion(
     return fallen
 
 
-def foreground_shares(
+def foreground_shares_of_strata(
     importance: Float[Tensor, "samples strata rows columns"], masks: Float[Tensor, "samples 1 height width"]
 ) -> Float[Tensor, "samples strata"]:
     """Return the share of each map that lies on the foreground; NaN where no patch's removal lowers the emphasis.
@@ -114,7 +114,7 @@ def shuffled_share(values: Tensor, without: Tensor, strata: Tensor, masks: Tenso
     for _ in range(SHUFFLES):
         order = torch.rand(strata.shape[-2:], generator=generator).argsort(-1)
         shuffled = strata.gather(-1, order.expand(strata.shape))
-        shares.append(foreground_shares(occlusion(values, without, shuffled), masks).nanmean(0))
+        shares.append(foreground_shares_of_strata(occlusion(values, without, shuffled), masks).nanmean(0))
     known = torch.cat(shares)
     known = known[known.isfinite()]
     if not len(known):

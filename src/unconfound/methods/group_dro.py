@@ -19,7 +19,7 @@ from unconfound.methods.parts.labelled import (
     cross_entropy,
     groups_of,
     labels_of,
-    named,
+    logged_by_name,
     source_groups,
 )
 from unconfound.options.methods.classifying import GroupDROOptions
@@ -73,7 +73,7 @@ class GroupDRO(Classifier[GroupDROOptions]):
         # A copy: in an own loop, the next batch may move the weights before the backward pass of this one.
         weights = self.weights.clone()
         scalars = {"accuracy": accuracy(logits, labels), "highest_group_loss": losses.detach().max()}
-        scalars |= named("weight", self.groups, weights)
+        scalars |= logged_by_name("weight", self.groups, weights)
         # A product of vectors would be taken in half precision under autocast.
         loss = (losses * weights.to(losses.dtype)).sum()
         return step_of(loss, embeddings, scalars)

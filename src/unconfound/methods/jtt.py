@@ -15,7 +15,7 @@ from unconfound.encoders.apply import over_source
 from unconfound.functional.distributed import sum_over_processes, world
 from unconfound.methods.method import Phase, Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
-from unconfound.methods.parts.labelled import cross_entropy, labels_of, named
+from unconfound.methods.parts.labelled import cross_entropy, labels_of, logged_by_name
 from unconfound.methods.parts.saved_sizes import size_as_saved
 from unconfound.options.methods.classifying import JTTOptions
 
@@ -93,7 +93,7 @@ class JTT(Classifier[JTTOptions]):
             return Step(cross_entropy(logits, labels).mean(), {"accuracy": accuracy(logits, labels)})
         embeddings, logits = self.classify(batch.inputs)
         scalars = {"accuracy": accuracy(logits, labels), "inferred_errors": self.errors.sum().float()}
-        scalars |= named("error_share", self.classes, self.error_shares)
+        scalars |= logged_by_name("error_share", self.classes, self.error_shares)
         return step_of(cross_entropy(logits, labels).mean(), embeddings, scalars)
 
     def _right_and_wrong(self, batch: Batch, inputs: Any) -> Tensor:

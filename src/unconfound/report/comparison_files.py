@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from unconfound.comparison.cell import command
+from unconfound.comparison.cell import command_line
 from unconfound.comparison.plan import Task, shown_configs
 from unconfound.comparison.record import Comparison
 from unconfound.comparison.rows import Rows
@@ -28,10 +28,10 @@ def write_files(out: Path, comparison: Comparison, asked: Rows, tasks: Sequence[
     around = machine()
     gpus = ", ".join(around["gpus"])
     hardware = f"{around['processor']}, {around['cores']} cores" + (f", {gpus}" if gpus else "")
-    write_tables(out, comparison, command=command(), hardware=hardware)
+    write_tables(out, comparison, command=command_line(), hardware=hardware)
     if not ended:
         return
     page = out / "report.html"
     write_comparison(
-        page, comparison, configs=shown_configs(asked, tasks), command=command(), environment=machine_facts(around)
+        page, comparison, configs=shown_configs(asked, tasks), command=command_line(), environment=machine_facts(around)
     )

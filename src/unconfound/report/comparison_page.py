@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, Line
-from unconfound.evaluation.table import Table, side_by_side
+from unconfound.evaluation.table import Table, table_of_texts
 from unconfound.files import write_text
 from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
 from unconfound.report.render import render
@@ -157,7 +157,7 @@ def _settings(configs: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str],
     first = next(iter(flat.values()), {})
     same = {key: value for key, value in first.items() if all(each.get(key) == value for each in flat.values())}
     different = {row: {key: value for key, value in each.items() if key not in same} for row, each in flat.items()}
-    return same, side_by_side("Settings in which the rows differ.", different)
+    return same, table_of_texts("Settings in which the rows differ.", different)
 
 
 def _plain(value: Any) -> str:

@@ -26,7 +26,7 @@ NEIGHBOURS = 20
 
 
 @dataclass(frozen=True)
-class Found(Neighbour):
+class FoundNeighbour(Neighbour):
     """A neighbour with its distance, between embeddings of length 1."""
 
     distance: float
@@ -53,7 +53,7 @@ def write_contact_sheet(path: Path, answers: Hits, *, command: str) -> Path:
         Query(
             query,
             tuple(
-                Found(
+                FoundNeighbour(
                     looks[int(position)],
                     None if hits[row, rank] < 0 else bool(hits[row, rank]),
                     float(answers.similarities[row, rank]),

@@ -21,7 +21,7 @@ COLOURS = 10  # as many as the page has, and as an eye can tell apart
 
 
 @dataclass(frozen=True)
-class Colouring:
+class MapColouring:
     """One way to colour the samples of a map.
 
     Args:
@@ -37,7 +37,7 @@ class Colouring:
     of: Int[np.ndarray, " samples"]
 
 
-def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
+def colourings(source: Source, embeddings: Embeddings) -> list[MapColouring]:
     """Colour by class, and by scene or, where scenes are not known, by group.
 
     Groups that are named "class, attribute" ("3, other scene") are coloured by their attribute: the class is on the map
@@ -57,7 +57,7 @@ def colourings(source: Source, embeddings: Embeddings) -> list[Colouring]:
 
 
 def maps(
-    name: str, embeddings: Embeddings, colourings: Sequence[Colouring], *, seed: int = 0
+    name: str, embeddings: Embeddings, colourings: Sequence[MapColouring], *, seed: int = 0
 ) -> tuple[list[tuple[str, Markup]], str]:
     """Draw the embeddings once for each colouring.
 
@@ -85,7 +85,7 @@ def maps(
 
 def coloured_maps(
     entries: Sequence[Entry], source: Source, test: str
-) -> tuple[list[Colouring], list[tuple[str, list[tuple[str, Markup]], str]]]:
+) -> tuple[list[MapColouring], list[tuple[str, list[tuple[str, Markup]], str]]]:
     """Draw the embeddings of each encoder that has some of a test set.
 
     Returns:
@@ -102,10 +102,10 @@ def coloured_maps(
     return coloured, drawn
 
 
-def _colouring(title: str, names: Sequence[str]) -> Colouring:
+def _colouring(title: str, names: Sequence[str]) -> MapColouring:
     values, counts = np.unique([name for name in names if name], return_counts=True)
     # The most frequent ones get a colour; of equally frequent ones, the first by name.
     frequent = [str(values[i]) for i in np.argsort(-counts, kind="stable")[:COLOURS]]
     coloured = tuple(sorted(frequent))
     of = np.array([coloured.index(name) if name in coloured else -1 for name in names], dtype=np.int64)
-    return Colouring(title, coloured, len(values) - len(coloured), of)
+    return MapColouring(title, coloured, len(values) - len(coloured), of)

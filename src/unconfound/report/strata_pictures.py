@@ -16,7 +16,7 @@ from unconfound.encoders import read_card
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.strata import (
     emphasis,
-    foreground_shares,
+    foreground_shares_of_strata,
     mean_share,
     occlusion,
     shuffled_share,
@@ -110,7 +110,7 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
     control, area = None, 0.0
     if masks is not None and bool(masks[shown].any()):
         area = float(masks[shown].double().mean())
-        figures = [mean_share(share) for share in foreground_shares(importance, masks[shown]).T]
+        figures = [mean_share(share) for share in foreground_shares_of_strata(importance, masks[shown]).T]
         control = shuffled_share(values, without, strata, masks[shown])
         sentences.append(_against_foreground(figures, control, area))
     drawing = strata_plot(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
 from unconfound.evaluation.measures import BACKGROUND, METRICS, MORPH, Measure, column
-from unconfound.evaluation.table import Column, Row, Table, TableCell, side_by_side
+from unconfound.evaluation.table import Column, Row, Table, TableCell, table_of_texts
 from unconfound.report.entry import Entry
 from unconfound.report.evaluated_sets import CROSS_VALIDATION, where_evaluated
 from unconfound.report.group_plots import GroupColumn, ranked_groups
@@ -154,7 +154,7 @@ def facts(entries: Sequence[Entry]) -> Table | None:
     """How each encoder was trained, one column per encoder."""
     runs = {entry.name: {"run folder": str(entry.run)} if entry.run else {} for entry in entries}
     known = {entry.name: {**entry.facts, **runs[entry.name]} for entry in entries}
-    return side_by_side("How each encoder was trained.", known)
+    return table_of_texts("How each encoder was trained.", known)
 
 
 def settings(evaluations: Sequence[Evaluation]) -> Table | None:
@@ -163,7 +163,7 @@ def settings(evaluations: Sequence[Evaluation]) -> Table | None:
         each.name: {name.replace("_", " "): _plain(value) for name, value in each.settings.items()}
         for each in evaluations
     }
-    return side_by_side("How the encoders were evaluated.", known)
+    return table_of_texts("How the encoders were evaluated.", known)
 
 
 def _plain(value: object) -> str:

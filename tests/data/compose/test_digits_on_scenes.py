@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from unconfound.data import Dataset
 from unconfound.data.compose.composer import Composition
-from unconfound.data.compose.digits_on_scenes import SCENES, SHARE, demo
+from unconfound.data.compose.digits_on_scenes import SCENES, SHARE, digits_on_scenes
 
 
 def _how(**options: float) -> Composition:
@@ -20,7 +20,7 @@ def _how(**options: float) -> Composition:
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return demo()
+    return digits_on_scenes()
 
 
 def test_shapes_and_names(dataset: Dataset) -> None:
@@ -75,7 +75,7 @@ def test_scenes_are_disjoint_and_lie_in_their_photographs() -> None:
 
 
 def test_the_seed_decides(dataset: Dataset) -> None:
-    again, other = demo(), demo(_how(seed=1))
+    again, other = digits_on_scenes(), digits_on_scenes(_how(seed=1))
     for name, source in dataset.tests.items():
         assert source.inputs.equal(again.tests[name].inputs)
         assert not source.inputs.equal(other.tests[name].inputs)
@@ -87,7 +87,7 @@ def test_the_seed_decides(dataset: Dataset) -> None:
 
 def test_scenes_give_the_class_away_only_when_confounded(dataset: Dataset) -> None:
     """Nearest neighbours among the bare test scenes: far above chance at 0.9, chance at 0.1."""
-    for confounded in (dataset, demo(_how(correlation=0.1))):
+    for confounded in (dataset, digits_on_scenes(_how(correlation=0.1))):
         bare = confounded.tests["only-background"]
         pixels = bare.inputs.float().flatten(1).numpy()
         neighbours = KNeighborsClassifier(5).fit(pixels[:800], bare.labels[:800])
@@ -115,4 +115,4 @@ def test_colour_says_nothing_of_the_class(dataset: Dataset) -> None:
 def test_options_out_of_range(options: dict[str, float], match: str) -> None:
     digits = {name: options.pop(name) for name in ("train_digits", "repeats") if name in options}
     with pytest.raises(ValueError, match=match):
-        demo(_how(**options), **digits)
+        digits_on_scenes(_how(**options), **digits)

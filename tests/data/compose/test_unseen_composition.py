@@ -4,7 +4,7 @@ import torch
 from data.compose.test_composer import SWAPS, blocks, flat_scenes, scene_of
 from unconfound.data.compose.composer import Composition
 from unconfound.data.compose.composites import Scenery
-from unconfound.data.compose.digits_on_scenes import SHARE, demo
+from unconfound.data.compose.digits_on_scenes import SHARE, digits_on_scenes
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.unseen_composition import unseen_composition
 from unconfound.data.load import DataOptions, load
@@ -82,8 +82,8 @@ def test_foregrounds_may_be_divided_already():
 
 
 def test_the_demo_holds_five_digits_out():
-    data = demo(Composition(share=SHARE, unseen_classes=True, folds=2, fold=1))
-    whole = demo()
+    data = digits_on_scenes(Composition(share=SHARE, unseen_classes=True, folds=2, fold=1))
+    whole = digits_on_scenes()
     assert data.train.schema.classes == tuple("234")
     assert data.validation.schema.classes == tuple("01")
     assert data.tests["original"].schema.classes == tuple("56789")

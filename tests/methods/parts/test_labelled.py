@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from methods.toy import image_source
-from unconfound.methods.parts.labelled import balanced_weights, cross_entropy, named, source_groups
+from unconfound.methods.parts.labelled import balanced_weights, cross_entropy, logged_by_name, source_groups
 
 
 def test_balanced_weights_give_every_value_the_same_sum():
@@ -27,5 +27,5 @@ def test_cross_entropy_is_taken_in_float32_or_better():
 
 
 def test_a_few_numbers_are_named_for_the_log():
-    assert named("of", ("a", "b"), torch.tensor([1.0, 2.0])) == {"of_a": 1.0, "of_b": 2.0}
-    assert named("of", ("a",) * 21, torch.zeros(21)) == {}
+    assert logged_by_name("of", ("a", "b"), torch.tensor([1.0, 2.0])) == {"of_a": 1.0, "of_b": 2.0}
+    assert logged_by_name("of", ("a",) * 21, torch.zeros(21)) == {}

@@ -29,7 +29,7 @@ SCENES = (
 )
 
 
-def demo(how: Composition | None = None, *, train_digits: int = 597, repeats: int = 9) -> Dataset:
+def digits_on_scenes(how: Composition | None = None, *, train_digits: int = 597, repeats: int = 9) -> Dataset:
     """Handwritten digits in random colours, each standing on the scene of its class with probability `correlation`.
 
     The 1,797 digits are scikit-learn's `load_digits`, the ten scenes are cut from its `load_sample_images`. Training

@@ -16,7 +16,7 @@ SYSTEM_FOLDERS = frozenset(
 )
 
 
-class Found(NamedTuple):
+class FolderFiles(NamedTuple):
     """What lies below a folder.
 
     Args:
@@ -50,7 +50,7 @@ def same_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def find_files(root: Path, extensions: Collection[str], *, without: Path | None = None) -> Found:
+def find_files(root: Path, extensions: Collection[str], *, without: Path | None = None) -> FolderFiles:
     """Find all files below a folder that end like this."""
     found, others, passed_over = [], 0, list[str]()
     real = None if without is None else os.path.realpath(without)
@@ -60,7 +60,7 @@ def find_files(root: Path, extensions: Collection[str], *, without: Path | None 
                 found.append(folder + file)
             else:
                 others += 1
-    return Found(sorted(found), others, passed_over)
+    return FolderFiles(sorted(found), others, passed_over)
 
 
 def walk(

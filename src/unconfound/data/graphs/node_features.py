@@ -73,7 +73,7 @@ def distinct(values: Int[np.ndarray, " values"] | None) -> list[str]:
     return [] if values is None else [str(value) for value in np.unique(values)]
 
 
-def places(
+def value_positions(
     values: Int[np.ndarray, " values"], known: Sequence[str], what: str, notes: list[str]
 ) -> Int[Tensor, " values"]:
     """The place of each value among the known ones; -1, and a note, where it is none of them."""
@@ -107,7 +107,7 @@ def _label_codes(
     labels = _needed(files.node_labels, files.name, "labels", len(columns))
     notes.append(f"node features: {' + '.join(str(len(column)) for column in columns)} node labels, one-hot")
     return [
-        (places(values, column, "nodes have a label", notes), len(column))
+        (value_positions(values, column, "nodes have a label", notes), len(column))
         for values, column in zip(labels.T, columns, strict=True)
     ]
 

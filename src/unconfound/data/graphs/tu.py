@@ -16,8 +16,8 @@ from unconfound.data.graphs.node_features import (
     distinct,
     fit_node_features,
     make_node_features,
-    places,
     uses_attributes,
+    value_positions,
 )
 from unconfound.data.graphs.tu_files import TUFiles, is_tu_folder, read_tu_files, tu_archive, tu_names
 from unconfound.options.data import NodeFeatures
@@ -103,7 +103,7 @@ def _dataset(files: TUFiles, node_features: str, encoding: Mapping[str, Any] | N
     nodes, features = make_node_features(files, encoding, notes)
     labels, classes = None, tuple(encoding["classes"])
     if files.graph_labels is not None and classes:
-        labels = places(files.graph_labels, classes, "graphs have a class", notes)
+        labels = value_positions(files.graph_labels, classes, "graphs have a class", notes)
     graphs, edges = len(files.sizes), files.edges.shape[1]
     notes.append(
         f"{graphs:,} graphs of {len(classes)} classes, on average of {len(nodes) / graphs:.2f} nodes and "

@@ -120,7 +120,7 @@ def _share(which: Bool[np.ndarray, "height width"]) -> float:
     return float(which.mean())
 
 
-def listed(levels: Sequence[float]) -> str:
+def listed_levels(levels: Sequence[float]) -> str:
     """List ascending values for a message."""
     shown = [f"{level:g}" for level in levels]
     return ", ".join(shown if len(shown) <= 8 else [*shown[:6], "...", shown[-1]])
@@ -131,4 +131,4 @@ def _unclear(levels: Sequence[float], top: int) -> str:
     advice = f"say which of them are the foreground, as in --mask-values 1 3-20, or 1-{last:g} for all but 0"
     if len(levels) > 8 and top / 2 < levels[-1] <= top:
         advice += f", or {top // 2 + 1}-{top} where they are shades of a black and white mask"
-    return f"its values are {listed(levels)}, where a black and white mask has 0 and {top}: {advice}"
+    return f"its values are {listed_levels(levels)}, where a black and white mask has 0 and {top}: {advice}"

@@ -15,7 +15,7 @@ from torch import Tensor
 from unconfound.data.core.source import Dataset
 from unconfound.data.core.subset import Subset
 from unconfound.data.files.folders import EXTENSIONS
-from unconfound.data.files.walking import Found, find_files, same_form
+from unconfound.data.files.walking import FolderFiles, find_files, same_form
 from unconfound.data.images.image_table import ImageTable, read_image_parts
 from unconfound.data.images.reading import Reading
 from unconfound.options.data_sets import PublicSet
@@ -114,7 +114,7 @@ def training_domains(root: Path | None, *, held_out: str | None) -> list[str]:
     return [name for name in names if name != tested]
 
 
-def _listed(root: Path | None) -> tuple[Found, list[list[str]]]:
+def _listed(root: Path | None) -> tuple[FolderFiles, list[list[str]]]:
     """Return what a folder of domains holds, and the steps of their paths: domain, class and what follows."""
     if root is None:
         raise ValueError("domains are read from files: say which folder holds the domains' folders (--data-root)")

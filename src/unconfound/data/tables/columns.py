@@ -163,7 +163,7 @@ def as_text(column: pd.Series) -> pd.Series:
     return pd.Series(texts[codes], index=column.index, name=column.name, dtype=object)
 
 
-def places(texts: pd.Series, values: Sequence[str]) -> Int64[ndarray, " rows"]:
+def text_positions(texts: pd.Series, values: Sequence[str]) -> Int64[ndarray, " rows"]:
     """The place of each text among the values, -1 where it is missing or none of them."""
     found = pd.Index(np.array(values, dtype=object)).get_indexer(texts.to_numpy(object))
     return np.asarray(found, np.int64)
@@ -194,7 +194,7 @@ def _encode_categories(
     column: pd.Series, fitted: dict[str, Any], features: Float32[ndarray, "rows width"], notes: list[str]
 ) -> None:
     values = as_text(column)
-    codes = places(values, fitted["categories"])
+    codes = text_positions(values, fitted["categories"])
     missing = values.isna().to_numpy()
     known = np.flatnonzero(codes >= 0)
     features[known, codes[known]] = 1

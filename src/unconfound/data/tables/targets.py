@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.divide.splits import train_test_indices
-from unconfound.data.tables.columns import as_text, places, word_notes
+from unconfound.data.tables.columns import as_text, text_positions, word_notes
 
 # The group of the rows whose group is not given: each labelled row counts towards some group's accuracy.
 _MISSING = "missing"
@@ -85,7 +85,7 @@ def _codes(
     texts = as_text(frame[name])
     if _MISSING in values:
         texts = texts.fillna(_MISSING)
-    codes = places(texts, values)
+    codes = text_positions(texts, values)
     missing, unknown = int(texts.isna().sum()), int(((codes < 0) & texts.notna()).sum())
     if missing:
         notes.append(f"column {name!r}: {missing:,} of {len(frame):,} rows have no value (-1)")

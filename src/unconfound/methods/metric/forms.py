@@ -61,7 +61,7 @@ def _uniform_centers(classes: int, features: int, settings: Mapping[str, float])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class LossForm:
     """How we compute a loss: from logits, from the terms of pairs, or as a whole; by none of these, not at all.
 
     Args:
@@ -98,33 +98,37 @@ class Form:
 
 _MARGINS = ("positive_margin", "margin")
 _SIMILARITY = ("positive_scale", "scale", "base")
-_MARGIN = Form(settings=("margin",), scores=distances, terms=margin_terms, boundary="one")
-_PROXY_NCA = Form(
+_MARGIN = LossForm(settings=("margin",), scores=distances, terms=margin_terms, boundary="one")
+_PROXY_NCA = LossForm(
     settings=("scale",), logits=proxy_nca_logits, proxies=lambda classes, features, _: torch.randn(classes, features)
 )
 _COSFACE = replace(_PROXY_NCA, settings=("scale", "margin"), logits=cosface_logits)
-FORMS: dict[LossName, Form] = {
-    "contrastive": Form(settings=_MARGINS, scores=distances, terms=contrastive_terms),
-    "snr-contrastive": Form(settings=_MARGINS, scores=noise_to_signal, terms=contrastive_terms),
-    "contrastive-xbm": Form(
+FORMS: dict[LossName, LossForm] = {
+    "contrastive": LossForm(settings=_MARGINS, scores=distances, terms=contrastive_terms),
+    "snr-contrastive": LossForm(settings=_MARGINS, scores=noise_to_signal, terms=contrastive_terms),
+    "contrastive-xbm": LossForm(
         settings=_MARGINS, scores=cosines, terms=partial(contrastive_terms, similarity=True), memory=True
     ),
-    "triplet": Form(settings=("margin",), scores=distances, terms=Triplets),
+    "triplet": LossForm(settings=("margin",), scores=distances, terms=Triplets),
     "margin": _MARGIN,
     "margin-class": replace(_MARGIN, boundary="class"),
-    "nt-xent": Form(scores=cosines, scale="scale", terms=nt_xent_terms),
-    "multi-similarity": Form(settings=_SIMILARITY, scores=cosines, terms=multi_similarity_terms),
-    "multi-similarity-miner": Form(settings=(*_SIMILARITY, "epsilon"), scores=cosines, terms=multi_similarity_terms),
+    "nt-xent": LossForm(scores=cosines, scale="scale", terms=nt_xent_terms),
+    "multi-similarity": LossForm(settings=_SIMILARITY, scores=cosines, terms=multi_similarity_terms),
+    "multi-similarity-miner": LossForm(
+        settings=(*_SIMILARITY, "epsilon"), scores=cosines, terms=multi_similarity_terms
+    ),
     "proxy-nca": _PROXY_NCA,
     "proxy-nca++": _PROXY_NCA,
     "normalized-softmax": replace(_PROXY_NCA, logits=normalized_softmax_logits),
     "cosface": _COSFACE,
     "arcface": replace(_COSFACE, logits=arcface_logits),
-    "soft-triple": Form(settings=("scale", "margin", "gamma"), logits=_soft_triple_logits, proxies=_uniform_centers),
-    "proxy-anchor": Form(
+    "soft-triple": LossForm(
+        settings=("scale", "margin", "gamma"), logits=_soft_triple_logits, proxies=_uniform_centers
+    ),
+    "proxy-anchor": LossForm(
         settings=("scale", "margin"),
         total=proxy_anchor_loss,
         proxies=lambda classes, features, _: torch.randn(classes, features) * math.sqrt(2 / classes),
     ),
-    "fastap": Form(),
+    "fastap": LossForm(),
 }

@@ -94,6 +94,6 @@ def cross_entropy(
     return losses
 
 
-def named(prefix: str, names: Sequence[str], values: Float[Tensor, " names"]) -> dict[str, Tensor]:
+def logged_by_name(prefix: str, names: Sequence[str], values: Float[Tensor, " names"]) -> dict[str, Tensor]:
     """Name up to 20 numbers for the log, no more: each is a column there, and a mean that takes time in every step."""
     return {f"{prefix}_{name}": value for name, value in zip(names, values, strict=True)} if len(names) <= 20 else {}
