@@ -16,7 +16,7 @@ from unconfound.commands.index import index
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.fit_parsing import parse_fit
 from unconfound.recipes import read_recipe
-from unconfound.retrieval import splits
+from unconfound.retrieval import data_splits as splits
 
 
 @pytest.fixture

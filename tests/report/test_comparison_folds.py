@@ -11,7 +11,7 @@ from report.test_page import Page
 from unconfound.comparison.fold_summaries import Fold, fold_summaries
 from unconfound.comparison.record import Cell, Comparison
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.evaluation.table import markdown_table
+from unconfound.evaluation.result_table import markdown_table
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import fold_lines, fold_records, fold_tables, markdown, terminal_tables
 

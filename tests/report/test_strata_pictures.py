@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unconfound.data import Dataset, MemorySource
 from unconfound.encoders import build_encoder, load_encoder
 from unconfound.evaluation.judging import Judging
-from unconfound.evaluation.strata import emphasis, foreground_shares_of_strata, occlusion
+from unconfound.evaluation.strata_importance import emphasis, foreground_shares_of_strata, occlusion
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report

@@ -74,7 +74,7 @@ def embed(
     from unconfound.evaluation.embed import embed as embed_source
     from unconfound.evaluation.save import save_embeddings
     from unconfound.progress import console
-    from unconfound.retrieval.splits import read_splits
+    from unconfound.retrieval.data_splits import read_splits
 
     run, out = Path(run), None if out is None else Path(out)
     if out is not None:

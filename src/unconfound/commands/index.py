@@ -92,12 +92,12 @@ def index(
     from unconfound.devices import resolved
     from unconfound.encoders import load_encoder, read_card
     from unconfound.retrieval import open_index
+    from unconfound.retrieval.data_splits import Split, read_splits
     from unconfound.retrieval.index_encoder import copy_encoder
     from unconfound.retrieval.index_folder import check_index_folder, next_generation, writing
     from unconfound.retrieval.item_names import full_name, matching_names
     from unconfound.retrieval.manifest import Manifest, Origin, read_manifest, write_manifest
     from unconfound.retrieval.shards import check_files, read_items
-    from unconfound.retrieval.splits import Split, read_splits
     from unconfound.retrieval.update import embedded_pieces, kept_pieces, shard_rows, write_pieces
 
     folder, change = Path(out), add or bool(remove)

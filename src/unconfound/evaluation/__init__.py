@@ -16,6 +16,6 @@ from unconfound.evaluation.judging import Judging as Judging
 from unconfound.evaluation.knn import knn_predict as knn_predict
 from unconfound.evaluation.probe import LinearProbe as LinearProbe
 from unconfound.evaluation.probe import fit_probe as fit_probe
+from unconfound.evaluation.result_table import markdown_table as markdown_table
+from unconfound.evaluation.result_table import terminal_table as terminal_table
 from unconfound.evaluation.svm import cross_validate_svm as cross_validate_svm
-from unconfound.evaluation.table import markdown_table as markdown_table
-from unconfound.evaluation.table import terminal_table as terminal_table

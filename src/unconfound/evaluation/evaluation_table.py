@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from unconfound.evaluation.figures import RETRIEVAL, VALIDATION, Evaluation, retrieved_only, set_title
 from unconfound.evaluation.measures import BACKGROUND, BY_CLASSIFIER, METRICS, Measure, column
-from unconfound.evaluation.table import Column, Row, Table, TableCell
+from unconfound.evaluation.result_table import Column, Row, Table, TableCell
 
 WIDTH = 6  # of a header: eleven columns fit a terminal
 

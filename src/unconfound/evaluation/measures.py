@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from unconfound.evaluation.figures import Evaluation, Figure, set_title
-from unconfound.evaluation.table import Column
+from unconfound.evaluation.result_table import Column
 
 
 class MetricWords(NamedTuple):

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, Line
-from unconfound.evaluation.table import Table, table_of_texts
+from unconfound.evaluation.result_table import Table, table_of_texts
 from unconfound.files import write_text
 from unconfound.report.comparison_tables import LEGEND, fold_tables, mean_text, measure_table, remarks
 from unconfound.report.render import render

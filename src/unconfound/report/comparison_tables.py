@@ -13,7 +13,7 @@ from rich.text import Text
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, FoldSummary, Line
 from unconfound.evaluation.measures import Measure
-from unconfound.evaluation.table import (
+from unconfound.evaluation.result_table import (
     MISSING,
     Column,
     Link,

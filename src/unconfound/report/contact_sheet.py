@@ -12,13 +12,13 @@ from unconfound.data.files.folders import EXTENSIONS
 from unconfound.data.images.decoding import UnreadableImageError, decode_image, image_shape, large_images_allowed
 from unconfound.evaluation.partitions import UNLABELLED
 from unconfound.files import write_text
-from unconfound.report.neighbours import Neighbour, Query
+from unconfound.report.neighbour_pictures import Neighbour, Query
 from unconfound.report.pictures import SIDE, Sample, column_names, data_uri, samples
 from unconfound.report.render import render
 from unconfound.retrieval import Hits, Index
+from unconfound.retrieval.data_splits import Split, read_splits
 from unconfound.retrieval.item_names import shown_name
 from unconfound.retrieval.scores import scores_line, search_scores
-from unconfound.retrieval.splits import Split, read_splits
 
 # More would make a page of many megabytes, which nobody reads to its end.
 QUERIES = 50

@@ -6,7 +6,7 @@ import torch
 
 from unconfound.evaluation.agreement import Agreement
 from unconfound.evaluation.partitions import Partition
-from unconfound.evaluation.table import Column, Row, Table, TableCell, text_cells
+from unconfound.evaluation.result_table import Column, Row, Table, TableCell, text_cells
 from unconfound.report.attention_maps import AttentionPart
 from unconfound.report.environment_sheets import EnvironmentsPart
 

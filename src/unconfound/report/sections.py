@@ -21,7 +21,7 @@ from unconfound.report.group_plots import group_bars, group_columns
 from unconfound.report.hardest import hardest_part
 from unconfound.report.maps import coloured_maps
 from unconfound.report.morph_pictures import morph_part
-from unconfound.report.neighbours import queries
+from unconfound.report.neighbour_pictures import queries
 from unconfound.report.pictures import Sample, column_names, first_of_classes, samples
 from unconfound.report.plots import gap_plot
 from unconfound.report.strata_pictures import strata_part

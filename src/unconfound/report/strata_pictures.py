@@ -14,7 +14,7 @@ from torch import Tensor
 from unconfound.data import Source
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import Figure
-from unconfound.evaluation.strata import (
+from unconfound.evaluation.strata_importance import (
     emphasis,
     foreground_shares_of_strata,
     mean_share,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from unconfound.evaluation.figures import RETRIEVAL, Evaluation, Figure, retrieved_only, set_title
 from unconfound.evaluation.measures import BACKGROUND, METRICS, MORPH, Measure, column
-from unconfound.evaluation.table import Column, Row, Table, TableCell, table_of_texts
+from unconfound.evaluation.result_table import Column, Row, Table, TableCell, table_of_texts
 from unconfound.report.entry import Entry
 from unconfound.report.evaluated_sets import CROSS_VALIDATION, where_evaluated
 from unconfound.report.group_plots import GroupColumn, ranked_groups

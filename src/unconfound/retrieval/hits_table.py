@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unconfound.evaluation.table import Column, Row, Table, TableCell, text_cells
+from unconfound.evaluation.result_table import Column, Row, Table, TableCell, text_cells
 from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.item_names import shown_name
 

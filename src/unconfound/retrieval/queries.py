@@ -19,7 +19,7 @@ from unconfound.data.images.decoding import UnreadableImageError, decode_image, 
 from unconfound.data.load import NAMED
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.encoders.saved import Card
-from unconfound.retrieval.splits import Split, check_fits, read_splits
+from unconfound.retrieval.data_splits import Split, check_fits, read_splits
 
 SYNTAX = "give an image file, a folder of images, a table, or a row of one as FILE:ROW (rows count from 0)"
 

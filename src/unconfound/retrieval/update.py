@@ -17,9 +17,9 @@ from unconfound.encoders import Encoder
 from unconfound.evaluation.embed import embed
 from unconfound.functional.similarity import normalize
 from unconfound.options.embedding import EmbeddingOptions
+from unconfound.retrieval.data_splits import Split
 from unconfound.retrieval.manifest import Manifest, Shard
 from unconfound.retrieval.shards import ITEMS, Piece, check_checksum, open_embeddings, read_items, write_shard
-from unconfound.retrieval.splits import Split
 
 # 131,072 rows of 128 features: few files for many rows, and little to write anew for one.
 SHARD_BYTES = 2**26

@@ -19,10 +19,10 @@ from unconfound.training.checkpoint import Position
 from unconfound.training.hardware import precision_of
 from unconfound.training.optimizers import schedule, set_learning_rate
 from unconfound.training.order import pass_order, seed_update
-from unconfound.training.plan import Plan, make_plan
 from unconfound.training.running_means import RunningMeans
 from unconfound.training.selection import Kept, Selection
 from unconfound.training.state import TrainingState
+from unconfound.training.training_plan import Plan, make_plan
 from unconfound.training.training_progress import TrainingProgress
 
 if TYPE_CHECKING:

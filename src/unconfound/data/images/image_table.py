@@ -14,7 +14,7 @@ from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.core.subset import Subset, labelled_part
 from unconfound.data.files.cache import Cache, cache_folder, cache_limit
 from unconfound.data.files.folders import find_masks
-from unconfound.data.files.published import count_notes
+from unconfound.data.files.set_folder import count_notes
 from unconfound.data.images.checks import mask_note, skipped_note
 from unconfound.data.images.decoded import ImageFiles, decode_all
 from unconfound.data.images.decoding import Box

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from unconfound.data.core.source import Dataset, MemorySource, Schema
-from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.files.set_folder import need_files, published_folder
 from unconfound.data.images.reading import image_restore
 from unconfound.data.sets.cifar_pickles import read_cifar_batch, read_cifar_classes
 from unconfound.options.data_sets import PublicSet

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from unconfound.data.core.source import Dataset
-from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.files.set_folder import need_files, published_folder
 from unconfound.data.images import coco_annotations, coco_masks, coco_objects
 from unconfound.data.images.coco_annotations import read_annotations
 from unconfound.data.images.coco_objects import ObjectFiles

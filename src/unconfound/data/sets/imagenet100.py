@@ -10,7 +10,7 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.folders import read_layout
-from unconfound.data.files.published import published_folder
+from unconfound.data.files.set_folder import published_folder
 from unconfound.data.files.walking import of_system
 from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_table
 from unconfound.data.images.reading import Reading

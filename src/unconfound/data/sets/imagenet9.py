@@ -21,7 +21,7 @@ from unconfound.data.core.source import Dataset, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.files.damaged import naming
 from unconfound.data.files.folders import read_layout
-from unconfound.data.files.published import published_folder
+from unconfound.data.files.set_folder import published_folder
 from unconfound.data.images.foreground_masks import MaskedSource
 from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_parts
 from unconfound.data.images.reading import Reading

@@ -15,7 +15,7 @@ from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.divide.splits import train_test_indices
 from unconfound.data.files.damaged import naming
-from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.files.set_folder import need_files, published_folder
 from unconfound.data.images.reading import image_restore
 from unconfound.options.data_sets import PublicSet
 

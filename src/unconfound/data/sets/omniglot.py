@@ -15,7 +15,7 @@ from PIL import Image
 
 from unconfound.data.core.source import Dataset, MemorySource, Schema, Source
 from unconfound.data.files.damaged import naming
-from unconfound.data.files.published import count_notes, published_folder
+from unconfound.data.files.set_folder import count_notes, published_folder
 from unconfound.data.files.walking import find_files
 from unconfound.data.images.decoding import central_square, checked_size, unreadable
 from unconfound.data.images.reading import image_restore

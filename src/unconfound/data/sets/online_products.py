@@ -8,7 +8,7 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.numbered_lines import text_lines
-from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.files.set_folder import need_files, published_folder
 from unconfound.data.images.image_table import ImageTable, part_numbers, read_image_table
 from unconfound.data.images.reading import Reading
 from unconfound.options.data_sets import PublicSet

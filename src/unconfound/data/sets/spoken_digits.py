@@ -9,7 +9,7 @@ import torch
 
 from unconfound.data.core.source import Dataset, Schema
 from unconfound.data.core.subset import divided
-from unconfound.data.files.published import published_folder
+from unconfound.data.files.set_folder import published_folder
 from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.data.sequences.waveforms import FRAMES, read_frames
 from unconfound.options.data_sets import PublicSet

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unconfound.data.core.source import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
-from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.files.set_folder import need_files, published_folder
 from unconfound.data.images.reading import image_restore
 from unconfound.options.data_sets import PublicSet
 

@@ -11,7 +11,7 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.damaged import naming
-from unconfound.data.files.published import need_files, published_folder
+from unconfound.data.files.set_folder import need_files, published_folder
 from unconfound.data.sequences.texts import frame_texts
 from unconfound.data.tables.targets import drawn_rows
 from unconfound.options.data_sets import PublicSet

@@ -12,7 +12,7 @@ import torch
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.files.damaged import naming
-from unconfound.data.files.published import count_notes, need_files, published_folder
+from unconfound.data.files.set_folder import count_notes, need_files, published_folder
 from unconfound.data.tables.table import frame_table
 from unconfound.data.tables.targets import fit_targets
 from unconfound.options.data_sets import PublicSet

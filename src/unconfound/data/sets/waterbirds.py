@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.core.source import Dataset
-from unconfound.data.files.published import group_count_notes, need_files, published_folder
+from unconfound.data.files.set_folder import group_count_notes, need_files, published_folder
 from unconfound.data.images.image_table import ImageTable, read_image_table
 from unconfound.data.images.reading import Reading
 from unconfound.data.tables.table_files import read_frame

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.measures import BACKGROUND, METRICS, Measure, column
-from unconfound.evaluation.table import (
+from unconfound.evaluation.result_table import (
     Column,
     Link,
     Row,

@@ -2,7 +2,7 @@ import torch
 
 from unconfound.data import MemorySource, Schema
 from unconfound.evaluation.embeddings import Embeddings
-from unconfound.report.neighbours import queries
+from unconfound.report.neighbour_pictures import queries
 
 
 def source(labels):
