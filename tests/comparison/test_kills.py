@@ -102,7 +102,7 @@ def test_a_process_ends_with_the_one_that_started_it(said: bytes, code: int, tmp
 
 def assert_same(out: Path, finished: Path) -> None:
     figures = [
-        pd.read_csv(each / "comparison.csv").drop(columns=["training_seconds", "judging_seconds"])
+        pd.read_csv(each / "comparison.csv").drop(columns=["training_seconds", "evaluation_seconds"])
         for each in (out, finished)
     ]
     pd.testing.assert_frame_equal(*figures)

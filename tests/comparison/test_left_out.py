@@ -101,7 +101,7 @@ def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def figures(out: Path) -> pd.DataFrame:
     frame = pd.read_csv(out / "comparison.csv", keep_default_na=False)
-    return frame.drop(columns=["training_seconds", "judging_seconds"])
+    return frame.drop(columns=["training_seconds", "evaluation_seconds"])
 
 
 def best_of(out: Path, setting: str = "") -> dict[int, str]:

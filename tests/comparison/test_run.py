@@ -41,7 +41,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 
 def figures(out: Path) -> pd.DataFrame:
-    return pd.read_csv(out / "comparison.csv").drop(columns=["training_seconds", "judging_seconds"])
+    return pd.read_csv(out / "comparison.csv").drop(columns=["training_seconds", "evaluation_seconds"])
 
 
 def test_every_cell_is_a_run_folder_whose_figures_the_tables_hold(finished: Path, tmp_path: Path) -> None:

@@ -61,20 +61,20 @@ def test_figures_embed_one_source_at_a_time() -> None:
         return Embeddings(torch.stack([each.labels, each.scenes], 1).float(), torch.arange(6), each.labels)
 
     judges = {"foreground": lambda e: e.features[:, 0].long(), "background": lambda e: e.features[:, 1].long()}
-    figures = adversarial_figures(sources, embed=embed, judges=judges)
+    figures = adversarial_figures(sources, embed=embed, predictors=judges)
     assert {name: figure.value for name, figure in figures.items()} == {"foreground": 1, "background": 0}
     assert len(seen) == 3
-    assert adversarial_figures({}, embed=embed, judges=judges) == {}
+    assert adversarial_figures({}, embed=embed, predictors=judges) == {}
     part = torch.tensor([0, -1, 2, 0, -1, 2])
     for each in sources.values():
         each.labels = part
-    assert adversarial_figures(sources, embed=embed, judges=judges)["foreground"].samples == 4
+    assert adversarial_figures(sources, embed=embed, predictors=judges)["foreground"].samples == 4
     sources["scene 1"].labels = labels.flip(0)
     with pytest.raises(ValueError, match="scene 1 holds other foregrounds"):
-        adversarial_figures(sources, embed=embed, judges=judges)
+        adversarial_figures(sources, embed=embed, predictors=judges)
     sources["scene 0"].scenes = None
     with pytest.raises(ValueError, match="scene 0 has no labels or no scenes"):
-        adversarial_figures(sources, embed=embed, judges=judges)
+        adversarial_figures(sources, embed=embed, predictors=judges)
 
 
 def test_bad_shapes_are_refused() -> None:

@@ -10,8 +10,8 @@ from unconfound.evaluation.class_figures import class_figures, top_5
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.figures import Evaluation
-from unconfound.evaluation.judged_sets import judge_sets
 from unconfound.evaluation.judging import Judging
+from unconfound.evaluation.set_figures import figures_of_sets
 
 
 def embeddings(seed: int, samples: int = 84, classes: int = 7) -> Embeddings:
@@ -48,7 +48,7 @@ def test_each_class_alone() -> None:
 def test_evaluations_hold_them_and_come_back_from_files() -> None:
     train, test = embeddings(5), embeddings(6, 42)
     probe, classifier = fit_probe(train), nn.Linear(7, 7)
-    judged = judge_sets(
+    judged = figures_of_sets(
         train,
         {"test": test},
         probe=probe,

@@ -286,7 +286,7 @@ def test_a_classifier_of_other_classes_is_left_out_with_a_note() -> None:
     assert not any("classifier" in metric for figures in evaluation.tests.values() for metric in figures)
     assert "background_gap_classifier" not in evaluation.background
     (note,) = [note for note in evaluation.notes if "classifier" in note]
-    assert note == "the trained classifier is not judged: it tells 4 classes apart, these are 3"
+    assert note == "the trained classifier is not evaluated: it tells 4 classes apart, these are 3"
     with pytest.raises(ValueError, match="takes 2 features, the embeddings have 3"):
         evaluate(read_foreground, confounded(), name="own", classifier=nn.Linear(2, 3))
 

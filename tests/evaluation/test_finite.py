@@ -15,7 +15,7 @@ from unconfound.evaluation.logistic_regression import LogisticRegression
 from unconfound.evaluation.predictions import classifier_predictions, probe_predictions
 from unconfound.evaluation.retrieval_figures import retrieval_figures
 from unconfound.evaluation.svm import cross_validate_svm
-from unconfound.evaluation.unseen import judge_unseen
+from unconfound.evaluation.unseen import evaluate_unseen
 from unconfound.report.plane import project
 
 
@@ -38,7 +38,7 @@ JUDGES = {
     "svm, folds": cross_validate_svm,
     "knn, folds": cross_validate_knn,
     "retrieval": retrieval_figures,
-    "unseen classes": lambda each: judge_unseen({"test": each}, clock=Clock("", None, stages=1)),
+    "unseen classes": lambda each: evaluate_unseen({"test": each}, clock=Clock("", None, stages=1)),
 }
 
 

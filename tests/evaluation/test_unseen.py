@@ -13,7 +13,7 @@ from unconfound.evaluation import Embeddings, evaluate, read_evaluation, write_e
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.retrieval_figures import retrieval_figures
-from unconfound.evaluation.unseen import judge_unseen, retrieval_on_backgrounds, unseen
+from unconfound.evaluation.unseen import evaluate_unseen, retrieval_on_backgrounds, unseen
 from unconfound.functional.retrieval_metrics import retrieval_per_query
 
 OTHERS = ("cyan", "magenta", "yellow")
@@ -124,7 +124,7 @@ def test_a_set_without_pairs_is_said_and_left_out() -> None:
     features = torch.eye(4)
     alone = Embeddings(features, torch.arange(4), torch.arange(4))
     pairs = Embeddings(features, torch.arange(4), torch.tensor([0, 0, 1, 1]))
-    judged = judge_unseen({"alone": alone, "pairs": pairs}, clock=Clock("a", None, stages=1))
+    judged = evaluate_unseen({"alone": alone, "pairs": pairs}, clock=Clock("a", None, stages=1))
     assert judged.tests["alone"] == {}
     assert list(judged.tests["pairs"]) == RETRIEVAL
     assert judged.notes[1] == "alone: no two samples share a class, so that there is nothing to retrieve"

@@ -201,7 +201,7 @@ RUN_KINDS = (
     Kind("classifier.safetensors", _classifier, _read_classifier, sealed=True),
     Kind("checkpoint", _checkpoint, _read_checkpoint, sealed=True),
     Kind("a run's config.toml, to rebuild its method", lambda folder: _method(folder, "config.toml"), _read_method),
-    Kind("a run's config.toml, to judge it", _text("config.toml", RECIPE), _read_config),
+    Kind("a run's config.toml, to evaluate it", _text("config.toml", RECIPE), _read_config),
     Kind("recipe", _text("recipe.toml", RECIPE), _read_recipe),
     Kind("comparison", _text("rows.toml", COMPARISON), _read_comparison),
     Kind("evaluation.json", _evaluation, read_evaluation, sealed=True),

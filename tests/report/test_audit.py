@@ -41,7 +41,7 @@ def test_data_without_a_test_set_are_audited_by_cross_validation(tmp_path, graph
     assert "What supervised and dacl learnt" in page
     assert "gin on graphs of 3 node features" in page
     assert "measuring dacl: 20 samples by cross-validation, on cpu" in " ".join(capsys.readouterr().err.split())
-    # Labels that were seen in training cannot judge.
+    # Labels that were seen in training cannot evaluate.
     seen = [any("labels of the samples that it is evaluated on" in note for note in each.notes) for each in evaluations]
     assert seen == [True, False]
     written = json.loads((tmp_path / "evaluation.json").read_text())["evaluations"]
@@ -128,7 +128,7 @@ def test_a_classifier_of_other_classes_is_not_asked(tmp_path, morphing):
     assert evaluations[0].notes[-1] == (
         "the trained classifier is not evaluated: its classes are a, b, c, d, not class 0, class 1, class 2, class 3"
     )
-    assert evaluations[1].notes[-1] == "the trained classifier is not judged: it tells 2 classes apart, these are 4"
+    assert evaluations[1].notes[-1] == "the trained classifier is not evaluated: it tells 2 classes apart, these are 4"
 
 
 def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):

@@ -28,7 +28,7 @@ def test_a_relation_has_the_index_and_the_environment_that_leans_most():
     weights = _weights(held, environments=3)
     relation = relate(EASY, weights, held)
     assert relation.rand == adjusted_rand(held, EASY.of)
-    assert relation.leaning == 1
+    assert relation.decisive == 1
     assert relation.area == ranked_higher(weights[:, 1], EASY.of == 1)
     assert relation.strength == pytest.approx(2 * relation.area.value - 1)
     assert relation.follows

@@ -27,7 +27,7 @@ def compare(
     candidates: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Train and judge every recipe with every seed, and set the rows against a baseline.
+    """Train and evaluate every recipe with every seed, and set the rows against a baseline.
 
     Args:
         recipes: methods, recipes or TOML files (NAME=RECIPE gives a row another name); or the name or path of a whole

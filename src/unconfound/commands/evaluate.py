@@ -160,7 +160,7 @@ def run_recipe(run: Path) -> Recipe:
 
 
 def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -> None:
-    """Refuse to judge an encoder on samples that it was trained on, or on nobody knows what.
+    """Refuse to evaluate an encoder on samples that it was trained on, or on nobody knows what.
 
     Args:
         arguments: with the run's own data as defaults.
@@ -185,7 +185,7 @@ def check_split(arguments: EvaluateArguments, recipe: Recipe, *, stated: bool) -
             flag = key.replace("_", "-")
             raise ValueError(
                 f"--{flag} {asked} is another split than the run's ({used}), with training samples among the "
-                f"samples it is judged on: leave --{flag} out"
+                f"samples it is evaluated on: leave --{flag} out"
             )
 
 

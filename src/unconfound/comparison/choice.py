@@ -147,19 +147,19 @@ def _chosen(cells: Sequence[Cell], rule: Rule) -> Cell:
     done = [cell for cell in standing if cell.evaluation is not None]
     if not done:
         return first
-    judges = [[each for each in cells if each.left_out and each.candidate == cell.candidate] for cell in done]
+    validating = [[each for each in cells if each.left_out and each.candidate == cell.candidate] for cell in done]
     if not rule.leaves_out:
-        judges = [[cell] for cell in done]
-    judged = [
+        validating = [[cell] for cell in done]
+    scored = [
         (cell, _values([each.evaluation for each in runs if each.evaluation is not None], rule))
-        for cell, runs in zip(done, judges, strict=True)
+        for cell, runs in zip(done, validating, strict=True)
         if all(each.evaluation is not None for each in runs)
     ]
     for metric in rule.metrics:
-        if judged and all(metric in values for _, values in judged):
-            highest = max(values[metric] for _, values in judged)
-            return next(cell for cell, values in judged if values[metric] == highest)
-    failed = next((each.error for runs in judges for each in runs if each.status == "failed"), "")
+        if scored and all(metric in values for _, values in scored):
+            highest = max(values[metric] for _, values in scored)
+            return next(cell for cell, values in scored if values[metric] == highest)
+    failed = next((each.error for runs in validating for each in runs if each.status == "failed"), "")
     error = f"each candidate failed without one of the domains, the first with: {failed}" if failed else ""
     return Cell(first.row, first.seed, "", "failed", error=error or _missing(rule, first.row), setting=first.setting)
 
@@ -180,9 +180,9 @@ def _values(evaluations: Sequence[Evaluation], rule: Rule) -> dict[str, float]:
 
 def _means_of_groups(evaluation: Evaluation, tests: Sequence[str]) -> dict[str, float]:
     """Return what the classifier and the probe reach on average over the groups of a set."""
-    judges = {"classifier": evaluation.classifier_groups, "linear_probe": evaluation.groups}
+    predictors = {"classifier": evaluation.classifier_groups, "linear_probe": evaluation.groups}
     accuracies = {
-        judge: [figure.value for test in tests for figure in groups.get(test, {}).values()]
-        for judge, groups in judges.items()
+        predictor: [figure.value for test in tests for figure in groups.get(test, {}).values()]
+        for predictor, groups in predictors.items()
     }
-    return {judge: fsum(each) / len(each) for judge, each in accuracies.items() if each}
+    return {predictor: fsum(each) / len(each) for predictor, each in accuracies.items() if each}

@@ -66,8 +66,8 @@ def _cells(folds: Sequence[Fold], kind: str) -> list[Cell]:
 
 def _features(folds: Sequence[Fold], kind: str) -> str:
     """Say how many features an embedding has, where that is the same of all rows."""
-    judged = [cell.evaluation for fold in folds for cell in fold.cells]
+    evaluated = [cell.evaluation for fold in folds for cell in fold.cells]
     if kind != "separated":
-        judged = [fold.together.get(kind) for fold in folds]
-    found = {each.settings.get("features") for each in judged if each is not None}
+        evaluated = [fold.together.get(kind) for fold in folds]
+    found = {each.settings.get("features") for each in evaluated if each is not None}
     return f" ({found.pop():,} features)" if len(found) == 1 and None not in found else ""

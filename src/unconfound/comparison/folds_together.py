@@ -57,7 +57,7 @@ class Folds:
         self.found: dict[tuple[str, str, int], dict[str, Evaluation]] = {}
         self.failed: dict[tuple[str, str, int], str] = {}
 
-    def judged(self, comparison: Comparison) -> Comparison:
+    def evaluated(self, comparison: Comparison) -> Comparison:
         """Add the tables of the folds to a comparison, of the rows and seeds all of whose folds are done."""
         if self.count < 2:
             return comparison

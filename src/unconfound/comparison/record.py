@@ -58,7 +58,7 @@ class Cell:
         return {Measure(test, metric): figure for test, each in by_test.items() for metric, figure in each.items()}
 
     @property
-    def judging_seconds(self) -> float | None:
+    def evaluation_seconds(self) -> float | None:
         """Of embedding and measuring."""
         spent = {} if self.evaluation is None else self.evaluation.settings.get("seconds", {})
         return round(sum(spent.values()), 3) if spent else None

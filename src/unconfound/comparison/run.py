@@ -75,7 +75,7 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
             chosen = chosen_comparison(
                 cells, str(asked.baseline), asked.metrics, differing_data(tasks), rule=str(asked.select)
             )
-            return folds.judged(chosen)
+            return folds.evaluated(chosen)
 
         try:
             if arguments.jobs == 1:

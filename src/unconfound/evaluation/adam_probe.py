@@ -19,7 +19,7 @@ def cross_validate_adam_probe(
     learning_rate: float = 0.01,
     standardise: bool = False,
 ) -> CrossValidation:
-    """Judge a linear classifier that takes a few full-batch steps of Adam, as `logistic_classify` of InfoGraph's code.
+    """Evaluate a linear classifier after a few full-batch steps of Adam, as `logistic_classify` of InfoGraph's code.
 
     This is the evaluation of the graph experiments of DACL: weights drawn as Xavier's uniform, biases of zero, no
     decay, nothing chosen. It has not converged after its steps, so that the scale of the features decides how far it

@@ -67,22 +67,22 @@ def adversarial_figures(
     sources: Mapping[str, Source],
     *,
     embed: Callable[[Source], Embeddings],
-    judges: Mapping[str, Callable[[Embeddings], Int[Tensor, " samples"]]],
+    predictors: Mapping[str, Callable[[Embeddings], Int[Tensor, " samples"]]],
 ) -> dict[str, Figure]:
-    """Give the share of robust foregrounds by each judge.
+    """Give the share of robust foregrounds by each predictor.
 
     Args:
         sources: background -> the same foregrounds in the same order on it; `scenes` says whose it is. Those without a
             label are left out.
         embed: the encoder. Sources are embedded one after the other, and their embeddings are not kept.
-        judges: name of the figure -> from embeddings to class indices.
+        predictors: name of the figure -> from embeddings to class indices.
 
     Raises:
         ValueError: a source has no labels or no scenes, or holds other foregrounds than the first.
     """
     labels: Tensor | None = None
     scenes: list[Tensor] = []
-    predictions: dict[str, list[Tensor]] = {name: [] for name in judges}
+    predictions: dict[str, list[Tensor]] = {name: [] for name in predictors}
     for background, source in sources.items():
         if source.labels is None or source.scenes is None:
             raise ValueError(f"the adversarial set {background} has no labels or no scenes; give both to score it")
@@ -91,8 +91,8 @@ def adversarial_figures(
         labels = source.labels
         scenes.append(source.scenes)
         embeddings = embed(source)
-        for name, judge in judges.items():
-            predictions[name].append(judge(embeddings))
+        for name, predictor in predictors.items():
+            predictions[name].append(predictor(embeddings))
     if labels is None:
         return {}
     known = labels >= 0

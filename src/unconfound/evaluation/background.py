@@ -1,4 +1,4 @@
-"""How much a classifier leans on background, after Xiao et al., "Noise or Signal: The Role of Image Backgrounds in
+"""How much a classifier relies on the background, after Xiao et al., "Noise or Signal: The Role of Image Backgrounds in
 Object Recognition", ICLR 2021.
 """
 

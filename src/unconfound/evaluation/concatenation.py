@@ -1,4 +1,4 @@
-"""Embeddings of several encoders side by side, retrieved once: how "A Metric Learning Reality Check" judges folds."""
+"""Embeddings of several encoders side by side, retrieved once, as "A Metric Learning Reality Check" evaluates folds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation
-from unconfound.evaluation.unseen import judge_unseen
+from unconfound.evaluation.unseen import evaluate_unseen
 from unconfound.functional.similarity import normalize
 
 
@@ -49,7 +49,7 @@ def concatenate(parts: Sequence[Embeddings], *, normalised: bool = True) -> Embe
 
 
 def concatenated_evaluations(folds: Sequence[Mapping[str, Embeddings]], *, name: str) -> dict[str, Evaluation]:
-    """Judge the encoders of all folds together by retrieval.
+    """Evaluate the encoders of all folds together by retrieval.
 
     Args:
         folds: test set -> embeddings, for each fold's encoder.
@@ -67,12 +67,12 @@ def concatenated_evaluations(folds: Sequence[Mapping[str, Embeddings]], *, name:
         sets = {
             test: concatenate([fold[test] for fold in folds], normalised=normalised).labelled()[0] for test in folds[0]
         }
-        judged = judge_unseen(sets, clock=Clock(name, None, stages=0))
+        found = evaluate_unseen(sets, clock=Clock(name, None, stages=0))
         evaluations[form] = Evaluation(
             name=name,
-            tests=judged.tests,
-            background=judged.background,
+            tests=found.tests,
+            background=found.background,
             settings={"features": next(iter(sets.values())).features.shape[1], "folds": len(folds)},
-            notes=judged.notes,
+            notes=found.notes,
         )
     return evaluations

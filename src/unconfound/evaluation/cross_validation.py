@@ -1,4 +1,4 @@
-"""Classifiers of frozen embeddings judged by cross-validation: a linear probe, and nearest neighbours."""
+"""Classifiers of frozen embeddings evaluated by cross-validation: a linear probe, and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def cross_validate_probe(
     tolerance: float = 1e-4,
     iterations: int = 1000,
 ) -> CrossValidation:
-    """Judge a linear probe by repeated stratified cross-validation, all folds and repeats in one batched solve.
+    """Evaluate a linear probe by repeated stratified cross-validation, all folds and repeats in one batched solve.
 
     The probe is that of `fit_probe`, fitted to convergence on features that are standardised with the moments of its
     own training folds. The strength for a test fold is the one of best accuracy, the stronger of equals, on the four
-    folds next to it, each judged by fits that have seen neither it nor the test fold; all strengths are solved
+    folds next to it, each evaluated by fits that have seen neither it nor the test fold; all strengths are solved
     together, to a gradient of 1e-3 or for 300 iterations. Then the probe is fitted on all folds but the test fold.
 
     `cross_validate_adam_probe` is the protocol of the DACL and InfoGraph papers to the letter.
@@ -86,7 +86,7 @@ def cross_validate_probe(
 def cross_validate_knn(
     embeddings: Embeddings, *, neighbours: int = 5, folds: int = 10, repeats: int = 5, seed: int = 0
 ) -> CrossValidation:
-    """Judge nearest neighbours (`knn_predict`) on the same folds as the linear probe of the same seed.
+    """Evaluate nearest neighbours (`knn_predict`) on the same folds as the linear probe of the same seed.
 
     Raises:
         ValueError: as `cross_validate_probe`, or more neighbours than a training set has samples.

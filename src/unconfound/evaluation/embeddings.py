@@ -91,7 +91,7 @@ class Embeddings:
         return known, classes, targets
 
     def check_finite(self, *, of: str = "", remedy: str = "leave them out") -> None:
-        """Refuse embeddings that are no numbers. Whoever judges embeddings asks for this first.
+        """Refuse embeddings that are no numbers. Whatever evaluates embeddings asks for this first.
 
         Args:
             of: what they are the embeddings of, if that is known.

@@ -17,14 +17,14 @@ from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.embed import EncoderFunction, embed
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
-from unconfound.evaluation.judged_sets import JudgedSets, background_gaps, judge_sets
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.morph_figures import morph_figures
 from unconfound.evaluation.predictions import Predictions, classifier_predictions, unfit_classifier
 from unconfound.evaluation.probe import LinearProbe, fit_probe
-from unconfound.evaluation.unseen import judge_unseen, unseen
+from unconfound.evaluation.set_figures import SetFigures, background_gaps, figures_of_sets
+from unconfound.evaluation.unseen import evaluate_unseen, unseen
 
-SAW_ALL = "the trained classifier is not judged: it has seen the labels of all samples of a cross-validation"
+SAW_ALL = "the trained classifier is not evaluated: it has seen the labels of all samples of a cross-validation"
 
 
 class EncoderEvaluation(NamedTuple):
@@ -56,9 +56,9 @@ def evaluate(
 
     Every source is embedded once. The probe and the neighbours come from the labelled training samples. Whatever the
     data do not allow (background without known foregrounds, groups without groups) is left out. Data without a test set
-    are judged by cross-validation over the labelled samples: see `crossed_evaluation`. The data's validation part is
-    judged like a test set, under the name "validation". A set whose classes (`Schema.classes`) are not those of the
-    labelled training samples is judged by retrieval alone: see `judge_unseen`.
+    are evaluated by cross-validation over the labelled samples: see `crossed_evaluation`. The data's validation part is
+    evaluated like a test set, under the name "validation". A set whose classes (`Schema.classes`) are not those of the
+    labelled training samples is evaluated by retrieval alone: see `evaluate_unseen`.
 
     Args:
         encoder: any module or function that turns a batch of the data's inputs into [batch, features].
@@ -78,10 +78,10 @@ def evaluate(
     judging = (judging or Judging()).resolved()
     labelled, sources = _sources(dataset)
     schema = labelled.schema
-    judged = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]
-    strange = [each for each in judged if unseen(sources[each], schema)]
-    seen = [each for each in judged if each not in strange]
-    # Which backgrounds fool a judge can be asked of one alone that knows the classes.
+    tested = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]
+    strange = [each for each in tested if unseen(sources[each], schema)]
+    seen = [each for each in tested if each not in strange]
+    # Which backgrounds fool a predictor can be asked of one alone that knows the classes.
     adversarial = {} if set(strange) & dataset.tests.keys() else dataset.adversarial
     passing: dict[str, Any] = {
         "batch_size": judging.batch_size,
@@ -97,18 +97,18 @@ def evaluate(
     timed = clock if dataset.tests else Clock(name, None, stages=0)
     with clock.stage("embed"):
         embeddings = {key: embedded(source) for key, source in sources.items()}
-    known = {each: embeddings[each].labelled()[0] for each in judged}
+    known = {each: embeddings[each].labelled()[0] for each in tested}
     asked = classifier if "train" in sources else None
     unfit = "" if asked is None else unfit_classifier(asked, classes=len(schema.classes))
     own = None if unfit else asked
-    sets, probes = JudgedSets(tests={}), dict[str, LinearProbe]()
+    sets, probes = SetFigures(tests={}), dict[str, LinearProbe]()
     if seen:
         train, _ = embeddings["train"].labelled()
         with timed.stage("probe"):
             probes["full"] = fit_probe(train, seed=judging.seed)
             if "train-foreground" in embeddings:
                 probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=judging.seed)
-        sets = judge_sets(
+        sets = figures_of_sets(
             train,
             {each: known[each] for each in seen},
             probe=probes["full"],
@@ -119,7 +119,7 @@ def evaluate(
             clock=timed,
         )
     if strange:
-        sets = sets.beside(judge_unseen({each: known[each] for each in strange}, clock=timed))
+        sets = sets.beside(evaluate_unseen({each: known[each] for each in strange}, clock=timed))
     if not dataset.tests:
         evaluation = crossed_evaluation(
             embeddings["train"],
@@ -131,13 +131,13 @@ def evaluate(
         )
         unfit = unfit or (SAW_ALL if classifier is not None else "")
     else:
-        background = background_gaps(known, sets.answers) | sets.background
+        background = background_gaps(known, sets.predictions) | sets.background
         if adversarial:
-            judges: dict[str, Callable[[Embeddings], Tensor]] = {"adversarial_share": probes["full"].predict}
+            predictors: dict[str, Callable[[Embeddings], Tensor]] = {"adversarial_share": probes["full"].predict}
             if own is not None:
-                judges["adversarial_share_classifier"] = lambda each: classifier_predictions(own, each).classes
+                predictors["adversarial_share_classifier"] = lambda each: classifier_predictions(own, each).classes
             with clock.stage("adversarial"):
-                background |= adversarial_figures(adversarial, embed=embedded, judges=judges)
+                background |= adversarial_figures(adversarial, embed=embedded, predictors=predictors)
         evaluation = Evaluation(
             name=name,
             tests={},
@@ -157,7 +157,7 @@ def evaluate(
         notes=(*evaluation.notes, *([unfit] if unfit else []), *sets.notes),
         morph=morph_figures(encoder, shown, **passing),
     )
-    return EncoderEvaluation(evaluation, embeddings, sets.answers if dataset.tests else {})
+    return EncoderEvaluation(evaluation, embeddings, sets.predictions if dataset.tests else {})
 
 
 def _sources(dataset: Dataset) -> tuple[Source, dict[str, Source]]:

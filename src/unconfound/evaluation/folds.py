@@ -133,7 +133,7 @@ class StratifiedFolds:
         chosen: Float[Tensor, "repeats folds"] | None = None,
         notes: tuple[str, ...] = (),
     ) -> CrossValidation:
-        """Judge each fold's classifier on that fold.
+        """Evaluate each fold's classifier on that fold.
 
         Args:
             guesses: the position of a class for each sample, by the classifier of each test fold.
@@ -156,7 +156,7 @@ def neighbouring_pairs(folds: int) -> list[tuple[int, int]]:
     """Pair each fold with the two folds before it and the two behind it, in a circle.
 
     A classifier that has seen neither fold of a pair helps to choose a hyper-parameter for each of the two test folds,
-    judged on the other: so a choice takes four validation folds, and half as many fits.
+    evaluated on the other: so a choice takes four validation folds, and half as many fits.
 
     Raises:
         ValueError: fewer than 3 folds, which leave nothing to fit on.

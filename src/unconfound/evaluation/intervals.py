@@ -47,7 +47,7 @@ def mean(values: Float[Tensor, " queries"]) -> Figure:
 
 
 def paired_difference(first: Bool[Tensor, " samples"], second: Bool[Tensor, " samples"]) -> Figure:
-    """Give the share of `first` minus that of `second`, both judged on the same samples, in [-1, 1].
+    """Give the share of `first` minus that of `second`, both evaluated on the same samples, in [-1, 1].
 
     The interval is the normal one of the mean of the per-sample differences, after one sample of each kind of
     disagreement is added to the data: Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial
@@ -114,7 +114,7 @@ def weighted_share(
 def repeated_folds(accuracies: Float[Tensor, "repeats folds"], *, samples: int) -> Figure:
     """Give the mean accuracy of a repeated cross-validation and an interval that repeats cannot shrink at will.
 
-    Accuracies on folds are not independent: their training sets overlap, and every repeat judges the same samples. The
+    Accuracies on folds are not independent: training sets overlap, and every repeat tests the same samples. The
     interval is the corrected t interval of Bouckaert and Frank, "Evaluating the replicability of significance tests for
     comparing learning algorithms", 2004 (after Nadeau and Bengio, 2003): the variance over all folds and repeats is
     multiplied by 1 / (repeats x folds) + 1 / (folds - 1), the second term being the size of a test set over that of

@@ -41,15 +41,15 @@ class Relation:
     Args:
         partition: what is known.
         rand: the adjusted Rand index of the two partitions.
-        area: of a partition in two: how well the weight in the environment `leaning` tells its second part from its
+        area: of a partition in two: how well the weight in the environment `decisive` tells its second part from its
             first; None of others.
-        leaning: the environment in which the second part has the most weight.
+        decisive: the environment in which the second part has the most weight.
     """
 
     partition: Partition
     rand: Agreement
     area: Agreement | None = None
-    leaning: int = 0
+    decisive: int = 0
 
     @property
     def strength(self) -> float:
@@ -61,8 +61,8 @@ class Relation:
     @property
     def follows(self) -> bool:
         """Whether it is more than chance, and strong enough to speak of."""
-        judged = self.area or self.rand
-        return judged.value > judged.high and self.strength >= FOLLOWS
+        measure = self.area or self.rand
+        return measure.value > measure.high and self.strength >= FOLLOWS
 
 
 def relate(
@@ -80,8 +80,8 @@ def relate(
     if len(partition.names) != 2:
         return Relation(partition, rand)
     areas = [ranked_higher(own, partition.of[known] == 1) for own in weights[known].unbind(1)]
-    leaning = max(range(len(areas)), key=lambda number: areas[number].value)
-    return Relation(partition, rand, areas[leaning], leaning)
+    decisive = max(range(len(areas)), key=lambda number: areas[number].value)
+    return Relation(partition, rand, areas[decisive], decisive)
 
 
 def known_partitions(source: Source) -> list[Partition]:

@@ -56,11 +56,12 @@ def probe_predictions(probe: LinearProbe, embeddings: Embeddings) -> Predictions
 
 
 def unfit_classifier(classifier: nn.Linear, *, classes: int) -> str:
-    """Say why a classifier cannot judge data of so many classes; empty where it can."""
+    """Say why a classifier cannot evaluate data of so many classes; empty where it can."""
     if classifier.out_features == classes:
         return ""
     return (
-        f"the trained classifier is not judged: it tells {classifier.out_features} classes apart, these are {classes}"
+        f"the trained classifier is not evaluated: it tells {classifier.out_features} classes apart, "
+        f"these are {classes}"
     )
 
 

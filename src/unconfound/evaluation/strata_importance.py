@@ -105,7 +105,7 @@ def without_patches(
 
 
 def shuffled_share(values: Tensor, without: Tensor, strata: Tensor, masks: Tensor) -> Figure | None:
-    """Judge strata that mean nothing: ours with the numbers of each shuffled, several times.
+    """Evaluate strata that mean nothing: ours with the numbers of each shuffled, several times.
 
     Returns:
         Their mean share on the foreground, and between which 95 % of them lie.

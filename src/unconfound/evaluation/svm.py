@@ -1,4 +1,4 @@
-"""A support vector machine judged by cross-validation."""
+"""A support vector machine evaluated by cross-validation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cross_validate_svm(
     costs: Sequence[float] = COSTS,
     standardise: bool = True,
 ) -> CrossValidation:
-    """Judge scikit-learn's `SVC` with its default kernel, exp(-distance^2 / (features x variance)), on the same folds.
+    """Evaluate scikit-learn's `SVC`, whose kernel is exp(-distance^2 / (features x variance)), on the same folds.
 
     That is InfoGraph's second evaluation (`svc_classify`), with two departures: the features are standardised, and the
     cost C for a test fold is chosen as `cross_validate_probe` chooses its strength, on the four folds next to it, where

@@ -10,8 +10,8 @@ from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.intervals import mean, mean_difference, paired_difference, share
-from unconfound.evaluation.judged_sets import JudgedSets
 from unconfound.evaluation.retrieval_figures import first_hit_figures, summed_up
+from unconfound.evaluation.set_figures import SetFigures
 from unconfound.functional.retrieval_metrics import RetrievalScores, retrieval_per_query
 
 
@@ -20,8 +20,8 @@ def unseen(source: Source, trained: Schema) -> bool:
     return source.schema.classes != trained.classes
 
 
-def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
-    """Judge sets of unseen classes by retrieval: every sample in turn queries the others of its set.
+def evaluate_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> SetFigures:
+    """Evaluate sets of unseen classes by retrieval: every sample in turn queries the others of its set.
 
     Args:
         sets: labelled samples by the name of their set; at least one.
@@ -38,7 +38,7 @@ def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
     scores: dict[str, RetrievalScores] = {}
     further: dict[str, dict[str, Figure]] = {}
     notes = [
-        f"{', '.join(sets)}: classes that were not trained on, judged by retrieval alone (no probe, nearest "
+        f"{', '.join(sets)}: classes that were not trained on, evaluated by retrieval alone (no probe, nearest "
         "neighbours, classifier or groups)"
     ]
     with clock.stage("retrieval"):
@@ -50,7 +50,7 @@ def judge_unseen(sets: Mapping[str, Embeddings], *, clock: Clock) -> JudgedSets:
             else:
                 notes.append(f"{name}: no two samples share a class, so that there is nothing to retrieve")
         background = retrieval_on_backgrounds(sets, scores)
-    return JudgedSets(
+    return SetFigures(
         tests={name: summed_up(scores[name]) if name in scores else {} for name in sets},
         background=background,
         notes=tuple(notes),

@@ -1,4 +1,4 @@
-"""CIM: a small network morphs the image before the classifier sees it, judged by perceptual similarity."""
+"""CIM: a small network morphs the image before the classifier sees it, evaluated by perceptual similarity."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class CIM(Classifier[CIMOptions]):
     def _features(self, shown: Tensor) -> Float[Tensor, "images features 1 1"]:
         """Embed images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.
 
-        The gradient reaches the images alone: the network is a fixed judge, and its BatchNorm keeps its statistics.
+        The gradient reaches the images alone: the network is a fixed critic, and its BatchNorm keeps its statistics.
         """
         network = self.encoder.wrapper(Morphed).network
         fixed = {name: value.detach() for name, value in network.named_parameters()}

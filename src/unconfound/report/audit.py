@@ -65,17 +65,17 @@ def audit(
             console.print(f"measuring {name}: {samples:,} samples {parts}, on {judging.device}")
             run = (runs or {}).get(name)
             classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
-            judged = evaluate(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
+            evaluated = evaluate(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
             report = progress.add_task(f"look at {name}", total=None)
             shown = evaluated_sources(dataset)
             primary = primary_of(shown)
-            measured = Measured(encoder, judged, dataset, primary, shown[primary], run, len(entries), running)
+            measured = Measured(encoder, evaluated, dataset, primary, shown[primary], run, len(entries), running)
             entries.append(
                 Entry(
-                    replace(judged.evaluation, notes=(*judged.evaluation.notes, *notes)),
-                    judged.embeddings,
+                    replace(evaluated.evaluation, notes=(*evaluated.evaluation.notes, *notes)),
+                    evaluated.embeddings,
                     curves=_curves(run),
                     run=run,
                     parts={section.name: section.look(measured) for section in SECTIONS if section.look is not None},
@@ -106,7 +106,7 @@ def audit(
 def _classifier(run: Path, schema: Schema) -> tuple[nn.Linear | None, list[str]]:
     """Load the classifier of a run if it can predict the classes of these data; else say why it cannot."""
     classifier, classes = load_classifier(run), read_card(run).schema.classes
-    # Another number of classes is noted by `judge`.
+    # Another number of classes is noted by `evaluate`.
     if classifier is None or len(classes) != len(schema.classes) or classes == schema.classes:
         return classifier, []
     return None, [

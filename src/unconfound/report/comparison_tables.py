@@ -134,7 +134,7 @@ def cells_table(comparison: Comparison) -> Table:
             "low": figure and figure.low,
             "high": figure and figure.high,
             "training_seconds": cell.seconds,
-            "judging_seconds": cell.judging_seconds,
+            "evaluation_seconds": cell.evaluation_seconds,
             "run": cell.run,
             "status": cell.status,
             "error": cell.error,

@@ -23,8 +23,8 @@ def relations(part: EnvironmentsPart) -> Table | None:
         counts = (f"{rand.samples:,}", f"{len(each.partition.names):,}")
         cells = text_cells((*counts, _number(rand.value, 3), _range(rand, 3), _number(rand.most, 3)))
         if area is not None:
-            leaning = f"{each.partition.names[1]}: environment {each.leaning}"
-            cells += (TableCell(_number(area.value, 2), leaning), TableCell(_range(area, 2)))
+            decisive = f"{each.partition.names[1]}: environment {each.decisive}"
+            cells += (TableCell(_number(area.value, 2), decisive), TableCell(_range(area, 2)))
         rows.append(
             Row(each.partition.title, cells if area is not None else (*cells, TableCell(None), TableCell(None)))
         )

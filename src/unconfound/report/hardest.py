@@ -45,27 +45,27 @@ class HardestPart:
     mistakes: tuple[Mistake, ...]
 
 
-def hardest_part(judged: EncoderEvaluation, dataset: Dataset, *, test: str) -> HardestPart | None:
+def hardest_part(evaluated: EncoderEvaluation, dataset: Dataset, *, test: str) -> HardestPart | None:
     """Find the wrong answers of the worst group that the predictor is surest of.
 
     The predictor is the trained classifier, or the linear probe where there is none.
 
     Args:
-        judged: the encoder's figures and answers.
+        evaluated: the encoder's figures and answers.
         dataset: whose test set it is.
         test: the name of the test set.
 
     Returns:
         None where there are no groups, or no answers of single samples (a cross-validation).
     """
-    predictor = next((each for each in PREDICTORS if test in judged.predictions.get(each, {})), None)
-    evaluation = judged.evaluation
+    predictor = next((each for each in PREDICTORS if test in evaluated.predictions.get(each, {})), None)
+    evaluation = evaluated.evaluation
     figures = (evaluation.classifier_groups if predictor == "classifier" else evaluation.groups).get(test)
     if predictor is None or not figures:
         return None
     worst = min(figures, key=lambda group: figures[group].value)
-    source, (known, labels) = dataset.tests[test], judged.embeddings[test].labelled()
-    answers = judged.predictions[predictor][test]
+    source, (known, labels) = dataset.tests[test], evaluated.embeddings[test].labelled()
+    answers = evaluated.predictions[predictor][test]
     assert known.groups is not None
     assert answers.confidence is not None
     inside = known.groups == dataset.train.schema.groups.index(worst)

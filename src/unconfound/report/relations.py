@@ -25,7 +25,7 @@ def verdict(relations: Sequence[Relation]) -> list[str]:
     if hard is None or hard.area is None:
         return []
     verb = "contains" if hard.area.value >= HOLDS else "tends to contain"
-    easy = f"Environment {hard.leaning} {verb} the samples of low margin (AUC {hard.area.value:.2f})"
+    easy = f"Environment {hard.decisive} {verb} the samples of low margin (AUC {hard.area.value:.2f})"
     kind = next((each for each in relations if each.partition.title == "class"), None)
     back = max((each for each in relations if each.partition.background), key=lambda each: each.strength, default=None)
     others = [each for each in (kind, back) if each is not None]

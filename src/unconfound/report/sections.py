@@ -42,7 +42,7 @@ class Measured:
 
     Args:
         encoder: the encoder.
-        judged: its figures and predictions.
+        evaluated: its figures and predictions.
         dataset: what it was evaluated on.
         test: the test set that pictures are taken from.
         source: the samples of that test set.
@@ -52,7 +52,7 @@ class Measured:
     """
 
     encoder: Any
-    judged: EncoderEvaluation
+    evaluated: EncoderEvaluation
     dataset: Dataset
     test: str
     source: Source
@@ -248,7 +248,7 @@ SECTIONS = (
         "hardest",
         "Mistakes",
         lambda page: {"hardest": page.parts("hardest")},
-        look=lambda seen: hardest_part(seen.judged, seen.dataset, test=seen.test),
+        look=lambda seen: hardest_part(seen.evaluated, seen.dataset, test=seen.test),
     ),
     Section("curves", "Training", lambda page: {"curves": curves(page.entries)}),
     Section("run", "What was run", _run),

@@ -92,7 +92,7 @@ class Selection:
 
     Args:
         moving: what is trained.
-        validation: what it is judged on.
+        validation: what it is evaluated on.
         options: `select_every` and `select_by`.
         passes: the phases of each pass of each epoch. The encoder is looked at after epochs that move it, the last of
             them included.
@@ -132,7 +132,7 @@ class Selection:
         self.state: dict[str, Any] = {}
 
     def look(self, at: Position, *, updates: int, row: Callable[[dict[str, Any]], None]) -> None:
-        """Judge the encoder after the last update of an epoch, and keep the method if it is the best so far.
+        """Evaluate the encoder after the last update of an epoch, and keep the method if it is the best so far.
 
         Modes and random numbers of the method are left as they are. Each process sees the whole validation part; what
         the first one finds decides for all.

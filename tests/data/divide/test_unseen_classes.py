@@ -214,7 +214,7 @@ def test_a_folder_whose_test_classes_are_others(tmp_path):
             for number in range(2):
                 picture(tmp_path / part / label / f"{number}.png", 10 * "abcdefghi".index(label) + number)
     with pytest.raises(
-        ValueError, match=r"test holds classes that train lacks: g, h, i; to be judged .*--unseen-classes"
+        ValueError, match=r"test holds classes that train lacks: g, h, i; to be evaluated .*--unseen-classes"
     ):
         load(DataOptions(data=str(tmp_path)))
     data = load(DataOptions(data=str(tmp_path), unseen_classes=True, folds=3, fold=0))

@@ -83,7 +83,7 @@ def test_unclear_folders_are_refused(tmp_path, names, message):
 def test_test_folders_may_hold_other_classes_where_they_are_unseen(tmp_path):
     root = _files(tmp_path, "train/a/1.png", "train/b/2.png", "test/c/3.png")
     with pytest.raises(
-        ValueError, match=r"test holds classes that train lacks: c; to be judged .* say --unseen-classes"
+        ValueError, match=r"test holds classes that train lacks: c; to be evaluated .* say --unseen-classes"
     ):
         read_layout(root)
     layout = read_layout(root, unseen_classes=True)

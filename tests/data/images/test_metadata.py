@@ -212,7 +212,7 @@ def test_class_folders_under_train_and_test_may_be_unseen_ones(tmp_path):
         picture(tmp_path / "birds" / name, 20 * number)
     table = _table(tmp_path / "birds", [(name,) for name in names], header="file")
     options = {"data": str(tmp_path / "birds"), "metadata": table, "image_size": 8}
-    with pytest.raises(ValueError, match="test holds classes that train lacks: c, d; to be judged"):
+    with pytest.raises(ValueError, match="test holds classes that train lacks: c, d; to be evaluated"):
         load(DataOptions(**options))
     data = load(DataOptions(unseen_classes=True, **options))
     assert (data.train.schema.classes, data.tests["test"].schema.classes) == (("a", "b"), ("c", "d"))

@@ -131,7 +131,7 @@ class MemorySource(Source):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training source and the sources it is judged on.
+    """A training source and the sources it is evaluated on.
 
     Args:
         train: what an encoder is trained on.

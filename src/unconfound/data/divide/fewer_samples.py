@@ -1,4 +1,4 @@
-"""Fewer samples on request: to learn from, and to judge on."""
+"""Fewer samples on request: to learn from, and to evaluate on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on some classes and testing on others: how metric learning is judged.
+"""Training on some classes and testing on others: how metric learning is evaluated.
 
 The division is that of "A Metric Learning Reality Check" (Musgrave, Belongie and Lim, ECCV 2020): classes in their
 order, the first half a pool for cross-validation, the second half for the test; the pool in contiguous blocks.
@@ -91,7 +91,7 @@ def check_shared_classes(dataset: Dataset) -> None:
         tested = _present([test])
         if trained and tested and not trained & tested:
             raise ValueError(
-                f"{dataset.train.name} has no class of its part {name!r} in training: to be judged on classes that "
+                f"{dataset.train.name} has no class of its part {name!r} in training: to be evaluated on classes that "
                 "were not trained on, say --unseen-classes"
             )
 

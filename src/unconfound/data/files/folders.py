@@ -169,7 +169,7 @@ def _check_classes(known: Mapping[str, tuple[str, ...] | None], what: str, *, un
             raise ValueError(
                 f"{test} holds classes that {train} lacks: {', '.join(unknown[:5])}"
                 f"{f' and {len(unknown) - 5:,} more' if len(unknown) > 5 else ''}; "
-                "to be judged on classes that were not trained on, say --unseen-classes"
+                "to be evaluated on classes that were not trained on, say --unseen-classes"
             )
 
 

@@ -35,7 +35,7 @@ def from_pyg(graphs: Iterable[Any], *, name: str = "graphs") -> Dataset:
         name: how logs and reports call it.
 
     Returns:
-        All graphs as `train`, and those that have a class as `labelled`: graphs are judged by cross-validation.
+        All graphs as `train`, and those that have a class as `labelled`: graphs are evaluated by cross-validation.
 
     Raises:
         ValueError: there are no graphs, or one does not fit; the message names it. So does a graph of several nodes

@@ -63,7 +63,7 @@ def tu_folder(
 ) -> Dataset:
     """Read graphs in the TU form: NAME_A.txt, NAME_graph_indicator.txt and, where there, graph and node labels.
 
-    All graphs are in `train`, and `labelled` are those of them that have a label: graphs are judged by
+    All graphs are in `train`, and `labelled` are those of them that have a label: graphs are evaluated by
     cross-validation. As in PyTorch Geometric's `TUDataset`, loops and repeated edges are dropped, and an edge that is
     listed in one direction only goes that way only; the notes count all three. Labels and attributes of edges are not
     used. Graphs are named by their number in the files, from 1.

@@ -44,7 +44,7 @@ def common_size(path: Path, names: tuple[str, ...]) -> tuple[int, str]:
 
 
 def check_depth(path: Path, names: tuple[str, ...]) -> list[str]:
-    """Return a note on images of 16 bits that use the lower ones only, judged by up to 64 files that are evenly spaced.
+    """Return a note on images of 16 bits that use the lower ones only, by a look at up to 64 evenly spaced files.
 
     Raises:
         ValueError: most of all images are of that kind, none of which reaches a quarter of the range.

@@ -99,7 +99,7 @@ def imagenet9(root: Path | None, *, reading: Reading) -> Dataset:
 
 
 def imagenet9_tests(root: Path | None, *, reading: Reading) -> dict[str, Source]:
-    """Read the test sets of ImageNet-9 alone, to judge a classifier that is there already.
+    """Read the test sets of ImageNet-9 alone, to evaluate a classifier that is there already.
 
     Args and errors are those of `imagenet9`, without the training images. The first set carries the notes.
     """
@@ -112,7 +112,7 @@ def imagenet9_tests(root: Path | None, *, reading: Reading) -> dict[str, Source]
 def read_class_map(path: Path) -> Int[Tensor, "1000"]:
     """Read `in_to_in9.json`: the class of ImageNet-9 (0 to 8) of each class of ImageNet, or -1 where it has none.
 
-    A classifier of ImageNet's thousand classes is judged by `class_map[logits.argmax(1)]`, as the challenge does: an
+    A classifier of ImageNet's thousand classes is evaluated by `class_map[logits.argmax(1)]`, as the challenge does: an
     answer that is in none of the nine classes is wrong.
 
     Raises:

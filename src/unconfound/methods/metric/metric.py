@@ -1,4 +1,4 @@
-"""Metric learning: an embedding in which samples of one class are near, judged on classes that it never saw."""
+"""Metric learning: an embedding in which samples of one class are near, evaluated on classes that it never saw."""
 
 from __future__ import annotations
 

@@ -26,15 +26,15 @@ SUFFIX = {"classifier": "_classifier", "linear_probe": "", "knn": "_knn"}
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedSets:
+class SetFigures:
     """Figures as `Evaluation` holds them.
 
     Args:
         tests: set -> metric -> figure.
         groups: set -> group -> accuracy of the linear probe.
         classifier_groups: the same of the classifier.
-        answers: predictor ("classifier", "linear_probe", "knn") -> set -> answers to its labelled samples.
-        background: what is known of reliance on background without these answers.
+        predictions: predictor ("classifier", "linear_probe", "knn") -> set -> predictions to its labelled samples.
+        background: what is known of reliance on background without these predictions.
         notes: what the figures do not show.
         further: set -> metric -> figure that tables leave out.
         of_classes: set -> class -> accuracy of the linear probe.
@@ -43,14 +43,14 @@ class JudgedSets:
     tests: dict[str, dict[str, Figure]]
     groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
     classifier_groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
-    answers: dict[str, dict[str, Predictions]] = field(default_factory=dict)
+    predictions: dict[str, dict[str, Predictions]] = field(default_factory=dict)
     background: dict[str, Figure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     further: dict[str, dict[str, Figure]] = field(default_factory=dict)
     of_classes: dict[str, dict[str, Figure]] = field(default_factory=dict)
 
-    def beside(self, others: JudgedSets) -> JudgedSets:
-        """Add sets of which there are no answers."""
+    def beside(self, others: SetFigures) -> SetFigures:
+        """Add sets of which there are no predictions."""
         return replace(
             self,
             tests=self.tests | others.tests,
@@ -60,7 +60,7 @@ class JudgedSets:
         )
 
 
-def judge_sets(
+def figures_of_sets(
     train: Embeddings,
     sets: Mapping[str, Embeddings],
     *,
@@ -70,7 +70,7 @@ def judge_sets(
     group_names: Sequence[str],
     neighbours: int,
     clock: Clock,
-) -> JudgedSets:
+) -> SetFigures:
     """Evaluate sets by the trained classifier, linear probe, nearest neighbours, retrieval and groups.
 
     Args:
@@ -83,17 +83,17 @@ def judge_sets(
         neighbours: training samples that vote in kNN.
         clock: takes the time of the stages "knn" and "retrieval".
     """
-    answers: dict[str, dict[str, Predictions]] = {}
+    predictions: dict[str, dict[str, Predictions]] = {}
     if classifier is not None:
-        answers["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
-    answers["linear_probe"] = {name: probe_predictions(probe, each) for name, each in sets.items()}
+        predictions["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
+    predictions["linear_probe"] = {name: probe_predictions(probe, each) for name, each in sets.items()}
     with clock.stage("knn"):
-        answers["knn"] = {
+        predictions["knn"] = {
             name: Predictions(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()
         }
     labels = {name: each.labelled()[1] for name, each in sets.items()}
     tests = {
-        name: {metric: share(given[name].classes == right) for metric, given in answers.items()}
+        name: {metric: share(given[name].classes == right) for metric, given in predictions.items()}
         for name, right in labels.items()
     }
     further = {name: _top_5(each, labels[name], probe=probe, classifier=classifier) for name, each in sets.items()}
@@ -107,19 +107,19 @@ def judge_sets(
         # A domain that was left out of training may be in none of its groups.
         if not group_names or each.groups is None or not bool((each.groups >= 0).any()):
             continue
-        for predictor in (predictor for predictor in by_group if predictor in answers):
+        for predictor in (predictor for predictor in by_group if predictor in predictions):
             overall, by_group[predictor][name] = group_figures(
-                answers[predictor][name].classes, each, names=group_names, train_groups=train.groups
+                predictions[predictor][name].classes, each, names=group_names, train_groups=train.groups
             )
             tests[name] |= {f"{metric}{SUFFIX[predictor]}": figure for metric, figure in overall.items()}
-    return JudgedSets(
+    return SetFigures(
         tests=tests,
         groups=by_group["linear_probe"],
         classifier_groups=by_group["classifier"],
-        answers=answers,
+        predictions=predictions,
         further={name: figures for name, figures in further.items() if figures},
         of_classes={
-            name: class_figures(answers["linear_probe"][name].classes, right, names=classes)
+            name: class_figures(predictions["linear_probe"][name].classes, right, names=classes)
             for name, right in labels.items()
         },
         notes=tuple(_remarks(labels, train.labelled()[1], classes)),
@@ -127,7 +127,7 @@ def judge_sets(
 
 
 def background_gaps(
-    sets: Mapping[str, Embeddings], answers: Mapping[str, Mapping[str, Predictions]]
+    sets: Mapping[str, Embeddings], predictions: Mapping[str, Mapping[str, Predictions]]
 ) -> dict[str, Figure]:
     """Give background_gap of the linear probe, and those of the other predictors; empty without swapped backgrounds."""
     return {
@@ -137,7 +137,7 @@ def background_gaps(
             same_predictions=given["mixed-same"].classes,
             rand_predictions=given["mixed-rand"].classes,
         )
-        for predictor, given in answers.items()
+        for predictor, given in predictions.items()
         if {"mixed-same", "mixed-rand"} <= given.keys()
     }
 
