@@ -24,7 +24,9 @@ def _method(options=None):
 
 def _naive(method, graphs):
     """The loss node by node and graph by graph."""
-    nodes = method.encoder.network.network.node_embeddings(method.encoder.network.normalize(graphs))
+    normalized = method.encoder.network
+    distinct, of_node, _ = normalized.network.nodes_and_graphs(normalized.normalize(graphs))
+    nodes = distinct[of_node]
     parts = nodes.split(graphs.sizes.tolist())
     vectors = torch.stack([part.sum(0) for part in parts])
 

@@ -42,10 +42,6 @@ class GIN(nn.Module):
         of_graph = _nodes_of_graphs(graphs)
         return torch.cat([sum_rows(layer, of_graph) for layer in self._layers(graphs, self._kinds(graphs))], 1)
 
-    def node_embeddings(self, graphs: Graphs) -> Float[Tensor, "nodes features"]:
-        """Return what each layer makes of each node, layers side by side."""
-        return torch.cat(list(self._layers(graphs, self._kinds(graphs))), 1)
-
     def nodes_and_graphs(
         self, graphs: Graphs
     ) -> tuple[Float[Tensor, "kinds features"], Int[Tensor, " nodes"], Float[Tensor, "graphs features"]]:

@@ -173,11 +173,11 @@ def escaped(words: str) -> str:
 def table_of_texts(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table | None:
     """Make a table of text with one column per name and one row per key; None without a key."""
     keys = dict.fromkeys(key for each in columns.values() for key in each)
-    rows = tuple(Row(key, text_cells(each.get(key) for each in columns.values())) for key in keys)
+    rows = tuple(Row(key, cells_of_text(each.get(key) for each in columns.values())) for key in keys)
     return Table(title, "", tuple(map(Column, columns)), rows) if rows else None
 
 
-def text_cells(values: Iterable[str | None]) -> tuple[TableCell, ...]:
+def cells_of_text(values: Iterable[str | None]) -> tuple[TableCell, ...]:
     """Return cells of text."""
     return tuple(map(TableCell, values))
 

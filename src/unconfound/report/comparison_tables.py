@@ -24,7 +24,7 @@ from unconfound.evaluation.result_table import (
     escaped,
     markdown_table,
     terminal_table,
-    text_cells,
+    cells_of_text,
 )
 from unconfound.files import write_text
 
@@ -72,7 +72,7 @@ def measure_table(part: SettingTable, comparison: Comparison, *, figures: bool =
             )
             for cell in line.cells
         )
-        cells = text_cells((mean_text(line), difference_text(line, comparison.baseline), seconds_text(line)))
+        cells = cells_of_text((mean_text(line), difference_text(line, comparison.baseline), seconds_text(line)))
         rows.append(Row(label, (*cells, TableCell(str(len(line.cells)), links=tuple(links)))))
     columns = (
         Column("mean", wrap=True),

@@ -6,7 +6,7 @@ import torch
 
 from unconfound.evaluation.agreement import Agreement
 from unconfound.evaluation.partitions import Partition
-from unconfound.evaluation.result_table import Column, Row, Table, TableCell, text_cells
+from unconfound.evaluation.result_table import Column, Row, Table, TableCell, cells_of_text
 from unconfound.report.attention_maps import AttentionPart
 from unconfound.report.environment_sheets import EnvironmentsPart
 
@@ -21,7 +21,7 @@ def relations(part: EnvironmentsPart) -> Table | None:
     for each in part.relations:
         rand, area = each.rand, each.area
         counts = (f"{rand.samples:,}", f"{len(each.partition.names):,}")
-        cells = text_cells((*counts, _number(rand.value, 3), _range(rand, 3), _number(rand.most, 3)))
+        cells = cells_of_text((*counts, _number(rand.value, 3), _range(rand, 3), _number(rand.most, 3)))
         if area is not None:
             decisive = f"{each.partition.names[1]}: environment {each.decisive}"
             cells += (TableCell(_number(area.value, 2), decisive), TableCell(_range(area, 2)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unconfound.evaluation.result_table import Column, Row, Table, TableCell, text_cells
+from unconfound.evaluation.result_table import Column, Row, Table, TableCell, cells_of_text
 from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.item_names import shown_name
 
@@ -30,7 +30,7 @@ def hits_table(answers: Hits) -> Table:
         for rank, item in enumerate(items):
             verdict = _VERDICTS[int(hits[row, rank])]
             numbers = (f"{each[row, rank]:.4f}" for each in (answers.similarities, answers.distances))
-            found = text_cells((str(rank + 1), shown_name(item["name"]), item["label"] or None, *numbers))
+            found = cells_of_text((str(rank + 1), shown_name(item["name"]), item["label"] or None, *numbers))
             asked = TableCell((label or None) if rank == 0 else "")
             cells = (asked, *found, TableCell(verdict, mark=verdict))
             rows.append(Row(shown_name(query) if rank == 0 else "", cells, last=rank == len(items) - 1))

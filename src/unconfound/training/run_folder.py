@@ -88,9 +88,10 @@ class RunFolder:
             ValueError: `config` differs from the run that is there.
         """
         path = self.path / "config.toml"
-        text = tomli_w.dumps(config)
-        if path.is_file() and (before := path.read_bytes().decode("utf-8", errors="replace")) != text:
-            changed = sorted(set(text.splitlines()) ^ set(before.splitlines()))
+        if not path.is_file():
+            return
+        before = path.read_bytes().decode("utf-8", errors="replace")
+        if changed := sorted(set(tomli_w.dumps(config).splitlines()) ^ set(before.splitlines())):
             raise ValueError(
                 f"{self.path} was started with other options ({'; '.join(changed[:4])}): "
                 "resume with the same ones, or start anew with --overwrite"
