@@ -80,6 +80,11 @@ def test_overwriting_removes_the_earlier_run_only_once_it_starts(tmp_path):
     assert sorted(file.name for file in later.path.iterdir()) == ["config.toml", "environment.json"]
 
 
+def test_the_order_of_options_does_not_matter(tmp_path):
+    _started(tmp_path / "run")
+    RunFolder(tmp_path / "run", resume=True).start(dict(reversed(CONFIG.items())))
+
+
 def test_resuming_with_other_options_names_what_changed(tmp_path):
     _started(tmp_path / "run")
     folder = RunFolder(tmp_path / "run", resume=True)

@@ -22,7 +22,6 @@ from unconfound.data.images.folder import image_folder
 from unconfound.data.images.reading import Reading
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows
-from unconfound.data.tables.table import table
 from unconfound.options.data import DataOptions
 from unconfound.options.data_sets import ARRAYS, COMPOSED, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS
 from unconfound.suggestions import nearest_name
@@ -142,6 +141,8 @@ def _file(path: Path, options: DataOptions, restore: Mapping[str, Any]) -> Datas
         read = series if serial else row_arrays if is_rows(path) else image_arrays
         return _call(read, path, options=options, restore=restore)
     if path.suffix in TABLES:
+        from unconfound.data.tables.table import table
+
         return _call(table, path, options=options, restore=restore, kind="table")
     raise ValueError(f"{path} is of no known kind: use a folder of images, {', '.join((*ARRAYS, *TABLES, *TEXTS))}")
 

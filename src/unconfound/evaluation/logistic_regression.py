@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from unconfound.functional.inputs import check_finite
@@ -96,6 +95,8 @@ class LogisticRegression:
                 features).
             iterations: at most so many.
         """
+        from scipy.optimize import minimize  # takes most of a second to import
+
         scale = 1 / np.sqrt(np.append(np.maximum(self.spectrum, 0) / 4 + strength, 0.25))
         begin = np.zeros((self.classes, len(scale)))
         if start is not None:

@@ -20,11 +20,11 @@ from unconfound.evaluation.result_table import (
     Row,
     Table,
     TableCell,
+    cells_of_text,
     csv_text,
     escaped,
     markdown_table,
     terminal_table,
-    cells_of_text,
 )
 from unconfound.files import write_text
 

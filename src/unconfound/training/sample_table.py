@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jaxtyping import Int
 from torch import Tensor
 
@@ -22,6 +21,8 @@ def write_samples(path: Path, source: Source, learnt: Mapping[str, Tensor]) -> N
         source: the training samples, in whose order the rows are.
         learnt: [samples] by name (`Method.of_samples`).
     """
+    import pandas as pd  # takes a second, and few methods learn something of samples
+
     columns: dict[str, Any] = {"index": range(len(source))}
     if source.names is not None:
         columns["name"] = list(source.names)

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 from numpy import ndarray
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from unconfound.data.core.source import MemorySource, Source
@@ -152,6 +151,8 @@ def _donors(
 
 def _filled(images: Tensor, masks: Bool[Tensor, "samples 1 height width"]) -> Tensor:
     """Paint each foreground over with the nearest pixel of its background; an image that is all foreground is black."""
+    from scipy.ndimage import distance_transform_edt  # takes most of a second to import
+
     filled = images.clone()
     for sample, mask in enumerate(masks[:, 0].numpy()):
         if mask.all():

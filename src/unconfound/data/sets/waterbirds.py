@@ -7,8 +7,8 @@ surroundings, in validation and test half.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -17,7 +17,6 @@ from unconfound.data.core.source import Dataset
 from unconfound.data.files.set_folder import group_count_notes, need_files, published_folder
 from unconfound.data.images.image_table import ImageTable, read_image_table
 from unconfound.data.images.reading import Reading
-from unconfound.data.tables.table_files import read_frame
 from unconfound.options.data_sets import PublicSet
 
 WATERBIRDS = PublicSet(
@@ -57,6 +56,8 @@ def waterbirds(root: Path | None, *, reading: Reading) -> Dataset:
         FileNotFoundError: the folder or the table is missing.
         ValueError: the table is damaged, or too many images are missing or damaged.
     """
+    from unconfound.data.tables.table_files import read_frame  # which imports pandas
+
     folder = published_folder(WATERBIRDS, root)
     need_files(WATERBIRDS, folder, ["metadata.csv"])
     frame, _ = read_frame(folder / "metadata.csv")
@@ -79,7 +80,8 @@ def waterbirds(root: Path | None, *, reading: Reading) -> Dataset:
     return read_image_table(table, reading)
 
 
-def _whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> Int[Tensor, " rows"]:
+def _whole_numbers(frame: Any, name: str, path: Path) -> Int[Tensor, " rows"]:
+    """Return a column of a pandas.DataFrame."""
     wrong = frame.index[~frame[name].isin(_COLUMNS[name])]
     if len(wrong):
         raise ValueError(

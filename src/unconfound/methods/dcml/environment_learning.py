@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -161,6 +160,8 @@ def read_environments(path: Path, source: Source, *, environments: int) -> Float
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: give the samples.parquet of a finished run of dcml")
+    import pandas as pd  # takes a second, and few runs need it
+
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
