@@ -10,9 +10,9 @@ from scipy import stats
 
 from unconfound.comparison.average import AVERAGE, averaged, parts
 from unconfound.comparison.record import Cell, Comparison
+from unconfound.evaluation.csv_table import table_frame
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import Measure
-from unconfound.evaluation.result_table import table_frame
 from unconfound.report.comparison_page import write_comparison
 from unconfound.report.comparison_tables import cells_table, markdown, remarks, summary_table, terminal_tables
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from unconfound.comparison.choice import RULES, choose, chosen_comparison
 from unconfound.comparison.record import Cell
+from unconfound.evaluation.csv_table import table_frame
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import Measure
-from unconfound.evaluation.result_table import table_frame
 from unconfound.report.comparison_page import interval_plot, write_comparison
 from unconfound.report.comparison_tables import cells_table, markdown, summary_table, terminal_tables
 

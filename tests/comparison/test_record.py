@@ -16,9 +16,9 @@ from rich.console import Console
 from scipy import stats
 
 from unconfound.comparison.record import Cell, Comparison
+from unconfound.evaluation.csv_table import table_frame
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.measures import BACKGROUND, Measure
-from unconfound.evaluation.result_table import table_frame
 from unconfound.report.comparison_page import interval_plot, verdicts, write_comparison
 from unconfound.report.comparison_tables import (
     cells_table,

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from unconfound.evaluation.csv_table import csv_text
 from unconfound.evaluation.figures import Figure
 from unconfound.evaluation.measures import BACKGROUND, METRICS, Measure, column
 from unconfound.evaluation.result_table import (
@@ -15,7 +16,6 @@ from unconfound.evaluation.result_table import (
     Row,
     Table,
     TableCell,
-    csv_text,
     markdown_table,
     table_of_texts,
     terminal_table,

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import pandas as pd
 import rich.table
 from rich import box
 from rich.text import Text
@@ -151,18 +150,6 @@ def markdown_table(table: Table) -> str:
         cells = zip(table.columns, row.cells, strict=True)
         rows.append([escaped(name), *(text for column, cell in cells for text in _markdown(column, cell))])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def table_frame(table: Table) -> pd.DataFrame:
-    """Return the values of a table as they are; shares are in [0, 1]."""
-    columns = [table.corner, *(column.title for column in table.columns)]
-    rows = [[row.name, *(cell.value for cell in row.cells)] for row in table.rows]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def csv_text(table: Table) -> str:
-    """Write the values of a table as CSV; a value that is not known is empty."""
-    return table_frame(table).to_csv(index=False)
 
 
 def escaped(words: str) -> str:

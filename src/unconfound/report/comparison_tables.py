@@ -12,6 +12,7 @@ from rich.text import Text
 
 from unconfound.comparison.average import SettingTable, parts
 from unconfound.comparison.record import Comparison, FoldSummary, Line
+from unconfound.evaluation.csv_table import csv_text
 from unconfound.evaluation.measures import Measure
 from unconfound.evaluation.result_table import (
     MISSING,
@@ -21,7 +22,6 @@ from unconfound.evaluation.result_table import (
     Table,
     TableCell,
     cells_of_text,
-    csv_text,
     escaped,
     markdown_table,
     terminal_table,
