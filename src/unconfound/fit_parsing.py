@@ -8,7 +8,7 @@ from unconfound.listing import summary
 from unconfound.options.data import DataOptions
 from unconfound.options.encoders import SIZES, EncoderOptions
 from unconfound.options.fit import FitArguments
-from unconfound.options.methods import ALIASES, JUDGED_ON_UNSEEN_CLASSES, OPTIONS
+from unconfound.options.methods import ALIASES, TESTED_ON_UNSEEN_CLASSES, OPTIONS
 from unconfound.options.training import TrainingOptions
 from unconfound.parsing import parse
 from unconfound.recipes import Recipe, check_keys
@@ -36,7 +36,7 @@ def parse_fit(arguments: list[str], *, method: str | None, recipe: Recipe | None
         raise ValueError(f"unknown method {method!r}: {nearest_name(method, [*OPTIONS, *ALIASES])}{whose}")
     if recipe is not None:
         recipe = _for_encoder(recipe, arguments)
-    if method in JUDGED_ON_UNSEEN_CLASSES:
+    if method in TESTED_ON_UNSEEN_CLASSES:
         recipe = (recipe or Recipe(method, method, {})).with_default("data", "unseen_classes", True)
     options = OPTIONS[method]
     if recipe is not None:

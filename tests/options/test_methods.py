@@ -7,7 +7,7 @@ import pytest
 from unconfound.data import Schema
 from unconfound.encoders import build_encoder
 from unconfound.methods import METHODS
-from unconfound.options.methods import ALIASES, JUDGED_ON_UNSEEN_CLASSES, METHODS_OF, OPTIONS
+from unconfound.options.methods import ALIASES, TESTED_ON_UNSEEN_CLASSES, METHODS_OF, OPTIONS
 
 SCHEMAS = {
     "images": Schema("images", (3, 16, 16), ("a", "b"), ("x", "y")),
@@ -24,8 +24,8 @@ def test_every_method_is_listed_once_with_its_own_options() -> None:
     assert all(method in METHODS for method, _ in ALIASES.values())
 
 
-def test_those_judged_on_unseen_classes_are_named() -> None:
-    assert {name for name, kind in METHODS.items() if kind.judged_on_unseen_classes} == set(JUDGED_ON_UNSEEN_CLASSES)
+def test_those_tested_on_unseen_classes_are_named() -> None:
+    assert {name for name, kind in METHODS.items() if kind.tested_on_unseen_classes} == set(TESTED_ON_UNSEEN_CLASSES)
 
 
 @pytest.mark.parametrize("modality", SCHEMAS)

@@ -13,7 +13,7 @@ def test_a_built_in_recipe_is_understood_and_is_of_the_method_it_is_filed_under(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_learns_a_similarity_is_judged_on_unseen_classes_unless_told_otherwise(method):
+def test_what_learns_a_similarity_is_tested_on_unseen_classes_unless_told_otherwise(method):
     def unseen(*flags, recipe=None):
         return parse_fit(list(flags), method=method, recipe=recipe)[1].data.unseen_classes
 

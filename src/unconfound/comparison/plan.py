@@ -102,7 +102,7 @@ def completed(asked: Rows, arguments: CompareArguments) -> Rows:
             raise ValueError(f"candidates of {row!r}, which is no row: {nearest_name(row, asked.recipes)}")
     recipes, over = asked.recipes, over_words(arguments.over) or asked.over
     methods = [METHODS[recipe.method] for recipe in recipes.values() if recipe.method in METHODS]
-    if any(method.judged_on_unseen_classes for method in methods):
+    if any(method.tested_on_unseen_classes for method in methods):
         # What one row is evaluated on, all are.
         recipes = {row: recipe.with_default("data", "unseen_classes", True) for row, recipe in recipes.items()}
     return replace(asked, recipes=recipes, seeds=seeds, baseline=baseline, metrics=metrics, over=over, select=select)

@@ -66,7 +66,7 @@ class Method(nn.Module, ABC):
         name: what the command line, recipes and errors call it.
         Options: a frozen dataclass of options, which are also its command-line flags and recipe keys.
         needs_labels: the loop trains on labelled samples only, and refuses data without.
-        judged_on_unseen_classes: it learns a similarity, which is tested on other classes than it is trained on unless
+        tested_on_unseen_classes: it learns a similarity, which is tested on other classes than it is trained on unless
             the user or a recipe says otherwise.
         synchronize_batch_norm: BatchNorm uses the whole batch, not one process's share.
 
@@ -80,7 +80,7 @@ class Method(nn.Module, ABC):
     name: ClassVar[str]
     Options: ClassVar[type[Any]]
     needs_labels: ClassVar[bool] = False
-    judged_on_unseen_classes: ClassVar[bool] = False
+    tested_on_unseen_classes: ClassVar[bool] = False
     synchronize_batch_norm: ClassVar[bool] = True
 
     encoder: Encoder

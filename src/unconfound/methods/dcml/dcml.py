@@ -62,7 +62,7 @@ class DCML(Method):
     name = "dcml"
     Options = DCMLOptions
     needs_labels: ClassVar[bool] = True
-    judged_on_unseen_classes: ClassVar[bool] = True
+    tested_on_unseen_classes: ClassVar[bool] = True
 
     environment_logits: Tensor
     environment_objective: Tensor

@@ -34,7 +34,7 @@ class Metric(Method):
     name = "metric"
     Options = MetricOptions
     needs_labels: ClassVar[bool] = True
-    judged_on_unseen_classes: ClassVar[bool] = True
+    tested_on_unseen_classes: ClassVar[bool] = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: MetricOptions | None = None) -> None:
         super().__init__(encoder, schema)

@@ -51,7 +51,7 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
 }
 OPTIONS = {name: options for methods in METHODS_OF.values() for name, options in methods.items()}
 # These learn a similarity, which is tested on other classes than it is trained on unless the user says otherwise.
-JUDGED_ON_UNSEEN_CLASSES = ("dcml", "metric")
+TESTED_ON_UNSEEN_CLASSES = ("dcml", "metric")
 # Other names of a method with some of its options set.
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "cim+vib": ("cim", {"vib": True}),
