@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unconfound.suggestions import SYNONYMS, nearest_name
+from unconfound.suggestions import SYNONYMS, nearest_known, nearest_name
 
 KNOWN = ["learning_rate", "batch_size", "encoder", "epochs", "ema_decay"]
 
@@ -23,7 +23,7 @@ KNOWN = ["learning_rate", "batch_size", "encoder", "epochs", "ema_decay"]
     ],
 )
 def test_what_is_meant(asked: str, meant: str | None) -> None:
-    assert meant(asked, KNOWN) == meant
+    assert nearest_known(asked, KNOWN) == meant
 
 
 def test_it_is_said_in_words() -> None:

@@ -14,7 +14,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from unconfound.options.constraints import range_of
 from unconfound.recipes import SECTIONS, Recipe
-from unconfound.suggestions import meant
+from unconfound.suggestions import nearest_known
 
 # What tyro says -> how we say it.
 PLAINER = {
@@ -125,7 +125,7 @@ def _unknown_flags(kind: Any, arguments: Sequence[str]) -> str:
     for word in arguments:
         flag = word.partition("=")[0]
         if re.fullmatch(r"--?[A-Za-z][\w-]*", flag) and flag.replace("_", "-") not in known:
-            near = meant(flag, known)
+            near = nearest_known(flag, known)
             unknown.append(f"{flag}: did you mean {near}?" if near else f"{flag}: there is no such flag")
     return "; ".join(unknown)
 

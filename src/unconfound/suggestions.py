@@ -35,7 +35,7 @@ SYNONYMS = {
 }
 
 
-def meant(name: str, known: Iterable[str]) -> str | None:
+def nearest_known(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is meant: by another word for it, as its beginning, or misspelt; None if none is."""
     plain = {_plain(each): each for each in known}
     asked = _plain(name)
@@ -49,7 +49,7 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """Say which known name is nearest, or which there are."""
     known = list(known)
-    near = meant(name, known)
+    near = nearest_known(name, known)
     return f"did you mean {near!r}?" if near else f"use one of {', '.join(known)}"
 
 

@@ -225,7 +225,7 @@ def test_a_file_that_answers_otherwise_is_removed(tmp_path, monkeypatch, suffix,
 
     def otherwise(network, *arguments, **options):
         other = copy.deepcopy(network)
-        other.encoder.network.layers[-1][1].bias.add_(wrong)
+        other.encoder.network.network.layers[-1][1].bias.add_(wrong)
         return convert(other, *arguments, **options)
 
     monkeypatch.setattr(torch.export, "export", otherwise)

@@ -105,5 +105,7 @@ def test_adding_gates_leaves_batch_norm_alone():
     before = {name: value.clone() for name, value in encoder.network.state_dict().items()}
     encoder.wrap(Gated, environments=2)
     assert encoder.training
-    for name, value in encoder.network.state_dict().items():
-        assert torch.equal(value, before[name])
+    inner = encoder.network.network.state_dict()
+    assert inner.keys() == before.keys()
+    for name, value in before.items():
+        assert torch.equal(inner[name], value)

@@ -58,7 +58,7 @@ def test_noise_is_as_large_in_a_corner_that_never_varies_as_elsewhere():
     (batch,) = rows.batches([torch.arange(50)])
     pixels = batch.inputs / 255.0
     noise = 0.1 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
-    moved = (encoder.normalize(pixels + noise) - encoder.normalize(pixels)).std(0)
+    moved = (encoder.network.normalize(pixels + noise) - encoder.network.normalize(pixels)).std(0)
     assert moved[0] < 2 * moved.median()
 
 
