@@ -8,7 +8,7 @@ from unconfound.listing import summary
 from unconfound.options.data import DataOptions
 from unconfound.options.encoders import SIZES, EncoderOptions
 from unconfound.options.fit import FitArguments
-from unconfound.options.methods import ALIASES, TESTED_ON_UNSEEN_CLASSES, OPTIONS
+from unconfound.options.methods import ALIASES, OPTIONS, TESTED_ON_UNSEEN_CLASSES
 from unconfound.options.training import TrainingOptions
 from unconfound.parsing import parse
 from unconfound.recipes import Recipe, check_keys

@@ -7,7 +7,7 @@ import pytest
 from unconfound.data import Schema
 from unconfound.encoders import build_encoder
 from unconfound.methods import METHODS
-from unconfound.options.methods import ALIASES, TESTED_ON_UNSEEN_CLASSES, METHODS_OF, OPTIONS
+from unconfound.options.methods import ALIASES, METHODS_OF, OPTIONS, TESTED_ON_UNSEEN_CLASSES
 
 SCHEMAS = {
     "images": Schema("images", (3, 16, 16), ("a", "b"), ("x", "y")),
