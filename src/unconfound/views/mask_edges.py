@@ -29,10 +29,10 @@ def depths(masks: Bool[Tensor, "batch 1 height width"], reach: int) -> Float[Ten
         reach: the farthest distance that is told apart; beyond it depths are reach + 0.5, or -reach - 0.5.
     """
     inside, outside = masks, ~masks
-    steps = masks.to(torch.int8)
+    steps = masks.to(torch.int16)
     for _ in range(reach):
         inside, outside = _grown(inside), _grown(outside)
-        steps += inside.to(torch.int8) + (~outside).to(torch.int8)
+        steps += inside.to(torch.int16) + (~outside).to(torch.int16)
     return steps - (reach + 0.5)
 
 
