@@ -46,7 +46,7 @@ ROOMS = {
     "views": GROUND | {"functional"},
     "encoders": GROUND | {"functional"},
     "methods": GROUND | {"functional", "views", "encoders"},
-    "training": GROUND | {"functional", "encoders", "methods"},
+    "training": GROUND | {"functional", "views", "encoders", "methods"},
     "evaluation": GROUND | {"functional", "encoders"},
     "retrieval": GROUND | {"functional", "encoders", "evaluation"},
     "recipes": GROUND,

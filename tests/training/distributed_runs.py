@@ -10,7 +10,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from training.toy import convnet, dataset_of, graph_source, image_source, options, text_source
+from training.toy import convnet, dataset_of, graph_source, image_source, masked_source, options, text_source
 from training.toy_methods import BetweenEpochs, Drawing, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
@@ -43,6 +43,8 @@ GROUPED = replace(
     SOURCE, schema=replace(SOURCE.schema, groups=("left", "right", "up")), groups=torch.arange(48) ** 2 % 5 % 3
 )
 SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48), "group-dro": GROUPED, "dfr": GROUPED}
+SOURCES |= dict.fromkeys(("supervised, exchanged", "simclr, exchanged"), masked_source(48))
+EXCHANGE = {"exchange": 0.8, "exchange_rim": 1, "exchange_soft_edge": 1.0}
 
 
 # name: (method, training options, forward passes after which the run is asked to stop and goes on)
@@ -53,6 +55,8 @@ RUNS = {
     "simclr, best kept": (lambda: _make(SimCLR), SGD | {"select_every": 1, "epochs": 3}, 5),
     "simclr, lars, accumulated": (lambda: _make(SimCLR), {"optimizer": "lars", "accumulate": 3}, None),
     "supervised, one update": (lambda: _make(Supervised), SGD | ONE_UPDATE, None),
+    "supervised, exchanged": (lambda: _make(Supervised), SGD | EXCHANGE, 4),
+    "simclr, exchanged": (lambda: _make(SimCLR), SGD | EXCHANGE | {"accumulate": 3}, None),
     "supervised, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True)), SGD, None),
     "supervised, vib, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True, vib=True)), SGD, None),
     "group-dro": (lambda: GroupDRO(convnet(GROUPED), GROUPED.schema).double(), SGD, 4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,6 +28,16 @@ def image_source(samples=64, *, size=8, classes=2):
     inputs[torch.arange(samples), labels % 3] += 100
     names = tuple("abcdefgh"[:classes])
     return MemorySource("toys", Schema("images", (3, size, size), names), inputs.to(torch.uint8), labels)
+
+
+def masked_source(samples=48, *, size=8):
+    """Those images with a square foreground each, at one of four places."""
+    source = image_source(samples, size=size)
+    masks = torch.zeros(samples, 1, size, size, dtype=torch.bool)
+    for place in range(4):
+        top, left = 1 + 2 * (place // 2), 1 + 2 * (place % 2)
+        masks[place::4, :, top : top + 4, left : left + 4] = True
+    return replace(source, masks=masks)
 
 
 def row_source(samples=64, *, columns=6):

@@ -28,6 +28,7 @@ class Gaussian(Method):
         super().__init__(encoder, schema)
         self.options = options = options or GaussianOptions()
         self.at_representation = noises_representation(options.noise_at, schema, flag="noise-at")
+        self.compares_two_views = not self.at_representation
         self.encoder = encoder
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
         self.views = NoisyViews(options)

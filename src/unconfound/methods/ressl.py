@@ -60,9 +60,10 @@ class ReSSL(TwoViewMethod[ReSSLOptions]):
 
     def two_views(self, batch: Batch) -> Tensor:
         """Draw a strong view of each image, then a weak one."""
+        second = batch.inputs if batch.second_inputs is None else batch.second_inputs
         # Both make two views of each image, of which one is used.
         strong, _ = super().two_views(batch).chunk(2)
-        weak, _ = self.weak_views(cast(Tensor, batch.inputs)).chunk(2)
+        weak, _ = self.weak_views(cast(Tensor, second)).chunk(2)
         return torch.cat([strong, weak])
 
     def compare(self, views: Tensor) -> Compared:

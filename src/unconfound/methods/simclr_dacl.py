@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast, final
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from unconfound.functional.contrastive import nt_xent
 from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.two_views import gathered, refuse_one
+from unconfound.methods.parts.two_views import gathered, refuse_one, views_of
 from unconfound.options.methods.two_views import SimCLRDACLOptions
 from unconfound.views import MixedViews, image_views
 
@@ -28,6 +29,7 @@ class SimCLRDACL(Method):
 
     name = "simclr+dacl"
     Options = SimCLRDACLOptions
+    compares_two_views = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SimCLRDACLOptions | None = None) -> None:
         super().__init__(encoder, schema)
@@ -40,9 +42,9 @@ class SimCLRDACL(Method):
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         images, temperature = cast(Tensor, batch.inputs), self.options.temperature
         refuse_one(len(images), method=self.name)
-        embeddings = self.encoder(self.augmented(images))
+        embeddings = self.encoder(views_of(batch, self.augmented))
         augmented = nt_xent(*gathered(self.head(embeddings)), temperature=temperature)
-        projections = self.head(self.encoder(self.mixed(unit_range(images))))
+        projections = self.head(self.encoder(views_of(replace(batch, inputs=unit_range(images)), self.mixed)))
         mixed = nt_xent(*gathered(projections), temperature=temperature)
         return Step(
             augmented + mixed,

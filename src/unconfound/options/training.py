@@ -11,6 +11,7 @@ from unconfound.options.constraints import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Share,
     ShareBelowOne,
 )
 
@@ -45,6 +46,17 @@ class TrainingOptions(Checked):
     """Largest norm of the gradient; by default gradients are not clipped."""
     accumulate: PositiveInt = 1
     """Number of batches whose gradients are averaged per update."""
+    exchange: Share = 0.0
+    """Share of the training images whose foreground is put on the background of another image of the batch, which needs
+    masks of the foregrounds; 0 leaves all as they are. Needs images."""
+    exchange_rim: NonNegativeInt = 0
+    """Largest number of pixels by which the mask of each image is widened or narrowed at random before the exchange;
+    use it where masks are not exact."""
+    exchange_soft_edge: NonNegativeFloat = 0.0
+    """Largest half width in pixels of the band over which a foreground fades into its new background."""
+    exchange_views: Literal["both", "one"] = "both"
+    """Exchange the backgrounds of both views, independently of each other, or only of the second one; ignored by
+    methods that do not compare two views."""
     ema_decay: ShareBelowOne = 0.0
     """Decay per update of the moving average of the encoder's weights that is saved in their place; 0 saves the weights
     themselves."""

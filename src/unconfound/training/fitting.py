@@ -18,6 +18,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
 from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import load_checkpoint
+from unconfound.training.exchange import check_exchange
 from unconfound.training.hardware import make_fabric, precision_of
 from unconfound.training.loop import train
 from unconfound.training.run_folder import RunFolder
@@ -73,15 +74,16 @@ def fit(
         overwrite: remove an earlier run in `out`.
 
     Raises:
-        ValueError: a stated batch larger than the data, data without the labels that the method needs or the validation
-            part that an encoder is chosen by, a folder that holds something else or in which another process is at
-            work, or a damaged checkpoint.
+        ValueError: a stated batch larger than the data, data without the labels that the method needs, the validation
+            part that an encoder is chosen by or the masks that an exchange of backgrounds needs, a folder that holds
+            something else or in which another process is at work, or a damaged checkpoint.
         NotFiniteError: the loss became NaN or infinite.
     """
     training = training or TrainingOptions()
     name = getattr(method, "name", type(method).__name__)
     source = training_source(dataset, labels=method.needs_labels, method=name)
     check_selection(training, dataset.validation, data=source.name)
+    check_exchange(training, source)
     folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
     with announced("starting"):
         fabric = make_fabric(training, phases=len(method.phases()))

@@ -16,6 +16,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
 from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding_health, not_finite_message
 from unconfound.training.checkpoint import Position
+from unconfound.training.exchange import on_exchanged_backgrounds
 from unconfound.training.hardware import precision_of
 from unconfound.training.optimizers import schedule, set_learning_rate
 from unconfound.training.order import pass_order, seed_update
@@ -159,6 +160,9 @@ def step(
 ) -> Position:
     """Make one update of each phase that is due; return the position behind it."""
     seed_update(plan.options.seed, at)
+    if plan.options.exchange:
+        # Once, so that all phases of the pass see the same images.
+        batches = [on_exchanged_backgrounds(fabric.to_device(batch), plan.options, moving.method) for batch in batches]
     done = at.epoch + at.update / plan.updates
     for phase in phases:
         if at.update % phase.every == 0:

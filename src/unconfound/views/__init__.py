@@ -5,6 +5,7 @@ from unconfound.options.views import ImageViewOptions as ImageViewOptions
 from unconfound.options.views import MetricViewOptions as MetricViewOptions
 from unconfound.options.views import MixingOptions as MixingOptions
 from unconfound.options.views import NoiseOptions as NoiseOptions
+from unconfound.views.backgrounds import exchange_backgrounds as exchange_backgrounds
 from unconfound.views.blur import gaussian_blur as gaussian_blur
 from unconfound.views.colour import adjust_hue as adjust_hue
 from unconfound.views.corruption import CorruptedViews as CorruptedViews

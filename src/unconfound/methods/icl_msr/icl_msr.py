@@ -13,6 +13,7 @@ from torch import Tensor
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.encoders.apply import over_source
+from unconfound.functional.distributed import world
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.icl_msr.host import host_named
@@ -53,6 +54,7 @@ class ICLMSR(Method):
 
     name = "icl-msr"
     Options = ICLMSROptions
+    compares_two_views = True
 
     rate: Tensor
     alike: Tensor
@@ -285,4 +287,9 @@ def _half(views: Tensor, which: int) -> Tensor:
 def _on_other_backgrounds(batch: Batch) -> Batch:
     if batch.masks is None or not isinstance(batch.inputs, Tensor) or batch.inputs.dim() != 4:
         raise ValueError("exchange_backgrounds needs images with masks of their foregrounds: leave it out")
-    return replace(batch, inputs=exchange_backgrounds(batch.inputs, batch.masks))
+    # Each foreground stands on the background of the image before it, the first on that of the last.
+    rank, processes = world()
+    donors = torch.arange(rank * len(batch) - 1, (rank + 1) * len(batch) - 1, device=batch.inputs.device)
+    donors = donors % (processes * len(batch))
+    inputs = exchange_backgrounds(batch.inputs, batch.masks, donors=donors, fill="mean")
+    return replace(batch, inputs=inputs, second_inputs=None)

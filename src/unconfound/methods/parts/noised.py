@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from unconfound.encoders import Encoder
 from unconfound.functional.contrastive import nt_xent
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.methods.method import Step
-from unconfound.methods.parts.two_views import gathered, refuse_one
+from unconfound.methods.parts.two_views import gathered, refuse_one, views_of
 
 
 def contrast_noised(
@@ -48,7 +49,7 @@ def contrast_noised(
         inputs = batch.inputs
         if not isinstance(inputs, Tensor):
             raise TypeError(f"{type(inputs).__name__} have no common shape to be noised in: noise the representation")
-        embeddings = encoder(views(unit_range(inputs)))
+        embeddings = encoder(views_of(replace(batch, inputs=unit_range(inputs)), views))
         projections = head(embeddings)
     refuse_one(len(batch), method=method)
     loss = nt_xent(*gathered(projections), temperature=temperature)

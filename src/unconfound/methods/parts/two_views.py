@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from unconfound.data import Batch, Schema
 from unconfound.encoders import Encoder
 from unconfound.functional.distributed import gather, world
 from unconfound.methods.method import Method, Step
-from unconfound.views import image_views
+from unconfound.views import ImageViews, image_views
 
 # The dataclass of a method's options.
 Chosen = TypeVar("Chosen")
@@ -64,6 +65,7 @@ class TwoViewMethod(Method, Generic[Chosen]):
     """
 
     refuses_one: ClassVar[str | None] = _APART
+    compares_two_views = True
 
     def __init__(
         self,
@@ -89,11 +91,30 @@ class TwoViewMethod(Method, Generic[Chosen]):
         """
         if self.refuses_one is not None:
             refuse_one(len(batch), method=self.name, why=self.refuses_one)
-        return self.views(cast(Tensor, batch.inputs))
+        return views_of(batch, self.views)
 
     @abstractmethod
     def compare(self, views: Float[Tensor, "views *shape"]) -> Compared:
         """Compute the loss of two views of each sample, ordered as by `two_views`."""
+
+
+def views_of(batch: Batch, views: Callable[[Tensor], Tensor]) -> Float[Tensor, "views *shape"]:
+    """Draw two views of each sample, the second ones from `second_inputs` where the batch has them.
+
+    Args:
+        batch: samples of one shape.
+        views: [batch, ...] -> [2 batch, ...].
+
+    Returns:
+        [2 batch, ...]: the first views of all samples, then the second ones.
+    """
+    inputs = cast(Tensor, batch.inputs)
+    if batch.second_inputs is None:
+        return views(inputs)
+    if isinstance(views, ImageViews):
+        return torch.cat([views(each, count=1) for each in (inputs, batch.second_inputs)])
+    first, second = (views(each).chunk(2) for each in (inputs, batch.second_inputs))
+    return torch.cat([first[0], second[1]])
 
 
 def refuse_one(samples: int, *, method: str, why: str = _APART) -> None:
