@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from rich.progress import Progress
@@ -118,7 +118,7 @@ def compare_ways(
     fitting = classifier if classifier is not None and classifier.out_features == classes else None
     before = _measured("before", own, tests, classifier=fitting, seed=options.seed)
     directions = options.directions or max(1, own.features.shape[1] // 4)
-    remedies, after = {}, {}
+    remedies, after = dict[Way, Remedy](), dict[Way, Evaluation]()
     for way in ways:
         remedy = find_remedy(way, exchanged, directions=directions, classes=classes, seed=options.seed)
         remedies[way] = remedy
@@ -171,9 +171,7 @@ def recognised(evaluation: Evaluation) -> Figure:
 
 
 def _changed(embeddings: Embeddings, remedy: Remedy) -> Embeddings:
-    return Embeddings(
-        remedy.of(embeddings.features), embeddings.index, embeddings.labels, embeddings.groups, embeddings.names
-    )
+    return replace(embeddings, features=remedy.of(embeddings.features))
 
 
 def _measured(

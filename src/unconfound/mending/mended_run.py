@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from unconfound.encoders import Encoder, Projected, load_encoder, read_card, save_classifier, save_encoder
 from unconfound.lock import FolderLock
@@ -56,6 +57,7 @@ def put_behind(encoder: Encoder, remedy: Remedy) -> None:
         return
     matrix, bias = remedy.change
     linear = encoder.wrap(Projected, features=len(matrix)).projection[-1]
+    assert isinstance(linear, nn.Linear)
     with torch.no_grad():
         linear.weight.copy_(matrix)
         linear.bias.copy_(bias)
