@@ -22,12 +22,16 @@ def run(scale: Scale = WHOLE) -> Iterator[Row | LeftOut]:
         "within-pair whitening": lambda: within_pair_whitening(pairs, directions=directions),
         "LEACE": lambda: leace(embeddings, labels),
     }
+
+    def covariance() -> object:
+        # The maps, too, are found in float64.
+        return embeddings.double().T.cov()
+
     for name, ours in maps.items():
         yield timed(
             f"{name} of {rows:,} x {features}, x a covariance in float64",
             ours,
-            # The maps, too, are found in float64.
-            lambda: lambda: embeddings.double().T.cov(),
+            lambda: covariance,
             target=2.0,
             rounds=5,
             scale=scale,
