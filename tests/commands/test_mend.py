@@ -103,7 +103,7 @@ def test_the_command_compares_all_ways_and_says_where_the_run_is(
     said = capsys.readouterr().out
     for row in ("before", "refit", "leace", "nap", "whitening"):
         assert f"\n{row} " in said
-    assert "a gap of 100 points or less" in said
+    assert " reaches a gap of 100 points: " in said
     assert said.endswith(f"The mended run is in {out}.\nNext: unconfound evaluate {out}\n")
     assert main(["evaluate", str(out), "--device", "cpu"]) == 0
 

@@ -197,13 +197,13 @@ def command(words: Sequence[str]) -> None:
 
     mended = mend_run(given)
     print_table(terminal_table(evaluation_table([mended.before, *mended.after.values()]), name_width=12))
-    kept = mended.after[mended.way]
-    figures = f"gap {100 * gap_of(kept).value:.1f} points, before {100 * gap_of(mended.before).value:.1f}"
-    if mended.reached:
-        print(f"{mended.way} reaches a gap of {given.gap:g} points or less ({figures}).")
-    else:
-        print(
-            f"No gap of {given.gap:g} points or less: {mended.way} recognises most on random backgrounds "
-            f"({100 * recognised(kept).value:.1f} %; {figures})."
-        )
+    gaps, shares = (
+        [100 * of(evaluation).value for evaluation in (mended.after[mended.way], mended.before)]
+        for of in (gap_of, recognised)
+    )
+    said = "reaches" if mended.reached else "recognises most on random backgrounds, but no way reaches"
+    print(
+        f"{mended.way} {said} a gap of {given.gap:g} points: {gaps[0]:.1f}, before {gaps[1]:.1f}; on random backgrounds "
+        f"it recognises {shares[0]:.1f} %, before {shares[1]:.1f} %."
+    )
     print(f"The mended run is in {mended.run}.\nNext: unconfound evaluate {mended.run}")
