@@ -49,7 +49,7 @@ class MendArguments(Checked):
     kept."""
     out: Path | None = None
     """Folder of the new run; by default that of RUN with -mended added to its name."""
-    exchanges: PositiveInt = 4
+    exchanges: PositiveInt = 2
     """Number of other backgrounds that each training image is put on."""
     directions: PositiveInt | None = None
     """Number of directions that nap removes and whitening keeps; by default a quarter of the width of the embedding."""
@@ -202,8 +202,6 @@ def command(words: Sequence[str]) -> None:
         for of in (gap_of, recognised)
     )
     said = "reaches" if mended.reached else "recognises most on random backgrounds, but no way reaches"
-    print(
-        f"{mended.way} {said} a gap of {given.gap:g} points: {gaps[0]:.1f}, before {gaps[1]:.1f}; on random backgrounds "
-        f"it recognises {shares[0]:.1f} %, before {shares[1]:.1f} %."
-    )
+    print(f"{mended.way} {said} a gap of {given.gap:g} points: {gaps[0]:.1f}, before {gaps[1]:.1f}.")
+    print(f"On random backgrounds it recognises {shares[0]:.1f} %, before {shares[1]:.1f} %.")
     print(f"The mended run is in {mended.run}.\nNext: unconfound evaluate {mended.run}")

@@ -16,7 +16,7 @@ from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.evaluation.intervals import share
 from unconfound.evaluation.predictions import classifier_predictions, probe_predictions
-from unconfound.evaluation.probe import fit_probe
+from unconfound.evaluation.probe import LinearProbe, fit_probe
 from unconfound.evaluation.set_figures import background_gaps
 from unconfound.evaluation.unseen import unseen
 from unconfound.mending.exchanged import embed_exchanged
@@ -38,7 +38,7 @@ class MendingOptions:
         embedding: batch size, device and precision.
     """
 
-    exchanges: int = 4
+    exchanges: int = 2
     directions: int | None = None
     seed: int = 0
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
@@ -116,7 +116,8 @@ def compare_ways(
     }
     own = Embeddings(exchanged.own, torch.arange(len(train)), train.labels)
     fitting = classifier if classifier is not None and classifier.out_features == classes else None
-    before = _measured("before", own, tests, classifier=fitting, seed=options.seed)
+    probe = fit_probe(own, seed=options.seed)
+    before = _measured("before", tests, probe=probe, classifier=fitting)
     directions = options.directions or max(1, own.features.shape[1] // 4)
     remedies, after = dict[Way, Remedy](), dict[Way, Evaluation]()
     for way in ways:
@@ -124,10 +125,9 @@ def compare_ways(
         remedies[way] = remedy
         after[way] = _measured(
             way,
-            _changed(own, remedy),
             {name: _changed(each, remedy) for name, each in tests.items()},
+            probe=probe if remedy.change is None else fit_probe(_changed(own, remedy), seed=options.seed),
             classifier=remedy.classifier,
-            seed=options.seed,
         )
     return Comparison(before, after, remedies)
 
@@ -175,10 +175,9 @@ def _changed(embeddings: Embeddings, remedy: Remedy) -> Embeddings:
 
 
 def _measured(
-    name: str, train: Embeddings, tests: Mapping[str, Embeddings], *, classifier: nn.Linear | None, seed: int
+    name: str, tests: Mapping[str, Embeddings], *, probe: LinearProbe, classifier: nn.Linear | None
 ) -> Evaluation:
     """Measure as an evaluation does, but by classifier and linear probe alone."""
-    probe = fit_probe(train, seed=seed)
     predictions = {"linear_probe": {test: probe_predictions(probe, each) for test, each in tests.items()}}
     if classifier is not None:
         predictions["classifier"] = {test: classifier_predictions(classifier, each) for test, each in tests.items()}
