@@ -41,6 +41,7 @@ from unconfound.commands.embed import EmbedArguments
 from unconfound.commands.evaluate import EvaluateArguments
 from unconfound.commands.export import ExportArguments
 from unconfound.commands.index import IndexArguments
+from unconfound.commands.mend import MendArguments
 from unconfound.commands.search import SearchArguments
 from unconfound.comparison.rows import list_comparisons
 from unconfound.data.load import DataOptions
@@ -230,6 +231,7 @@ def check_make_targets(block: Block, where: str) -> None:
         ExportArguments,
         FitArguments,
         IndexArguments,
+        MendArguments,
         SearchArguments,
         TrainingOptions,
         *(method.Options for method in METHODS.values()),

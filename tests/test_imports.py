@@ -49,6 +49,7 @@ ROOMS = {
     "training": GROUND | {"functional", "views", "encoders", "methods"},
     "evaluation": GROUND | {"functional", "encoders"},
     "retrieval": GROUND | {"functional", "encoders", "evaluation"},
+    "mending": GROUND | {"functional", "views", "encoders", "training", "evaluation"},
     "recipes": GROUND,
     "comparison": GROUND
     | {"functional", "encoders", "methods", "training", "evaluation", "recipes"}
@@ -214,5 +215,16 @@ for words in [["list"], ["fit", "dacl+", "--help"], *([command, "--help"] for co
     assert not heavy, (words, heavy)
 """
     )
-    for command in ("fit METHOD", "fit dacl", "embed", "evaluate", "index", "search", "compare", "export", "demo"):
+    for command in (
+        "fit METHOD",
+        "fit dacl",
+        "embed",
+        "evaluate",
+        "mend",
+        "index",
+        "search",
+        "compare",
+        "export",
+        "demo",
+    ):
         assert f"usage: unconfound {command}" in output

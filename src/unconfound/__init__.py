@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from unconfound.commands.export import export as export
     from unconfound.commands.fit import fit as fit
     from unconfound.commands.index import index as index
+    from unconfound.commands.mend import mend as mend
     from unconfound.commands.search import search as search
     from unconfound.data.load import DataOptions as DataOptions
     from unconfound.data.load import load as load
@@ -57,7 +58,7 @@ __all__ = [
     "BarlowTwins", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin", "Metric", "MoCo",
     "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV", "TrainingOptions", "VICReg",
     "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate", "export", "fit", "index", "load",
-    "load_encoder", "open_index", "search",
+    "load_encoder", "mend", "open_index", "search",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.
@@ -73,7 +74,7 @@ _HOMES = {
 }
 _HOMES |= {
     command: f"commands.{command}"
-    for command in ("compare", "demo", "embed", "evaluate", "export", "fit", "index", "search")
+    for command in ("compare", "demo", "embed", "evaluate", "export", "fit", "index", "mend", "search")
 }
 
 
