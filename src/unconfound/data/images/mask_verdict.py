@@ -54,8 +54,8 @@ class MaskVerdict:
         """Return the verdict and its reasons as one sentence."""
         reasons = (
             f"two estimates of {self.images:,} images agree by {self.agreement:.2f} (mean intersection over union; "
-            f"{self.by_chance:.2f} between different images), {self.empty:.0%} show next to nothing and {self.full:.0%} "
-            "next to everything"
+            f"{self.by_chance:.2f} between different images), {self.empty:.0%} show next to nothing and "
+            f"{self.full:.0%} next to everything"
         )
         if self.truth is not None:
             reasons += f"; with the true masks they agree by {self.truth:.2f}"
