@@ -31,7 +31,7 @@ GROUND = {
 }
 ROOMS = {
     "functional": set(),
-    "data": GROUND,
+    "data": GROUND | {"functional"},
     "options": {"suggestions", "spans"},
     "devices": GROUND,
     "progress": GROUND,

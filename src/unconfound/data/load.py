@@ -18,12 +18,13 @@ from unconfound.data.core.source import Dataset
 from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
+from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.images.folder import image_folder
 from unconfound.data.images.reading import Reading
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.options.data import DataOptions
-from unconfound.options.data_sets import ARRAYS, COMPOSED, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS
+from unconfound.options.data_sets import ARRAYS, COMPOSED, ESTIMATE, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS
 from unconfound.suggestions import nearest_name
 
 __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
@@ -51,6 +52,9 @@ def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = 
 
 
 def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
+    estimating = str(options.masks) == ESTIMATE
+    if estimating:
+        options = _without_files_of_masks(options)
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
     dataset = _read(replace(options, test_share=0.0) if divided else options, restore)
@@ -58,6 +62,8 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         check_shared_classes(dataset)
     if divided:
         dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
+    if estimating:
+        dataset = with_estimated_masks(dataset)
     if options.rows or restore.get("kind") == "pixel-rows":
         dataset = as_rows(dataset)
     else:
@@ -76,6 +82,17 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         scenes = every_scene(dataset, backgrounds_per_class=options.adversarial_backgrounds, seed=options.data_seed)
         dataset = replace(dataset, adversarial=scenes)
     return dataset
+
+
+def _without_files_of_masks(options: DataOptions) -> DataOptions:
+    if Path(ESTIMATE).is_dir():
+        raise ValueError(
+            f"--masks {ESTIMATE} is not a folder, but one of that name is here: give its whole path, "
+            f"{Path(ESTIMATE).absolute()}, or rename it"
+        )
+    if options.mask_values is not None:
+        raise ValueError(f"mask_values say how masks in files are read: leave them out with --masks {ESTIMATE}")
+    return replace(options, masks=None)
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:

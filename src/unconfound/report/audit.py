@@ -65,6 +65,7 @@ def audit(
             console.print(f"measuring {name}: {samples:,} samples {parts}, on {judging.device}")
             run = (runs or {}).get(name)
             classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
+            notes += [dataset.mask_note] if dataset.mask_note else []
             evaluated = evaluate(encoder, dataset, name=name, classifier=classifier, judging=judging, progress=progress)
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
@@ -83,11 +84,16 @@ def audit(
                 )
             )
             progress.remove_task(report)
+    if dataset.mask_note:
+        console.print(dataset.mask_note)
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = machine()
     evaluations = [entry.evaluation for entry in entries]
     if dataset.train.schema.modality == "images" and not any(evaluation.background for evaluation in evaluations):
-        console.print("reliance on the background was not measured: it needs to know the foregrounds (--masks FOLDER)")
+        console.print(
+            "reliance on the background was not measured: it needs to know the foregrounds "
+            f"(--masks FOLDER{'' if dataset.mask_note else ', or --masks estimate'})"
+        )
     console.print(f"writing {Path(out) / 'report.html'}")
     write_evaluations(Path(out) / "evaluation.json", evaluations, command=command, environment=surroundings)
     write_report(

@@ -145,6 +145,8 @@ class Dataset:
         validation: samples of the same kind as `train`, never trained on, for choosing between candidates; never a
             test set. None where nobody set any aside.
         adversarial: the test foregrounds on one background after the other, by its name; `scenes` say whose it is.
+        mask_note: how far masks that were estimated from the images can be relied on, or why there are none; empty
+            where none were asked for.
     """
 
     train: Source
@@ -154,3 +156,4 @@ class Dataset:
     restore: dict[str, object] = field(default_factory=dict)
     validation: Source | None = None
     adversarial: dict[str, Source] = field(default_factory=dict)
+    mask_note: str = ""

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.images.estimated_masks import EstimatedMasks, with_estimated_masks
+from unconfound.data.load import load
+from unconfound.functional.foregrounds.border_distance import estimate_masks
+
+SWAPS = {"original", "mixed-same", "mixed-rand", "only-foreground", "only-background"}
+
+
+@pytest.fixture
+def folder(tmp_path, squares):
+    """Return a folder of images in two classes, without masks."""
+    for number, image in enumerate(squares[0]):
+        path = tmp_path / "pictures" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    return tmp_path / "pictures"
+
+
+def _masks(source):
+    (batch,) = source.batches([torch.arange(len(source))])
+    return batch.inputs, batch.masks
+
+
+def test_a_folder_without_masks_gets_estimated_ones_and_swapped_backgrounds(folder):
+    dataset = load(folder, masks=Path("estimate"))
+    assert set(dataset.tests) == SWAPS
+    images, masks = _masks(dataset.train)
+    assert torch.equal(masks, estimate_masks(images))
+    assert dataset.labelled is dataset.train
+    assert dataset.train_foreground is not None
+    assert dataset.mask_note.startswith("all masks are estimated from the images; estimated masks are usable here")
+    assert dataset.mask_note in dataset.train.notes
+    without = load(folder)
+    assert (set(without.tests), without.mask_note) == ({"test"}, "")
+
+
+def test_streamed_images_get_theirs_batch_by_batch(folder):
+    dataset = load(folder, masks="estimate", memory_gib=0, workers=0)
+    images, masks = _masks(dataset.train)
+    assert torch.equal(masks, estimate_masks(images))
+    # As with masks in a folder: backgrounds are swapped in memory only.
+    assert set(dataset.tests) == {"test"}
+
+
+def test_arrays_without_masks_get_estimated_ones(tmp_path, squares):
+    images, _ = squares
+    np.savez(tmp_path / "a.npz", images=images.permute(0, 2, 3, 1).numpy(), labels=np.arange(40) % 2)
+    dataset = load(tmp_path / "a.npz", masks="estimate")
+    assert set(dataset.tests) == SWAPS
+    assert torch.equal(_masks(dataset.tests["original"])[1], estimate_masks(_masks(dataset.tests["original"])[0]))
+
+
+def test_masks_of_the_data_are_kept_and_compared(squares):
+    images, masks = squares
+    given = Dataset(MemorySource("given", Schema("images", (3, 16, 16)), images, masks=masks.roll(1, 2)), {})
+    dataset = with_estimated_masks(given)
+    assert dataset.train is given.train
+    assert dataset.mask_note.startswith("the masks that come with the data are kept; ")
+    assert "with the true masks they agree by 0.6" in dataset.mask_note
+
+
+def test_useless_estimates_are_not_used(squares):
+    noise = torch.randint(0, 256, (40, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    dataset = with_estimated_masks(Dataset(MemorySource("noise", Schema("images", (3, 16, 16)), noise), {}))
+    assert _masks(dataset.train)[1] is None
+    assert dataset.mask_note.startswith("estimated masks are useless here")
+    assert dataset.mask_note.endswith("; the data stay without masks")
+
+
+def test_one_image_is_too_few_to_judge(squares):
+    one = Dataset(MemorySource("one", Schema("images", (3, 16, 16)), squares[0][:1]), {})
+    dataset = with_estimated_masks(one)
+    assert _masks(dataset.train)[1] is None
+    assert dataset.mask_note == "no masks are estimated: they are judged on two training images or more"
+
+
+def test_only_images_have_masks():
+    rows = Dataset(MemorySource("rows", Schema("tables", (2,)), torch.rand(4, 2)), {})
+    with pytest.raises(ValueError, match="rows holds tables: masks are estimated of images only"):
+        with_estimated_masks(rows)
+
+
+def test_what_files_of_masks_need_is_refused(folder, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="leave them out with --masks estimate"):
+        load(folder, masks="estimate", mask_values=("1",))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "estimate").mkdir()
+    with pytest.raises(ValueError, match="one of that name is here: give its whole path"):
+        load(folder, masks="estimate")
+
+
+def test_a_source_with_estimated_masks_is_its_base_in_all_else(squares):
+    base = MemorySource("base", Schema("images", (3, 16, 16), ("a",)), squares[0], labels=torch.zeros(40).long())
+    masked = EstimatedMasks(base)
+    assert (len(masked), masked.name, masked.labels) == (40, "base", base.labels)
