@@ -76,9 +76,9 @@ def judge_masks(
         TypeError, ValueError: as in `estimate_masks`, or fewer than two images.
     """
     if len(images) < 2:
-        raise ValueError(f"masks are judged on two images or more, got {len(images)}")
+        raise ValueError(f"a verdict on masks needs two images or more, got {len(images)}")
     masks = estimated(images)
-    others = torch.cat([estimate_masks_by_frequency(part) for part in images.split(AT_A_TIME)])
+    others = torch.cat([estimate_masks_by_frequency(part) for part in torch.split(images, AT_A_TIME)])
     shares = masks.flatten(1).double().mean(1)
 
     def overlap(second: Tensor) -> float:
@@ -99,4 +99,4 @@ def estimated(
     images: UInt8[Tensor, "images channels height width"] | Float[Tensor, "images channels height width"],
 ) -> Bool[Tensor, "images 1 height width"]:
     """Return the masks that `estimate_masks` finds, a few images at a time."""
-    return torch.cat([estimate_masks(part) for part in images.split(AT_A_TIME)])
+    return torch.cat([estimate_masks(part) for part in torch.split(images, AT_A_TIME)])

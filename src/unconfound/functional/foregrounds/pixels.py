@@ -44,7 +44,8 @@ def scaled_pixels(
     shrink = max(height, width) / LONGEST
     if shrink <= 1:
         return pixels
-    return interpolate(pixels, (max(1, round(height / shrink)), max(1, round(width / shrink))), mode="area")
+    smaller: Tensor = interpolate(pixels, (max(1, round(height / shrink)), max(1, round(width / shrink))), mode="area")
+    return smaller
 
 
 def on_border(height: int, width: int, *, device: torch.device) -> Bool[Tensor, "height width"]:
