@@ -37,7 +37,7 @@ def scaled_pixels(
     pixels = wide(images)
     if images.is_floating_point() and not bool(pixels.isfinite().all()):
         raise ValueError("images must be finite, but some hold NaN or infinity: leave them out")
-    darkest, brightest = (getattr(pixels, bound)((1, 2, 3), keepdim=True) for bound in ("amin", "amax"))
+    darkest, brightest = pixels.amin((1, 2, 3), keepdim=True), pixels.amax((1, 2, 3), keepdim=True)
     span = brightest - darkest
     pixels = (pixels - darkest) / torch.where(span > 0, span, 1)
     height, width = images.shape[2:]
