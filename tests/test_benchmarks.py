@@ -79,7 +79,7 @@ def test_data_that_are_not_here_are_said(
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
-    assert "unknown benchmark 'speed': use views, mixing" in capsys.readouterr().err
+    assert "unknown benchmark 'speed': use views, exchange, mixing" in capsys.readouterr().err
 
 
 def test_times_and_ratios() -> None:

@@ -71,7 +71,7 @@ def with_exchanged_backgrounds(
     """Stand each foreground on the background of another image, drawn at random, and name these images.
 
     Every background is given exactly once. Where the giver's own foreground was, `exchange_backgrounds` says what is
-    painted.
+    painted. An image without a foreground, or whose giver has no background, stays as it is and gives to itself.
 
     Args:
         source: images with masks; two or more.
@@ -85,7 +85,9 @@ def with_exchanged_backgrounds(
     inputs, givers = torch.empty_like(source.inputs), torch.empty_like(order)
     # Parts of nearly equal length: none holds a single image.
     for part in order.tensor_split(max(1, len(order) // AT_A_TIME)):
-        images = exchange_backgrounds(source.inputs[part], source.masks[part])
+        masks, donors = source.masks[part], torch.arange(len(part)).roll(1)
+        images = exchange_backgrounds(source.inputs[part], masks, donors=donors)
         inputs[part] = images if source.inputs.is_floating_point() else (255 * images).round().to(torch.uint8)
-        givers[part] = part.roll(1)
+        stays = ~masks.flatten(1).any(1) | masks.flatten(1).all(1)[donors]
+        givers[part] = torch.where(stays, part, part[donors])
     return replace(source, name=f"{source.name}, exchanged backgrounds", inputs=inputs, notes=()), givers
