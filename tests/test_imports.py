@@ -47,7 +47,7 @@ ROOMS = {
     "encoders": GROUND | {"functional"},
     "methods": GROUND | {"functional", "views", "encoders"},
     "training": GROUND | {"functional", "views", "encoders", "methods"},
-    "evaluation": GROUND | {"functional", "encoders"},
+    "evaluation": GROUND | {"functional", "views", "encoders"},
     "retrieval": GROUND | {"functional", "encoders", "evaluation"},
     "mending": GROUND | {"functional", "views", "encoders", "training", "evaluation"},
     "recipes": GROUND,

@@ -7,7 +7,7 @@ import torch
 from rich.progress import Progress
 from torch import nn
 
-from evaluation.toy import CLASSES, confounded, read_background, read_foreground, source
+from evaluation.toy import CLASSES, confounded, masked_data, read_background, read_foreground, source
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.composer import Composition
 from unconfound.data.compose.digits_on_scenes import digits_on_scenes
@@ -231,6 +231,11 @@ def test_groups_of_one_picture_each_have_wide_intervals() -> None:
     for figure in evaluation.groups["original"].values():
         assert figure.samples == 1
         assert figure.high - figure.low > 0.7
+    (note,) = [note for note in evaluation.notes if "too few" in note]
+    assert note.startswith("original: too few samples to tell how well these groups are recognised")
+    assert "red, own scene (1)" in note
+    assert "and 1 more" in note
+    assert not any("too few" in note for note in evaluate(read_background, confounded(test=900), name="many")[0].notes)
 
 
 def test_pixels_of_real_digits_lean_on_background_where_it_tells_the_class() -> None:
@@ -346,3 +351,29 @@ def test_adversarial_backgrounds_are_judged_where_the_data_offer_them() -> None:
         assert evaluation.background["adversarial_share_classifier"].value == robust
         assert "scene 0" not in embeddings
         assert "adversarial" in evaluation.settings["seconds"]
+
+
+def read_both(inputs: torch.Tensor) -> torch.Tensor:
+    """The foreground's colour, and the background's ten times as loud."""
+    return torch.cat([read_foreground(inputs), 10 * read_background(inputs)], 1)
+
+
+def test_a_probe_of_exchanged_backgrounds_tells_what_an_encoder_knows_of_the_foreground() -> None:
+    evaluation, embeddings, predictions = evaluate(read_both, masked_data(), name="both")
+    figures = evaluation.tests["mixed-rand"]
+    assert figures["exchanged_probe"].value == 1
+    assert evaluation.background["background_gap_exchanged_probe"].value == 0
+    assert "exchanged_probe" in predictions
+    train, exchanged = embeddings["train"], embeddings["train-exchanged"]
+    assert torch.equal(train.labels, exchanged.labels)
+    assert torch.equal(train.features[:, :3], exchanged.features[:, :3])
+    matches = (train.features[:, 3:].argmax(1) == train.labels, exchanged.features[:, 3:].argmax(1) == train.labels)
+    assert matches[0].float().mean() > 0.8
+    assert matches[1].float().mean() < 0.5
+    blind, *_ = evaluate(read_background, masked_data(), name="blind")
+    # By the background alone nothing is to be told, whatever the probe is fitted on.
+    assert blind.tests["mixed-rand"]["linear_probe"].value == 0
+    assert blind.tests["mixed-same"]["exchanged_probe"].value < 0.7
+    without, embeddings, _ = evaluate(read_both, confounded(), name="both")
+    assert "train-exchanged" not in embeddings
+    assert "exchanged_probe" not in without.tests["mixed-rand"]

@@ -40,7 +40,7 @@ def test_terminal_table_fits_100_columns_whole() -> None:
 def test_cross_validation_shows_the_svm_beside_the_probe() -> None:
     crossed = Evaluation("gin", {"cross-validation": {"linear_probe": FULL, "svm": Figure(0.5, 0.45, 0.55, 300)}})
     text = printed([crossed])
-    assert "Cross-validation: linear probe." in " ".join(text.split())
+    assert "Cross-validation: a linear probe." in " ".join(text.split())
     assert next(line for line in text.splitlines() if line.startswith("gin")).split() == ["gin", "100.0", "50.0"]
     assert markdown_table(evaluation_table([crossed])).startswith("| encoder | cross-validation (%) | SVM (%) |")
 
@@ -131,3 +131,42 @@ def test_a_seen_validation_part_stands_beside_an_unseen_test_set() -> None:
     evaluation = Evaluation("a", {"test": found, "validation": {"linear_probe": FULL, "knn": FULL}})
     header = markdown_table(evaluation_table([evaluation])).splitlines()[0]
     assert header == "| encoder | validation (not a test) (%) | test P@1 (%) | test RP (%) | test MAP@R (%) |"
+
+
+def test_a_group_of_a_handful_of_samples_is_said_to_be_too_small() -> None:
+    few = Figure(0.0, 0.0, 0.793, 1)
+    text = printed([Evaluation("a", {"test": {"linear_probe": FULL, "worst_group": few}})])
+    lines = text.splitlines()
+    row = next(line for line in lines if line.startswith("a "))
+    assert row.split() == ["a", "100.0", "too", "few"]
+    assert lines[lines.index(row) + 1].split() == ["±1.3", "n", "=", "1"]
+    assert "79" not in text
+    markdown = markdown_table(evaluation_table([Evaluation("a", {"test": {"linear_probe": FULL, "worst_group": few}})]))
+    assert "0.0 [0.0, 79.3]" in markdown
+
+
+def test_each_predictor_has_a_row() -> None:
+    half = Figure(0.5, 0.45, 0.55, 300)
+    figures = {"classifier": half, "linear_probe": FULL, "exchanged_probe": half, "knn": FULL}
+    gaps = {"background_gap": FULL, "background_gap_exchanged_probe": half, "adversarial_share": half}
+    both = Evaluation("both", dict.fromkeys(TESTS, figures), background=gaps)
+    table = evaluation_table([both, entry("probed")])
+    assert [(row.name, row.second) for row in table.rows] == [
+        ("both", "classifier"),
+        ("both", "linear probe"),
+        ("both", "exchanged probe"),
+        ("probed", "linear probe"),
+    ]
+    assert [cell.text for cell in table.rows[2].cells][:6] == ["50.0"] * 6
+    text = printed([both, entry("probed")])
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    flat = " ".join(text.split())
+    assert "the encoder's own classifier, a linear probe, a linear probe fitted on exchanged backgrounds." in flat
+    assert "Not fooled: right on every background of another class." in flat
+
+
+def test_the_probe_of_the_graph_papers_is_shown() -> None:
+    crossed = Evaluation("gin", {"cross-validation": {"linear_probe": FULL, "adam_probe": FULL, "svm": FULL}})
+    header = markdown_table(evaluation_table([crossed])).splitlines()[0]
+    assert header == "| encoder | cross-validation (%) | 100 steps of Adam (%) | SVM (%) |"

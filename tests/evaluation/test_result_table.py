@@ -82,5 +82,5 @@ def test_every_metric_has_a_title_and_a_column(metric):
     measure = Measure(BACKGROUND, metric)
     assert measure.title.endswith(f" ({measure.unit})")
     assert measure.unit in ("%", "points")
-    assert len(measure.short) <= len("not fooled by any background") or not METRICS[metric].short
+    assert len(measure.short) <= len("gap, exchanged probe") or not METRICS[metric].short
     assert column(metric).header == f"{measure.short} ({measure.unit})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -51,3 +53,15 @@ def read_foreground(inputs: Tensor) -> Tensor:
 
 def read_background(inputs: Tensor) -> Tensor:
     return inputs[:, :, :2].float().mean(dim=(2, 3)) / 200
+
+
+def masked(source: MemorySource) -> MemorySource:
+    masks = torch.zeros(len(source), 1, 8, 8, dtype=torch.bool)
+    masks[CENTRE] = True
+    return replace(source, masks=masks)
+
+
+def masked_data() -> Dataset:
+    dataset = confounded()
+    train = masked(dataset.train)
+    return replace(dataset, train=train, labelled=train)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from evaluation.toy import masked_data
 
-from mending.toy import masked_data, of_backgrounds, read_both
+from mending.toy import of_backgrounds, read_both
 from unconfound.data import MemorySource, Schema
 from unconfound.evaluation import Judging, evaluate
 from unconfound.mending.mend import (

@@ -4,8 +4,9 @@ from typing import get_args
 
 import pytest
 import torch
+from evaluation.toy import masked_data
 
-from mending.toy import masked_data, read_both
+from mending.toy import read_both
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.probe import fit_probe
 from unconfound.mending.exchanged import embed_exchanged

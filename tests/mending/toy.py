@@ -1,26 +1,10 @@
-"""Pictures of one colour on another, with their masks, and encoders that see both."""
+"""An encoder that sees both colours of a picture, and a classifier that goes by one."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
-from evaluation.toy import CENTRE, confounded, read_background, read_foreground
+from evaluation.toy import read_background, read_foreground
 from torch import Tensor, nn
-
-from unconfound.data import Dataset, MemorySource
-
-
-def masked(source: MemorySource) -> MemorySource:
-    masks = torch.zeros(len(source), 1, 8, 8, dtype=torch.bool)
-    masks[CENTRE] = True
-    return replace(source, masks=masks)
-
-
-def masked_data() -> Dataset:
-    dataset = confounded()
-    train = masked(dataset.train)
-    return replace(dataset, train=train, labelled=train)
 
 
 def read_both(inputs: Tensor) -> Tensor:

@@ -112,11 +112,22 @@ def test_a_trained_classifier_has_the_first_table():
     assert [cell.text for cell in first.rows[0].cells] == ["95.0", "95.0", "10.0"]
     assert "classifier that was trained with the encoder" in first.title
     assert [row.name for row in second.rows] == ["simclr", "cim"]
-    assert headers(second)[2:] == ("gap (points)", "not fooled by any background")
+    assert headers(second)[2:] == ("gap (points)", "not fooled")
     assert [cell.text for cell in second.rows[1].cells] == ["90.0", "90.0", "20.0", "30.0"]
     shown = tables.measures([cim], test="validation")
     assert headers(shown) == ("trained classifier", "linear probe", "worst group of the classifier")
     assert "no test" in shown.title
+
+
+def test_the_probe_of_exchanged_backgrounds_has_the_last_table():
+    known = {"linear_probe": figure(0.4), "exchanged_probe": figure(0.6)}
+    gaps = {"background_gap": figure(0.5), "background_gap_exchanged_probe": figure(0.1)}
+    entry = Entry(Evaluation("a", {"mixed-rand": known}, background=gaps), {})
+    _, last = tables.results([entry, encoder("b", {"mixed-rand": 0.8})], tests=["mixed-rand"])
+    assert "what the encoder knows of the foreground" in last.title
+    assert [row.name for row in last.rows] == ["a"]
+    assert headers(last) == ("mixed-rand", "gap, exchanged probe (points)")
+    assert [cell.text for cell in last.rows[0].cells] == ["60.0", "10.0"]
 
 
 def test_groups_of_classifier_and_probe_stand_side_by_side():

@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, Source
+from unconfound.data.compose.swaps import in_memory
 from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.background import train_test_cells
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.embed import EncoderFunction, embed
 from unconfound.evaluation.embeddings import Embeddings
+from unconfound.evaluation.exchanged_backgrounds import with_exchanged_backgrounds
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.morph_figures import morph_figures
@@ -24,6 +27,8 @@ from unconfound.evaluation.probe import LinearProbe, fit_probe
 from unconfound.evaluation.set_figures import SetFigures, background_gaps, figures_of_sets
 from unconfound.evaluation.unseen import evaluate_unseen, unseen
 
+# Which probes are predictors on all sets, by what they were fitted on.
+PROBES = {"full": "linear_probe", "exchanged": "exchanged_probe"}
 SAW_ALL = "the trained classifier is not evaluated: it has seen the labels of all samples of a cross-validation"
 
 
@@ -32,10 +37,11 @@ class EncoderEvaluation(NamedTuple):
 
     Args:
         evaluation: the figures.
-        embeddings: by source: "train", and with test sets these and "train-foreground", and "validation", if known.
-            Training samples are not embedded where all sets are of classes that they do not have.
-        predictions: "classifier", "linear_probe" or "knn" -> set -> predictions of its labelled samples; nothing of a
-            cross-validation.
+        embeddings: by source: "train", and with test sets these, "train-foreground", "train-exchanged" (each training
+            image on the background of another) and "validation", if known. Training samples are not embedded where all
+            sets are of classes that they do not have.
+        predictions: "classifier", "linear_probe", "exchanged_probe" or "knn" -> set -> predictions of its labelled
+            samples; nothing of a cross-validation.
     """
 
     evaluation: Evaluation
@@ -76,7 +82,7 @@ def evaluate(
             is not finite.
     """
     judging = (judging or Judging()).resolved()
-    labelled, sources = _sources(dataset)
+    labelled, sources = _sources(dataset, seed=judging.seed)
     schema = labelled.schema
     tested = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]
     strange = [each for each in tested if unseen(sources[each], schema)]
@@ -106,12 +112,13 @@ def evaluate(
         train, _ = embeddings["train"].labelled()
         with timed.stage("probe"):
             probes["full"] = fit_probe(train, seed=judging.seed)
-            if "train-foreground" in embeddings:
-                probes["foreground"] = fit_probe(embeddings["train-foreground"], seed=judging.seed)
+            for fitted in ("foreground", "exchanged"):
+                if f"train-{fitted}" in embeddings:
+                    probes[fitted] = fit_probe(embeddings[f"train-{fitted}"].labelled()[0], seed=judging.seed)
         sets = figures_of_sets(
             train,
             {each: known[each] for each in seen},
-            probe=probes["full"],
+            probes={predictor: probes[fitted] for fitted, predictor in PROBES.items() if fitted in probes},
             classifier=own,
             classes=schema.classes,
             group_names=schema.groups,
@@ -160,7 +167,7 @@ def evaluate(
     return EncoderEvaluation(evaluation, embeddings, sets.predictions if dataset.tests else {})
 
 
-def _sources(dataset: Dataset) -> tuple[Source, dict[str, Source]]:
+def _sources(dataset: Dataset, *, seed: int) -> tuple[Source, dict[str, Source]]:
     """Return the labelled training samples, and what is to be embedded: these only where a set is of their classes."""
     if dataset.labelled is None:
         raise ValueError(f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them")
@@ -176,6 +183,11 @@ def _sources(dataset: Dataset) -> tuple[Source, dict[str, Source]]:
         sources["train"] = dataset.labelled
     if dataset.train_foreground is not None and any(not unseen(source, schema) for source in dataset.tests.values()):
         sources["train-foreground"] = dataset.train_foreground
+    # What the encoder knows of foregrounds is asked where swapped test sets can tell.
+    masked = in_memory(dataset.labelled) if "train" in sources and "mixed-rand" in dataset.tests else None
+    if masked is not None and len(masked) > 1:
+        generator = torch.Generator().manual_seed(seed)
+        sources["train-exchanged"], _ = with_exchanged_backgrounds(masked, generator=generator)
     return dataset.labelled, sources | dataset.tests | validation
 
 

@@ -13,6 +13,8 @@ from unconfound.documents import read_sealed, sealed
 from unconfound.files import write_text
 from unconfound.records import record
 
+# With fewer samples than this the interval of a share is more than half as wide as all that it can be.
+TELLING = 10
 VALIDATION = "validation"  # evaluated like a test set, but for model selection
 RETRIEVAL = ("precision_at_1", "r_precision", "map_at_r")
 
@@ -32,6 +34,11 @@ class Figure:
     high: float
     samples: int
 
+    @property
+    def too_few(self) -> bool:
+        """Whether it comes from so few samples that its value says next to nothing."""
+        return self.samples < TELLING
+
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (self.value, self.low, self.high))):
             raise ValueError(f"the figure {self} is not finite; leave an undefined figure out")
@@ -47,13 +54,15 @@ class Evaluation:
     Args:
         name: how tables and pictures call the encoder.
         tests: test set -> metric -> figure. Metrics: classifier (the one trained with the encoder, where there is one),
-            linear_probe, knn, precision_at_1, r_precision, map_at_r, and, where there are groups, worst_group,
+            linear_probe, exchanged_probe (fitted on training images whose backgrounds were exchanged, where foregrounds
+            are known), knn, precision_at_1, r_precision, map_at_r, and, where there are groups, worst_group,
             average_group, reweighted_average of the probe, and the same of the classifier as worst_group_classifier,
             .... The set "validation" is for model selection, and not a test set. A set of classes that were not
             trained on has the three retrieval figures alone.
         groups: test set -> group -> accuracy of the linear probe. A group without samples is left out.
         background: background_gap (mixed-same minus mixed-rand, linear probe, paired by sample) and the same for
-            kNN and the classifier as background_gap_knn and background_gap_classifier; adversarial_share and
+            kNN, the classifier and the probe of exchanged backgrounds as background_gap_knn, background_gap_classifier
+            and background_gap_exchanged_probe; adversarial_share and
             adversarial_share_classifier, the share of foregrounds that no background fools. Of classes that were not
             trained on: background_gap_precision_at_1, background_gap_map_at_r, precision_at_1_crossed and
             map_at_r_crossed, as `retrieval_on_backgrounds` gives them. Empty where foregrounds are not known.

@@ -29,6 +29,7 @@ METRICS = {
     "classifier": MetricWords("trained classifier", "classifier", shown=True),
     "linear_probe": MetricWords("linear probe", shown=True),
     "adam_probe": MetricWords("100 steps of Adam"),
+    "exchanged_probe": MetricWords("linear probe fitted on exchanged backgrounds", "exchanged probe"),
     "svm": MetricWords("SVM", shown=True),
     "knn": MetricWords("kNN"),
     "precision_at_1": MetricWords("precision at 1", "P@1", shown=True),
@@ -46,13 +47,16 @@ METRICS = {
         "gap of the classifier, mixed-same minus mixed-rand", "gap", "points", shown=True
     ),
     "background_gap": MetricWords("gap, mixed-same minus mixed-rand", "gap", "points", shown=True),
+    "background_gap_exchanged_probe": MetricWords(
+        "gap of the probe fitted on exchanged backgrounds, mixed-same minus mixed-rand",
+        "gap, exchanged probe",
+        "points",
+    ),
     "background_gap_knn": MetricWords("gap of kNN, mixed-same minus mixed-rand", "gap, kNN", "points"),
     "adversarial_share_classifier": MetricWords(
-        "foregrounds that no background fools, by the classifier", "not fooled by any background", shown=True
+        "foregrounds that no background fools, by the classifier", "not fooled", shown=True
     ),
-    "adversarial_share": MetricWords(
-        "foregrounds that no background fools", "not fooled by any background", shown=True
-    ),
+    "adversarial_share": MetricWords("foregrounds that no background fools", "not fooled", shown=True),
     "worst_group_classifier": MetricWords("worst group of the classifier", "worst group", shown=True),
     "worst_group": MetricWords("worst group", shown=True),
     "average_group_classifier": MetricWords("average over samples, of the classifier"),
@@ -65,10 +69,13 @@ METRICS = {
 }
 # They stand where other measures name their test set.
 BACKGROUND, MORPH = "background", "morph"
-# What the linear probe and a trained classifier are both measured by.
-BY_CLASSIFIER = {"linear_probe": "classifier"} | {
-    metric: f"{metric}_classifier" for metric in METRICS if f"{metric}_classifier" in METRICS
-}
+
+
+def measured_alike(predictor: str) -> dict[str, str]:
+    """Return metric of the linear probe -> the same metric of another predictor, "classifier" or "exchanged_probe"."""
+    return {"linear_probe": predictor} | {
+        metric: f"{metric}_{predictor}" for metric in METRICS if f"{metric}_{predictor}" in METRICS
+    }
 
 
 class Measure(NamedTuple):

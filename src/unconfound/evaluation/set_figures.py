@@ -22,7 +22,7 @@ from unconfound.evaluation.probe import LinearProbe
 from unconfound.evaluation.retrieval_figures import first_hit_figures, retrieval_figures
 
 # What is added to the name of a figure that is not the linear probe's.
-SUFFIX = {"classifier": "_classifier", "linear_probe": "", "knn": "_knn"}
+SUFFIX = {"classifier": "_classifier", "linear_probe": "", "exchanged_probe": "_exchanged_probe", "knn": "_knn"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,8 @@ class SetFigures:
         tests: set -> metric -> figure.
         groups: set -> group -> accuracy of the linear probe.
         classifier_groups: the same of the classifier.
-        predictions: predictor ("classifier", "linear_probe", "knn") -> set -> predictions to its labelled samples.
+        predictions: predictor ("classifier", "linear_probe", "exchanged_probe", "knn") -> set -> predictions of its
+            labelled samples.
         background: what is known of reliance on background without these predictions.
         notes: what the figures do not show.
         further: set -> metric -> figure that tables leave out.
@@ -64,19 +65,19 @@ def figures_of_sets(
     train: Embeddings,
     sets: Mapping[str, Embeddings],
     *,
-    probe: LinearProbe,
+    probes: Mapping[str, LinearProbe],
     classifier: nn.Linear | None,
     classes: Sequence[str],
     group_names: Sequence[str],
     neighbours: int,
     clock: Clock,
 ) -> SetFigures:
-    """Evaluate sets by the trained classifier, linear probe, nearest neighbours, retrieval and groups.
+    """Evaluate sets by the trained classifier, linear probes, nearest neighbours, retrieval and groups.
 
     Args:
         train: labelled samples, for the neighbours and the groups' weights.
         sets: labelled samples by the name of their set.
-        probe: fitted on `train`.
+        probes: "linear_probe", fitted on `train`, and others by name, which give accuracies alone.
         classifier: with as many outputs as there are classes, or None.
         classes: names of the classes.
         group_names: those of the groups; none where there are no groups.
@@ -86,7 +87,8 @@ def figures_of_sets(
     predictions: dict[str, dict[str, Predictions]] = {}
     if classifier is not None:
         predictions["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
-    predictions["linear_probe"] = {name: probe_predictions(probe, each) for name, each in sets.items()}
+    for predictor, probe in probes.items():
+        predictions[predictor] = {name: probe_predictions(probe, each) for name, each in sets.items()}
     with clock.stage("knn"):
         predictions["knn"] = {
             name: Predictions(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()
@@ -96,7 +98,10 @@ def figures_of_sets(
         name: {metric: share(given[name].classes == right) for metric, given in predictions.items()}
         for name, right in labels.items()
     }
-    further = {name: _top_5(each, labels[name], probe=probe, classifier=classifier) for name, each in sets.items()}
+    further = {
+        name: _top_5(each, labels[name], probe=probes["linear_probe"], classifier=classifier)
+        for name, each in sets.items()
+    }
     with clock.stage("retrieval"):
         for name, each in sets.items():
             if _has_pairs(labels[name]):
@@ -122,7 +127,7 @@ def figures_of_sets(
             name: class_figures(predictions["linear_probe"][name].classes, right, names=classes)
             for name, right in labels.items()
         },
-        notes=tuple(_remarks(labels, train.labelled()[1], classes)),
+        notes=(*_remarks(labels, train.labelled()[1], classes), *_small_groups(by_group["linear_probe"])),
     )
 
 
@@ -173,6 +178,20 @@ def _remarks(labels: Mapping[str, Tensor], train_labels: Int[Tensor, " samples"]
         absent = trained[~torch.isin(trained, present)]
         if len(absent):
             remarks.append(f"{test}: no samples of class {_listed(absent, classes)}")
+    return remarks
+
+
+def _small_groups(by_group: Mapping[str, Mapping[str, Figure]]) -> list[str]:
+    """Say where the worst group may be an accident."""
+    remarks = []
+    for test, figures in by_group.items():
+        small = [f"{name} ({figure.samples})" for name, figure in figures.items() if figure.too_few]
+        if small:
+            more = f" and {len(small) - 5} more" if len(small) > 5 else ""
+            remarks.append(
+                f"{test}: too few samples to tell how well these groups are recognised, and whether one of them is the "
+                f"worst: {', '.join(small[:5])}{more}"
+            )
     return remarks
 
 

@@ -157,7 +157,12 @@ def _groups(evaluations: Sequence[Evaluation], primary: str, criterion: Criterio
         average = metrics.get(criterion.accuracy)
         against = "" if average is None else f" against {percent(average)} overall"
         who = f"{'the classifier of ' if criterion is OWN else ''}“{evaluation.name}”"
-        return f"{who} reaches {percent(metrics[criterion.worst])} on its worst group{where}{against}"
+        few = (
+            f", of {metrics[criterion.worst].samples} samples, too few to tell,"
+            if metrics[criterion.worst].too_few
+            else ""
+        )
+        return f"{who} reaches {percent(metrics[criterion.worst])} on its worst group{where}{few}{against}"
 
     ranked = sorted(evaluations, key=lambda each: each.tests[primary][criterion.worst].value)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))

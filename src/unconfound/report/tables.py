@@ -14,6 +14,7 @@ from unconfound.report.strata_pictures import StrataPart
 
 # What is measured beside the accuracy of a linear probe, that of a classifier, and retrieval.
 BESIDE_PROBE = ("background_gap", "background_gap_knn", "adversarial_share")
+BESIDE_EXCHANGED = ("background_gap_exchanged_probe",)
 BESIDE_CLASSIFIER = ("background_gap_classifier", "adversarial_share_classifier")
 BESIDE_RETRIEVAL = (
     *("background_gap_precision_at_1", "background_gap_map_at_r"),
@@ -27,21 +28,27 @@ SHOWN_GROUPS = 24
 def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> list[Table]:
     """Methods against test sets.
 
-    Accuracy of the trained classifier where any has one, then of the linear probe; of sets whose classes were not
-    trained on, retrieval.
+    Accuracy of the trained classifier where any has one, of the linear probe, and of the one fitted on exchanged
+    backgrounds; of sets whose classes were not trained on, retrieval.
     """
     unseen = retrieved_only([entry.evaluation for entry in entries], tests)
     tables = [_results(entries, unseen, RETRIEVAL, BESIDE_RETRIEVAL, "")] if unseen else []
     tests = [test for test in tests if test not in unseen]
     if unseen and not tests:
         return tables
+    owners, probed_exchanged = (
+        [entry for entry in entries if _measured([entry], tests, metric)]
+        for metric in ("classifier", "exchanged_probe")
+    )
+    if owners:
+        words = "the classifier that was trained with the encoder"
+        tables.append(_results(owners, tests, ["classifier"], BESIDE_CLASSIFIER, words))
     by = [metric for metric in ("linear_probe", "svm") if _measured(entries, tests, metric)] or ["linear_probe"]
     words = "a linear probe and of an SVM" if "svm" in by else "a linear probe"
     tables.append(_results(entries, tests, by, BESIDE_PROBE, words))
-    owners = [entry for entry in entries if _measured([entry], tests, "classifier")]
-    if owners:
-        words = "the classifier that was trained with the encoder"
-        tables.insert(-1, _results(owners, tests, ["classifier"], BESIDE_CLASSIFIER, words))
+    if probed_exchanged:
+        words = "a linear probe fitted on exchanged backgrounds, which shows what the encoder knows of the foreground"
+        tables.append(_results(probed_exchanged, tests, ["exchanged_probe"], BESIDE_EXCHANGED, words))
     return tables
 
 
