@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -25,7 +26,8 @@ ABOUT = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after a user's mistake, which is one line on the terminal.
 
-    With UNCONFOUND_TRACEBACK=1 in the environment the whole traceback is shown.
+    A command that is stopped returns 130 (Ctrl-C) or 143 (SIGTERM). With UNCONFOUND_TRACEBACK=1 in the environment the
+    whole traceback is shown.
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
@@ -52,9 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             advice = ": free some space, then go on with the same command and --resume"
         print(f"unconfound: error: {' '.join(str(error).split())}{advice}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("unconfound: stopped", file=sys.stderr)
-        return 130
+        # As a shell has it: 130 after Ctrl-C, 143 after a scheduler's SIGTERM.
+        return 128 + int(getattr(stopped, "number", signal.SIGINT))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def go_on(arguments: list[str], *, kill: str = "", call: int = 0) -> None:
         }
         owner: Any = owners.get(kill, unconfound.comparison.cell)
         setattr(owner, kill, _dying(getattr(owner, kill), call))
-    assert main(arguments) == 0
+    if code := main(arguments):
+        sys.exit(code)
 
 
 def _dying(function: Any, call: int) -> Any:

@@ -27,7 +27,7 @@ from unconfound.files import atomic
 from unconfound.lock import FolderLock
 from unconfound.methods import METHODS
 from unconfound.options.compare import CompareArguments
-from unconfound.training import Fitted
+from unconfound.training import Fitted, TrainingStopped
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,9 @@ def test_a_failed_or_killed_cell_does_not_stop_the_others(
 
 def test_a_signal_stops_all_and_leaves_the_rest(pretend: list[Pretended], tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    assert run(tasks(tmp_path, "stops=random", "a=random"), jobs=1) == [("stops", 0, "waiting")]
+    with pytest.raises(TrainingStopped) as stopped:
+        run(tasks(tmp_path, "stops=random", "a=random"), jobs=1)
+    assert stopped.value.number == signal.SIGTERM
     assert all(each.ended.is_set() for each in pretend)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -137,10 +139,10 @@ def test_a_second_comparison_does_not_remove_what_the_first_is_writing(
         with atomic(arguments.out / "encoder.safetensors") as temporary:
             again.append(main([*words(table, out, "random"), "--resume"]))
             temporary.write_text("whole")
-        return Fitted(None, arguments.out, finished=False)  # type: ignore[arg-type]
+        raise TrainingStopped("as asked", signal.SIGTERM)
 
     monkeypatch.setattr(unconfound.comparison.cell, "fit_run", fit_run)
-    assert main([*words(table, out, "random"), "--resume"]) == 0
+    assert main([*words(table, out, "random"), "--resume"]) == 143
     assert again == [2]
     assert f"another process is at work in {out}" in capsys.readouterr().err
     assert (out / "random/seed-0/encoder.safetensors").read_text() == "whole"

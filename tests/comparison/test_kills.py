@@ -65,7 +65,7 @@ def test_jobs_that_are_stopped_and_killed_leave_no_trace(
     wait_for(lambda: found(out, "config.toml"))
     os.kill(process.pid, signal.SIGTERM)
     process.join(timeout=120)
-    assert process.exitcode == 0
+    assert process.exitcode == 143
     with FolderLock(out, patience=0) as lock:
         lock.acquire()
     assert "failed" not in set(pd.read_csv(out / "comparison.csv")["status"])

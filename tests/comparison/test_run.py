@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import unconfound.comparison.cell
 from comparison.runs import words, write_table
 from unconfound.cli import main
 from unconfound.recipes import Recipe, list_recipes
-from unconfound.training import Fitted
+from unconfound.training import Fitted, TrainingStopped
 
 Mistake = Callable[[list[str], str], None]
 
@@ -121,12 +122,12 @@ def test_a_stopped_comparison_leaves_what_it_has(
 
     def stopping(method: str, arguments: Any, **keywords: Any) -> Fitted:
         if method == "supervised":
-            return Fitted(None, arguments.out, finished=False)  # type: ignore[arg-type]
+            raise TrainingStopped("as asked", signal.SIGTERM)
         return fit_run(method, arguments, **keywords)
 
     monkeypatch.setattr(unconfound.comparison.cell, "fit_run", stopping)
     out = tmp_path / "compare"
-    assert main(words(table, out, "random", "supervised")) == 0
+    assert main(words(table, out, "random", "supervised")) == 143
     cells = figures(out)
     assert list(cells.drop_duplicates("run")["status"]) == ["done", "done", "waiting", "waiting"]
     assert "still to come: supervised, seed 0; supervised, seed 1" in (out / "comparison.md").read_text()
@@ -239,7 +240,7 @@ def test_a_function_does_what_the_command_does(table: Path, finished: Path, tmp_
         **common,
     )
     assert comparison.baseline == "supervised"
-    assert comparison.finished
+    assert {cell.status for cell in comparison.cells} == {"done"}
     assert [measure.metric for measure in comparison.measures()] == ["knn"]
     pd.testing.assert_frame_equal(figures(tmp_path / "compare"), figures(finished))
 

@@ -23,7 +23,7 @@ from training.toy_methods import (
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import load_classifier
 from unconfound.methods import SimCLR, Supervised
-from unconfound.training import fit
+from unconfound.training import TrainingStopped, fit
 
 SOURCE = image_source(48)
 
@@ -269,10 +269,10 @@ def test_a_run_that_was_asked_to_stop_goes_on_bit_for_bit(kind, changes, accumul
 
     for number, at in enumerate((1, 3, 5)):
         method = Interrupted(_method(kind, seed=7 * number, **changes), at=at)
-        fitted = _fit(method, tmp_path / "run", training=training, resume=True)
-        assert not fitted.finished
+        with pytest.raises(TrainingStopped):
+            _fit(method, tmp_path / "run", training=training, resume=True)
     method = Interrupted(_method(kind, seed=99, **changes), at=-1)
-    assert _fit(method, tmp_path / "run", training=training, resume=True).finished
+    _fit(method, tmp_path / "run", training=training, resume=True)
     assert same(weights(method), weights(whole))
     steps = [(row["step"], row["phase"]) for row in metrics(tmp_path / "run")]
     assert steps == [(row["step"], row["phase"]) for row in metrics(tmp_path / "whole")]

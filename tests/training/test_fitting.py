@@ -14,7 +14,7 @@ from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.encoders import build_encoder
 from unconfound.lock import FolderLock
 from unconfound.methods import Random, SimCLR, Supervised
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 from unconfound.training.run_folder import RunFolder
 
 SOURCE = image_source(48)
@@ -36,7 +36,6 @@ def test_a_run_folder_holds_all_of_a_run(tmp_path):
     dataset = Dataset(source, {"test": source}, source, restore={"size": 8})
     training = options(log_every=2, learning_rate=0.01)
     fitted = fit(_supervised(), dataset, out=tmp_path / "run", training=training)
-    assert fitted.finished
     assert fitted.run == tmp_path / "run"
     names = {path.relative_to(fitted.run).as_posix() for path in fitted.run.rglob("*") if path.is_file()}
     wanted = {"config.toml", "environment.json", "metrics.csv", "log.txt", "checkpoint/state.pt"}
@@ -90,16 +89,18 @@ def test_a_signal_ends_the_step_saves_and_the_run_goes_on_exactly(tmp_path, numb
     whole = method()
     fit(whole, DATA, out=tmp_path / "whole", training=training)
     before = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
-    stopped = fit(method(at=2), DATA, out=tmp_path / "run", training=training)
-    assert not stopped.finished
-    assert not stopped.encoder.training
+    with pytest.raises(TrainingStopped, match="go on with the same command and --resume") as stopped:
+        fit(method(at=2), DATA, out=tmp_path / "run", training=training)
+    assert stopped.value.number == number
+    # Nothing that goes on after a mistake goes on after this.
+    assert not isinstance(stopped.value, Exception)
     assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == before
     assert torch.load(tmp_path / "run" / "checkpoint" / "state.pt", weights_only=True)["position"]["step"] == 2
     assert not (tmp_path / "run" / "encoder.json").exists()
     assert "go on with the same command and --resume" in (tmp_path / "run" / "log.txt").read_text()
 
     other = method(at=0)  # other weights, that the checkpoint replaces
-    assert fit(other, DATA, out=tmp_path / "run", training=training, resume=True).finished
+    fit(other, DATA, out=tmp_path / "run", training=training, resume=True)
     assert same(weights(other), weights(whole))
     assert "resuming" in (tmp_path / "run" / "log.txt").read_text()
     losses = [[(row["step"], row["loss"]) for row in metrics(tmp_path / name)] for name in ("run", "whole")]
@@ -126,13 +127,12 @@ def test_a_finished_run_that_is_resumed_changes_nothing(tmp_path):
     first = fit(_supervised(), DATA, out=tmp_path / "run", training=options(ema_decay=0.5))
     rows = metrics(first.run)
     again = fit(_supervised(seed=3), DATA, out=tmp_path / "run", training=options(ema_decay=0.5), resume=True)
-    assert again.finished
     assert same(dict(again.encoder.state_dict()), dict(first.encoder.state_dict()))
     assert metrics(first.run) == rows
 
 
 def test_resume_starts_where_there_is_nothing(tmp_path):
-    assert fit(_supervised(), DATA, out=tmp_path / "run", training=options(), resume=True).finished
+    fit(_supervised(), DATA, out=tmp_path / "run", training=options(), resume=True)
 
 
 def test_folders_of_others_are_refused_before_anything_happens(tmp_path):
@@ -204,9 +204,7 @@ def test_labels_are_learnt_from_where_they_are_and_needed_where_they_must(tmp_pa
 
 def test_two_phases_and_no_phase_leave_the_same_kind_of_folder(tmp_path):
     fitted = fit(TwoPhase(convnet(SOURCE), SOURCE.schema), DATA, out=tmp_path / "two", training=options())
-    assert fitted.finished
     fitted = fit(Random(convnet(SOURCE), SOURCE.schema), DATA, out=tmp_path / "none", training=options())
-    assert fitted.finished
     assert metrics(fitted.run) == []
     assert json.loads((fitted.run / "encoder.json").read_text())["provenance"]["trained"] is False
     again = fit(Random(convnet(SOURCE, seed=5), SOURCE.schema), DATA, out=fitted.run, training=options(), resume=True)
@@ -243,7 +241,7 @@ def test_a_tiny_run_on_rows_learns(tmp_path):
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_optimizers_and_precisions_run(extra, precision, tmp_path):
     training = options(epochs=1, precision=precision, **extra)
-    assert fit(SimCLR(convnet(SOURCE), SOURCE.schema), DATA, out=tmp_path / "run", training=training).finished
+    fit(SimCLR(convnet(SOURCE), SOURCE.schema), DATA, out=tmp_path / "run", training=training)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +280,7 @@ def test_a_device_that_is_not_here_is_refused(tmp_path):
 
 def test_a_schema_without_the_labels_is_no_data_set(tmp_path):
     bare = MemorySource("bare", Schema("images", (3, 8, 8)), SOURCE.inputs)
-    assert fit(SimCLR(convnet(bare), bare.schema), dataset_of(bare), out=tmp_path / "run", training=options()).finished
+    fit(SimCLR(convnet(bare), bare.schema), dataset_of(bare), out=tmp_path / "run", training=options())
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch):

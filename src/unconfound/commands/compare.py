@@ -83,8 +83,6 @@ def command(words: Sequence[str]) -> None:
         import unconfound.comparison.run
         import unconfound.report.comparison_files  # noqa: F401
     comparison = _compared(words[:flagged], given, flags)
-    if not comparison.finished:
-        return
     from unconfound.report.comparison_tables import terminal_tables
 
     print_table(terminal_tables(comparison))

@@ -45,7 +45,7 @@ class DemoArguments(Checked):
     """Remove an earlier demo in --out first."""
 
 
-def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | None:
+def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
     """Train random, supervised and simclr on digits over photographs, and report their reliance on the background.
 
     Args:
@@ -53,10 +53,11 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | No
         **options: other flags of `unconfound demo`, with underscores, as in `correlation=0.1` or `epochs=3`.
 
     Returns:
-        The figures of each encoder, or None where a signal asked to stop.
+        The figures of each encoder.
 
     Raises:
         ValueError: a run is there already, and neither `resume` nor `overwrite` is given.
+        TrainingStopped: Ctrl-C or SIGTERM asked to stop; `resume` goes on.
     """
     from unconfound.commands.fit import fit
     from unconfound.data.load import DataOptions, load
@@ -79,8 +80,6 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation] | No
     for method, run in runs.items():
         # The options of the demo are flags of `fit`, too.
         fitted = fit(method, dataset, recipe=f"{method}/demo", **(vars(given) | {"out": run}))
-        if not fitted.finished:
-            return None
         encoders[method] = fitted.encoder
     return audit(encoders, dataset, out=given.out, runs=runs, judging=Judging(device=given.device))
 
@@ -94,6 +93,5 @@ def command(words: Sequence[str]) -> None:
     with announced("loading torch"):
         import unconfound.report.audit  # noqa: F401
     evaluations = demo(**vars(given))
-    if evaluations is not None:
-        print_evaluations(evaluations, given.out)
-        print(f"Next: unconfound fit simclr --data path/to/images --out {given.out.parent / 'mine'}")
+    print_evaluations(evaluations, given.out)
+    print(f"Next: unconfound fit simclr --data path/to/images --out {given.out.parent / 'mine'}")

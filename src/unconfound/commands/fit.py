@@ -49,11 +49,12 @@ def fit(
             `encoder="convnet"` or `select_every=5`.
 
     Returns:
-        The encoder, its run folder, whether training ended, and the classifier, if one was learnt.
+        The encoder, its run folder, and the classifier, if one was learnt.
 
     Raises:
         TypeError: a method without a data set, or options beside a method that was made in Python.
         ValueError, FileNotFoundError: any mistake in the options or the data.
+        TrainingStopped: Ctrl-C or SIGTERM asked to stop; `resume` goes on.
     """
     from unconfound.data import Dataset
 
@@ -95,7 +96,7 @@ def command(words: Sequence[str]) -> None:
     with announced("loading torch"):
         from unconfound.runs import fit_run
     fitted = fit_run(name, given)
-    if fitted.finished and int(os.environ.get("RANK", "0")) == 0:
+    if int(os.environ.get("RANK", "0")) == 0:
         from unconfound.encoders import loading_snippet
 
         print(f"The encoder is in {fitted.run}. To use it:\n\n{loading_snippet(fitted.run)}\n")

@@ -68,7 +68,12 @@ def judged_by(task: Task, dataset: Dataset) -> Dataset:
 
 
 def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> Cell:
-    """Train and evaluate a cell; its status is "waiting" where a signal asked to stop."""
+    """Train and evaluate a cell.
+
+    Raises:
+        TrainingStopped: a signal asked to stop.
+        OSError: the disk is full.
+    """
     run = task.arguments.out
     assert run is not None
     try:
@@ -76,10 +81,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
         if (run / "encoder.json").is_file():
             encoder = load_encoder(run)
         else:
-            fitted = fit_run(task.method, task.arguments, dataset=dataset)
-            if not fitted.finished:
-                return task.cell
-            encoder = fitted.encoder
+            encoder = fit_run(task.method, task.arguments, dataset=dataset).encoder
         console.print(f"measuring {task.title}")
         with Bars() as progress:
             evaluation = evaluate(

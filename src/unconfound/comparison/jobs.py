@@ -18,7 +18,7 @@ from unconfound.comparison import worker
 from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell
 from unconfound.progress import console
-from unconfound.training.stop import StopRequest
+from unconfound.training.stop import StopRequest, TrainingStopped
 
 PAUSE = 0.2  # seconds between two looks at whether a signal asked to stop
 GRACE = 60.0  # seconds for a step and its checkpoint to end
@@ -67,10 +67,11 @@ def run_in_processes(
         lock: the descriptor of the comparison's lock, which is held as long as one of the processes lives.
 
     Yields:
-        The place of a task, and its cell: "waiting" where a signal stopped it.
+        The place of a task, and its cell.
 
     Raises:
         OSError: the disk is full.
+        TrainingStopped: a signal asked to stop, and the processes have.
     """
     left, workers = list(waiting), dict[Connection, Worker]()
     ended = len(tasks) - len(waiting)
@@ -103,17 +104,16 @@ def run_in_processes(
                         code = _hang_up(connection, workers.pop(connection))
                     else:
                         workers[connection].place = hand_over(connection)
-                    if cell is not None:
-                        ended += cell.status != "waiting"
+                    if cell is not None and cell.status != "waiting":
+                        ended += 1
                         _say(f"{ended} of {len(tasks)} {_ending(cell)}", tasks, workers)
                         yield place, cell
                     elif not stop.requested:
                         _say(f"cut off: {tasks[place].title} (exit code {code})", tasks, workers)
         finally:
-            for each in workers.values():
-                each.stop()
-            for connection, each in workers.items():
-                _hang_up(connection, each)
+            _end(workers)
+        if stop.requested and ended < len(tasks):
+            raise TrainingStopped("stopped as asked", stop.number)
 
 
 def _start(jobs: int, log: Path, lock: int | None) -> tuple[Connection, subprocess.Popen[bytes]]:
@@ -164,11 +164,18 @@ def _hang_up(connection: Connection, ended: Worker) -> int:
     return ended.end()
 
 
+def _end(workers: dict[Connection, Worker]) -> None:
+    for each in workers.values():
+        each.stop()
+    for connection, each in workers.items():
+        _hang_up(connection, each)
+
+
 def _ending(cell: Cell) -> str:
     if cell.status == "failed":
         return f"failed: {cell.title}: {cell.error}"
     told = f" ({cell.seconds:,.0f} s of training)" if cell.seconds is not None else ""
-    return f"{'done' if cell.status == 'done' else 'cells; stopped'}: {cell.title}{told}"
+    return f"done: {cell.title}{told}"
 
 
 def _say(line: str, tasks: Sequence[Task], workers: dict[Connection, Worker]) -> None:

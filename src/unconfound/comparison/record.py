@@ -161,11 +161,6 @@ class Comparison:
         unchosen = [cell for cell in self.cells if not cell.run]
         return tuple(cell for cell in (*self.runs, *unchosen) if cell.status == "failed")
 
-    @property
-    def finished(self) -> bool:
-        """Whether every cell was tried."""
-        return all(cell.status != "waiting" for cell in self.cells)
-
     def label(self, row: str) -> str:
         """How tables call a row."""
         return self.labels.get(row, row)

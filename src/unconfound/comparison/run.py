@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from unconfound.lock import FolderLock
 from unconfound.options.compare import CompareArguments
 from unconfound.progress import console
 from unconfound.training.launcher import check_launcher
+from unconfound.training.stop import TrainingStopped
 
 
 class Write(Protocol):
@@ -46,6 +48,7 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
 
     Raises:
         ValueError, FileNotFoundError: a mistake in the arguments, or every cell failed.
+        TrainingStopped: a signal asked to stop; what was found so far is written.
     """
     check_launcher()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -60,8 +63,8 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
         cells = [done_cell(task, arguments) or task.cell for task in tasks]
         waiting = [place for place, cell in enumerate(cells) if cell.status == "waiting"]
         datasets: dict[DataOptions, Dataset] = {}
-        if len({task.arguments.data for task in tasks if not task.cell.left_out}) == 1 and waiting:
-            # Said before anything is written: without these data no cell can be.
+        if len({replace(task.arguments.data, fold=None) for task in tasks if not task.cell.left_out}) == 1 and waiting:
+            # Said before anything is written: without these data no cell can be, nor any fold of too few classes.
             dataset_of(next((task for task in tasks if task.needs_validation), tasks[0]), datasets)
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -87,14 +90,17 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
                 for place, cell in running:
                     cells[place] = cell
                     write(summed_up(), asked, tasks, ended=False)
-        except KeyboardInterrupt:
-            console.print("go on with the same command and --resume")
+        except KeyboardInterrupt as stopped:
+            if isinstance(stopped, TrainingStopped):
+                write(summed_up(), asked, tasks, ended=True)
+            done = sum(cell.status == "done" for cell in cells)
+            console.print(
+                f"{done} of {len(cells)} cells are done; the tables so far are in {out}; go on with the same command "
+                "and --resume"
+            )
             raise
         comparison = summed_up()
         write(comparison, asked, tasks, ended=True)
-    if not comparison.finished:
-        done = sum(cell.status == "done" for cell in cells)
-        console.print(f"{done} of {len(cells)} cells are done; the tables so far are in {out}")
     if comparison.failed and all(cell.status == "failed" for cell in comparison.cells):
         raise ValueError(f"all {len(comparison.cells)} cells failed, the first with: {comparison.failed[0].error}")
     return comparison
@@ -103,7 +109,11 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
 def _one_by_one(
     tasks: Sequence[Task], waiting: Sequence[int], datasets: dict[DataOptions, Dataset], *, log: Path
 ) -> Generator[tuple[int, Cell], None, None]:
-    """Run cells in this process, up to one that a signal stops."""
+    """Run cells in this process.
+
+    Raises:
+        TrainingStopped: a signal asked to stop.
+    """
     for number, place in enumerate(waiting):
         console.print(f"cell {place + 1} of {len(tasks)}: {tasks[place].title}", style="bold", markup=False)
         later = {tasks[other].arguments.data for other in waiting[number:]}
@@ -111,5 +121,3 @@ def _one_by_one(
             del datasets[options]
         cell = run_cell(tasks[place], datasets, log=log)
         yield place, cell
-        if cell.status == "waiting":
-            return

@@ -36,6 +36,7 @@ def _work(connection: Connection) -> None:
 
     from unconfound.comparison.cell import run_cell
     from unconfound.progress import console
+    from unconfound.training.stop import TrainingStopped
 
     arguments, threads, log = connection.recv()
     # What run folders say of the command that made them is the command that the user typed.
@@ -49,6 +50,8 @@ def _work(connection: Connection) -> None:
             del datasets[options]
         try:
             cell = run_cell(task, datasets, log=Path(log))
+        except TrainingStopped:
+            cell = task.cell  # waiting
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

@@ -3,3 +3,4 @@
 from unconfound.options.training import TrainingOptions as TrainingOptions
 from unconfound.training.fitting import Fitted as Fitted
 from unconfound.training.fitting import fit as fit
+from unconfound.training.stop import TrainingStopped as TrainingStopped

@@ -25,7 +25,7 @@ from unconfound.training.run_folder import RunFolder
 from unconfound.training.run_log import RunLog
 from unconfound.training.sample_table import write_samples
 from unconfound.training.selection import check_selection
-from unconfound.training.stop import StopRequest
+from unconfound.training.stop import StopRequest, TrainingStopped
 from unconfound.training.training_source import training_source
 
 if TYPE_CHECKING:
@@ -40,13 +40,11 @@ class Fitted:
     Args:
         encoder: in evaluation mode, on the CPU.
         run: the run folder.
-        finished: False where the run was asked to stop; `resume=True` goes on with it.
         classifier: what the method learnt to tell the classes apart by, from embeddings; None where it learnt none.
     """
 
     encoder: Encoder
     run: Path
-    finished: bool
     classifier: nn.Linear | None = None
 
 
@@ -78,6 +76,7 @@ def fit(
             part that an encoder is chosen by or the masks that an exchange of backgrounds needs, a folder that holds
             something else or in which another process is at work, or a damaged checkpoint.
         NotFiniteError: the loss became NaN or infinite.
+        TrainingStopped: Ctrl-C or SIGTERM asked to stop, and the checkpoint is written.
     """
     training = training or TrainingOptions()
     name = getattr(method, "name", type(method).__name__)
@@ -140,8 +139,9 @@ def _fit(
         )
     seconds = time.monotonic() - started
     if not finished:
-        log.say(f"stopped after {seconds:,.0f} s as asked; go on with the same command and --resume")
-        return Fitted(method.encoder.cpu().eval(), folder.path, finished=False)
+        said = f"stopped after {seconds:,.0f} s as asked; go on with the same command and --resume"
+        log.say(said)
+        raise TrainingStopped(f"{folder.path}: {said}", stop.number)
     classifier = method.linear_classifier()
     if classifier is not None and training.ema_decay:
         log.say("the classifier is not kept: the encoder is a moving average, for which it was not trained")
@@ -170,7 +170,7 @@ def _fit(
         )
     fabric.barrier()
     log.say(f"trained {name} in {seconds:,.0f} s; the run is in {folder.path}")
-    return Fitted(load_encoder(folder.path), folder.path, finished=True, classifier=load_classifier(folder.path))
+    return Fitted(load_encoder(folder.path), folder.path, classifier=load_classifier(folder.path))
 
 
 def _hardware(fabric: Fabric) -> str:

@@ -7,11 +7,29 @@ import threading
 from types import FrameType, TracebackType
 
 
+class TrainingStopped(KeyboardInterrupt):  # what it derives from is no error either
+    """A training ended as a signal asked it to. Its checkpoint is written, and `resume` goes on with it.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class StopRequest:
-    """While entered, SIGINT and SIGTERM are noted in `requested`; a second one acts at once, as usual."""
+    """While entered, SIGINT and SIGTERM are noted in `requested`; a second one acts at once, as usual.
+
+    Attributes:
+        requested: whether one came.
+        number: of the signal; that of SIGTERM where another process was asked.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self.number = int(signal.SIGTERM)
         self.before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> StopRequest:
@@ -28,5 +46,5 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self.requested, self.number = True, number
         signal.signal(number, self.before[number])

@@ -19,7 +19,7 @@ from unconfound.methods.icl_msr.meta_gradient import aligned
 from unconfound.methods.icl_msr.strata import contexts
 from unconfound.methods.simclr import SimCLROptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
 
 HOST = ("projection_features=5",)
@@ -340,9 +340,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(schedule, tmp_path):
         return forward(batch, phase)
 
     stopped.forward = interrupted
-    assert not fit(stopped, dataset, out=tmp_path / "stopped", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(stopped, dataset, out=tmp_path / "stopped", training=training)
     again = method()
-    assert fit(again, dataset, out=tmp_path / "stopped", training=training, resume=True).finished
+    fit(again, dataset, out=tmp_path / "stopped", training=training, resume=True)
     assert set(calls) <= {"train", "strata"}
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
