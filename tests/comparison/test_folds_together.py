@@ -199,6 +199,15 @@ def test_a_fold_without_unseen_classes_is_a_mistake(table: Path, tmp_path: Path,
     assert "fold 0 divides the classes of --unseen-classes" in capsys.readouterr().err
 
 
+def test_more_folds_than_classes_are_said_before_anything_is_trained(table: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    assert main(words(table, out, "--folds", "9", "--over", "fold=0,1,2,3,4,5,6,7,8")) == 2
+    error = capsys.readouterr().err
+    assert "9 folds of 6 classes leave 0 to validate on" in error
+    assert "cell 1" not in error
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(("flags", "unseen"), [((), True), (("--no-unseen-classes",), False)])
 def test_all_rows_are_judged_like_one_that_learns_a_similarity(
     table: Path, tmp_path: Path, flags: tuple[str, ...], unseen: bool
