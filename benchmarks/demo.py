@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t
 
-from unconfound.commands.demo import METHODS, demo
+from unconfound.commands.demo import MENDED, TRAININGS, demo
 from unconfound.evaluation.figures import Evaluation, read_evaluation
 
 OUT = Path("runs/demo-study")
+ENCODERS = (*TRAININGS, MENDED)
 TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
 
 CELLS = ("full/full", "full/foreground", "foreground/foreground", "foreground/full")
@@ -48,7 +49,7 @@ def _table(correlation: float, found: list[dict[str, Evaluation]]) -> str:
         f"| encoder | {' | '.join(TESTS)} | gap, linear probe (points) | gap, kNN (points) |",
         "| --- |" + " ---: |" * (len(TESTS) + 2),
     ]
-    for method in METHODS:
+    for method in ENCODERS:
         runs = [evaluations[method] for evaluations in found]
         cells = [_cell([run.tests[test]["linear_probe"].value for run in runs]) for test in TESTS]
         gaps = [
@@ -62,7 +63,7 @@ def _table(correlation: float, found: list[dict[str, Evaluation]]) -> str:
         f"| encoder | {' | '.join(CELLS)} |",
         "| --- |" + " ---: |" * len(CELLS),
     ]
-    for method in METHODS:
+    for method in ENCODERS:
         values = [_cell([evaluations[method].cells[cell].value for evaluations in found]) for cell in CELLS]
         lines.append(f"| {method} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 ABOUT = {
-    "demo": "train three encoders on built-in data and report how much each relies on the background",
+    "demo": "train encoders on built-in data, mend them, and report how much each relies on the background",
     "fit": "train an encoder: unconfound fit METHOD --data DATA --out RUN",
     "compare": "recipes x seeds as one table: unconfound compare RECIPE RECIPE ... --seeds 0 1 2",
     "evaluate": "measure the encoders of runs: unconfound evaluate RUN [RUN ...]",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,3 +160,17 @@ def test_of_unseen_classes_retrieval_is_told():
     measured, meaning = say(retrieved("a", 0.3, 0.1), retrieved("b", 0.4, 0.0, chance=0.11))
     assert "MAP@R falls by 10.0 points [8.0, 12.0] for “a” and by 0.0 points [-2.0, 2.0] for “b”." in measured
     assert meaning == ("So “a” relies on the background; “b” is no better than chance, so its gap says nothing.")
+
+
+def test_where_some_have_a_classifier_a_gap_is_that_of_each_encoders_own():
+    probed = judged("probed", 0.5)
+    own = replace(
+        judged("own", 0.4, same=0.5),
+        background={"background_gap": figure(0.4), "background_gap_classifier": figure(-0.1)},
+    )
+    own.tests["mixed-same"]["classifier"] = figure(0.9)
+    measured, meaning = say(probed, own)
+    assert "the accuracy of an encoder's classifier, or of a linear probe where it has none, falls by 50.0" in measured
+    assert "rises by 10.0 points" in measured
+    assert "“probed” relies on the background" in meaning
+    assert "“own” does better on random backgrounds" in meaning

@@ -1,11 +1,11 @@
-"""`unconfound demo`: train three encoders on built-in data and report how much each relies on the background."""
+"""`unconfound demo`: train encoders on built-in data, mend them, and report how much each relies on the background."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unconfound.options.constraints import Checked, NonNegativeInt, PositiveInt, Share
 from unconfound.options.training import Precision
@@ -16,12 +16,28 @@ from unconfound.terminal import print_evaluations
 if TYPE_CHECKING:
     from unconfound.evaluation.figures import Evaluation
 
-METHODS = ("random", "supervised", "simclr")
+
+class Trained(NamedTuple):
+    """An encoder of the demo: the method whose recipe METHOD/demo trains it, and what differs from that recipe."""
+
+    method: str
+    options: dict[str, Any]
+
+
+# By the names that tables and pictures use. "mended" is made from "supervised", without training.
+TRAININGS = {
+    "random": Trained("random", {}),
+    "simclr": Trained("simclr", {}),
+    "supervised": Trained("supervised", {}),
+    "exchanged": Trained("supervised", {"exchange": 1.0}),
+}
+MENDED, FROM = "mended", "supervised"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoArguments(Checked):
-    """Train random, supervised and simclr on digits over photographs, and report their reliance on the background."""
+    """Train encoders of digits over photographs as usual, take the background out of them in two ways, and report how
+    much each relies on it."""
 
     out: Path = Path("runs/demo")
     """Folder for the runs, evaluation.json and report.html."""
@@ -32,7 +48,7 @@ class DemoArguments(Checked):
     batch_size: PositiveInt | None = None
     """Number of images per update in each training; by default that of the demo's recipes."""
     encoder: str | None = None
-    """Encoder of all three trainings; by default a convnet of 16 to 128 channels."""
+    """Encoder of all trainings; by default a convnet of 16 to 128 channels."""
     seed: NonNegativeInt = 0
     """Seed of the initial weights, the order of the samples and the random views."""
     device: str = "auto"
@@ -46,7 +62,10 @@ class DemoArguments(Checked):
 
 
 def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
-    """Train random, supervised and simclr on digits over photographs, and report their reliance on the background.
+    """Train encoders of digits over photographs, take the background out, and report how much each relies on it.
+
+    "random" is not trained, "simclr" and "supervised" are trained as usual, "mended" is "supervised" with a classifier
+    refitted on exchanged backgrounds, and "exchanged" is trained on exchanged backgrounds.
 
     Args:
         out: the folder of the runs, evaluation.json and report.html.
@@ -60,14 +79,16 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
         TrainingStopped: Ctrl-C or SIGTERM asked to stop; `resume` goes on.
     """
     from unconfound.commands.fit import fit
+    from unconfound.commands.mend import mend
     from unconfound.data.load import DataOptions, load
+    from unconfound.encoders import load_encoder
     from unconfound.evaluation.judging import Judging
     from unconfound.progress import announced, console
     from unconfound.report.audit import audit
     from unconfound.training.run_folder import RunFolder
 
     given = DemoArguments(out=Path(out), **options)
-    runs = {method: given.out / method for method in METHODS}
+    runs = {name: given.out / name for name in (*TRAININGS, MENDED)}
     for run in runs.values():
         RunFolder(run, resume=given.resume, overwrite=given.overwrite).check()
     with announced("making the demo's images"):
@@ -76,11 +97,12 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
         f"{len(dataset.train):,} training images of digits, {100 * given.correlation:.0f} % on the scene of their "
         f"own class; {len(dataset.tests['original']):,} test images"
     )
-    encoders = {}
-    for method, run in runs.items():
-        # The options of the demo are flags of `fit`, too.
-        fitted = fit(method, dataset, recipe=f"{method}/demo", **(vars(given) | {"out": run}))
-        encoders[method] = fitted.encoder
+    # The other options of the demo are flags of `fit`, too.
+    for name, (method, own) in TRAININGS.items():
+        fit(method, dataset, recipe=f"{method}/demo", **(vars(given) | {"out": runs[name]} | own))
+    if not (runs[MENDED] / "encoder.json").is_file() or given.overwrite:
+        mend(runs[FROM], dataset, how="refit", out=runs[MENDED], seed=given.seed, device=given.device, overwrite=True)
+    encoders = {name: load_encoder(run) for name, run in runs.items()}
     return audit(encoders, dataset, out=given.out, runs=runs, judging=Judging(device=given.device))
 
 
@@ -94,4 +116,5 @@ def command(words: Sequence[str]) -> None:
         import unconfound.report.audit  # noqa: F401
     evaluations = demo(**vars(given))
     print_evaluations(evaluations, given.out)
-    print(f"Next: unconfound fit simclr --data path/to/images --out {given.out.parent / 'mine'}")
+    mine = given.out.parent / "mine"
+    print(f"Next: unconfound fit supervised --data path/to/images --masks estimate --exchange 1 --out {mine}")

@@ -69,13 +69,10 @@ METRICS = {
 }
 # They stand where other measures name their test set.
 BACKGROUND, MORPH = "background", "morph"
-
-
-def measured_alike(predictor: str) -> dict[str, str]:
-    """Return metric of the linear probe -> the same metric of another predictor, "classifier" or "exchanged_probe"."""
-    return {"linear_probe": predictor} | {
-        metric: f"{metric}_{predictor}" for metric in METRICS if f"{metric}_{predictor}" in METRICS
-    }
+# What the linear probe and a trained classifier are both measured by.
+BY_CLASSIFIER = {"linear_probe": "classifier"} | {
+    metric: f"{metric}_classifier" for metric in METRICS if f"{metric}_classifier" in METRICS
+}
 
 
 class Measure(NamedTuple):

@@ -14,7 +14,6 @@ from rich.text import Text
 from unconfound.evaluation.figures import Figure
 
 MISSING = "-"
-TOO_FEW = "too few"
 STYLES = {"hit": "green", "miss": "red"}
 
 
@@ -111,8 +110,7 @@ class Table:
 
 
 def terminal_table(table: Table, *, name_width: int | None = None, padding: int = 1) -> rich.table.Table:
-    """Lay a table out for a terminal. Figures are in percent or points, above the larger side of their interval; one of
-    a handful of samples says nothing but that.
+    """Lay a table out for a terminal. Figures are in percent or points, above the larger side of their interval.
 
     Args:
         table: what is shown.
@@ -178,8 +176,6 @@ def _header(column: Column) -> list[str]:
 
 
 def _lines(cell: TableCell) -> str:
-    if isinstance(cell.value, Figure) and cell.value.too_few:
-        return f"{TOO_FEW}\nn = {cell.value.samples}"
     if isinstance(cell.value, Figure):
         half = max(cell.value.high - cell.value.value, cell.value.value - cell.value.low)
         return f"{cell.text}\n±{100 * half:.1f}"

@@ -26,6 +26,7 @@ from unconfound.report.sections import SECTIONS, Measured
 from unconfound.report.words import listed
 from unconfound.training.run_folder import machine
 
+NAMED = 3  # more encoders than this do not fit a title
 SEEN = "it was trained with the labels of the samples that it is evaluated on, so its figures are too high"
 
 
@@ -86,6 +87,7 @@ def audit(
             progress.remove_task(report)
     if dataset.mask_note:
         console.print(dataset.mask_note)
+    named = listed(list(encoders)) if len(encoders) <= NAMED else f"{len(encoders)} encoders"
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = machine()
     evaluations = [entry.evaluation for entry in entries]
@@ -100,9 +102,9 @@ def audit(
         Path(out) / "report.html",
         entries,
         dataset,
-        title=f"How much {listed(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on the background"
+        title=f"How much {named} {'relies' if len(encoders) == 1 else 'rely'} on the background"
         if any(evaluation.background for evaluation in evaluations)
-        else f"What {listed(list(encoders))} learnt",
+        else f"What {named} learnt",
         command=command,
         environment=machine_facts(surroundings),
     )

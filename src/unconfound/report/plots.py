@@ -53,7 +53,14 @@ LONGEST_NAME = 26
 WARM = (255, 169, 40)  # on greyed pixels, which are dark on light and dark pages alike
 
 
-def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap", measure: str = "accuracy") -> Markup:
+def gap_plot(
+    names: Sequence[str],
+    gaps: Sequence[Figure],
+    *,
+    prefix: str = "gap",
+    measure: str = "accuracy",
+    reach: tuple[float, float] | None = None,
+) -> Markup:
     """Draw a bar an encoder: how many points of accuracy, say, a swapped background costs, with its interval.
 
     Args:
@@ -61,6 +68,8 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap
         gaps: shares in [-1, 1].
         prefix: of the identifiers in the drawing; unique on the page.
         measure: what is lost.
+        reach: lowest and highest share that the axis holds, for a scale that drawings have in common; by default those
+            of these intervals.
     """
     with _canvas(height=58 * len(names) + 56) as canvas:
         axes = canvas.add_subplot()
@@ -78,9 +87,9 @@ def gap_plot(names: Sequence[str], gaps: Sequence[Figure], *, prefix: str = "gap
             axes.text(1, row - 0.3, f"{value:.1f} [{low:.1f}, {high:.1f}]", ha="right", size=12, **plain)
             axes.plot([0, 0], [row - 0.24, row + 0.24], color=INK, linewidth=1.4, zorder=4)
         axes.set_ylim(len(names) - 0.6, -0.75)
-        reach = max([100 * abs(end) for gap in gaps for end in (gap.low, gap.high)] + [1.0])
-        lowest = min([0.0, *(100 * gap.low for gap in gaps)])
-        axes.set_xlim(min(lowest * 1.1, -0.02 * reach), max(1.08 * max(100 * gap.high for gap in gaps), 0.1 * reach))
+        lowest, highest = reach or (min(gap.low for gap in gaps), max(gap.high for gap in gaps))
+        widest = max(100 * abs(lowest), 100 * abs(highest), 1.0)
+        axes.set_xlim(min(110 * min(lowest, 0.0), -0.02 * widest), max(108 * highest, 0.1 * widest))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=LINE, linewidth=0.8, zorder=0)

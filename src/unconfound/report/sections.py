@@ -147,9 +147,16 @@ def _gaps(page: Page) -> dict[str, Any]:
     ):
         found = {each.name: each.background[metric] for each in page.evaluations if metric in each.background}
         if found:
-            prefix = metric.replace("_", "-")
-            drawn.append((words, gap_plot(list(found), list(found.values()), prefix=prefix, measure=measure)))
-    return {"gaps": drawn}
+            drawn.append((metric.replace("_", "-"), measure, words, found))
+    figures = [figure for *_, found in drawn for figure in found.values()]
+    # One scale for all, so that they can be compared.
+    reach = (min((each.low for each in figures), default=0), max((each.high for each in figures), default=0))
+    return {
+        "gaps": [
+            (words, gap_plot(list(found), list(found.values()), prefix=prefix, measure=measure, reach=reach))
+            for prefix, measure, words, found in drawn
+        ]
+    }
 
 
 def _neighbours(page: Page) -> dict[str, Any]:
@@ -211,8 +218,8 @@ class Section:
 
 
 SECTIONS = (
-    Section("results", "Results", _results),
     Section("gap", "Gap", _gaps),
+    Section("results", "Results", _results),
     Section("samples", "Samples", lambda page: {"samples": page.samples}),
     Section("neighbours", "Neighbours", _neighbours),
     Section("maps", "Maps", _maps),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unconfound.evaluation.figures import Evaluation, Figure, retrieved_only
 from unconfound.report.evaluated_sets import CLASSIFIER, PROBE, where_evaluated
@@ -46,14 +46,18 @@ OWN = Criterion(
 FITTED = Criterion(
     PROBE, "linear_probe", "worst_group", "background_gap", f"the accuracy of the {PROBE}", "linear_probe"
 )
+# Of encoders some of which have a classifier: see `_by_own`.
+EITHER = replace(FITTED, measure="the accuracy of an encoder's classifier, or of a linear probe where it has none,")
 FOUND = Criterion("retrieval", "map_at_r", "", "background_gap_map_at_r", "MAP@R", "precision_at_1")
 
 
 def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, images: bool = True) -> tuple[str, str]:
     """Say what was measured, and what it means.
 
-    Where every encoder has a classifier that was trained with it, sentences are about these classifiers; else they are
-    about the linear probes, which can be compared. Of classes that were not trained on they are about retrieval.
+    Where every encoder has a classifier that was trained with it, sentences are about these classifiers, and where none
+    has one, about the linear probes. Where some have one, a gap is that of the classifier as far as there is one, and
+    all else is about the linear probes, which can be compared. Of classes that were not trained on sentences are about
+    retrieval.
 
     Args:
         evaluations: of one data set; at least one.
@@ -67,12 +71,25 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
     owned = all("classifier" in each.tests.get(primary, {}) for each in evaluations)
     criterion = FOUND if retrieved_only(evaluations, [primary]) else OWN if owned else FITTED
     measured = [each for each in evaluations if criterion.gap in each.background]
+    if measured and criterion is FITTED and any(OWN.gap in each.background for each in measured):
+        criterion, measured = EITHER, [_by_own(each) for each in measured]
     if measured:
         return _loss(measured, criterion), _reliance(measured, classes, criterion)
     grouped = [each for each in evaluations if criterion.worst in each.tests.get(primary, {})]
     if grouped:
         return _groups(grouped, primary, criterion), _worst(grouped, primary, criterion, images=images)
     return _accuracy(evaluations, primary, criterion), _ahead(evaluations, primary, criterion, images=images)
+
+
+def _by_own(evaluation: Evaluation) -> Evaluation:
+    """Let the figures of the classifier, where there is one, stand for those of the probe."""
+    tests = {
+        test: figures | {FITTED.accuracy: figures[OWN.accuracy]}
+        for test, figures in evaluation.tests.items()
+        if OWN.accuracy in figures
+    }
+    gap = evaluation.background.get(OWN.gap, evaluation.background[FITTED.gap])
+    return replace(evaluation, tests=evaluation.tests | tests, background=evaluation.background | {FITTED.gap: gap})
 
 
 def points(figure: Figure) -> str:
