@@ -14,7 +14,21 @@ from training.toy import convnet, dataset_of, graph_source, image_source, masked
 from training.toy_methods import BetweenEpochs, Drawing, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
-from unconfound.methods import DACL, DCML, DFR, JTT, Gaussian, GroupDRO, Metric, Random, SimCLR, SimCLRDACL, Supervised
+from unconfound.methods import (
+    DACL,
+    DCML,
+    DFR,
+    JTT,
+    SELF,
+    Gaussian,
+    GroupDRO,
+    MaskTune,
+    Metric,
+    Random,
+    SimCLR,
+    SimCLRDACL,
+    Supervised,
+)
 from unconfound.methods.dacl import DACLOptions
 from unconfound.methods.dfr import DFROptions
 from unconfound.methods.gaussian import GaussianOptions
@@ -62,6 +76,8 @@ RUNS = {
     "group-dro": (lambda: GroupDRO(convnet(GROUPED), GROUPED.schema).double(), SGD, 4),
     "dfr": (lambda: DFR(convnet(GROUPED), GROUPED.schema, DFROptions(draws=2)).double(), SGD, None),
     "jtt": (lambda: _make(JTT), SGD, 5),
+    "self": (lambda: _make(SELF), SGD, 5),
+    "masktune": (lambda: _make(MaskTune), SGD, 5),
     # Environments are learnt once: Adam, at their learning rate, makes more of a difference in the last digit.
     "dcml": (lambda: _make(DCML, DCMLOptions(instances=8)), SGD, 5),
     "metric": (lambda: _make(Metric, MetricOptions(loss="multi-similarity", instances=8)), SGD, 4),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unconfound.options.methods import classifying, two_views
+from unconfound.options.methods import classifying, refitting, two_views
 from unconfound.options.methods.cim import CIMOptions
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
@@ -23,6 +23,8 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "irm": classifying.IRMOptions,
         "jtt": classifying.JTTOptions,
         "dfr": classifying.DFROptions,
+        "afr": refitting.AFROptions,
+        "self": refitting.SELFOptions,
     },
     "images": {
         "simclr": two_views.SimCLROptions,
@@ -41,6 +43,7 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "large-margin": two_views.LargeMarginOptions,
         "cim": CIMOptions,
         "dcml": DCMLOptions,
+        "masktune": refitting.MaskTuneOptions,
     },
     "tables": {
         "scarf": two_views.SCARFOptions,
