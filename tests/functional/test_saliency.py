@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import statistics
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.saliency import most_salient, xgrad_cam
+from unconfound.functional.saliency import contra_cam, contrastive_scores, most_salient, xgrad_cam
 
 
 @settings(deadline=None, max_examples=15)
@@ -32,6 +33,46 @@ def test_a_map_is_the_weighted_sum_of_the_features(seed, batch, features):
             for j in range(3):
                 value = sum(weight * maps[image, k, i, j].item() for k, weight in enumerate(weights))
                 assert found[image, i, j].item() == pytest.approx(max(value, 0), abs=1e-12)
+
+
+def _cosine(first, second):
+    product = sum(a * b for a, b in zip(first, second, strict=True))
+    return product / math.sqrt(sum(a * a for a in first) * sum(b * b for b in second))
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10_000), st.integers(2, 4), st.integers(1, 2), st.floats(0.2, 2))
+def test_scores_tell_an_image_from_others(seed, batch, iterations, temperature):
+    generator = torch.Generator().manual_seed(seed)
+    shown, keys = torch.randn(2, batch, 3, generator=generator, dtype=torch.float64)
+    others = torch.randn(batch * iterations, 3, generator=generator, dtype=torch.float64)
+    own = torch.eye(batch, dtype=torch.bool).repeat(1, iterations)
+    found = contrastive_scores(shown, keys, others, own=own, temperature=temperature)
+    for image in range(batch):
+        alike = math.exp(_cosine(shown[image].tolist(), keys[image].tolist()) / temperature)
+        apart = sum(
+            math.exp(_cosine(shown[image].tolist(), others[other].tolist()) / temperature)
+            for other in range(len(others))
+            if other % batch != image
+        )
+        assert found[image].item() == pytest.approx(math.log(alike / apart), rel=1e-9, abs=1e-12)
+
+
+def test_a_contrastive_map_is_the_sum_of_the_features_that_raise_the_score():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    gradients = torch.randn(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    # At the size of the map, the resampling changes nothing.
+    found = contra_cam(maps, gradients, (4, 5))
+    for image in range(2):
+        weights = [max(0.0, gradients[image, feature].mean().item()) for feature in range(3)]
+        values = torch.stack([weight * maps[image, feature] for feature, weight in enumerate(weights)]).sum(0)
+        values = values - values.min()
+        torch.testing.assert_close(found[image, 0], values / values.max() if values.max() > 0 else values)
+    fine = contra_cam(maps, gradients, (16, 20))
+    assert fine.shape == (2, 1, 16, 20)
+    assert 0 <= fine.min() <= fine.max() <= 1
+    assert not contra_cam(maps, -gradients.abs(), (8, 8)).any()
 
 
 def _naive(saliency, deviations):
@@ -77,6 +118,15 @@ def test_where_nothing_stands_out_nothing_is_found():
 def test_bad_input_is_refused(unchecked_shapes):
     with pytest.raises(ValueError, match=r"maps and gradients must both be .*\(1, 2, 3, 3\) and \(1, 2, 3, 4\)"):
         xgrad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 4))
+    with pytest.raises(ValueError, match=r"maps and gradients must both be"):
+        contra_cam(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3), (4, 4))
+    rows, own = torch.ones(2, 3), torch.eye(2, dtype=torch.bool)
+    with pytest.raises(
+        ValueError, match=r"own must be \[1, 1\] with another image for each, .*use at least two images"
+    ):
+        contrastive_scores(rows[:1], rows[:1], rows[:1], own=own[:1, :1])
+    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got 0"):
+        contrastive_scores(rows, rows, rows, own=own, temperature=0)
     with pytest.raises(TypeError, match="saliency must be floating-point"):
         most_salient(torch.zeros(1, 2, 2, dtype=torch.long), (4, 4))
     with pytest.raises(ValueError, match="deviations must be a finite number of at least 0, got -1"):

@@ -13,7 +13,7 @@ from unconfound.data import Dataset
 from unconfound.functional.saliency import most_salient
 from unconfound.methods import MaskTune
 from unconfound.methods.masktune import MaskTuneOptions
-from unconfound.methods.parts.class_saliency import class_saliency
+from unconfound.methods.parts.model_saliency import class_saliency
 from unconfound.training import TrainingOptions, fit
 
 

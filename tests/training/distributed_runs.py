@@ -20,6 +20,7 @@ from unconfound.methods import (
     DFR,
     JTT,
     SELF,
+    ContraCAM,
     Gaussian,
     GroupDRO,
     MaskTune,
@@ -35,6 +36,7 @@ from unconfound.methods.gaussian import GaussianOptions
 from unconfound.methods.metric.metric import MetricOptions
 from unconfound.methods.supervised import SupervisedOptions
 from unconfound.options.methods.dcml import DCMLOptions
+from unconfound.options.methods.two_views import ContraCAMOptions
 from unconfound.training import fit
 
 SOURCE = image_source(48)
@@ -77,6 +79,7 @@ RUNS = {
     "dfr": (lambda: DFR(convnet(GROUPED), GROUPED.schema, DFROptions(draws=2)).double(), SGD, None),
     "jtt": (lambda: _make(JTT), SGD, 5),
     "self": (lambda: _make(SELF), SGD, 5),
+    "contracam": (lambda: _make(ContraCAM, ContraCAMOptions(localization_epochs=1)), SGD, 5),
     "masktune": (lambda: _make(MaskTune), SGD, 5),
     # Environments are learnt once: Adam, at their learning rate, makes more of a difference in the last digit.
     "dcml": (lambda: _make(DCML, DCMLOptions(instances=8)), SGD, 5),

@@ -4,6 +4,7 @@ from unconfound.methods.afr import AFR as AFR
 from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
 from unconfound.methods.byol import BYOL as BYOL
 from unconfound.methods.cim import CIM as CIM
+from unconfound.methods.contracam import ContraCAM as ContraCAM
 from unconfound.methods.dacl import DACL as DACL
 from unconfound.methods.dcml.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
@@ -57,6 +58,7 @@ METHODS: dict[str, type[Method]] = {
     "vicreg": VICReg,
     "w-mse": WMSE,
     "large-margin": LargeMargin,
+    "contracam": ContraCAM,
     "cim": CIM,
     "scl": SCL,
     "group-dro": GroupDRO,

@@ -13,9 +13,9 @@ from unconfound.encoders import Encoder
 from unconfound.functional.inputs import unit_range
 from unconfound.functional.saliency import most_salient
 from unconfound.methods.method import Phase, Step
-from unconfound.methods.parts.class_saliency import class_saliency
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import cross_entropy, labels_of
+from unconfound.methods.parts.model_saliency import class_saliency
 from unconfound.options.methods.refitting import MaskTuneOptions
 
 

@@ -40,6 +40,7 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "barlow-twins": two_views.BarlowTwinsOptions,
         "vicreg": two_views.VICRegOptions,
         "w-mse": two_views.WMSEOptions,
+        "contracam": two_views.ContraCAMOptions,
         "large-margin": two_views.LargeMarginOptions,
         "cim": CIMOptions,
         "dcml": DCMLOptions,
