@@ -45,6 +45,8 @@ class MaskTune(Classifier[MaskTuneOptions]):
         super().__init__(encoder, schema, options)
         self.trained = copy.deepcopy(nn.Sequential(encoder, self.linear_classifier())).requires_grad_(False)
         self.register_buffer("trained_taken", torch.zeros((), dtype=torch.bool))
+        # Reading the buffer waits for the device: once is enough.
+        self.asked = False
 
     def phases(self) -> tuple[Phase, ...]:
         """First whole images, then masked ones."""
@@ -57,17 +59,19 @@ class MaskTune(Classifier[MaskTuneOptions]):
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
         """Keep the trained model, by which images are masked, before the first update on these."""
-        if phase == "tune" and not bool(self.trained_taken):
+        if phase != "tune" or self.asked:
+            return
+        self.asked = True
+        if not bool(self.trained_taken):
             self.trained.load_state_dict(nn.Sequential(self.encoder, self.linear_classifier()).state_dict())
             self.trained_taken.fill_(True)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         labels, images = labels_of(batch, method=self.name), cast(Tensor, batch.inputs)
-        told = {}
+        told: dict[str, Tensor] = {}
         if phase == "tune":
-            hidden = most_salient(
-                class_saliency(self.trained, images), images.shape[2:], deviations=self.options.deviations
-            )
+            saliency, size = class_saliency(self.trained, images), (images.shape[2], images.shape[3])
+            hidden = most_salient(saliency, size, deviations=self.options.deviations)
             images = unit_range(images) * ~hidden
             told["masked"] = hidden.float().mean()
         embeddings, logits = self.classify(images)

@@ -47,13 +47,17 @@ class SELF(HeldOutClassifier[SELFOptions]):
         if self.options.select.startswith("early-stop"):
             self.early = copy.deepcopy(nn.Sequential(encoder, self.linear_classifier())).requires_grad_(False)
         self.register_buffer("early_taken", torch.zeros((), dtype=torch.bool))
+        # Reading the buffer waits for the device: once is enough.
+        self.asked = False
 
     def before_update(self, phase: str, *, done: float, learning_rate: float) -> None:
         """Take the early-stopped model when its time has come."""
-        if self.early is None or done < self.options.early_share or bool(self.early_taken):
+        if self.early is None or self.asked or done < self.options.early_share:
             return
-        self.early.load_state_dict(nn.Sequential(self.encoder, self.linear_classifier()).state_dict())
-        self.early_taken.fill_(True)
+        self.asked = True
+        if not bool(self.early_taken):
+            self.early.load_state_dict(nn.Sequential(self.encoder, self.linear_classifier()).state_dict())
+            self.early_taken.fill_(True)
 
     def refit(self, held: HeldOut) -> str:
         options, classifier = self.options, self.linear_classifier()

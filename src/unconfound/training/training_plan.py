@@ -61,7 +61,8 @@ def make_plan(phases: Sequence[Phase], options: TrainingOptions, *, samples: int
 
 def _from_the_first_epoch(phase: Phase, epochs: int) -> Phase:
     """Count the epochs of a phase from the first one on, not from the end."""
-    start, stop = (epochs + epoch if epoch is not None and epoch < 0 else epoch for epoch in (phase.start, phase.stop))
+    start = phase.start + epochs if phase.start < 0 else phase.start
+    stop = phase.stop + epochs if phase.stop is not None and phase.stop < 0 else phase.stop
     return replace(phase, start=start, stop=stop)
 
 
