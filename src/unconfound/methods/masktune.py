@@ -26,10 +26,11 @@ class MaskTune(Classifier[MaskTuneOptions]):
     Asgari Taghanaki et al., "MaskTune: Mitigating Spurious Correlations by Forcing to Explore", NeurIPS 2022. The
     saliency is XGrad-CAM's of the class that the trained model predicts, on its last feature map; pixels above the mean
     plus two standard deviations are masked (`most_salient`). The model then goes on, for one epoch, on masked images
-    alone. As in the paper nothing is chosen by a validation part, and neither masks nor groups are needed.
+    alone. Masks of the foregrounds and groups are not needed.
 
-    The paper masks all images once. We mask each batch by a copy of the model as it was before the tuning, which gives
-    the same images, needs no memory for them, and takes exchanged backgrounds into account. The paper tunes at the last
+    The paper masks all images once, by the checkpoint of the best validation accuracy. We mask each batch, by a copy
+    of the model as it was before the tuning, which needs no memory for images and takes exchanged backgrounds into
+    account. The paper tunes at the last
     learning rate of its step schedule. Ours falls to 0, so the tuning has a schedule of its own, with the peak of the
     training unless told otherwise; and momenta start anew.
     """
