@@ -30,9 +30,8 @@ class MaskTune(Classifier[MaskTuneOptions]):
 
     The paper masks all images once, by the checkpoint of the best validation accuracy. We mask each batch, by a copy
     of the model as it was before the tuning, which needs no memory for images and takes exchanged backgrounds into
-    account. The paper tunes at the last
-    learning rate of its step schedule. Ours falls to 0, so the tuning has a schedule of its own, with the peak of the
-    training unless told otherwise; and momenta start anew.
+    account. The paper tunes at the last learning rate of its step schedule. Ours falls to 0, so the tuning has a
+    schedule of its own, with the peak of the training unless told otherwise; and momenta start anew.
     """
 
     name = "masktune"

@@ -31,9 +31,9 @@ class SELF(HeldOutClassifier[SELFOptions]):
 
     The paper takes half of the validation part, whose groups are better balanced than those of training; so does
     refit_on="validation", with all of it. The default holds out training samples, as the paper does for last layers
-    that are learnt from all held-out samples. The paper chooses the number of samples, the learning rate and how early the early model is by the worst group of a
-    validation part with groups; we choose nothing. The early model is that after a share of the training, as in the
-    paper, to the nearest update.
+    that are learnt from all held-out samples. The paper chooses the number of samples, the learning rate and how early
+    the early model is by the worst group of a validation part with groups; we choose nothing. The early model is that
+    after a share of the training, as in the paper, to the nearest update.
     """
 
     name = "self"
