@@ -32,7 +32,7 @@ def test_the_salient_part_stands_before_the_filled_background_of_one_other_image
 
 
 def test_a_share_is_mixed():
-    images, saliency = _images(600, 4)
+    images, saliency = _images(600)
     torch.manual_seed(0)
     changed = (mix_backgrounds(images, saliency, share=0.4) != images).flatten(1).any(1)
     assert changed.float().mean().item() == pytest.approx(0.4, abs=0.08)
