@@ -23,7 +23,7 @@ from unconfound.methods.dacl import DACLOptions
 from unconfound.sklearn import ContrastiveTransformer
 
 SMALL = {"width": 8, "depth": 2, "epochs": 2, "random_state": 0}
-METHODS = ("dacl", "dacl+", "scarf", "gaussian", "supervised", "scl", "jtt", "metric", "random")
+METHODS = ("dacl", "dacl+", "scarf", "gaussian", "supervised", "scl", "jtt", "afr", "self", "metric", "random")
 ROWS = np.random.default_rng(0).normal(size=(60, 5))
 CLASSES = np.where(ROWS[:, 0] > 0, "high", "low")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unconfound.encoders import build_encoder as build_encoder
     from unconfound.encoders import load_encoder as load_encoder
     from unconfound.evaluation import Judging as Judging
+    from unconfound.methods import AFR as AFR
     from unconfound.methods import BYOL as BYOL
     from unconfound.methods import CIM as CIM
     from unconfound.methods import DACL as DACL
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
     from unconfound.methods import RELIC as RELIC
     from unconfound.methods import SCARF as SCARF
     from unconfound.methods import SCL as SCL
+    from unconfound.methods import SELF as SELF
     from unconfound.methods import SSLHSIC as SSLHSIC
     from unconfound.methods import WMSE as WMSE
     from unconfound.methods import BarlowTwins as BarlowTwins
+    from unconfound.methods import ContraCAM as ContraCAM
     from unconfound.methods import Gaussian as Gaussian
     from unconfound.methods import GroupDRO as GroupDRO
     from unconfound.methods import InfoGraph as InfoGraph
     from unconfound.methods import LargeMargin as LargeMargin
+    from unconfound.methods import MaskTune as MaskTune
     from unconfound.methods import Metric as Metric
     from unconfound.methods import MoCo as MoCo
     from unconfound.methods import Random as Random
@@ -54,11 +58,11 @@ __version__ = "0.1.0"
 
 # fmt: off
 __all__ = [
-    "BYOL", "CIM", "DACL", "DCML", "DFR", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SSLHSIC", "WMSE",
-    "BarlowTwins", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin", "Metric", "MoCo",
-    "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV", "TrainingOptions", "VICReg",
-    "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate", "export", "fit", "index", "load",
-    "load_encoder", "mend", "open_index", "search",
+    "AFR", "BYOL", "CIM", "DACL", "DCML", "DFR", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SELF", "SSLHSIC",
+    "WMSE", "BarlowTwins", "ContraCAM", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin",
+    "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV",
+    "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate",
+    "export", "fit", "index", "load", "load_encoder", "mend", "open_index", "search",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.

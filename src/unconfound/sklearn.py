@@ -45,7 +45,8 @@ class ContrastiveTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Args:
         method: any method for tables: "dacl", "dacl+" (three ways of mixing), "scarf" (of two columns or more) and
-            "gaussian"; "supervised", "scl", "jtt" and "metric", which need `y`; or "random", which learns nothing.
+            "gaussian"; "supervised", "scl", "jtt", "afr", "self" and "metric", which need `y`; or "random", which
+            learns nothing.
         width: units of every layer, and so features of the embedding.
         depth: layers of the encoder.
         temperature: of the contrastive loss; None is the method's default.

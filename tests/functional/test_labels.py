@@ -20,6 +20,7 @@ from unconfound.functional import (
 from unconfound.functional.clusters import normalized_mutual_information
 from unconfound.functional.environments.learn import learn_environments
 from unconfound.functional.erasure import leace
+from unconfound.functional.error_weights import descend_to_weighted, error_weights
 from unconfound.functional.group_accuracy import group_accuracy
 from unconfound.functional.labels import check_labels, whole_numbers
 from unconfound.functional.mutual_information import jensen_shannon_loss
@@ -45,6 +46,10 @@ IMAGES = _draw(BATCH, 1, 12, 12, seed=3).sigmoid()
 # Functions of labels, or of what else names rows, by name.
 CALLS = {
     "leace": lambda n: leace(ROWS, n),
+    "error_weights": lambda n: error_weights(LOGITS, n, gamma=2.0),
+    "descend_to_weighted": lambda n: descend_to_weighted(
+        ROWS, n, torch.full((9,), 1 / 9), start=(PROXIES, PROXIES[:, 0]), pull=0.1, steps=3, learning_rate=0.1
+    ),
     "mean_class_penalty": lambda n: consistency.mean_class_penalty(ROWS, n),
     "pairwise_class_penalty": lambda n: consistency.pairwise_class_penalty(ROWS, n),
     "supervised_contrastive": lambda n: contrastive.supervised_contrastive(ROWS, n),

@@ -15,13 +15,29 @@ from training.toy import convnet, dataset_of, graph_source, image_source, masked
 from training.toy_methods import BetweenEpochs, Drawing, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
-from unconfound.methods import DACL, DCML, DFR, JTT, Gaussian, GroupDRO, Metric, Random, SimCLR, SimCLRDACL, Supervised
+from unconfound.methods import (
+    DACL,
+    DCML,
+    DFR,
+    JTT,
+    SELF,
+    ContraCAM,
+    Gaussian,
+    GroupDRO,
+    MaskTune,
+    Metric,
+    Random,
+    SimCLR,
+    SimCLRDACL,
+    Supervised,
+)
 from unconfound.methods.dacl import DACLOptions
 from unconfound.methods.dfr import DFROptions
 from unconfound.methods.gaussian import GaussianOptions
 from unconfound.methods.metric.metric import MetricOptions
 from unconfound.methods.supervised import SupervisedOptions
 from unconfound.options.methods.dcml import DCMLOptions
+from unconfound.options.methods.two_views import ContraCAMOptions
 from unconfound.training import TrainingStopped, fit
 
 SOURCE = image_source(48)
@@ -63,6 +79,9 @@ RUNS = {
     "group-dro": (lambda: GroupDRO(convnet(GROUPED), GROUPED.schema).double(), SGD, 4),
     "dfr": (lambda: DFR(convnet(GROUPED), GROUPED.schema, DFROptions(draws=2)).double(), SGD, None),
     "jtt": (lambda: _make(JTT), SGD, 5),
+    "self": (lambda: _make(SELF), SGD, 5),
+    "contracam": (lambda: _make(ContraCAM, ContraCAMOptions(localization_epochs=1)), SGD, 5),
+    "masktune": (lambda: _make(MaskTune), SGD, 5),
     # Environments are learnt once: Adam, at their learning rate, makes more of a difference in the last digit.
     "dcml": (lambda: _make(DCML, DCMLOptions(instances=8)), SGD, 5),
     "metric": (lambda: _make(Metric, MetricOptions(loss="multi-similarity", instances=8)), SGD, 4),

@@ -102,7 +102,13 @@ def test_a_phase_runs_in_its_epochs_alone_and_its_learning_rate_falls_over_them(
     assert rates["gate"][-1] < 0.1 * rates["gate"][0]
 
 
-@pytest.mark.parametrize("changes", [{"start": 2}, {"stop": 3}])
+def test_epochs_of_a_phase_may_be_counted_from_the_end(tmp_path):
+    method = _method(TwoPhase, start=-1, stop=-2)
+    _fit(method, tmp_path / "run", training={"batch_size": 16, "epochs": 5})
+    assert [phase for phase, *_ in method.seen] == ["learn"] * 9 + ["gate"] * 3
+
+
+@pytest.mark.parametrize("changes", [{"start": 2}, {"stop": 3}, {"start": -3}, {"stop": -2}])
 def test_a_phase_that_the_training_does_not_reach_is_refused(changes, tmp_path):
     with pytest.raises(ValueError, match=r"2 epochs do not reach the phase (learn|gate), .*train for more --epochs"):
         _fit(_method(TwoPhase, **changes), tmp_path / "run", training={"epochs": 2})

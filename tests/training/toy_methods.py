@@ -173,6 +173,9 @@ class Interrupted(Method):
     def sampling_weights(self, source, phase):
         return self.host.sampling_weights(source, phase)
 
+    def before_update(self, phase, *, done, learning_rate):
+        self.host.before_update(phase, done=done, learning_rate=learning_rate)
+
     def after_update(self):
         self.host.after_update()
 

@@ -1,8 +1,10 @@
 """What is learnt: one file and one final class a method, all under the contract of `method.py`."""
 
+from unconfound.methods.afr import AFR as AFR
 from unconfound.methods.barlow_twins import BarlowTwins as BarlowTwins
 from unconfound.methods.byol import BYOL as BYOL
 from unconfound.methods.cim import CIM as CIM
+from unconfound.methods.contracam import ContraCAM as ContraCAM
 from unconfound.methods.dacl import DACL as DACL
 from unconfound.methods.dcml.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
@@ -13,6 +15,7 @@ from unconfound.methods.infograph import InfoGraph as InfoGraph
 from unconfound.methods.irm import IRM as IRM
 from unconfound.methods.jtt import JTT as JTT
 from unconfound.methods.large_margin import LargeMargin as LargeMargin
+from unconfound.methods.masktune import MaskTune as MaskTune
 from unconfound.methods.method import Method as Method
 from unconfound.methods.method import Phase as Phase
 from unconfound.methods.method import Step as Step
@@ -23,6 +26,7 @@ from unconfound.methods.relic import RELIC as RELIC
 from unconfound.methods.ressl import ReSSL as ReSSL
 from unconfound.methods.scarf import SCARF as SCARF
 from unconfound.methods.scl import SCL as SCL
+from unconfound.methods.self import SELF as SELF
 from unconfound.methods.simclr import SimCLR as SimCLR
 from unconfound.methods.simclr_dacl import SimCLRDACL as SimCLRDACL
 from unconfound.methods.simsiam import SimSiam as SimSiam
@@ -54,12 +58,16 @@ METHODS: dict[str, type[Method]] = {
     "vicreg": VICReg,
     "w-mse": WMSE,
     "large-margin": LargeMargin,
+    "contracam": ContraCAM,
     "cim": CIM,
     "scl": SCL,
     "group-dro": GroupDRO,
     "irm": IRM,
     "jtt": JTT,
     "dfr": DFR,
+    "afr": AFR,
+    "self": SELF,
+    "masktune": MaskTune,
     "dcml": DCML,
     "metric": Metric,
 }

@@ -42,9 +42,10 @@ class Phase:
         own_pass: True: the phase goes over the data on its own, after the phases before it; False: it shares the pass
             of the phase before it and runs right after it on the same batch.
         learning_rate: in place of the loop's, or None. Groups may carry their own, too.
-        start: the epoch (the first is 0) in which the phase runs for the first time.
-        stop: the epoch before which it ends; None: it ends with the training. Its learning rate follows one schedule,
-            warm-up and fall, between the two.
+        start: the epoch (the first is 0) in which the phase runs for the first time; below 0, counted from the end of
+            the training, so that -1 is the last epoch.
+        stop: the epoch before which it ends, counted likewise; None: it ends with the training. Its learning rate
+            follows one schedule, warm-up and fall, between the two.
     """
 
     name: str

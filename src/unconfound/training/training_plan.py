@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unconfound.methods import Phase
 from unconfound.options.training import TrainingOptions
@@ -48,14 +48,22 @@ def make_plan(phases: Sequence[Phase], options: TrainingOptions, *, samples: int
         ValueError: a phase would never run, or not to its end.
     """
     epochs = options.epochs if phases else 1
+    phases = [_from_the_first_epoch(phase, epochs) for phase in phases]
     for phase in phases:
-        if not phase.start < (phase.stop or epochs) <= epochs:
+        if not 0 <= phase.start < (epochs if phase.stop is None else phase.stop) <= epochs:
             raise ValueError(
                 f"{epochs} epochs do not reach the phase {phase.name}, from epoch {phase.start + 1} to "
-                f"{phase.stop or 'the last'}: train for more --epochs"
+                f"{'the last' if phase.stop is None else phase.stop}: train for more --epochs"
             )
     passes = [list(_passes(phases, epoch)) for epoch in range(epochs)]
     return Plan(options, passes, samples // (batch_size * options.accumulate), batch_size)
+
+
+def _from_the_first_epoch(phase: Phase, epochs: int) -> Phase:
+    """Count the epochs of a phase from the first one on, not from the end."""
+    start = phase.start + epochs if phase.start < 0 else phase.start
+    stop = phase.stop + epochs if phase.stop is not None and phase.stop < 0 else phase.stop
+    return replace(phase, start=start, stop=stop)
 
 
 def _passes(phases: Sequence[Phase], epoch: int) -> Iterator[list[Phase]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unconfound.options.methods import classifying, two_views
+from unconfound.options.methods import classifying, refitting, two_views
 from unconfound.options.methods.cim import CIMOptions
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
@@ -23,6 +23,8 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "irm": classifying.IRMOptions,
         "jtt": classifying.JTTOptions,
         "dfr": classifying.DFROptions,
+        "afr": refitting.AFROptions,
+        "self": refitting.SELFOptions,
     },
     "images": {
         "simclr": two_views.SimCLROptions,
@@ -38,9 +40,11 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "barlow-twins": two_views.BarlowTwinsOptions,
         "vicreg": two_views.VICRegOptions,
         "w-mse": two_views.WMSEOptions,
+        "contracam": two_views.ContraCAMOptions,
         "large-margin": two_views.LargeMarginOptions,
         "cim": CIMOptions,
         "dcml": DCMLOptions,
+        "masktune": refitting.MaskTuneOptions,
     },
     "tables": {
         "scarf": two_views.SCARFOptions,

@@ -60,6 +60,20 @@ class SimCLROptions(ImageViewOptions, ContrastOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContraCAMOptions(SimCLROptions):
+    """Options of `contracam`."""
+
+    localization_epochs: PositiveInt = 20
+    """Number of epochs, out of all epochs, to train the first model, which finds what is salient in an image."""
+    mixed_share: Share = 0.4
+    """Share of the first views whose background is that of another image."""
+    iterations: PositiveInt = 1
+    """Number of times that what is salient is looked for in an image, each time without what was found before."""
+    crops: Literal["any", "object"] = "any"
+    """Crop views from any part of an image, or from the box around what is salient (object)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SimCLRDACLOptions(MixingOptions, SimCLROptions):
     """Options of `simclr+dacl`: those of simclr and those of mixing."""
 
