@@ -76,7 +76,7 @@ def strata_part(
     if read_card(run).provenance.get("method") != METHOD:
         return None
     try:
-        method = load_method(run)
+        method: Any = load_method(run)
     except (FileNotFoundError, ValueError) as error:
         return StrataPart((f"The strata cannot be shown: {error}.",))
     if method.options.strata_form == "backgrounds":

@@ -17,7 +17,8 @@ from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.training.batch_norm import synchronize_batch_norm
 from unconfound.views.backgrounds import exchange_backgrounds
 
-HOSTS = sorted(name for name, kind in METHODS.items() if issubclass(kind, TwoViewMethod))
+# SCARF makes views of tables alone.
+HOSTS = sorted(name for name, kind in METHODS.items() if issubclass(kind, TwoViewMethod) and name != "scarf")
 
 
 def _method(host="simclr", *, strata=2, **options):
@@ -47,8 +48,6 @@ def test_the_loss_is_the_host_s_plus_the_adjusted_one(count, on):
     step = method(batch)
 
     torch.manual_seed(4)
-    method.host.eval()
-    method.host.train()
     compared = method.host.compare(method.host.two_views(batch))
     part = "projections" if on == "projection" else "embeddings"
     seen = []
@@ -62,20 +61,16 @@ def test_the_loss_is_the_host_s_plus_the_adjusted_one(count, on):
     torch.testing.assert_close(step.scalars["interventional_loss"], adjusted.detach())
 
 
-@pytest.mark.parametrize("host", [name for name in HOSTS if name not in ("dacl", "dacl+", "gaussian", "scarf")])
+@pytest.mark.parametrize("host", HOSTS)
 def test_every_host_takes_it_and_learns_through_the_backgrounds(host):
     method = _method(host)
     assert [phase.name for phase in method.phases()] == ["train"]
-    before = {name: value.clone() for name, value in method.host.named_buffers()}
     step = method(_masked())
-    method.host.compare(method.host.two_views(_masked()))
     assert step.loss.isfinite()
+    assert step.scalars["interventional_loss"] > 0
     assert method.alarm() is None
-    # The pictures on other backgrounds leave no trace: buffers move as by the host alone.
-    counted = {name: value for name, value in method.host.named_buffers() if name.endswith("num_batches_tracked")}
-    assert all(value <= before[name] + 4 for name, value in counted.items())
-    gradient = torch.autograd.grad(method(_masked()).loss, [p for p in method.encoder.parameters()], allow_unused=True)
-    assert any(each is not None and each.abs().max() > 0 for each in gradient)
+    gradients = torch.autograd.grad(step.loss, list(method.encoder.parameters()), allow_unused=True)
+    assert any(each is not None and each.abs().max() > 0 for each in gradients)
 
 
 def test_pictures_on_other_backgrounds_have_a_gradient_and_change_no_statistics():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unconfound.data import Batch
 from unconfound.functional.distributed import world
-from unconfound.methods.icl_msr.meta_gradient import HostAt
+from unconfound.methods.icl_msr.meta_gradient import HostAt, Weights
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod
 from unconfound.views.backgrounds import exchange_backgrounds
 
@@ -36,7 +36,7 @@ def values_on_backgrounds(
     """
     inputs, masks = _images_and_masks(batch, option="strata_form backgrounds")
     at = HostAt(host)
-    weights = {name: weight for name, weight in at.named_parameters() if weight.requires_grad}
+    weights: Weights = {name: weight for name, weight in at.named_parameters() if weight.requires_grad}
     shown: list[Tensor] = []
     while len(shown) < count:
         first, second = exchange_backgrounds(inputs, masks), exchange_backgrounds(inputs, masks)
