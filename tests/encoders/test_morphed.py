@@ -28,6 +28,25 @@ def test_a_mask_has_the_size_of_its_image_and_starts_near_one(size, mask_channel
     assert mask.mean().item() == pytest.approx(1 / (1 + torch.exp(torch.tensor(-2.5))).item(), abs=0.02)
 
 
+@pytest.mark.parametrize(("lowest", "first"), [(0.0, 0.5), (0.3, 0.4), (0.3, None), (0.0, 0.02)])
+def test_a_mask_starts_where_it_is_told_and_stays_above_the_lowest(lowest, first):
+    torch.manual_seed(0)
+    morpher = Morpher(3, side=32, lowest=lowest)
+    if first is not None:
+        morpher.start_at(first)
+    images = torch.rand(4, 3, 32, 32)
+    wanted = lowest + (1 - lowest) / (1 + torch.exp(torch.tensor(-2.5))).item() if first is None else first
+    assert morpher(images).mean().item() == pytest.approx(wanted, abs=0.05)
+    for bias, end in ((-100.0, lowest), (100.0, 1.0)):
+        morpher.last.bias.data.fill_(bias)
+        torch.testing.assert_close(morpher(images), torch.full((4, 1, 32, 32), end))
+
+
+def test_a_first_mask_out_of_its_range_is_named():
+    with pytest.raises(ValueError, match=r"the first mask must be in \(0.5, 1\), got 0.5"):
+        Morpher(3, side=32, lowest=0.5).start_at(0.5)
+
+
 def test_large_images_have_four_levels_and_the_weights_stay_few():
     count = {side: sum(p.numel() for p in Morpher(3, side=side).parameters()) for side in (32, 64, 96, 224)}
     assert count[32] == count[64] < 30_000
@@ -39,6 +58,7 @@ def test_large_images_have_four_levels_and_the_weights_stay_few():
     [
         ({"mask_channels": 2}, "mask_channels must be 1 or the 3 channels of the images, got 2"),
         ({"reduction": 3}, "reduction must be 1, 2 or 4, got 3"),
+        ({"lowest": 1.0}, r"lowest must be in \[0, 1\), got 1.0"),
         ({"side": 8, "reduction": 4}, "a morpher needs images of at least 16 pixels a side, got 8"),
     ],
 )
@@ -84,7 +104,7 @@ def test_the_mask_receives_the_gradient_of_the_products_and_none_where_a_pixel_i
 @pytest.mark.parametrize("reduction", [1, 2])
 def test_a_saved_encoder_brings_its_morpher_along(tmp_path, reduction):
     encoder = build_encoder("convnet", SCHEMA, width=4, depth=2)
-    encoder.wrap(Morphed, reduction=reduction)
+    encoder.wrap(Morphed, reduction=reduction, lowest=0.25)
     images = _pixels(8, 3, 16, 16)
     encoder(images)
     save_encoder(tmp_path, encoder, schema=SCHEMA)

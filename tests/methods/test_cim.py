@@ -16,15 +16,25 @@ from unconfound.methods import CIM, Supervised
 from unconfound.methods.cim import CIMOptions
 from unconfound.methods.supervised import SupervisedOptions
 from unconfound.training.batch_norm import synchronize_batch_norm
+from unconfound.views.backgrounds import exchange_backgrounds
 
 SIDE = 16
 LARGER = Schema("images", (3, SIDE, SIDE), ("a", "b", "c"))
 
 
 def _batch(size=8, *, seed=0, dtype=torch.float32, labels=None):
-    pixels = torch.rand(size, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.rand(size, 3, SIDE, SIDE, generator=generator).to(dtype)
     labels = torch.arange(size) % 3 if labels is None else torch.as_tensor(labels)
     return Batch(pixels, torch.arange(size), labels)
+
+
+def _masked(batch):
+    """The batch with the masks of foregrounds that differ from image to image."""
+    masks = torch.zeros(len(batch), 1, SIDE, SIDE, dtype=torch.bool)
+    for image, mask in enumerate(masks):
+        mask[:, 2 : 9 + image % 4, 3 : 12 - image % 3] = True
+    return replace(batch, masks=masks)
 
 
 def _method(*, dtype=torch.float32, schema=LARGER, **options):
@@ -86,7 +96,7 @@ def test_the_triplet_moves_the_morpher_alone():
         batch = _batch()
         morphed, _ = method.encoder.network.morph(batch.inputs)
         buffers = copy.deepcopy(dict(method.named_buffers()))
-        triplet, _ = method._triplet(morphed, batch.inputs, batch.labels)
+        triplet, _ = method._triplet(morphed, batch.inputs, batch.labels, None)
         assert _gradients(triplet, method.encoder.network.morpher).abs().max() > 0
         assert _gradients(triplet, method.encoder.network.network).abs().max() == 0
         assert _gradients(triplet, method.head).abs().max() == 0
@@ -148,6 +158,87 @@ def test_any_partners_ignore_labels_and_differ_from_each_other():
         assert set(positives[anchor].tolist()) == set(negatives[anchor].tolist()) == set(range(5)) - {anchor}
 
 
+@pytest.mark.parametrize("direction", ["pull", "literal"])
+@pytest.mark.parametrize("similarity", ["ms-ssim", "feature"])
+def test_exchanged_partners_swap_backgrounds_with_another_class(direction, similarity):
+    options = {"partners": "exchanged", "direction": direction, "similarity": similarity, "weight": 0.7}
+    method = _method(dtype=torch.float64, **options)
+    # Of the other class there is one image each.
+    batch = _masked(_batch(2, dtype=torch.float64, labels=[0, 1]))
+    method.eval()
+    step = method(batch)
+    encoder = method.encoder
+    morphed = batch.inputs * encoder.network.morpher(batch.inputs)
+    # The first picture has the foreground of image 0, the second one its background.
+    swapped = exchange_backgrounds(batch.inputs, batch.masks, donors=torch.tensor([1, 0]))
+
+    def alike(first, second):
+        if similarity == "feature":
+            network = encoder.network.network
+            return F.cosine_similarity(network(first[None]), network(second[None]))[0]
+        return ms_ssim(first[None], second[None], negative="shift")[0]
+
+    differences = [alike(morphed[i], swapped[1 - i]) - alike(morphed[i], swapped[i]) for i in range(2)]
+    triplet = torch.stack(differences).mean() * (1 if direction == "pull" else -1)
+    entropy = F.cross_entropy(method.linear_classifier()(encoder(batch.inputs)), batch.labels)
+    torch.testing.assert_close(step.loss, entropy + 0.7 * triplet, rtol=1e-5, atol=1e-7)
+    assert step.scalars["anchors"] == 1
+
+
+def test_exchanged_partners_are_of_other_classes_and_have_something_to_exchange():
+    method = _method(partners="exchanged", positives=2, negatives=3)
+    batch = _masked(_batch(6, labels=[0, 0, 0, 1, 1, 2]))
+    batch.masks[3] = False
+    batch.masks[5] = True
+    pictures, positives, negatives = method._exchanged_partners(batch.inputs, batch.labels, batch.masks)
+    assert len(pictures) == 6 * 5
+    # Images 0 to 2 can take image 4 alone, image 4 all of them, and images 3 and 5 have nothing to exchange.
+    assert (positives >= 0).sum(1).tolist() == [1, 1, 1, 0, 2, 0]
+    assert (negatives >= 0).sum(1).tolist() == [1, 1, 1, 0, 3, 0]
+    for i in (0, 1, 2):
+        own, other = pictures[positives[i, 0]], pictures[negatives[i, 0]]
+        assert torch.equal(own[:, batch.masks[i, 0]], batch.inputs[i][:, batch.masks[i, 0]])
+        assert torch.equal(other[:, batch.masks[4, 0]], batch.inputs[4][:, batch.masks[4, 0]])
+        neither = ~batch.masks[i, 0] & ~batch.masks[4, 0]
+        assert torch.equal(own[:, neither], batch.inputs[4][:, neither])
+        assert torch.equal(other[:, neither], batch.inputs[i][:, neither])
+    assert method(batch).scalars["anchors"] == pytest.approx(4 / 6)
+    nothing = method(replace(batch, masks=torch.zeros_like(batch.masks)))
+    assert nothing.scalars["anchors"] == nothing.scalars["triplet"] == 0
+    assert _gradients(nothing.loss, method).isfinite().all()
+
+
+@pytest.mark.parametrize("options", [{}, {"lowest_mask": 0.25, "mask_channels": "all", "reduction": 2}])
+def test_the_mask_can_be_taught(options):
+    method = _method(dtype=torch.float64, weight=0.0, mask_weight=0.5, **options)
+    batch = _masked(_batch(dtype=torch.float64))
+    step = method(batch)
+    mask = method.encoder.network.morpher(batch.inputs)
+    lowest = options.get("lowest_mask", 0.0)
+    assert lowest < mask.min()
+    share = (mask - lowest) / (1 - lowest)
+    wanted = batch.masks.double().expand_as(share)
+    difference = -(wanted * share.log() + (1 - wanted) * (1 - share).log()).mean()
+    torch.testing.assert_close(step.loss - step.scalars["cross_entropy"], 0.5 * difference)
+    torch.testing.assert_close(step.scalars["mask_difference"], difference.detach())
+    assert _gradients(step.loss, method.encoder.network.morpher).abs().max() > 0
+
+
+def test_masks_are_asked_for_where_they_are_needed():
+    for options in ({"partners": "exchanged"}, {"mask_weight": 1.0}):
+        with pytest.raises(ValueError, match=r"cim needs masks of the foregrounds .* the data have none: name their"):
+            _method(**options)(_batch())
+    _method(partners="exchanged", weight=0.0)(_batch())
+
+
+def test_a_first_mask_lies_above_the_lowest():
+    method = CIM(convnet(LARGER), LARGER, CIMOptions(lowest_mask=0.2, first_mask=0.5))
+    mask = method.encoder.network.morpher(_batch().inputs)
+    assert mask.mean().item() == pytest.approx(0.5, abs=0.05)
+    with pytest.raises(ValueError, match=r"first_mask 0.1 must be above lowest_mask 0.2: raise the first, or lower"):
+        CIMOptions(lowest_mask=0.2, first_mask=0.1)
+
+
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [0, 1, 2, 2]])
 def test_anchors_without_partners_do_not_count(labels):
     method = _method()
@@ -203,7 +294,11 @@ def _share(options):
     share = 8 // processes
     rows = slice(rank * share, (rank + 1) * share)
     torch.manual_seed(7)
-    step = method(replace(batch, inputs=batch.inputs[rows], index=batch.index[rows], labels=batch.labels[rows]))
+    masks = _masked(batch).masks
+    # The first image has nothing to exchange.
+    masks[0] = False
+    given = {"inputs": batch.inputs, "index": batch.index, "labels": batch.labels, "masks": masks}
+    step = method(replace(batch, **{name: values[rows] for name, values in given.items()}))
     gradients = _gradients(step.loss, method)
     loss = step.loss.detach().clone()
     if processes > 1:
@@ -218,6 +313,7 @@ def _share(options):
         {},
         {"vib": True, "positives": 2, "similarity": "l2"},
         {"partners": "any", "similarity": "feature", "positives": 2},
+        {"partners": "exchanged", "mask_weight": 1.0, "negatives": 2},
     ],
 )
 def test_two_processes_are_as_one(tmp_path, options):

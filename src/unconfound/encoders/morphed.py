@@ -6,6 +6,7 @@ slides say that the small one is an auxiliary network with a weighting matrix as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from unconfound.encoders.normalized import Images
 from unconfound.functional.inputs import unit_range
 
-# Before training a pixel keeps 92 % of its brightness: sigmoid(2.5).
+# Before training the mask is at 92 % of its range: sigmoid(2.5).
 _FIRST_BIAS = 2.5
 # The mask's last weights are so much smaller than others at first, so that training starts near the identity.
 _FIRST_SCALE = 0.1
@@ -32,14 +33,20 @@ class Morphed(nn.Module):
     Args:
         network: takes images in [0, 1].
         architecture: of the encoder, with the modality and the shape of a sample.
-        mask_channels, reduction: of the morpher.
+        mask_channels, reduction, lowest: of the morpher.
 
     Raises:
         ValueError: the encoder takes no images, or an argument is out of `Morpher`'s range.
     """
 
     def __init__(
-        self, network: nn.Module, architecture: Mapping[str, Any], *, mask_channels: int = 1, reduction: int = 1
+        self,
+        network: nn.Module,
+        architecture: Mapping[str, Any],
+        *,
+        mask_channels: int = 1,
+        reduction: int = 1,
+        lowest: float = 0.0,
     ) -> None:
         super().__init__()
         if architecture["modality"] != "images":
@@ -47,7 +54,7 @@ class Morphed(nn.Module):
         self.network = network
         self.features = int(network.features)  # type: ignore[arg-type]
         channels, *size = architecture["shape"]
-        morpher = Morpher(channels, side=min(size), mask_channels=mask_channels, reduction=reduction)
+        morpher = Morpher(channels, side=min(size), mask_channels=mask_channels, reduction=reduction, lowest=lowest)
         self.morpher = morpher.to(memory_format=torch.channels_last)
 
     def forward(self, images: Images) -> Float[Tensor, "batch features"]:
@@ -65,31 +72,42 @@ class Morphed(nn.Module):
 
 @final
 class Morpher(nn.Module):
-    """An image -> a mask in (0, 1): a U-Net of GroupNorm and ReLU, two 3 x 3 convolutions a level.
+    """An image -> a mask below 1: a U-Net of GroupNorm and ReLU, two 3 x 3 convolutions a level.
 
     Args:
         channels: of the images.
         side: of the images, the shorter one in pixels; from 96 pixels on there are four levels, else two.
         mask_channels: 1 for one weight a pixel, or `channels` for one each.
         reduction: 1, or 2 or 4 to look at images of a half or a quarter of the side; the mask is enlarged bilinearly.
+        lowest: the mask is above this value, in [0, 1).
 
     Raises:
         ValueError: an argument out of its range.
     """
 
-    def __init__(self, channels: int, *, side: int, mask_channels: int = 1, reduction: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        side: int,
+        mask_channels: int = 1,
+        reduction: int = 1,
+        lowest: float = 0.0,
+    ) -> None:
         super().__init__()
         if mask_channels not in (1, channels):
             raise ValueError(f"mask_channels must be 1 or the {channels} channels of the images, got {mask_channels}")
         if reduction not in (1, 2, 4):
             raise ValueError(f"reduction must be 1, 2 or 4, got {reduction}")
+        if not 0 <= lowest < 1:
+            raise ValueError(f"lowest must be in [0, 1), got {lowest}")
         widths = _LARGE if side >= 96 else _SMALL
         if side // reduction < 2 ** len(widths):
             raise ValueError(
                 f"a morpher needs images of at least {2 ** len(widths) * reduction} pixels a side, got {side}: "
                 "give larger images or a smaller reduction"
             )
-        self.reduction = reduction
+        self.reduction, self.lowest = reduction, lowest
         self.down = nn.ModuleList(
             _block(before, after, stride=1 if level == 0 else 2)
             for level, (before, after) in enumerate(zip([channels, *widths], widths, strict=False))
@@ -102,10 +120,20 @@ class Morpher(nn.Module):
             self.last.weight.mul_(_FIRST_SCALE)
             self.last.bias.fill_(_FIRST_BIAS)  # type: ignore[union-attr]
 
+    def start_at(self, first: float) -> None:
+        """Let the mask have about this value before training.
+
+        Raises:
+            ValueError: it is not between the lowest value and 1.
+        """
+        if not self.lowest < first < 1:
+            raise ValueError(f"the first mask must be in ({self.lowest:g}, 1), got {first:g}")
+        self.last.bias.data.fill_(math.log((first - self.lowest) / (1 - first)))  # type: ignore[union-attr]
+
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch mask_channels height width"]:
-        """Return the weight of each pixel in (0, 1).
+        """Return the weight of each pixel in (lowest, 1).
 
         Args:
             images: in [0, 1].
@@ -119,7 +147,8 @@ class Morpher(nn.Module):
             maps = block(torch.cat([_enlarged(maps, beside), beside], 1))
         # In full precision: near 1 half precision knows few masks.
         logits = self.last(maps).float() if maps.dtype != torch.float64 else self.last(maps)
-        return torch.sigmoid(logits if self.reduction == 1 else _enlarged(logits, images))
+        share = torch.sigmoid(logits if self.reduction == 1 else _enlarged(logits, images))
+        return share if self.lowest == 0 else self.lowest + (1 - self.lowest) * share
 
 
 def _block(before: int, after: int, *, stride: int = 1) -> nn.Sequential:

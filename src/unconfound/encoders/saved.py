@@ -37,7 +37,7 @@ class Wrapping:
     """What was put around the network, and the options with which it was made."""
 
     kind: Literal["Morphed", "Gated", "Projected"]
-    options: dict[str, int | bool]
+    options: dict[str, int | float | bool]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ of a stratum matters, for similarities are cosines.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -51,20 +52,42 @@ def interventional_loss(
         TypeError: embeddings are not floating-point.
         ValueError: shapes differ, a stratum is negative, or an option is out of its range.
     """
-    _check(first, second, strata, temperature=temperature, negatives=negatives)
+    _check(first, second, strata, temperature=temperature)
     with torch.autocast(first.device.type, enabled=False):
         first, second, strata = normalize(first), normalize(second), _scaled(strata)
-        similarities = first @ second.T
-        on = torch.eye(len(first), dtype=torch.bool, device=first.device)
-        across = (similarities / temperature).masked_fill(on, -math.inf)
-        losses = []
-        for anchor, positive, others in ((first, second, across), (second, first, across.T)):
-            within = []
-            if negatives == "both-views":
-                within = [(anchor @ anchor.T / temperature).masked_fill(on, -math.inf)]
-            stratified = _stratified(anchor, positive, strata) / temperature
-            losses.append(_adjusted(stratified, torch.cat([others, *within], 1)))
-        return torch.stack(losses).mean()
+        stratified = [_stratified(first, second, strata), _stratified(second, first, strata)]
+        return adjusted_contrast(first, second, stratified, temperature=temperature, negatives=negatives)
+
+
+def adjusted_contrast(
+    first: Float[Tensor, "batch features"],
+    second: Float[Tensor, "batch features"],
+    stratified: Sequence[Float[Tensor, "batch strata"]],
+    *,
+    temperature: float,
+    negatives: Literal["cross-view", "both-views"],
+) -> Float[Tensor, ""]:
+    """Compute the mean of -log of the adjusted probability, whatever strata do to the positives.
+
+    Args:
+        first, second: two views of each sample; rows of length 1.
+        stratified: cosines of the first views, and of the second ones, with their positives under each stratum.
+        temperature, negatives: see `interventional_loss`.
+
+    Raises:
+        ValueError: unknown negatives.
+    """
+    if negatives not in ("cross-view", "both-views"):
+        raise ValueError(f"negatives must be cross-view or both-views, got {negatives!r}")
+    on = torch.eye(len(first), dtype=torch.bool, device=first.device)
+    across = (first @ second.T / temperature).masked_fill(on, -math.inf)
+    losses = []
+    for anchor, scores, others in ((first, stratified[0], across), (second, stratified[1], across.T)):
+        within = []
+        if negatives == "both-views":
+            within = [(anchor @ anchor.T / temperature).masked_fill(on, -math.inf)]
+        losses.append(_adjusted(scores / temperature, torch.cat([others, *within], 1)))
+    return torch.stack(losses).mean()
 
 
 def strata_diversity(strata: Float[Tensor, "strata features"], *, sharpness: float = 2.0) -> Float[Tensor, ""]:
@@ -137,7 +160,7 @@ def _scaled(strata: Tensor) -> Tensor:
     return strata / torch.where(largest == 0, 1, largest)
 
 
-def _check(first: Tensor, second: Tensor, strata: Tensor, *, temperature: float, negatives: str) -> None:
+def _check(first: Tensor, second: Tensor, strata: Tensor, *, temperature: float) -> None:
     check_paired(first=first, second=second)
     check_floating("strata", strata)
     batch, features = first.shape
@@ -148,7 +171,5 @@ def _check(first: Tensor, second: Tensor, strata: Tensor, *, temperature: float,
     if strata.dim() == 3 and len(strata) != batch:
         raise ValueError(f"strata of {len(strata)} samples were given for {batch}")
     check_above_0(temperature=temperature)
-    if negatives not in ("cross-view", "both-views"):
-        raise ValueError(f"negatives must be cross-view or both-views, got {negatives!r}")
     if not strata.requires_grad and bool((strata < 0).any()):
         raise ValueError(f"strata must be at least 0, got {float(strata.min()):g}: pass them through a sigmoid")

@@ -6,7 +6,7 @@ import math
 from typing import Literal, cast, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -21,6 +21,7 @@ from unconfound.methods.method import Phase, Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import cross_entropy, labels_of
 from unconfound.options.methods.cim import CIMOptions
+from unconfound.views.exchanged_pairs import exchangeable, exchanged_pairs
 
 # An image dimmed to less than this share of its brightness, on average over a batch, is as good as black.
 _DARK = 0.05
@@ -51,7 +52,10 @@ class CIM(Classifier[CIMOptions]):
         if self.weight > 0 and options.similarity in ("ms-ssim", "ssim"):
             _check_side(schema)
         mask_channels = 1 if options.mask_channels == "one" else schema.shape[0]
-        encoder.wrap(Morphed, mask_channels=mask_channels, reduction=options.reduction)
+        reduction, lowest = options.reduction, options.lowest_mask
+        morphed = encoder.wrap(Morphed, mask_channels=mask_channels, reduction=reduction, lowest=lowest)
+        if options.first_mask is not None:
+            morphed.morpher.start_at(options.first_mask)
         self.mask_mean: Tensor | float = 1.0
 
     def phases(self) -> tuple[Phase, ...]:
@@ -73,26 +77,34 @@ class CIM(Classifier[CIMOptions]):
         if self.options.vib:
             told["information"] = information.detach()
         loss = entropy + information
+        if self.options.mask_weight > 0:
+            difference = self._mask_difference(mask, batch.masks)
+            loss = loss + self.options.mask_weight * difference
+            told["mask_difference"] = difference.detach()
         if self.weight > 0:
-            triplet, similarities = self._triplet(morphed, images, labels)
+            triplet, similarities = self._triplet(morphed, images, labels, batch.masks)
             loss = loss + self.weight * triplet
             told |= similarities
         self.mask_mean = told["mask"]
         return step_of(loss, embeddings, told)
 
     def _triplet(
-        self, morphed: Tensor, images: Tensor, labels: Tensor
+        self, morphed: Tensor, images: Tensor, labels: Tensor, masks: Tensor | None
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Compare this process's anchors with raw images of the whole batch."""
+        """Compare this process's anchors with raw images of the whole batch, or with what exchanges make of them."""
         options = self.options
         _, processes = world()
-        positives, negatives = self._partners(labels)
+        anchors, originals, similarity = morphed, images, options.similarity
+        if options.partners == "exchanged":
+            originals, positives, negatives = self._exchanged_partners(images, labels, masks)
+        else:
+            positives, negatives = self._partners(labels)
         if options.similarity == "feature":
             with torch.no_grad():
-                originals = gather(self._features(images))
+                originals = self._features(originals)
             anchors, similarity = self._features(morphed), "l2"
-        else:
-            anchors, originals, similarity = morphed, gather(images), options.similarity
+        if options.partners != "exchanged":
+            originals = gather(originals)
         triplet = perceptual_triplet(
             anchors,
             originals,
@@ -126,6 +138,40 @@ class CIM(Classifier[CIMOptions]):
         same, other = class_partners(labels, everyone, first=first)
         return draw_partners(scores, same, count=counts[0]), draw_partners(scores, other, count=counts[1])
 
+    @torch.no_grad()
+    def _exchanged_partners(
+        self, images: Tensor, labels: Int[Tensor, " batch"], masks: Tensor | None
+    ) -> tuple[
+        Float[Tensor, "partners channels height width"], Int[Tensor, "batch positives"], Int[Tensor, "batch negatives"]
+    ]:
+        """Exchange the background of each image with images of other classes; return these pictures and their places.
+
+        Positives have the foreground in common with their anchor and negatives the background, so that what tells them
+        apart is not the background's.
+        """
+        options, masks = self.options, _given(masks)
+        useful = exchangeable(masks)
+        counts = options.positives, options.negatives
+        _, other = class_partners(labels, gather(labels), first=world()[0] * len(labels))
+        allowed = other & useful[:, None] & gather(useful.to(torch.uint8)).bool()
+        partners = draw_partners(uniform(*other.shape, device=labels.device), allowed, count=max(counts))
+        pairs = exchanged_pairs(images, masks, partners)
+        shown = pairs.own[:, : counts[0]].flatten(0, 1), pairs.other[:, : counts[1]].flatten(0, 1)
+        places, first = [], 0
+        for count, pictures in zip(counts, shown, strict=True):
+            at = first + torch.arange(len(pictures), device=labels.device).view(len(labels), count)
+            places.append(at.masked_fill(partners[:, :count] < 0, -1))
+            first += len(pictures)
+        return torch.cat(shown), places[0], places[1]
+
+    def _mask_difference(self, mask: Tensor, masks: Tensor | None) -> Float[Tensor, ""]:
+        """Compare the mask with the given ones: cross-entropy of each pixel's place in the range of the mask."""
+        lowest = self.options.lowest_mask
+        wanted = _given(masks).to(mask.dtype).expand_as(mask)
+        # Rounding may bring a mask to the ends of its range, and further.
+        share = ((mask - lowest) / (1 - lowest)).clamp(0, 1)
+        return F.binary_cross_entropy(share, wanted)
+
     def _features(self, shown: Tensor) -> Float[Tensor, "images features 1 1"]:
         """Embed images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.
 
@@ -156,6 +202,15 @@ def _unit_range(images: Tensor) -> Float[Tensor, "batch channels height width"]:
             f"{float(images.max()):g}: rescale them, and leave normalisation to the encoder"
         )
     return unit_range(images)
+
+
+def _given(masks: Tensor | None) -> Bool[Tensor, "batch 1 height width"]:
+    if masks is None:
+        raise ValueError(
+            "cim needs masks of the foregrounds for partners exchanged and a mask_weight above 0, and the data have "
+            "none: name their folder with --masks, or give --masks estimate"
+        )
+    return masks
 
 
 def _check_side(schema: Schema) -> None:

@@ -76,9 +76,11 @@ def strata_part(
     if read_card(run).provenance.get("method") != METHOD:
         return None
     try:
-        method = load_method(run)
+        method: Any = load_method(run)
     except (FileNotFoundError, ValueError) as error:
         return StrataPart((f"The strata cannot be shown: {error}.",))
+    if method.options.strata_form == "backgrounds":
+        return StrataPart(("The strata are the backgrounds of the training images: there is nothing learnt to show.",))
     return look_at_strata(method.to(device), source, prefix=prefix, batch_size=batch_size)
 
 

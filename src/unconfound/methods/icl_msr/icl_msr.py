@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import final
 
@@ -13,16 +12,17 @@ from torch import Tensor
 from unconfound.data import Batch, Schema, Source
 from unconfound.encoders import Encoder
 from unconfound.encoders.apply import over_source
-from unconfound.functional.distributed import world
+from unconfound.functional.background_adjustment import background_adjusted_loss
+from unconfound.functional.distributed import gather
 from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
+from unconfound.methods.icl_msr.backgrounds import on_other_backgrounds, values_on_backgrounds
 from unconfound.methods.icl_msr.host import host_named
 from unconfound.methods.icl_msr.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
 from unconfound.methods.icl_msr.strata import Strata, contexts
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.icl_msr import ICLMSROptions
-from unconfound.views.backgrounds import exchange_backgrounds
 
 # Of the step of finite differences, over the length of the direction: MetaMask's.
 _DIFFERENCE = 0.01
@@ -89,7 +89,7 @@ class ICLMSR(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         options = self.options
-        if options.meta == "frozen" or options.strata_form == "contexts":
+        if options.meta == "frozen" or options.strata_form in ("contexts", "backgrounds"):
             return self.host.phases()
         strata = Phase(
             "strata",
@@ -162,15 +162,15 @@ class ICLMSR(Method):
         if self.before is not None:
             made = Compared(compared.loss.detach(), compared.projections.detach(), compared.embeddings.detach())
             self.seen.append((views, made))
-        strata = self._strata(compared).detach()
-        adjusted = self._interventional(_gathered(self._values(compared)), strata)
-        self.alike.copy_(strata_cosine(strata))
-        scalars = {
-            "host_loss": compared.loss.detach(),
-            "interventional_loss": adjusted.detach(),
-            "strata_cosine": self.alike.clone(),
-            **compared.scalars,
-        }
+        scalars = {"host_loss": compared.loss.detach(), **compared.scalars}
+        if self.options.strata_form == "backgrounds":
+            adjusted = self._adjusted_over_backgrounds(batch, compared)
+        else:
+            strata = self._strata(compared).detach()
+            adjusted = self._interventional(_gathered(self._values(compared)), strata)
+            self.alike.copy_(strata_cosine(strata))
+            scalars["strata_cosine"] = self.alike.clone()
+        scalars["interventional_loss"] = adjusted.detach()
         loss = compared.loss + self.options.weight * adjusted
         return Step(loss, scalars, embeddings=compared.embeddings.detach().float())
 
@@ -183,7 +183,7 @@ class ICLMSR(Method):
         """Move strata: the loss has the meta-gradient as its gradient; its own value means nothing."""
         options, host, stage = self.options, self.host, self.stage
         views = host.two_views(batch) if stage is None else stage.views
-        judging = host.two_views(_on_other_backgrounds(batch)) if options.exchange_backgrounds else views
+        judging = host.two_views(on_other_backgrounds(batch)) if options.exchange_backgrounds else views
         if options.meta_batch == "other":
             views, judging = _half(views, 0), _half(judging, 1)
         at = HostAt(host)
@@ -260,6 +260,16 @@ class ICLMSR(Method):
             first, second, strata, temperature=self.options.temperature, negatives=self.options.negatives
         )
 
+    def _adjusted_over_backgrounds(self, batch: Batch, compared: Compared) -> Float[Tensor, ""]:
+        options = self.options
+        positives = values_on_backgrounds(self.host, batch, options.strata, self._values)
+        return background_adjusted_loss(
+            *gathered(self._values(compared)),
+            gather(positives),
+            temperature=options.temperature,
+            negatives=options.negatives,
+        )
+
     def _values(self, compared: Compared) -> Tensor:
         values = compared.projections if self.options.strata_on == "projection" else compared.embeddings
         # Half precision would round away what strata weight.
@@ -282,14 +292,3 @@ def _half(views: Tensor, which: int) -> Tensor:
     middle = len(first) // 2
     part = slice(None, middle) if which == 0 else slice(middle, 2 * middle)
     return torch.cat([first[part], second[part]])
-
-
-def _on_other_backgrounds(batch: Batch) -> Batch:
-    if batch.masks is None or not isinstance(batch.inputs, Tensor) or batch.inputs.dim() != 4:
-        raise ValueError("exchange_backgrounds needs images with masks of their foregrounds: leave it out")
-    # Each foreground stands on the background of the image before it, the first on that of the last.
-    rank, processes = world()
-    donors = torch.arange(rank * len(batch) - 1, (rank + 1) * len(batch) - 1, device=batch.inputs.device)
-    donors = donors % (processes * len(batch))
-    inputs = exchange_backgrounds(batch.inputs, batch.masks, donors=donors, fill="mean")
-    return replace(batch, inputs=inputs, second_inputs=None)

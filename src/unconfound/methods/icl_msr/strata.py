@@ -15,12 +15,13 @@ HIDDEN = 2048
 
 
 class Strata(nn.Module):
-    """Strata in (0, 1), by one of three forms.
+    """Strata in (0, 1), by one of these forms.
 
     "table": free numbers through a sigmoid, the same for all samples, which start from a normal distribution: equal
     ones would get equal gradients for ever. "batch-mlp": a network of the batch's mean embedding. "sample-mlp": a
     network of each sample's own embedding, which can make every positive look like its anchor; for ablation.
     "contexts" (ours): one stratum a cluster of the training samples, set between epochs by `contexts`, not learnt.
+    "backgrounds" (ours): no vectors at all, as strata are pictures (see `values_on_backgrounds`).
     Embeddings get no gradient from here. The poster fixes none of this but that strata belong to no single sample.
 
     Args:
@@ -35,8 +36,8 @@ class Strata(nn.Module):
         self.form, self.count, self.width = form, count, width
         if form == "table":
             self.logits = nn.Parameter(torch.randn(count, width))
-        elif form == "contexts":
-            self.register_buffer("logits", torch.zeros(count, width))
+        elif form in ("contexts", "backgrounds"):
+            self.register_buffer("logits", torch.zeros(count if form == "contexts" else 0, width))
         else:
             self.network = nn.Sequential(
                 nn.Linear(features, HIDDEN),

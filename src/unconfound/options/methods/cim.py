@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from unconfound.options.constraints import NonNegativeFloat, PositiveFloat, PositiveInt
+from unconfound.options.constraints import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne, within
 from unconfound.options.methods.classifying import BottleneckOptions
 
 Direction = Literal["pull", "literal"]
 Similarity = Literal["ms-ssim", "ssim", "l2", "feature"]
-Partners = Literal["class", "any"]
+Partners = Literal["class", "exchanged", "any"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,18 @@ class CIMOptions(BottleneckOptions):
     negatives: PositiveInt = 1
     """Number of images of other classes that each image is compared with."""
     partners: Partners = "class"
-    """Choice of the images to compare with: by class labels, or any images regardless of labels, as a control."""
+    """Choice of the images to compare with: by class labels; exchanged, which needs masks of the foregrounds, takes the
+    image's foreground on another background and the foreground of another class on the image's background; any takes
+    images regardless of labels, as a control."""
     mask_channels: Literal["one", "all"] = "one"
     """Use one mask weight per pixel, or one per pixel and channel."""
+    lowest_mask: ShareBelowOne = 0.0
+    """Lowest value of the mask; 0 allows the morphing network to hide a pixel completely."""
+    first_mask: Annotated[float, within(0, 1, closed="neither")] | None = None
+    """Value of the mask before training, above --lowest-mask; by default at 92 % of the range."""
+    mask_weight: NonNegativeFloat = 0.0
+    """Weight of a loss by which the morphing network learns masks of the foregrounds, which the training data must
+    have; it shows what a morphing network can do at best and is not part of the paper."""
     reduction: Literal[1, 2, 4] = 1
     """Factor by which images are downscaled for the morphing network; larger is faster."""
     detach_supervision: bool = False
@@ -44,3 +53,11 @@ class CIMOptions(BottleneckOptions):
     the cross-entropy as well."""
     morpher_learning_rate: PositiveFloat | None = None
     """Peak learning rate of the morphing network; by default that of the other parameters."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first_mask is not None and self.first_mask <= self.lowest_mask:
+            raise ValueError(
+                f"first_mask {self.first_mask:g} must be above lowest_mask {self.lowest_mask:g}: raise the first, or "
+                "lower the second"
+            )

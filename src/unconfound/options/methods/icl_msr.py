@@ -7,7 +7,7 @@ from typing import Literal
 
 from unconfound.options.constraints import Checked, NonNegativeFloat, PositiveFloat, PositiveInt
 
-StrataForm = Literal["table", "batch-mlp", "sample-mlp", "contexts"]
+StrataForm = Literal["table", "batch-mlp", "sample-mlp", "contexts", "backgrounds"]
 Meta = Literal["exact", "finite-difference", "alignment", "direct", "frozen"]
 
 
@@ -27,11 +27,12 @@ class ICLMSROptions(Checked):
     """Negatives of the interventional loss: the other view of the other samples (as on the paper's poster), or both
     views of them."""
     strata: PositiveInt = 8
-    """Number of strata, each of which weights the features of the positive sample in its own way."""
+    """Number of strata, each of which weights the features of the positive sample in its own way, or shows it on
+    another background."""
     strata_form: StrataForm = "table"
     """Source of the strata: table (free parameters), batch-mlp (a network of the batch's mean embedding), sample-mlp (a
-    network of each sample's embedding) or contexts (clusters of the training samples, which are not learnt and not part
-    of the paper)."""
+    network of each sample's embedding), contexts (clusters of the training samples) or backgrounds (the sample's
+    foreground on those of other images, which needs masks). The last two are not learnt and not part of the paper."""
     strata_on: Literal["projection", "embedding"] = "projection"
     """Features that the strata weight: those of the projection (as on the poster) or of the encoder's embedding (not
     part of the paper)."""
