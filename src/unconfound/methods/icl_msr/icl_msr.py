@@ -22,7 +22,8 @@ from unconfound.methods.icl_msr.strata import Strata, contexts
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 from unconfound.options.methods.icl_msr import ICLMSROptions
-from unconfound.views.backgrounds import exchange_backgrounds
+from unconfound.views.backgrounds import exchanged
+from unconfound.views.layers import layers_of
 
 # Of the step of finite differences, over the length of the direction: MetaMask's.
 _DIFFERENCE = 0.01
@@ -291,5 +292,5 @@ def _on_other_backgrounds(batch: Batch) -> Batch:
     rank, processes = world()
     donors = torch.arange(rank * len(batch) - 1, (rank + 1) * len(batch) - 1, device=batch.inputs.device)
     donors = donors % (processes * len(batch))
-    inputs = exchange_backgrounds(batch.inputs, batch.masks, donors=donors, fill="mean")
+    inputs = exchanged(layers_of(batch.inputs, batch.masks, fill="mean"), donors=donors)
     return replace(batch, inputs=inputs, second_inputs=None)
