@@ -144,7 +144,7 @@ def decode_alpha(path: Path, image_size: int, *, box: Box | None = None) -> Bool
             shape = (width, height) if _turned(image) else (height, width)
             opacity = _opacity(_oriented(image))
             opaque = np.asarray(_square(opacity, image_size, Image.Resampling.BILINEAR, box, shape)) > 127
-            whole = opacity.getextrema()[0] > 127
+            whole = bool((np.asarray(opacity) > 127).all())
     except Exception as error:
         raise unreadable(error) from error
     return opaque[None] & (not whole)
@@ -161,8 +161,8 @@ def has_transparent_parts(path: Path) -> bool:
             checked_size(image)
             if not image.has_transparency_data:
                 return False
-            lowest, highest = _opacity(image).getextrema()
-            return lowest <= 127 < highest
+            opaque = np.asarray(_opacity(image)) > 127
+            return bool(opaque.any() and not opaque.all())
     except Exception as error:
         raise unreadable(error) from error
 
