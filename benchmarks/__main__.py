@@ -1,7 +1,7 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
-python -m benchmarks [views] [exchange] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe] [icl_msr]
-    [ssim] [cim] [metric] [dcml] [environments] [erasure] [search] [usage]
+python -m benchmarks [views] [exchange] [masks] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe]
+    [icl_msr] [ssim] [cim] [metric] [dcml] [environments] [erasure] [search] [usage]
 
 One that fails does not stop the others. The end says which failed and what was left out; the exit status is then 1 for
 a failure.
@@ -24,6 +24,7 @@ from unconfound.training.run_folder import machine
 ALL = (
     "views",
     "exchange",
+    "masks",
     "mixing",
     "losses",
     "retrieval",

@@ -40,7 +40,7 @@ def test_none_is_forgotten() -> None:
     assert {file.stem for file in files if "\ndef run(" in file.read_text()} == set(ALL)
 
 
-@pytest.mark.parametrize("name", ["demo", "tables", "icl_msr_gradients", "exact_neighbours"])
+@pytest.mark.parametrize("name", ["demo", "tables", "icl_msr_gradients", "exact_neighbours", "inexact_masks"])
 def test_studies_can_be_imported(name: str) -> None:
     assert callable(import_module(f"benchmarks.{name}").main)
 
@@ -79,7 +79,7 @@ def test_data_that_are_not_here_are_said(
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
-    assert "unknown benchmark 'speed': use views, exchange, mixing" in capsys.readouterr().err
+    assert "unknown benchmark 'speed': use views, exchange, masks, mixing" in capsys.readouterr().err
 
 
 def test_times_and_ratios() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from training.toy import convnet, dataset_of, image_source, masked_source, options, row_source, same, weights
 from training.toy_methods import Interrupted, TwoPhase, TwoPhaseOptions
@@ -133,6 +134,59 @@ def test_a_run_that_was_asked_to_stop_goes_on_bit_for_bit(kind, tmp_path):
     assert same(weights(method), weights(whole))
 
 
+@pytest.fixture
+def photographs(tmp_path):
+    for number in range(3):
+        path = tmp_path / "photographs" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (30, 20), (255, 100 * number, 0)).save(path)
+    return tmp_path / "photographs"
+
+
+@pytest.mark.parametrize("kind", [Supervised, SimCLR])
+def test_a_folder_gives_further_backgrounds(kind, photographs):
+    batch, training = _batch(), options(exchange=1.0, background_folder=photographs)
+    assert check_exchange(training, SOURCE) == [f"backgrounds come from 3 photographs in {photographs}"]
+    exchanged = on_exchanged_backgrounds(batch, training, _method(kind))
+    for images in (exchanged.inputs, *([] if kind is Supervised else [exchanged.second_inputs])):
+        torch.testing.assert_close(_foregrounds(batch, images), _foregrounds(batch, batch.inputs / 255))
+        # Noise is never as red.
+        assert 1 < (images[:, 0, 0, 0] == 1).sum() < 15
+
+
+def test_a_run_with_a_folder_of_backgrounds_goes_on_bit_for_bit(photographs, tmp_path):
+    training = options(**EXCHANGE, background_folder=photographs)
+    whole = Interrupted(_method(Supervised), at=-1)
+    fit(whole, dataset_of(SOURCE), out=tmp_path / "whole", training=training)
+    log = (tmp_path / "whole" / "log.txt").read_text()
+    assert f"backgrounds come from 3 photographs in {photographs}" in log
+    stopped = Interrupted(_method(Supervised), at=2)
+    assert not fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training).finished
+    method = Interrupted(_method(Supervised, seed=9), at=-1)
+    assert fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True).finished
+    assert same(weights(method), weights(whole))
+
+
+def test_a_folder_of_backgrounds_is_read_anew_for_each_training(photographs):
+    training = options(exchange=1.0, background_folder=photographs)
+    check_exchange(training, SOURCE)
+    (photographs / "0.png").unlink()
+    assert check_exchange(training, SOURCE) == [f"backgrounds come from 2 photographs in {photographs}"]
+
+
+def test_folders_of_backgrounds_that_cannot_be_used_are_refused_before_anything_is_written(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for changes, error, message in (
+        ({"exchange": 1.0, "background_folder": empty}, ValueError, "no photograph in .*empty: expected"),
+        ({"exchange": 1.0, "background_folder": tmp_path / "no"}, FileNotFoundError, "no folder of photographs at"),
+        ({"background_folder": empty}, ValueError, "gives backgrounds to an exchange, and there is none: give --exc"),
+    ):
+        with pytest.raises(error, match=message):
+            fit(_method(Supervised), dataset_of(SOURCE), out=tmp_path / "run", training=options(**changes))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -141,12 +195,42 @@ def test_a_run_that_was_asked_to_stop_goes_on_bit_for_bit(kind, tmp_path):
     ],
 )
 def test_data_without_backgrounds_are_refused(source, message, tmp_path):
-    check_exchange(options(), source)
+    assert check_exchange(options(), source) == []
+    assert check_exchange(options(exchange=1.0), SOURCE) == []
     with pytest.raises(ValueError, match=message):
         check_exchange(options(exchange=0.5), source)
     with pytest.raises(ValueError, match="needs masks"):
         fit(_method(Supervised), dataset_of(image_source()), out=tmp_path / "run", training=options(exchange=1.0))
     assert not (tmp_path / "run").exists()
+
+
+def test_masks_that_are_empty_or_cover_all_are_told_or_refused(tmp_path):
+    masks = SOURCE.masks.clone()
+    masks[:3], masks[3:5] = False, True
+    told = ["of 48 masks of toys, 3 are empty and 2 cover all: these images keep their backgrounds"]
+    assert check_exchange(options(exchange=1.0), replace(SOURCE, masks=masks)) == told
+    masks[5:] = True
+    with pytest.raises(ValueError, match="3 are empty and 45 cover all: none has a background to exchange; look at"):
+        fit(
+            _method(Supervised),
+            dataset_of(replace(SOURCE, masks=masks)),
+            out=tmp_path / "run",
+            training=options(exchange=1.0),
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_goes_on_without_an_exchange_where_estimates_are_useless(tmp_path):
+    note = "estimated masks are useless here: why; the data stay without masks"
+    bare, masked = (replace(dataset_of(source), mask_note=note) for source in (image_source(48), SOURCE))
+    fit(_method(Supervised), bare, out=tmp_path / "run", training=options(**EXCHANGE))
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert f"no backgrounds are exchanged (exchange 0.8 is left out): {note}" in log
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert config["training"]["exchange"] == 0
+    # Masks of the data's own serve, whatever was said of estimates.
+    fit(_method(Supervised), masked, out=tmp_path / "masked", training=options(**EXCHANGE))
+    assert "no backgrounds are exchanged" not in (tmp_path / "masked" / "log.txt").read_text()
 
 
 def test_a_batch_of_one_has_no_other_background():

@@ -5,11 +5,14 @@ from __future__ import annotations
 import jaxtyping
 import pytest
 import torch
+from PIL import Image
 from two_processes import run
 
+from unconfound.data.compose.cropped_photographs import CroppedPhotographs
 from unconfound.functional.distributed import world
-from unconfound.views.backgrounds import exchange_backgrounds
+from unconfound.views.backgrounds import exchange_backgrounds, exchanged
 from unconfound.views.inpainting import inpaint
+from unconfound.views.layers import layers_of
 
 
 def _generator(seed=0):
@@ -36,8 +39,10 @@ def test_each_foreground_stands_on_the_background_of_its_donor(fill, dtype):
     images = pixels.to(torch.uint8) if dtype == torch.uint8 else pixels.double() / 255
     masks = torch.rand(4, 1, 6, 5, generator=_generator(1)) < 0.4
     donors = torch.tensor([2, 0, 3, 3])
-    exchanged = exchange_backgrounds(images, masks, donors=donors, fill=fill)
-    assert exchanged.dtype == (torch.float32 if dtype == torch.uint8 else torch.float64)
+    made = exchanged(layers_of(images, masks, fill=fill), donors=donors)
+    if fill == "inpaint":
+        assert torch.equal(made, exchange_backgrounds(images, masks, donors=donors))
+    assert made.dtype == (torch.float32 if dtype == torch.uint8 else torch.float64)
     inpainted = inpaint(pixels.double() / 255, masks)
     for sample, donor in enumerate(donors.tolist()):
         for channel in range(3):
@@ -51,7 +56,7 @@ def test_each_foreground_stands_on_the_background_of_its_donor(fill, dtype):
                         wanted = given[row, column]
                     else:
                         wanted = colour if fill == "mean" else inpainted[donor, channel, row, column]
-                    assert exchanged[sample, channel, row, column].item() == pytest.approx(wanted.item(), abs=1e-6)
+                    assert made[sample, channel, row, column].item() == pytest.approx(wanted.item(), abs=1e-6)
 
 
 def test_backgrounds_go_round_in_one_cycle_that_differs_from_draw_to_draw():
@@ -95,11 +100,11 @@ def test_a_rim_hides_foregrounds_from_masks_that_are_too_narrow():
     narrow = torch.zeros_like(masks)
     narrow[:, :, 3:6, 4:5] = True
     for seed in range(5):
-        exchanged = exchange_backgrounds(images, narrow, rim=1, soft_edge=0.5, generator=_generator(seed))
+        made = exchange_backgrounds(images, narrow, rim=1, soft_edge=0.5, generator=_generator(seed))
         # Wherever the mask does not reach, the background of another image is left, and no white.
-        assert (exchanged[:, :, :2] < 0.65).all()
-        assert (exchanged[:, :, 7:] < 0.65).all()
-        assert (_given(exchanged) != torch.arange(6)).all()
+        assert (made[:, :, :2] < 0.65).all()
+        assert (made[:, :, 7:] < 0.65).all()
+        assert (_given(made) != torch.arange(6)).all()
     assert (exchange_backgrounds(images, narrow)[:, :, 2] == 1).any()
 
 
@@ -107,11 +112,62 @@ def test_images_without_a_foreground_stay_and_nobody_gets_the_background_of_one_
     images, masks = _batch(4)
     masks[0] = False
     masks[2] = True
-    exchanged = exchange_backgrounds(images, masks, donors=torch.tensor([1, 2, 3, 0]))
-    assert torch.equal(exchanged[0], images[0])  # It has no foreground.
-    assert torch.equal(exchanged[1], images[1])  # Its donor has no background.
-    assert torch.equal(exchanged[2], images[2])  # It is all foreground.
-    assert _given(exchanged)[3] == 0
+    made = exchange_backgrounds(images, masks, donors=torch.tensor([1, 2, 3, 0]))
+    assert torch.equal(made[0], images[0])  # It has no foreground.
+    assert torch.equal(made[1], images[1])  # Its donor has no background.
+    assert torch.equal(made[2], images[2])  # It is all foreground.
+    assert _given(made)[3] == 0
+
+
+def test_half_of_the_images_stand_on_further_backgrounds():
+    images, masks = _batch(200)
+    further = torch.full_like(images, 30)
+    made = exchange_backgrounds(images, masks, backgrounds=further, generator=_generator())
+    theirs = made[:, 0, 0, 0] == 30
+    # Five standard deviations of 200 draws.
+    assert 64 < theirs.sum() < 136
+    for way in (masks, ~masks):
+        wanted = images if way is masks else further
+        assert torch.equal(made.masked_fill(~way, 0)[theirs], wanted.masked_fill(~way, 0)[theirs])
+    others = exchange_backgrounds(images, masks, generator=_generator())
+    assert torch.equal(made[~theirs], others[~theirs])
+    pixels = torch.full(images.shape, 51, dtype=torch.uint8)
+    made = exchange_backgrounds(images, masks, backgrounds=pixels, generator=_generator())
+    assert (made[theirs][:, :, 0, 0] == 0.2).all()
+
+
+def test_grey_images_exchange_too():
+    images, masks = _batch()
+    grey = exchange_backgrounds(
+        images[:, :1], masks, rim=1, backgrounds=torch.zeros_like(images[:, :1]), generator=_generator()
+    )
+    colours = exchange_backgrounds(images, masks, rim=1, backgrounds=torch.zeros_like(images), generator=_generator())
+    assert torch.equal(grey, colours[:, :1])
+
+
+def test_a_further_background_serves_where_the_donor_has_none():
+    images, masks = _batch(40)
+    masks[:20], given = True, 0
+    donors = torch.arange(40).roll(20)
+    for seed in range(5):
+        made = exchange_backgrounds(
+            images, masks, donors=donors, backgrounds=torch.zeros_like(images), generator=_generator(seed)
+        )
+        assert torch.equal(made[:20], images[:20])
+        theirs = made[20:, 0, 0, 0] == 0
+        given += int(theirs.sum())
+        assert torch.equal(made[20:][~theirs], images[20:][~theirs])
+    assert 25 < given < 75
+
+
+def test_layers_serve_several_exchanges():
+    images, masks = _batch()
+    layers = layers_of(images, masks, rim=1, soft_edge=1.0)
+    first, second = (exchanged(layers, share=0.5, generator=_generator(seed)) for seed in (0, 1))
+    assert not torch.equal(first, second)
+    for seed, made in enumerate((first, second)):
+        alone = exchange_backgrounds(images, masks, share=0.5, rim=1, soft_edge=1.0, generator=_generator(seed))
+        assert torch.equal(made, alone)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +175,13 @@ def test_images_without_a_foreground_stay_and_nobody_gets_the_background_of_one_
     [
         ({"images": torch.rand(1, 3, 4, 4), "masks": torch.ones(1, 1, 4, 4) > 0}, "needs at least two images .* got 1"),
         ({"masks": torch.ones(2, 1, 4, 5) > 0}, r"masks have the shape \(2, 1, 4, 5\), the images \(2, 3, 4, 4\)"),
-        ({"share": 1.5}, r"share is 1.5, rim 0 and soft_edge 0.0: share must be in \[0, 1\]"),
-        ({"rim": -1}, "rim -1"),
+        ({"share": 1.5}, r"share is 1.5: it must be in \[0, 1\]"),
+        ({"rim": -1}, "rim is -1 and soft_edge 0.0: both must be at least 0, and finite"),
         ({"soft_edge": float("nan")}, "soft_edge nan"),
+        (
+            {"backgrounds": torch.rand(2, 3, 5, 4)},
+            r"backgrounds have the shape \(2, 3, 5, 4\), the images \(2, 3, 4, 4",
+        ),
     ],
 )
 def test_bad_input_is_refused(changes, message):
@@ -136,12 +196,24 @@ def test_bad_input_is_refused(changes, message):
         jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def _own_part():
+def _own_part(folder):
     rank, processes = world()
     images, masks = (each.chunk(processes)[rank] for each in _batch())
-    options = {"share": 0.7, "rim": 1, "soft_edge": 1.0, "generator": _generator(5)}
-    return exchange_backgrounds(images, masks, **options)
+    photographs = CroppedPhotographs(folder, (3, 9, 8))
+    made = []
+    for seed in range(4):
+        generator = _generator(seed)
+        backgrounds = photographs.draw(len(images), generator=generator)
+        options = {"share": 0.7, "rim": 1, "soft_edge": 1.0, "generator": generator}
+        made.append(exchange_backgrounds(images, masks, backgrounds=backgrounds, **options))
+    return torch.stack(made, 1)
 
 
 def test_two_processes_exchange_within_the_whole_batch(tmp_path):
-    assert torch.equal(torch.cat(run(_own_part, tmp_path)), _own_part())
+    for number in range(3):
+        Image.new("RGB", (20, 20), (0, 0, 50 * number)).save(tmp_path / f"{number}.png")
+    parts = run(_own_part, tmp_path, tmp_path)
+    whole = _own_part(tmp_path)
+    assert torch.equal(torch.cat(parts), whole)
+    # Photographs alone are black in the first channel.
+    assert 0 < (whole[:, :, 0, 0, 0] == 0).sum() < 24

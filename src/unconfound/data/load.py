@@ -24,7 +24,17 @@ from unconfound.data.images.reading import Reading
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.options.data import DataOptions
-from unconfound.options.data_sets import ARRAYS, COMPOSED, ESTIMATE, NAMED, PATHS, PUBLIC_SETS, TABLES, TEXTS
+from unconfound.options.data_sets import (
+    ARRAYS,
+    COMPOSED,
+    ESTIMATE,
+    ESTIMATE_ALL,
+    NAMED,
+    PATHS,
+    PUBLIC_SETS,
+    TABLES,
+    TEXTS,
+)
 from unconfound.suggestions import nearest_name
 
 __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
@@ -52,7 +62,7 @@ def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = 
 
 
 def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    estimating = str(options.masks) == ESTIMATE
+    estimating = str(options.masks) if str(options.masks) in (ESTIMATE, ESTIMATE_ALL) else None
     if estimating:
         options = _without_files_of_masks(options)
     divided = options.unseen_classes and options.data not in ("demo", "composition")
@@ -63,7 +73,7 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if divided:
         dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
     if estimating:
-        dataset = with_estimated_masks(dataset)
+        dataset = with_estimated_masks(dataset, instead=estimating == ESTIMATE_ALL)
     if options.rows or restore.get("kind") == "pixel-rows":
         dataset = as_rows(dataset)
     else:
@@ -85,13 +95,14 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
 
 
 def _without_files_of_masks(options: DataOptions) -> DataOptions:
-    if Path(ESTIMATE).is_dir():
+    word = Path(str(options.masks))
+    if word.is_dir():
         raise ValueError(
-            f"--masks {ESTIMATE} is not a folder, but one of that name is here: give its whole path, "
-            f"{Path(ESTIMATE).absolute()}, or rename it"
+            f"--masks {word} is not a folder, but one of that name is here: give its whole path, {word.absolute()}, "
+            "or rename it"
         )
     if options.mask_values is not None:
-        raise ValueError(f"mask_values say how masks in files are read: leave them out with --masks {ESTIMATE}")
+        raise ValueError(f"mask_values say how masks in files are read: leave them out with --masks {word}")
     return replace(options, masks=None)
 
 

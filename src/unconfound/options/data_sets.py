@@ -89,6 +89,7 @@ NAMED_OF = {
 NAMED = {name: about for sets in NAMED_OF.values() for name, about in sets.items()}
 PATHS = {path: about for paths in PATHS_OF.values() for path, about in paths.items()}
 ESTIMATE = "estimate"  # what --masks says in place of a folder
+ESTIMATE_ALL = "estimate-all"  # likewise, also where the data bring masks
 TEXTS = (".jsonl", ".txt")
 TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq")
 ARRAYS = (".npy", ".npz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from unconfound.options.constraints import (
@@ -57,6 +58,9 @@ class TrainingOptions(Checked):
     exchange_views: Literal["both", "one"] = "both"
     """Exchange the backgrounds of both views, independently of each other, or only of the second one; ignored by
     methods that do not compare two views."""
+    background_folder: Path | None = None
+    """Folder of photographs of any size: half of the exchanged images stand on a random crop of one of them, and not on
+    the background of another image. Needs --exchange."""
     ema_decay: ShareBelowOne = 0.0
     """Decay per update of the moving average of the encoder's weights that is saved in their place; 0 saves the weights
     themselves."""

@@ -20,6 +20,7 @@ from unconfound.report.evaluated_sets import CLASSIFIER, PROBE, embeddings_of, e
 from unconfound.report.group_plots import group_bars, group_columns
 from unconfound.report.hardest import hardest_part
 from unconfound.report.maps import coloured_maps
+from unconfound.report.mask_sheet import estimated_masks
 from unconfound.report.morph_pictures import morph_part
 from unconfound.report.neighbour_pictures import queries
 from unconfound.report.pictures import Sample, column_names, first_of_classes, samples
@@ -159,6 +160,11 @@ def _gaps(page: Page) -> dict[str, Any]:
     }
 
 
+def _masks(page: Page) -> dict[str, Any]:
+    shown = estimated_masks(page.dataset)
+    return {"masks": shown, "note": page.dataset.mask_note if shown else ""}
+
+
 def _neighbours(page: Page) -> dict[str, Any]:
     found = []
     for entry in page.entries:
@@ -221,6 +227,7 @@ SECTIONS = (
     Section("gap", "Gap", _gaps),
     Section("results", "Results", _results),
     Section("samples", "Samples", lambda page: {"samples": page.samples}),
+    Section("masks", "Estimated masks", _masks),
     Section("neighbours", "Neighbours", _neighbours),
     Section("maps", "Maps", _maps),
     Section("cells", "Four cells", lambda page: {"cells": tables.four_cells(page.entries)}),

@@ -3,35 +3,99 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from unconfound.data import Batch, Source
+from unconfound.data.compose.cropped_photographs import CroppedPhotographs
 from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
-from unconfound.views.backgrounds import exchange_backgrounds
+from unconfound.progress import announced
+from unconfound.views.backgrounds import exchanged
+from unconfound.views.layers import Layers, layers_of
+
+# So many evenly spaced training images are looked at before their backgrounds are exchanged.
+_LOOKED_AT = 256
 
 
-def check_exchange(options: TrainingOptions, source: Source) -> None:
-    """Refuse data whose backgrounds cannot be exchanged, before anything is trained.
+def settle_exchange(options: TrainingOptions, source: Source, *, mask_note: str) -> tuple[TrainingOptions, list[str]]:
+    """Check the exchange of backgrounds, and leave it out where masks were to be estimated and there are none.
+
+    Estimates that are useless are no reason not to train, and training on them would be worse than none.
+
+    Args:
+        options: of the training.
+        source: of the training.
+        mask_note: `Dataset.mask_note`.
+
+    Returns:
+        The options to train with, and notes for the log.
 
     Raises:
-        ValueError: backgrounds are to be exchanged, and the data are no images or have no masks.
+        FileNotFoundError, ValueError: as in `check_exchange`.
     """
+    if options.exchange and mask_note and source.schema.modality == "images" and _some(source).masks is None:
+        left_out = replace(options, exchange=0.0, background_folder=None)
+        return left_out, [f"no backgrounds are exchanged (exchange {options.exchange:g} is left out): {mask_note}"]
+    return options, check_exchange(options, source)
+
+
+def check_exchange(options: TrainingOptions, source: Source) -> list[str]:
+    """Refuse data whose backgrounds cannot be exchanged, before anything is trained.
+
+    Returns:
+        Notes on images that keep their background, and on the photographs of a folder of backgrounds.
+
+    Raises:
+        FileNotFoundError: there is no folder of backgrounds.
+        ValueError: backgrounds are to be exchanged, and the data are no images or have no masks, or none of these has
+            both foreground and background; or a folder of backgrounds is named, and nothing is to be exchanged or
+            nothing in it can be read.
+    """
+    folder = options.background_folder
     if not options.exchange:
-        return
+        if folder is not None:
+            raise ValueError(
+                f"background_folder {folder} gives backgrounds to an exchange, and there is none: give --exchange 1, "
+                "too, or leave it out"
+            )
+        return []
     if source.schema.modality != "images":
         raise ValueError(
             f"exchange {options.exchange:g} exchanges the backgrounds of images, the data are "
             f"{source.schema.modality}: leave --exchange out"
         )
-    first = next(iter(source.batches([torch.arange(1)])))
-    if first.masks is None:
+    some = _some(source)
+    if some.masks is None:
         raise ValueError(
             f"exchange {options.exchange:g} needs masks of the foregrounds, and {source.name} has none: name their "
-            "folder with --masks, or leave --exchange out"
+            "folder with --masks, have them estimated (--masks estimate), or leave --exchange out"
         )
+    notes = _on_useless_masks(some.masks, source.name)
+    if folder is None:
+        return notes
+    # The folder as it is now, and not as it was for an earlier training in this process.
+    _photographs.cache_clear()
+    with announced("reading photographs"):
+        return notes + _photographs(folder, some.inputs.shape[1:]).notes  # type: ignore[union-attr]
+
+
+def _some(source: Source) -> Batch:
+    step = -(-len(source) // _LOOKED_AT)
+    return next(iter(source.batches([torch.arange(0, len(source), step)])))
+
+
+def _on_useless_masks(masks: Tensor, name: str) -> list[str]:
+    """Note how many of some masks are empty or cover all; refuse those of which none is any good."""
+    empty, full = ~masks.flatten(1).any(1), masks.flatten(1).all(1)
+    useless = int((empty | full).sum())
+    told = f"of {len(masks):,} masks of {name}, {int(empty.sum()):,} are empty and {int(full.sum()):,} cover all"
+    if useless == len(masks):
+        raise ValueError(f"{told}: none has a background to exchange; look at the masks, or leave --exchange out")
+    return [f"{told}: these images keep their backgrounds"] if useless else []
 
 
 def on_exchanged_backgrounds(batch: Batch, options: TrainingOptions, method: Method) -> Batch:
@@ -54,20 +118,26 @@ def on_exchanged_backgrounds(batch: Batch, options: TrainingOptions, method: Met
     """
     if not options.exchange:
         return batch
-    if not method.compares_two_views:
-        return replace(batch, inputs=_exchanged(batch, options))
-    first = batch.inputs if options.exchange_views == "one" else _exchanged(batch, options)
-    return replace(batch, inputs=first, second_inputs=_exchanged(batch, options))
-
-
-def _exchanged(batch: Batch, options: TrainingOptions) -> Tensor:
     # `check_exchange` has seen that there are images and masks.
     assert isinstance(batch.inputs, Tensor)
     assert batch.masks is not None
-    return exchange_backgrounds(
-        batch.inputs,
-        batch.masks,
-        share=options.exchange,
-        rim=options.exchange_rim,
-        soft_edge=options.exchange_soft_edge,
-    )
+    layers = layers_of(batch.inputs, batch.masks, rim=options.exchange_rim, soft_edge=options.exchange_soft_edge)
+    if not method.compares_two_views:
+        return replace(batch, inputs=_exchanged(layers, options))
+    first = batch.inputs if options.exchange_views == "one" else _exchanged(layers, options)
+    return replace(batch, inputs=first, second_inputs=_exchanged(layers, options))
+
+
+def _exchanged(layers: Layers, options: TrainingOptions) -> Tensor:
+    images, backgrounds = layers.images, None
+    if options.background_folder is not None:
+        photographs = _photographs(options.background_folder, images.shape[1:])
+        backgrounds = photographs.draw(len(images)).to(images.device)
+    return exchanged(layers, share=options.exchange, backgrounds=backgrounds)
+
+
+@lru_cache(maxsize=1)
+def _photographs(folder: Path, shape: torch.Size) -> CroppedPhotographs:
+    """Read a folder once a training, and not once an update."""
+    channels, height, width = shape
+    return CroppedPhotographs(folder, (channels, height, width))

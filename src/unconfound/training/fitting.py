@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
 from unconfound.training.batch_size import balance_of, batch_size_of
 from unconfound.training.checkpoint import load_checkpoint
-from unconfound.training.exchange import check_exchange
+from unconfound.training.exchange import settle_exchange
 from unconfound.training.hardware import make_fabric, precision_of
 from unconfound.training.loop import train
 from unconfound.training.run_folder import RunFolder
@@ -75,6 +76,7 @@ def fit(
         ValueError: a stated batch larger than the data, data without the labels that the method needs, the validation
             part that an encoder is chosen by or the masks that an exchange of backgrounds needs, a folder that holds
             something else or in which another process is at work, or a damaged checkpoint.
+        FileNotFoundError: there is no folder of backgrounds to exchange with.
         NotFiniteError: the loss became NaN or infinite.
         TrainingStopped: Ctrl-C or SIGTERM asked to stop, and the checkpoint is written.
     """
@@ -82,7 +84,7 @@ def fit(
     name = getattr(method, "name", type(method).__name__)
     source = training_source(dataset, labels=method.needs_labels, method=name)
     check_selection(training, dataset.validation, data=source.name)
-    check_exchange(training, source)
+    training, notes = settle_exchange(training, source, mask_note=dataset.mask_note)
     folder = RunFolder(Path(out), resume=resume, overwrite=overwrite)
     with announced("starting"):
         fabric = make_fabric(training, phases=len(method.phases()))
@@ -99,7 +101,7 @@ def fit(
             folder.check()
             folder.start(config | {"training": plain(training)})
         fabric.barrier()
-        return _fit(method, dataset, source, training, log=log, fabric=fabric, batch=(size, note))
+        return _fit(method, dataset, source, training, log=log, fabric=fabric, batch_size=size, notes=[note, *notes])
 
 
 def _fit(
@@ -110,15 +112,16 @@ def _fit(
     *,
     log: RunLog,
     fabric: Fabric,
-    batch: tuple[int, str],
+    batch_size: int,
+    notes: Sequence[str],
 ) -> Fitted:
     """Train in a folder that is this run's alone."""
-    name, folder, (batch_size, note) = log.name, log.folder, batch
+    name, folder = log.name, log.folder
     checkpoint = folder.checkpoint
     resumed = load_checkpoint(checkpoint, method=name) if folder.resume and checkpoint.is_file() else None
     if resumed is not None:
         log.say(f"resuming {folder.path} at epoch {resumed[0].epoch + 1}, update {resumed[0].step:,}")
-    for line in (*source.notes, note):
+    for line in (*source.notes, *notes):
         if line:
             log.say(line)
     log.say(

@@ -1,21 +1,16 @@
-"""Foregrounds on each other's backgrounds."""
+"""Foregrounds on each other's backgrounds, or on those of other photographs."""
 
 from __future__ import annotations
-
-import math
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from unconfound.functional.distributed import gather, uniform, world
+from unconfound.functional.distributed import uniform, world
 from unconfound.functional.inputs import unit_range
-from unconfound.views.inpainting import inpaint
-from unconfound.views.mask_edges import depths, random_edges, reach
+from unconfound.views.layers import Layers, layers_of
 
 
-@torch.no_grad()
 def exchange_backgrounds(
     images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
     masks: Bool[Tensor, "batch 1 height width"],
@@ -24,7 +19,9 @@ def exchange_backgrounds(
     share: float = 1.0,
     rim: int = 0,
     soft_edge: float = 0.0,
-    fill: Literal["inpaint", "mean"] = "inpaint",
+    backgrounds: UInt8[Tensor, "batch channels height width"]
+    | Float[Tensor, "batch channels height width"]
+    | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "batch channels height width"]:
     """Put each foreground on the background of another image of the batch.
@@ -36,7 +33,8 @@ def exchange_backgrounds(
 
     An image stays as it is if its mask is empty, as there is nothing to move, or if the mask of the image that would
     give the background covers all of it. Where the batch is spread over processes, backgrounds come from all of it, and
-    with equal generators each process gets what one process would make of its images.
+    with equal generators each process gets what one process would make of its images. To exchange the backgrounds of
+    one batch several times, call `layers_of` once and `exchanged` each time.
 
     Args:
         images: uint8, or float in [0, 1].
@@ -44,33 +42,59 @@ def exchange_backgrounds(
         donors: for each image, the position of the one that gives the background, in the batch of all processes; by
             default one random cycle through all images, so that none keeps its own and each gives once.
         share: probability that an image is changed, in [0, 1].
-        rim: largest number of pixels by which a mask is widened or narrowed (see `random_edges`).
+        rim: largest number of pixels by which the edge of a mask is moved (see `random_edges`).
         soft_edge: largest half width of the band over which a foreground fades, in pixels.
-        fill: fill a background from the surroundings of the hole, or in the mean colour of the rest.
+        backgrounds: one more for each image, such as a crop of a photograph (`CroppedPhotographs.draw`), uint8 or
+            float in [0, 1]. Half of the images, drawn at random, stand on theirs.
         generator: where the randomness comes from; by default torch's global one of the images' device.
 
     Returns:
         Images in [0, 1].
 
     Raises:
-        ValueError: fewer than two images over all processes, masks of another size, or a number out of its range.
+        ValueError: fewer than two images over all processes, masks or backgrounds of another size, or a number out of
+            its range.
     """
-    _check(images, masks, share=share, rim=rim, soft_edge=soft_edge)
-    images = unit_range(images)
+    layers = layers_of(images, masks, rim=rim, soft_edge=soft_edge)
+    return exchanged(layers, donors=donors, share=share, backgrounds=backgrounds, generator=generator)
+
+
+@torch.no_grad()
+def exchanged(
+    layers: Layers,
+    *,
+    donors: Int[Tensor, " batch"] | None = None,
+    share: float = 1.0,
+    backgrounds: UInt8[Tensor, "batch channels height width"]
+    | Float[Tensor, "batch channels height width"]
+    | None = None,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "batch channels height width"]:
+    """Put each foreground on another background, as `exchange_backgrounds` does, of images that are taken apart.
+
+    Args:
+        layers: of the images.
+        donors, share, backgrounds, generator: as in `exchange_backgrounds`.
+
+    Raises:
+        ValueError: as in `exchange_backgrounds`.
+    """
+    images = layers.images
+    _check(images, backgrounds, share=share)
     if donors is None:
         donors = _cycle(len(images), device=images.device, generator=generator)
-    shown, holes = masks.to(images.dtype), masks
-    if far := reach(rim, soft_edge):
-        deep = depths(masks, far)
-        shown = random_edges(deep, rim=rim, soft_edge=soft_edge, generator=generator).to(images.dtype)
-        holes = deep > -far
-    stays = ~masks.flatten(1).any(1) | gather(holes.flatten(1).all(1).to(torch.uint8)).bool()[donors]
+    shown = layers.shown(generator=generator)
+    behind, nothing = layers.backgrounds[donors], layers.covered[donors]
+    kept = torch.zeros_like(nothing)
     if share < 1:
-        drawn = uniform(len(images), generator=generator, device=images.device).to(images.device)
-        stays = stays | (drawn >= share)
+        kept = uniform(len(images), generator=generator, device=images.device).to(images.device) >= share
+    if backgrounds is not None:
+        theirs = uniform(len(images), generator=generator, device=images.device).to(images.device) < 0.5
+        behind = torch.where(theirs.view(-1, 1, 1, 1), unit_range(backgrounds).to(behind), behind)
+        nothing = nothing & ~theirs
+    stays = kept | nothing | ~layers.masks.flatten(1).any(1)
     shown = shown.masked_fill(stays.view(-1, 1, 1, 1), 1)
-    filled = inpaint(images, holes) if fill == "inpaint" else _in_mean_colour(images, holes)
-    return images * shown + gather(filled)[donors] * (1 - shown)
+    return images * shown + behind * (1 - shown)
 
 
 def _cycle(batch: int, *, device: torch.device, generator: torch.Generator | None) -> Int[Tensor, " {batch}"]:
@@ -82,21 +106,13 @@ def _cycle(batch: int, *, device: torch.device, generator: torch.Generator | Non
     return before[rank * batch : (rank + 1) * batch]
 
 
-def _in_mean_colour(images: Tensor, holes: Tensor) -> Tensor:
-    outside = (~holes).to(images.dtype)
-    colour = (images * outside).sum((2, 3), keepdim=True) / outside.sum((2, 3), keepdim=True).clamp_min(1)
-    return images * outside + colour * (1 - outside)
-
-
-def _check(images: Tensor, masks: Tensor, *, share: float, rim: int, soft_edge: float) -> None:
+def _check(images: Tensor, backgrounds: Tensor | None, *, share: float) -> None:
     if len(images) * world()[1] < 2:
         raise ValueError(f"exchanging backgrounds needs at least two images in a batch, got {len(images)}")
-    if masks.shape != (len(images), 1, *images.shape[2:]):
+    if backgrounds is not None and backgrounds.shape != images.shape:
         raise ValueError(
-            f"masks have the shape {tuple(masks.shape)}, the images {tuple(images.shape)}: give one mask an image, of "
-            "one channel and of the same height and width"
+            f"backgrounds have the shape {tuple(backgrounds.shape)}, the images {tuple(images.shape)}: give one "
+            "background an image, of the same channels, height and width"
         )
-    if not (0 <= share <= 1 and rim >= 0 and 0 <= soft_edge < math.inf):
-        raise ValueError(
-            f"share is {share}, rim {rim} and soft_edge {soft_edge}: share must be in [0, 1], the others at least 0"
-        )
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}: it must be in [0, 1]")

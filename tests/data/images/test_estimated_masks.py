@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.core.subset import Subset
 from unconfound.data.images.estimated_masks import EstimatedMasks, with_estimated_masks
 from unconfound.data.load import load
 from unconfound.functional.foregrounds.border_distance import estimate_masks
@@ -68,6 +70,64 @@ def test_masks_of_the_data_are_kept_and_compared(squares):
     assert "with the true masks they agree by 0.6" in dataset.mask_note
 
 
+def _given(squares, images=None):
+    schema = Schema("images", (3, 16, 16), ("a", "b"))
+    images, masks = squares[0] if images is None else images, squares[1]
+    source = MemorySource("given", schema, images, labels=torch.arange(40) % 2, masks=masks.roll(1, 2))
+    parts = {name: Subset(source, torch.arange(40)[part]) for name, part in PARTS.items()}
+    return Dataset(parts["train"], {"test": parts["test"]}, labelled=parts["train"], validation=parts["validation"])
+
+
+PARTS = {"train": slice(0, 30), "validation": slice(30, 34), "test": slice(34, 40)}
+
+
+def test_masks_of_the_data_are_hidden_from_training_where_this_is_asked_for(squares):
+    given = _given(squares)
+    dataset = with_estimated_masks(given, instead=True)
+    for part in (dataset.train, dataset.validation):
+        images, masks = _masks(part)
+        assert torch.equal(masks, estimate_masks(images))
+    assert dataset.labelled is dataset.train
+    assert dataset.tests["test"] is given.tests["test"]
+    assert dataset.mask_note.startswith(
+        "the masks that come with the training images are hidden; estimated masks are u"
+    )
+    assert dataset.mask_note.endswith("; they take their place")
+    assert torch.equal(_masks(given.train)[1], squares[1].roll(1, 2)[:30])
+
+
+def test_hidden_masks_stay_hidden_where_estimates_are_useless(squares):
+    noise = torch.randint(0, 256, (40, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    dataset = with_estimated_masks(_given(squares, noise), instead=True)
+    assert _masks(dataset.train)[1] is None
+    assert _masks(dataset.tests["test"])[1] is not None
+    assert dataset.mask_note.endswith("; training has no masks")
+
+
+def test_the_demo_can_be_trained_on_estimated_masks():
+    dataset = load("demo", masks="estimate-all")
+    original = load("demo")
+    assert "with the true masks they agree by 0.9" in dataset.mask_note
+    assert (dataset.train.masks != original.train.masks).any()
+    assert torch.equal(dataset.train.inputs, original.train.inputs)
+    assert torch.equal(dataset.tests["mixed-rand"].inputs, original.tests["mixed-rand"].inputs)
+
+
+def test_examples_of_estimated_masks_are_kept(squares):
+    given = _given(squares)
+    examples = with_estimated_masks(given).mask_examples
+    assert examples.names == tuple(f"sample {place}" for place in (0, 3, 5, 8, 11, 13, 16, 18, 21, 24, 26, 29))
+    assert torch.equal(examples.estimates, estimate_masks(examples.images))
+    assert torch.equal(examples.truth[1], squares[1].roll(1, 2)[3])
+    assert examples.labels.tolist() == [place % 2 for place in (0, 3, 5, 8, 11, 13, 16, 18, 21, 24, 26, 29)]
+    assert with_estimated_masks(replace(given, train=given.validation)).mask_examples.truth is not None
+    bare = MemorySource("bare", Schema("images", (3, 16, 16)), squares[0], names=tuple("a" * 40))
+    examples = with_estimated_masks(Dataset(bare, {})).mask_examples
+    assert examples.truth is None
+    assert examples.labels.tolist() == [-1] * 12
+    assert examples.names == ("a",) * 12
+
+
 def test_useless_estimates_are_not_used(squares):
     noise = torch.randint(0, 256, (40, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     dataset = with_estimated_masks(Dataset(MemorySource("noise", Schema("images", (3, 16, 16)), noise), {}))
@@ -96,6 +156,8 @@ def test_what_files_of_masks_need_is_refused(folder, tmp_path, monkeypatch):
     (tmp_path / "estimate").mkdir()
     with pytest.raises(ValueError, match="one of that name is here: give its whole path"):
         load(folder, masks="estimate")
+    with pytest.raises(ValueError, match="leave them out with --masks estimate-all"):
+        load(folder, masks="estimate-all", mask_values=("1",))
 
 
 def test_a_source_with_estimated_masks_is_its_base_in_all_else(squares):

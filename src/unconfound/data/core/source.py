@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch, Graphs, Sequences
+from unconfound.data.core.mask_examples import MaskExamples
 
 Modality = Literal["images", "tables", "graphs", "text", "series"]
 
@@ -147,6 +148,7 @@ class Dataset:
         adversarial: the test foregrounds on one background after the other, by its name; `scenes` say whose it is.
         mask_note: how far masks that were estimated from the images can be relied on, or why there are none; empty
             where none were asked for.
+        mask_examples: some images with the masks that were estimated, to look at; None where none were asked for.
     """
 
     train: Source
@@ -157,3 +159,4 @@ class Dataset:
     validation: Source | None = None
     adversarial: dict[str, Source] = field(default_factory=dict)
     mask_note: str = ""
+    mask_examples: MaskExamples | None = None

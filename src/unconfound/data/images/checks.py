@@ -13,6 +13,7 @@ from unconfound.data.images.decoding import (
     UnreadableImageError,
     checked_size,
     deep_colours,
+    has_transparent_parts,
     has_twelve_bits,
     image_shape,
     large_images_allowed,
@@ -81,6 +82,28 @@ def check_depth(path: Path, names: tuple[str, ...]) -> list[str]:
     return notes
 
 
+def check_alpha(path: Path, names: tuple[str, ...]) -> tuple[bool, list[str]]:
+    """Say whether the alpha channel of images is their mask, by a look at up to 64 evenly spaced files.
+
+    Returns:
+        Whether most of them have transparent and opaque parts, and a note if any has.
+    """
+    positions = np.linspace(0, len(names) - 1, min(64, len(names))).astype(int)
+    found = 0
+    with large_images_allowed():
+        for position in positions:
+            with suppress(UnreadableImageError):  # damaged: counted when it is decoded
+                found += has_transparent_parts(path / names[position])
+    if not found:
+        return False, []
+    if found > len(positions) / 2:
+        return True, ["the alpha channel of the images is taken as their masks: opaque parts are foreground"]
+    return False, [
+        f"{found} of {len(positions)} images looked at have transparent parts, which show white: they are too few to "
+        "be taken as masks"
+    ]
+
+
 def skipped_note(path: Path, files: ImageFiles, decoded: Decoded, bad_share: float) -> list[str]:
     """Return a note on the images that cannot be read, if any.
 
@@ -109,10 +132,16 @@ def mask_note(masks: Path | None, files: ImageFiles, decoded: Decoded, readable:
     if not decoded.empty_masks:
         return []
     if decoded.empty_masks == readable:
+        if files.alpha:
+            raise ValueError(
+                f"no image in {masks} has opaque and transparent parts, although most seem to: look at them"
+            )
         stated = (
             "all are black (of silhouettes, save the opacity as masks)"
             if files.spans is None
             else "none has a value of --mask-values"
         )
         raise ValueError(f"no mask in {masks} has any foreground: {stated}")
+    if files.alpha:
+        return [f"{decoded.empty_masks:,} of {readable:,} images are opaque or clear all over: they have no mask"]
     return [f"{decoded.empty_masks:,} of {readable:,} masks have no foreground"]

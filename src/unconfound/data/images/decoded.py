@@ -22,6 +22,7 @@ from unconfound.data.files.cache import Cache
 from unconfound.data.images.decoding import (
     Box,
     UnreadableImageError,
+    decode_alpha,
     decode_image,
     decode_mask,
     large_images_allowed,
@@ -47,6 +48,7 @@ class ImageFiles:
         boxes: what to cut out of each image, see `decoding.Box`; None: the central square.
         spans: which values of the masks are foreground; None: they must be black and white.
         bits: of the values in 16-bit files, see `decoding.decode_image`.
+        alpha: without files of masks, the opaque parts of an image are its mask.
     """
 
     root: Path
@@ -57,6 +59,12 @@ class ImageFiles:
     boxes: tuple[Box, ...] | None = field(default=None, kw_only=True)
     spans: Spans | None = field(default=None, kw_only=True)
     bits: int = field(default=16, kw_only=True)
+    alpha: bool = field(default=False, kw_only=True)
+
+    @property
+    def masked(self) -> bool:
+        """Whether each image has a mask."""
+        return self.masks is not None or self.alpha
 
     def decode(self, position: int) -> tuple[np.ndarray, np.ndarray | None] | str:
         """Return image and mask at a position, or the reason why they cannot be had.
@@ -70,9 +78,11 @@ class ImageFiles:
             image, shape = decode_image(path, self.image_size, self.channels, box=box, bits=self.bits)
         except UnreadableImageError as error:
             return str(error)
-        if self.masks is None:
+        if self.masks is None and not self.alpha:
             return image, None
         try:
+            if self.masks is None:
+                return image, decode_alpha(path, self.image_size, box=box)
             return image, decode_mask(self.masks[position], self.image_size, shape, box=box, spans=self.spans)
         except UnreadableImageError as error:
             return f"its mask: {error}"
@@ -88,7 +98,7 @@ class ImageFiles:
 
     def bytes_decoded(self) -> int:
         """Return how much memory all of them take once decoded."""
-        planes = self.channels + (self.masks is not None)
+        planes = self.channels + self.masked
         return len(self.images) * planes * self.image_size**2
 
 
@@ -127,6 +137,8 @@ def decode_all(files: ImageFiles, *, keep: bool, cache: Cache, workers: int) -> 
         UnclearMaskError: a mask is not black and white, and nothing states how it is to be read.
     """
     further = {"boxes": files.boxes, "spans": files.spans, "bits": files.bits}
+    if files.alpha:
+        further["alpha"] = True
     settings = json.dumps([_FORMAT, keep, files.masks is not None, files.image_size, files.channels, further])
     state = _digest(settings, [str(files.root.resolve()), *_states(files)])
     key = cache.recall(state)
@@ -210,7 +222,7 @@ def _load(folder: Path, files: ImageFiles) -> Decoded:
     count, side = len(files.images) - len(skipped), files.image_size
     if index["kept"] and count:
         images = _mapped(folder / "images.bin", torch.uint8, (count, files.channels, side, side))
-        if files.masks is not None:
+        if files.masked:
             masks = _mapped(folder / "masks.bin", torch.bool, (count, 1, side, side))
     return Decoded(images, masks, skipped, int(index["empty_masks"]))
 
@@ -218,7 +230,7 @@ def _load(folder: Path, files: ImageFiles) -> Decoded:
 def _in_memory(files: ImageFiles, *, keep: bool, workers: int) -> Decoded:
     count, side = len(files.images) if keep else 0, files.image_size
     images = torch.empty((count, files.channels, side, side), dtype=torch.uint8)
-    masks = torch.empty((count if files.masks else 0, 1, side, side), dtype=torch.bool)
+    masks = torch.empty((count if files.masked else 0, 1, side, side), dtype=torch.bool)
     place = itertools.count()
 
     def put(image: np.ndarray, mask: np.ndarray | None) -> None:

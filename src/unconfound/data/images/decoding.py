@@ -123,6 +123,56 @@ def decode_mask(
     return np.asarray(pixels[None] > 127)
 
 
+def decode_alpha(path: Path, image_size: int, *, box: Box | None = None) -> Bool[np.ndarray, "1 size size"]:
+    """Decode which pixels of an image are opaque by half or more, cropped and resized as `decode_image` does.
+
+    Args:
+        path: any file that Pillow reads.
+        image_size: side of the result in pixels.
+        box: in the upright image, as `decode_image` has it.
+
+    Returns:
+        True where the image is opaque; nowhere if all of it is, as it then says nothing about what is foreground.
+
+    Raises:
+        UnreadableImageError: as in `decode_image`.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = checked_size(image)
+            image.load()
+            shape = (width, height) if _turned(image) else (height, width)
+            opacity = _opacity(_oriented(image))
+            opaque = np.asarray(_square(opacity, image_size, Image.Resampling.BILINEAR, box, shape)) > 127
+            whole = bool((np.asarray(opacity) > 127).all())
+    except Exception as error:
+        raise unreadable(error) from error
+    return opaque[None] & (not whole)
+
+
+def has_transparent_parts(path: Path) -> bool:
+    """Say whether some parts of an image are transparent by more than half, and others are not.
+
+    Raises:
+        UnreadableImageError: as in `decode_image`.
+    """
+    try:
+        with Image.open(path) as image:
+            checked_size(image)
+            if not image.has_transparency_data:
+                return False
+            opaque = np.asarray(_opacity(image)) > 127
+            return bool(opaque.any() and not opaque.all())
+    except Exception as error:
+        raise unreadable(error) from error
+
+
+def _opacity(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") and "transparency" in image.info:
+        return Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
+    return image.convert("RGBA").getchannel("A") if image.has_transparency_data else Image.new("L", image.size, 255)
+
+
 def checked_size(image: Image.Image) -> tuple[int, int]:
     """Return width and height; a ValueError says that they make too many pixels."""
     width, height = image.size

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch
+from unconfound.data.core.mask_examples import MaskExamples
 from unconfound.data.core.source import Dataset, MemorySource, Source
 from unconfound.data.core.subset import Subset
 from unconfound.data.images.mask_verdict import estimated, judge_masks
 
 # So many training images are looked at before masks are estimated.
 LOOKED_AT = 512
+# So many of them are kept, to be shown.
+EXAMPLES = 12
+
+Masks = Bool[Tensor, "images 1 height width"]
 
 
-def with_estimated_masks(dataset: Dataset) -> Dataset:
+def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
     """Estimate the masks of all images of a data set, if its training images show that they can be relied on.
 
     The verdict is made on up to 512 evenly spaced training images. `Dataset.mask_note` has it, and the notes of the
-    training part. Masks that a data set has are kept, and the verdict then says how well estimates agree with them.
+    training part; `Dataset.mask_examples` has the masks of 12 of these images. Masks that a data set has are kept, and
+    the verdict then says how well estimates agree with them.
+
+    Args:
+        dataset: images.
+        instead: estimate the masks of the training and validation images even where these have masks, which are then
+            hidden from all that trains. Test sets keep theirs, so that figures are those of the true foregrounds.
 
     Returns:
         The data set with masks; without any where estimates are useless.
@@ -39,27 +50,40 @@ def with_estimated_masks(dataset: Dataset) -> Dataset:
     batch = next(iter(train.batches([torch.arange(0, len(train), step)])))
     assert isinstance(batch.inputs, Tensor)
     verdict = judge_masks(batch.inputs, batch.masks)
+    dataset = replace(dataset, mask_examples=_examples(batch, train.names))
     parts = [train, *dataset.tests.values(), *([] if dataset.validation is None else [dataset.validation])]
-    if any(_has_masks(part) for part in parts):
+    given = any(_has_masks(part) for part in parts)
+    if given and not instead:
         return _noted(dataset, f"the masks that come with the data are kept; {verdict}")
-    if not verdict.usable:
+    if not verdict.usable and not given:
         return _noted(dataset, f"{verdict}; the data stay without masks")
-    made: dict[int, Source] = {}
+    found, made = estimated if verdict.usable else _none, dict[int, Source]()
     masked = replace(
         dataset,
-        train=_masked(train, made),
-        tests={name: _masked(test, made) for name, test in dataset.tests.items()},
-        labelled=None if dataset.labelled is None else _masked(dataset.labelled, made),
-        validation=None if dataset.validation is None else _masked(dataset.validation, made),
+        train=masked_source(train, found, made),
+        tests={name: test if given else masked_source(test, found, made) for name, test in dataset.tests.items()},
+        labelled=None if dataset.labelled is None else masked_source(dataset.labelled, found, made),
+        validation=None if dataset.validation is None else masked_source(dataset.validation, found, made),
     )
-    return _noted(masked, f"all masks are estimated from the images; {verdict}")
+    if not given:
+        return _noted(masked, f"all masks are estimated from the images; {verdict}")
+    return _noted(
+        masked,
+        f"the masks that come with the training images are hidden; {verdict}; "
+        f"{'they take their place' if verdict.usable else 'training has no masks'}",
+    )
 
 
 class EstimatedMasks(Source):
-    """The images of `base`, each with a mask that is estimated whenever it is asked for."""
+    """The images of `base`, each with a mask that is estimated whenever it is asked for.
 
-    def __init__(self, base: Source) -> None:
-        self.base = base
+    Args:
+        base: images, with masks or without.
+        found: images -> masks.
+    """
+
+    def __init__(self, base: Source, found: Callable[[Tensor], Masks | None] = estimated) -> None:
+        self.base, self.found = base, found
         self.name, self.schema, self.notes = base.name, base.schema, base.notes
         self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
         self.names, self.texts = base.names, base.texts
@@ -70,7 +94,25 @@ class EstimatedMasks(Source):
     def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
         """Yield one batch for each index tensor of `order`, on the CPU."""
         for batch in self.base.batches(order):
-            yield replace(batch, masks=estimated(batch.inputs))  # type: ignore[arg-type]
+            yield replace(batch, masks=self.found(batch.inputs))  # type: ignore[arg-type]
+
+
+def _none(images: Tensor) -> None:
+    """Find no masks."""
+
+
+def _examples(batch: Batch, names: Sequence[str] | None) -> MaskExamples:
+    """Keep some evenly spaced images of a batch."""
+    assert isinstance(batch.inputs, Tensor)
+    chosen = torch.linspace(0, len(batch.index) - 1, min(EXAMPLES, len(batch.index))).round().long()
+    images, places = batch.inputs[chosen], batch.index[chosen].tolist()
+    return MaskExamples(
+        images,
+        torch.full_like(chosen, -1) if batch.labels is None else batch.labels[chosen],
+        tuple(f"sample {place}" if names is None else str(names[place]) for place in places),
+        estimated(images),
+        None if batch.masks is None else batch.masks[chosen],
+    )
 
 
 def _noted(dataset: Dataset, note: str) -> Dataset:
@@ -84,17 +126,17 @@ def _has_masks(source: Source) -> bool:
     return next(iter(source.batches([torch.zeros(1, dtype=torch.long)]))).masks is not None
 
 
-def _masked(source: Source, made: dict[int, Source]) -> Source:
-    """Return a source with estimated masks; several subsets of one source stay so, and its masks are made once."""
+def masked_source(source: Source, found: Callable[[Tensor], Masks | None], made: dict[int, Source]) -> Source:
+    """Return a source with the masks found; several subsets of one source stay so, and its masks are made once."""
     if id(source) not in made:
-        made[id(source)] = _newly_masked(source, made)
+        made[id(source)] = _newly_masked(source, found, made)
     return made[id(source)]
 
 
-def _newly_masked(source: Source, made: dict[int, Source]) -> Source:
+def _newly_masked(source: Source, found: Callable[[Tensor], Masks | None], made: dict[int, Source]) -> Source:
     if isinstance(source, Subset):
-        base = _masked(source.base, made)
+        base = masked_source(source.base, found, made)
         return Subset(base, source.positions, name=source.name, notes=source.notes, grouped=source.grouped)
     if isinstance(source, MemorySource):
-        return replace(source, masks=estimated(source.inputs))
-    return EstimatedMasks(source)
+        return replace(source, masks=found(source.inputs))
+    return EstimatedMasks(source, found)

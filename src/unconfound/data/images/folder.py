@@ -29,7 +29,8 @@ def image_folder(
 
     Args:
         path: the folder.
-        masks: a folder of foreground masks, one for each image at the same relative path.
+        masks: a folder of foreground masks, one for each image at the same relative path. None: the alpha channel of
+            the images is their masks, where most have transparent parts.
         reading: how images and masks are decoded; by default that of `Reading`.
         test_share: share of each class to test on where the folder has no test part, in [0, 1).
         seed: for that split.
@@ -55,6 +56,7 @@ def image_folder(
         parts=part_numbers([*layout.parts.values()]),
         part_names=[*layout.parts],
         masks=masks,
+        alpha=True,
         notes=layout.notes,
     )
     tests = read_image_parts(table, reading)

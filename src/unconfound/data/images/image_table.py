@@ -40,6 +40,7 @@ class ImageTable:
         group_names: of the groups.
         boxes: what to cut out of each, see `unconfound.data.images.decoding.Box`; None: the central square.
         masks: a folder of foreground masks, one for each image at the same relative path.
+        alpha: without such a folder, the opaque parts of images are their masks, where most have transparent parts.
         notes: for the run's log.
         published: numbers such as those of `PublicSet.counts`: a note says which ones the table does not have.
     """
@@ -55,6 +56,7 @@ class ImageTable:
     group_names: Sequence[str] = ()
     boxes: Sequence[Box] | None = None
     masks: Path | None = None
+    alpha: bool = False
     notes: Sequence[str] = ()
     published: Mapping[str, int] = field(default_factory=dict)
 
@@ -102,7 +104,7 @@ def read_image_parts(table: ImageTable, reading: Reading, *, files: ImageFiles |
         names = tuple(table.files[place] for place in places)
         masks = None if table.masks is None else find_masks(table.masks, names)
         boxes = None if table.boxes is None else tuple(table.boxes[place] for place in places)
-        files, said = reading.files(table.folder, names, masks=masks, boxes=boxes)
+        files, said = reading.files(table.folder, names, masks=masks, boxes=boxes, alpha=table.alpha)
         notes += said
     keep = files.bytes_decoded() <= reading.memory_gib * 2**30
     store = Cache(cache_folder(reading.cache) / "images", limit=cache_limit())

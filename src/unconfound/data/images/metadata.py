@@ -69,7 +69,8 @@ def metadata_folder(
         path: the folder of images.
         metadata: the table.
         reading: how images are decoded.
-        masks: a folder of foreground masks, one for each image at the same relative path.
+        masks: a folder of foreground masks, one for each image at the same relative path. None: the alpha channel of
+            the images is their masks, where most have transparent parts.
         test_share: share of each class to test on where neither the table nor the folder says what to test on.
         seed: for that split.
         unseen_classes: test folders may hold classes that the training folder lacks.
@@ -116,6 +117,7 @@ def metadata_folder(
         groups=groups,
         group_names=group_names,
         masks=masks,
+        alpha=True,
         notes=notes,
     )
     return read_image_table(table, reading)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unconfound.data.core.source import Schema
-from unconfound.data.images.checks import check_depth, common_size
+from unconfound.data.images.checks import check_alpha, check_depth, common_size
 from unconfound.data.images.decoded import ImageFiles
 from unconfound.data.images.decoding import Box
 from unconfound.spans import Spans, read_spans
@@ -71,14 +71,22 @@ class Reading:
         *,
         masks: tuple[Path, ...] | None = None,
         boxes: tuple[Box, ...] | None = None,
+        alpha: bool = False,
     ) -> tuple[ImageFiles, list[str]]:
-        """Return image files under `root`, with a mask and a box each or none, and notes on their size and depth."""
+        """Return image files under `root`, with a mask and a box each or none, and notes on how they are read.
+
+        With `alpha`, images without files of masks have their opaque parts as masks, where most have transparent parts.
+        """
         size, note = (self.image_size, None) if self.image_size else common_size(root, names)
         notes = [note] if note else []
         if self.bits is None:
             notes += check_depth(root, names)
         bits = 16 if self.bits is None else self.bits
-        return ImageFiles(root, names, masks, size, self.channels, boxes=boxes, spans=self.spans(), bits=bits), notes
+        alpha, said = check_alpha(root, names) if alpha and masks is None else (False, [])
+        files = ImageFiles(
+            root, names, masks, size, self.channels, boxes=boxes, spans=self.spans(), bits=bits, alpha=alpha
+        )
+        return files, notes + said
 
     def restore(self, schema: Schema) -> dict[str, object]:
         """Return how other images are read as these were, for `Dataset.restore`."""

@@ -14,7 +14,8 @@ from unconfound.data import Batch
 from unconfound.functional.distributed import world
 from unconfound.methods.icl_msr.meta_gradient import HostAt, Weights
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod
-from unconfound.views.backgrounds import exchange_backgrounds
+from unconfound.views.backgrounds import exchanged
+from unconfound.views.layers import layers_of
 
 
 def values_on_backgrounds(
@@ -38,9 +39,9 @@ def values_on_backgrounds(
     at = HostAt(host)
     weights: Weights = {name: weight for name, weight in at.named_parameters() if weight.requires_grad}
     shown: list[Tensor] = []
+    layers = layers_of(inputs, masks)
     while len(shown) < count:
-        first, second = exchange_backgrounds(inputs, masks), exchange_backgrounds(inputs, masks)
-        views = host.two_views(replace(batch, inputs=first, second_inputs=second))
+        views = host.two_views(replace(batch, inputs=exchanged(layers), second_inputs=exchanged(layers)))
         shown += values(at.compare(weights, views)).chunk(2)
     return torch.stack(shown[:count], 1)
 
@@ -55,7 +56,8 @@ def on_other_backgrounds(batch: Batch) -> Batch:
     rank, processes = world()
     donors = torch.arange(rank * len(batch) - 1, (rank + 1) * len(batch) - 1, device=inputs.device)
     donors = donors % (processes * len(batch))
-    return replace(batch, inputs=exchange_backgrounds(inputs, masks, donors=donors, fill="mean"), second_inputs=None)
+    inputs = exchanged(layers_of(inputs, masks, fill="mean"), donors=donors)
+    return replace(batch, inputs=inputs, second_inputs=None)
 
 
 def _images_and_masks(batch: Batch, *, option: str) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,58 @@
+"""Data sets of images whose masks a function of the user's own finds, such as a segmentation network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from unconfound.data.core.source import Dataset, Source
+from unconfound.data.images.estimated_masks import masked_source
+
+Images = UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"]
+Segment = Callable[[Images], Bool[Tensor, "batch 1 height width"]]
+
+
+def with_masks_by(dataset: Dataset, segment: Segment, *, batch_size: int = 64) -> Dataset:
+    """Give all images of a data set the masks that a function finds, in place of any that they have.
+
+    Images in memory are segmented now, streamed ones whenever they are asked for. Test sets with exchanged backgrounds
+    are made from the result by `unconfound.data.load.with_swaps`.
+
+    Args:
+        dataset: images.
+        segment: turns images, as the data set holds them, into masks, True on the foreground. The same images must
+            always have the same masks.
+        batch_size: images at a time, 1 or more.
+
+    Raises:
+        ValueError: the data are no images, or the masks are not one of True and False a pixel.
+    """
+    if dataset.train.schema.modality != "images":
+        raise ValueError(f"{dataset.train.name} holds {dataset.train.schema.modality}: only images have masks")
+
+    def found(images: Tensor) -> Tensor:
+        return torch.cat([_checked(segment(part), part) for part in torch.split(images, batch_size)])
+
+    made: dict[int, Source] = {}
+    return replace(
+        dataset,
+        train=masked_source(dataset.train, found, made),
+        tests={name: masked_source(test, found, made) for name, test in dataset.tests.items()},
+        labelled=None if dataset.labelled is None else masked_source(dataset.labelled, found, made),
+        validation=None if dataset.validation is None else masked_source(dataset.validation, found, made),
+    )
+
+
+def _checked(masks: Tensor, images: Tensor) -> Tensor:
+    shape = (len(images), 1, *images.shape[2:])
+    if not isinstance(masks, Tensor) or masks.shape != shape or masks.dtype != torch.bool:
+        found = f"{masks.dtype} of {tuple(masks.shape)}" if isinstance(masks, Tensor) else type(masks).__name__
+        raise ValueError(
+            f"the function that finds masks returned {found} for images of {tuple(images.shape)}: it must return a "
+            f"tensor of True and False of the shape {shape}"
+        )
+    return masks.cpu()
