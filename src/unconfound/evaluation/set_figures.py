@@ -83,19 +83,13 @@ def figures_of_sets(
         neighbours: training samples that vote in kNN.
         clock: takes the time of the stages "knn" and "retrieval".
     """
-    predictions: dict[str, dict[str, Predictions]] = {}
-    if classifier is not None:
-        predictions["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
-    predictions["linear_probe"] = {name: probe_predictions(probe, each) for name, each in sets.items()}
+    predictions = predictions_of(sets, probe=probe, classifier=classifier)
     with clock.stage("knn"):
         predictions["knn"] = {
             name: Predictions(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()
         }
     labels = {name: each.labelled()[1] for name, each in sets.items()}
-    tests = {
-        name: {metric: share(given[name].classes == right) for metric, given in predictions.items()}
-        for name, right in labels.items()
-    }
+    tests = accuracies(sets, predictions)
     further = {name: _top_5(each, labels[name], probe=probe, classifier=classifier) for name, each in sets.items()}
     with clock.stage("retrieval"):
         for name, each in sets.items():
@@ -124,6 +118,28 @@ def figures_of_sets(
         },
         notes=tuple(_remarks(labels, train.labelled()[1], classes)),
     )
+
+
+def predictions_of(
+    sets: Mapping[str, Embeddings], *, probe: LinearProbe | None, classifier: nn.Linear | None
+) -> dict[str, dict[str, Predictions]]:
+    """Return what the classifier and the linear probe predict of sets, by predictor; of those that there are."""
+    predictions: dict[str, dict[str, Predictions]] = {}
+    if classifier is not None:
+        predictions["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
+    if probe is not None:
+        predictions["linear_probe"] = {name: probe_predictions(probe, each) for name, each in sets.items()}
+    return predictions
+
+
+def accuracies(
+    sets: Mapping[str, Embeddings], predictions: Mapping[str, Mapping[str, Predictions]]
+) -> dict[str, dict[str, Figure]]:
+    """Return set -> predictor -> accuracy."""
+    return {
+        name: {predictor: share(given[name].classes == each.labelled()[1]) for predictor, given in predictions.items()}
+        for name, each in sets.items()
+    }
 
 
 def background_gaps(
