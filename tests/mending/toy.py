@@ -9,6 +9,9 @@ from evaluation.toy import CENTRE, confounded, read_background, read_foreground
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, MemorySource
+from unconfound.evaluation.embed import embed
+from unconfound.evaluation.embeddings import Embeddings
+from unconfound.mending.held_out import divided
 
 
 def masked(source: MemorySource) -> MemorySource:
@@ -27,6 +30,11 @@ def read_both(inputs: Tensor) -> Tensor:
     """The foreground's colour, the background's louder, and some of both mixed."""
     foreground, background = read_foreground(inputs), read_background(inputs)
     return torch.cat([foreground, 3 * background, foreground + background], 1)
+
+
+def held_out() -> dict[str, Embeddings]:
+    """Embeddings of held-out images, by which a classifier is chosen."""
+    return {name: embed(read_both, each) for name, each in divided(masked_data(), seed=0).held_out.items()}
 
 
 def of_backgrounds() -> nn.Linear:
