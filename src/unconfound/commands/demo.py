@@ -92,8 +92,10 @@ def command(words: Sequence[str]) -> None:
     from unconfound.progress import announced
 
     with announced("loading torch"):
-        import unconfound.report.audit  # noqa: F401
+        from unconfound.report.advice import closing_advice
     evaluations = demo(**vars(given))
     if evaluations is not None:
         print_evaluations(evaluations, given.out)
         print(f"Next: unconfound fit simclr --data path/to/images --out {given.out.parent / 'mine'}")
+        for line in closing_advice(evaluations):
+            print(line)

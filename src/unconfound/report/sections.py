@@ -152,6 +152,14 @@ def _gaps(page: Page) -> dict[str, Any]:
     return {"gaps": drawn}
 
 
+def _advice(page: Page) -> dict[str, Any]:
+    # The command is what follows the colon, where there is one.
+    said = [
+        (each.name, [line.partition(": ")[::2] for line in each.advice]) for each in page.evaluations if each.advice
+    ]
+    return {"advice": said}
+
+
 def _neighbours(page: Page) -> dict[str, Any]:
     found = []
     for entry in page.entries:
@@ -213,6 +221,7 @@ class Section:
 SECTIONS = (
     Section("results", "Results", _results),
     Section("gap", "Gap", _gaps),
+    Section("advice", "What you can do", _advice),
     Section("samples", "Samples", lambda page: {"samples": page.samples}),
     Section("neighbours", "Neighbours", _neighbours),
     Section("maps", "Maps", _maps),
