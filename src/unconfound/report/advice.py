@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from unconfound.data import Dataset
 from unconfound.data.compose.swaps import in_memory
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import Evaluation, Figure, primary_of
 from unconfound.options.data_sets import NAMED
-from unconfound.recipes import Recipe, read_recipe
+from unconfound.recipes import read_recipe
 
 
 def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def _mend(dataset: Dataset, run: Path | None) -> str:
 
 def _to_train(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
     """Say how the same training goes without the background, if its data can be read again and have masks."""
-    if run is None or not _masked(dataset) or not _recipe(run).sections.get("data"):
+    if run is None or not _masked(dataset) or not _data(run):
         return ()
     provenance = read_card(run).provenance
     if "mended" in provenance or not provenance.get("trained") or provenance.get("training", {}).get("exchange"):
@@ -75,17 +76,19 @@ def _masks(dataset: Dataset, run: Path) -> list[str]:
     """Return the flag that gives masks to the training images, where those of the run have none."""
     if not _masked(dataset):
         return ["--masks", "estimate"]
-    used = _recipe(run).sections.get("data", {})
-    folder = used.get("masks") is None and used.get("data") is not None and used["data"] not in NAMED
-    return ["--masks", "FOLDER"] if folder else []
+    used = _data(run)
+    lacking = used and used.get("masks") is None and used.get("data") not in NAMED
+    return ["--masks", "FOLDER"] if lacking else []
 
 
 def _masked(dataset: Dataset) -> bool:
     return dataset.labelled is not None and in_memory(dataset.labelled) is not None
 
 
-def _recipe(run: Path) -> Recipe:
-    return read_recipe(str(run / "config.toml"))
+def _data(run: Path) -> dict[str, Any]:
+    """Return what a run says of its data; nothing where they were handed over in Python."""
+    config = run / "config.toml"
+    return read_recipe(str(config)).sections.get("data", {}) if config.is_file() else {}
 
 
 def _to_measure(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
