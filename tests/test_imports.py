@@ -49,12 +49,12 @@ ROOMS = {
     "training": GROUND | {"functional", "views", "encoders", "methods"},
     "evaluation": GROUND | {"functional", "views", "encoders"},
     "retrieval": GROUND | {"functional", "encoders", "evaluation"},
-    "mending": GROUND | {"functional", "views", "encoders", "training", "evaluation"},
+    "mending": GROUND | {"functional", "views", "encoders", "methods", "training", "evaluation"},
     "recipes": GROUND,
     "comparison": GROUND
     | {"functional", "encoders", "methods", "training", "evaluation", "recipes"}
     | {"fit_parsing", "parsing", "runs"},
-    "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training", "comparison"},
+    "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training", "comparison", "recipes"},
 }
 OPTIONAL = (
     "torchvision",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unconfound.encoders import build_encoder as build_encoder
     from unconfound.encoders import load_encoder as load_encoder
     from unconfound.evaluation import Judging as Judging
+    from unconfound.mending.saved_remedy import load_remedy as load_remedy
     from unconfound.methods import AFR as AFR
     from unconfound.methods import BYOL as BYOL
     from unconfound.methods import CIM as CIM
@@ -62,7 +63,7 @@ __all__ = [
     "WMSE", "BarlowTwins", "ContraCAM", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin",
     "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV",
     "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate",
-    "export", "fit", "index", "load", "load_encoder", "mend", "open_index", "search",
+    "export", "fit", "index", "load", "load_encoder", "load_remedy", "mend", "open_index", "search",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.
@@ -74,6 +75,7 @@ _HOMES = {
     "build_encoder": "encoders",
     "load": "data.load",
     "load_encoder": "encoders",
+    "load_remedy": "mending.saved_remedy",
     "open_index": "retrieval",
 }
 _HOMES |= {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -86,6 +87,34 @@ class FolderLock:
                 with suppress(OSError):
                     os.close(self.descriptor)
             self.descriptor = None
+
+
+@contextmanager
+def alone_in(folder: Path, check: Callable[[], None]) -> Iterator[FolderLock]:
+    """Make a folder and hold it for this process alone, if it may be written to.
+
+    The check is made before anything is made, and again under the lock: by then another process may have begun there,
+    and ended. Folders that were made here are removed where nothing was written to them.
+
+    Args:
+        folder: need not be there yet.
+        check: raises a ValueError where the folder may not be written to.
+
+    Raises:
+        ValueError: from `check`, or another process is at work there.
+    """
+    check()
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FolderLock(folder) as lock:
+            lock.acquire()
+            check()
+            yield lock
+    finally:
+        for each in missing:
+            with suppress(OSError):  # not where something is in it
+                each.rmdir()
 
 
 def try_lock(descriptor: int) -> bool | None:

@@ -7,16 +7,9 @@ import torch
 from evaluation.toy import masked_data
 
 from mending.toy import of_backgrounds, read_both
-from unconfound.data import MemorySource, Schema
 from unconfound.evaluation import Judging, evaluate
-from unconfound.mending.mend import (
-    Comparison,
-    MendingOptions,
-    compare_ways,
-    exchangeable,
-    gap_of,
-    recognised,
-)
+from unconfound.mending.held_out import divided
+from unconfound.mending.mend import Comparison, Measured, MendingOptions, compare_ways, gap_of, measure, recognised
 from unconfound.options.embedding import EmbeddingOptions
 
 OPTIONS = MendingOptions(exchanges=2, directions=3, embedding=EmbeddingOptions(device="cpu"))
@@ -29,11 +22,12 @@ def comparison():
 
 
 def test_every_way_closes_the_gap_that_was_there_before(comparison):
-    assert gap_of(comparison.before).value == 1
-    assert recognised(comparison.before).value == 0
+    assert gap_of(comparison.before.tested).value == 1
+    assert recognised(comparison.before.tested).value == 0
     for way in WAYS:
-        assert gap_of(comparison.after[way]).value == 0, way
-        assert recognised(comparison.after[way]).value == 1, way
+        for found in (comparison.after[way].tested, comparison.after[way].chosen_by):
+            assert gap_of(found).value == 0, way
+            assert recognised(found).value == 1, way
     assert comparison.cheapest(0.05) == ("refit", True)
 
 
@@ -43,8 +37,10 @@ def test_figures_are_those_of_an_evaluation(comparison, way):
     remedy = comparison.remedies.get(way)
     encoder = read_both if remedy is None else lambda inputs: remedy.of(read_both(inputs))
     classifier = of_backgrounds() if remedy is None else remedy.classifier
-    judged = evaluate(encoder, masked_data(), name=way, classifier=classifier, judging=Judging(device="cpu"))
-    found = comparison.before if remedy is None else comparison.after[way]
+    fitted = divided(masked_data(), seed=0).fitted
+    dataset = replace(masked_data(), train=fitted, labelled=fitted, train_foreground=None)
+    judged = evaluate(encoder, dataset, name=way, classifier=classifier, judging=Judging(device="cpu"))
+    found = (comparison.before if remedy is None else comparison.after[way]).tested
     for test, figures in found.tests.items():
         for metric, figure in figures.items():
             assert judged.evaluation.tests[test][metric] == figure
@@ -52,56 +48,43 @@ def test_figures_are_those_of_an_evaluation(comparison, way):
         assert judged.evaluation.background[metric] == figure
 
 
+def test_measured_alone_an_encoder_has_the_same_figures(comparison):
+    found = measure("before", read_both, of_backgrounds(), masked_data(), options=OPTIONS)
+    assert found.tested == comparison.before.tested
+    assert found.chosen_by == comparison.before.chosen_by
+
+
+def test_refit_alone_computes_no_linear_probe():
+    embedded = []
+
+    def encoder(inputs: torch.Tensor) -> torch.Tensor:
+        embedded.append(len(inputs))
+        return read_both(inputs)
+
+    found = compare_ways(encoder, of_backgrounds(), masked_data(), ("refit",), options=OPTIONS)
+    # Two exchanges of 240 images, two sets of 60 that are held out, and three test sets of 90.
+    assert sum(embedded) == 2 * 240 + 2 * 60 + 3 * 90
+    for measured in (found.before, found.after["refit"]):
+        assert set(measured.tested.tests["mixed-rand"]) == {"classifier"}
+
+
 def test_without_a_classifier_the_probe_is_what_was_there_before():
-    found = compare_ways(read_both, None, masked_data(), ("refit",), options=OPTIONS)
-    assert "classifier" not in found.before.tests["mixed-rand"]
-    assert gap_of(found.before) == found.before.background["background_gap"]
-    assert recognised(found.before) == found.before.tests["mixed-rand"]["linear_probe"]
+    found = compare_ways(read_both, None, masked_data(), ("refit",), options=OPTIONS).before.tested
+    assert "classifier" not in found.tests["mixed-rand"]
+    assert gap_of(found) == found.background["background_gap"]
+    assert recognised(found) == found.tests["mixed-rand"]["linear_probe"]
 
 
-def test_a_way_that_recognises_less_than_before_is_no_remedy(comparison):
-    good, bad = comparison.after["refit"], comparison.before
+def test_the_choice_is_made_on_held_out_training_images_and_not_on_test_sets(comparison):
+    good, bad = comparison.after["refit"].chosen_by, comparison.before.chosen_by
     # That of the classifier of backgrounds alone, with nothing recognised and nothing left to lose.
     useless = replace(bad, background=good.background)
-    after = {"refit": useless, "leace": good, "nap": good}
-    assert Comparison(good, after, comparison.remedies).cheapest(0.05) == ("leace", True)
-    assert Comparison(good, {"refit": bad, "nap": useless}, comparison.remedies).cheapest(0.05) == ("refit", False)
-    assert Comparison(bad, {"refit": bad, "nap": good}, comparison.remedies).cheapest(0.0) == ("nap", True)
+    tested = comparison.before.tested
 
+    def chosen(before, **after):
+        compared = {way: Measured(found, tested) for way, found in after.items()}
+        return Comparison(Measured(before, comparison.after["refit"].tested), compared, {})
 
-def _of_rows(dataset):
-    source = MemorySource("rows", Schema("tables", (2,), ("a", "b")), torch.zeros(4, 2), torch.zeros(4).long())
-    return replace(dataset, train=source, labelled=source)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (_of_rows, "rows holds tables: mend exchanges the backgrounds of images"),
-        (lambda data: replace(data, labelled=None), "train has no labels"),
-        (lambda data: replace(data, labelled=replace(data.train, masks=None)), "no masks in memory.*give --masks"),
-        (lambda data: replace(data, tests={"test": data.train}), "no test sets with exchanged backgrounds"),
-        (
-            lambda data: replace(
-                data,
-                tests={"test": data.train},
-                train=replace(data.train, notes=("no backgrounds are swapped: one image",)),
-            ),
-            r"no test sets with exchanged backgrounds \(no backgrounds are swapped: one image\)",
-        ),
-        (
-            lambda data: replace(data, train=replace(data.train, schema=Schema("images", (3, 8, 8), ("other",)))),
-            "of classes that are not trained on",
-        ),
-    ],
-)
-def test_data_on_which_nothing_can_be_exchanged_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        exchangeable(change(masked_data()))
-
-
-def test_one_class_is_refused():
-    dataset = masked_data()
-    train = replace(dataset.train, labels=torch.zeros(300).long())
-    with pytest.raises(ValueError, match="two or more classes"):
-        compare_ways(read_both, None, replace(dataset, labelled=train), ("refit",), options=OPTIONS)
+    assert chosen(good, refit=useless, leace=good, nap=good).cheapest(0.05) == ("leace", True)
+    assert chosen(good, refit=bad, nap=useless).cheapest(0.05) == ("refit", False)
+    assert chosen(bad, refit=bad, nap=good).cheapest(0.0) == ("nap", True)

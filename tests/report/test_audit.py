@@ -102,6 +102,8 @@ def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(
     assert evaluation.morph["mask_foreground"].samples == 48
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     parts = re.findall(r'<section id="(\w+)"', page)
+    # An untrained encoder may have a gap or none, and so advice.
+    parts = [part for part in parts if part != "advice"]
     assert parts == ["results", "gap", "samples", "neighbours", "maps", "morphs", "groups", "hardest", "run"]
     section = page[page.index('<section id="morphs"') :].partition("</section>")[0]
     assert section.count("<img ") == 3 * 12

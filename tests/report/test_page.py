@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -83,6 +84,16 @@ def test_every_part_is_there_for_images_with_swaps(write, picture_data, entry):
     # Five test sets by four classes, and two encoders by four queries with five neighbours each.
     assert len(page.all("img")) == 5 * 4 + 2 * 4 * 6
     assert len([svg for svg in page.all("svg") if svg["class"] == "map"]) == 4
+
+
+def test_what_can_be_done_is_told_with_its_command(write, picture_data, entry):
+    data = picture_data()
+    told = entry("a", data)
+    advice = ("To lower it: unconfound mend runs/a", "Without a command")
+    page = write([replace(told, evaluation=replace(told.evaluation, advice=advice)), entry("b", data)], data)
+    assert sections(page)[:3] == ["results", "gap", "advice"]
+    for text in ("To lower it", "unconfound mend runs/a", "Without a command"):
+        assert text in page.text
 
 
 def test_nothing_is_loaded_from_elsewhere(write, picture_data, entry, tmp_path):

@@ -197,30 +197,10 @@ def command(words: Sequence[str]) -> None:
     from unconfound.progress import announced
 
     with announced("loading torch"):
-        import unconfound.report.audit  # noqa: F401
+        from unconfound.report.advice import closing_advice
     evaluations = evaluate_runs(given)
     out = folder_of(given)
     print_evaluations(evaluations, out)
     print(f"Next: open {out / 'report.html'}, or unconfound embed {given.runs[0]} DATA --out embeddings.parquet")
-    if advice := mending_advice(given.runs, evaluations):
-        print(advice)
-
-
-def mending_advice(runs: Sequence[Path], evaluations: Sequence[Evaluation]) -> str:
-    """Say how the run that relies most on the background is mended; nothing where none does, or masks are not known.
-
-    Args:
-        runs: run folders.
-        evaluations: theirs, in the same order.
-    """
-    gaps = {}
-    for run, evaluation in zip(runs, evaluations, strict=True):
-        figures = evaluation.background
-        gap = figures.get("background_gap_classifier", figures.get("background_gap"))
-        # The cells need training images without their background, which masks give.
-        if gap is not None and gap.low > 0 and evaluation.cells:
-            gaps[run] = gap.value
-    if not gaps:
-        return ""
-    worst = max(gaps, key=lambda run: gaps[run])
-    return f"To lower the gap of {100 * gaps[worst]:.1f} points: unconfound mend {worst}"
+    for line in closing_advice(evaluations):
+        print(line)

@@ -110,8 +110,7 @@ def index(
             _check_encoder(read_manifest(folder), Path(run), folder)
         parts = read_splits(str(data), read_card(run), data_root=data_root)
         _tell(progress, chain.from_iterable(part.source.notes for part in parts))
-    with writing(folder):
-        check_index_folder(folder, change=change, overwrite=overwrite)  # again, now that nobody else can change it
+    with writing(folder, change=change, overwrite=overwrite):
         if run is None or change:
             before = read_manifest(folder)
         else:

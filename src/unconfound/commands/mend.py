@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from unconfound.commands.evaluate import EvaluateArguments, check_split, run_recipe
-from unconfound.options.constraints import Checked, NonNegativeInt, PositiveInt, within
+from unconfound.options.constraints import Checked, NonNegativeInt, PositiveFloat, PositiveInt, within
 from unconfound.options.data import DataOptions
 from unconfound.options.embedding import EmbeddingOptions
 from unconfound.outputs import entries
@@ -19,11 +19,15 @@ from unconfound.recipes import flags_of
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
+    from torch import nn
+
     from unconfound.data import Dataset
     from unconfound.evaluation.figures import Evaluation
+    from unconfound.mending.mend import Comparison, MendingOptions
+    from unconfound.mending.mended_run import Origin
     from unconfound.mending.remedies import Way
 
-How = Literal["all", "refit", "erase", "leace", "nap", "whitening"]
+How = Literal["all", "refit", "erase", "leace", "nap", "whitening", "fine-tune"]
 # Those that change the encoder least come first.
 WAYS: dict[How, tuple[Way, ...]] = {
     "all": ("refit", "leace", "nap", "whitening"),
@@ -32,33 +36,51 @@ WAYS: dict[How, tuple[Way, ...]] = {
     "leace": ("leace",),
     "nap": ("nap",),
     "whitening": ("whitening",),
+    # Starts from the classifier of refit.
+    "fine-tune": ("refit",),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class MendArguments(Checked):
-    """Make a new run that relies less on the background, from a run on images with masks, without training it anew."""
+    """Make a new run that relies less on the background, from a run or another encoder and images with masks."""
 
-    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Run folder of the encoder to mend, which is left as it is."""
+    encoder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENCODER")]
+    """Encoder to mend, which is left as it is: a run folder, an .onnx file, or the name of an encoder such as resnet18
+    or any timm model, which needs --data."""
     how: How = "all"
     """Way to mend: refit (a new classifier, fitted on exchanged backgrounds); leace, nap or whitening (a linear map of
-    the embeddings that takes the background out, and a new classifier); erase (these three); or all."""
+    the embeddings that takes the background out, and a new classifier); erase (these three); all (these four); or
+    fine-tune (the encoder and a refitted classifier are trained on exchanged backgrounds)."""
     gap: Annotated[float, within(0, 100)] = 5.0
-    """Background gap in points that is good enough; of several ways, the one that changes least and reaches it is
-    kept."""
+    """Background gap in points that is good enough; of several ways, the one that changes least and reaches it on
+    held-out training images is kept."""
     out: Path | None = None
-    """Folder of the new run; by default that of RUN with -mended added to its name."""
+    """Folder of the new run; by default that of the run with -mended added to its name, or runs/NAME-mended."""
     exchanges: PositiveInt = 2
-    """Number of other backgrounds that each training image is put on."""
+    """Number of other backgrounds that each training image is put on, before anything is fitted to its embeddings."""
     directions: PositiveInt | None = None
     """Number of directions that nap removes and whitening keeps; by default a quarter of the width of the embedding."""
+    epochs: PositiveInt = 5
+    """Number of epochs of fine-tune."""
+    learning_rate: PositiveFloat = 1e-3
+    """Peak learning rate of fine-tune."""
+    pretrained: bool = False
+    """Give an encoder that is named its published weights, which are downloaded unless they are cached."""
+    weights: Path | None = None
+    """Give an encoder that is named the weights in this .safetensors file, with the parameter names of timm or
+    torchvision."""
     seed: NonNegativeInt = 0
-    """Seed of the exchanges, and of the split by which the regularisation of classifiers is chosen."""
+    """Seed of the exchanges, of the training images that are held out, and of fine-tune."""
     overwrite: bool = False
     """Replace an earlier run in --out."""
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
     data: DataOptions = field(default_factory=DataOptions)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pretrained and self.weights is not None:
+            raise ValueError(f"--pretrained and --weights {self.weights} are two ways to start: leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -66,12 +88,14 @@ class Mended:
     """What `mend` did.
 
     Args:
-        run: the new run folder.
+        run: the new folder: a run, or a remedy (`load_remedy`) where the encoder is a function or an ONNX file.
         way: whose encoder and classifier it holds.
-        reached: whether the gap is at most the one that was asked for, with no fewer images recognised on random
-            backgrounds than before.
-        before: figures of the encoder as it was.
-        after: figures by way.
+        reached: whether the gap of held-out training images is at most the one that was asked for, with no fewer
+            recognised on random backgrounds than before.
+        before: figures of the encoder as it was, on the test sets.
+        after: figures on the test sets, by way.
+        mask_note: how far estimated masks can be relied on; empty where they were given.
+        rebuilt: whether the folder is a run.
     """
 
     run: Path
@@ -79,10 +103,12 @@ class Mended:
     reached: bool
     before: Evaluation
     after: dict[Way, Evaluation]
+    mask_note: str = ""
+    rebuilt: bool = True
 
 
 def mend(
-    run: Path | str,
+    encoder: Path | str | Callable[[Any], Any],
     data: Dataset | Path | str | None = None,
     *,
     how: How = "all",
@@ -90,14 +116,15 @@ def mend(
     out: Path | str | None = None,
     **options: Any,
 ) -> Mended:
-    """Make a new run that relies less on the background, from a run on images with masks.
+    """Make a new run that relies less on the background, from a run or another encoder and images with masks.
 
     Args:
-        run: the run folder.
+        encoder: a run folder, an .onnx file, the name of an encoder, or a module or function that turns a batch of
+            images into embeddings.
         data: by default that of the run; another folder, file or name; or a data set in memory.
         how: a way, or several to choose from.
         gap: the background gap in points that is good enough.
-        out: the new run folder; by default that of the run with -mended added.
+        out: the new folder; by default that of the run with -mended added, or runs/NAME-mended.
         **options: other flags of `unconfound mend`, with underscores, as in `exchanges=8` or `masks="path/to/masks"`.
 
     Returns:
@@ -110,77 +137,209 @@ def mend(
 
     named = {} if data is None or isinstance(data, Dataset) else {"data": str(data)}
     said = {"how": how, "gap": gap, "out": None if out is None else str(out)}
-    given = parsed([str(run), *flags_of(said | options | named)], stated=data is not None)
-    return mend_run(given, dataset=data if isinstance(data, Dataset) else None)
+    given_function = encoder if callable(encoder) else None
+    name = getattr(encoder, "__name__", type(encoder).__name__) if given_function else str(encoder)
+    words = [name, *flags_of(said | options | named)]
+    given = parsed(words, stated=data is not None, function=given_function is not None)
+    return mend_encoder(given, dataset=data if isinstance(data, Dataset) else None, function=given_function)
 
 
-def parsed(words: Sequence[str], *, stated: bool) -> MendArguments:
-    """Parse the words of the command, with the data of the run as defaults.
+def parsed(words: Sequence[str], *, stated: bool, function: bool = False) -> MendArguments:
+    """Parse the words of the command, with the data of a run as defaults.
 
     Args:
-        words: the run folder and flags.
+        words: the encoder and flags.
         stated: the user says which data to use.
+        function: the encoder is not read by its name.
 
     Raises:
         ValueError, FileNotFoundError: no run folder, a mistake in the words, or an output folder in use.
     """
     given: MendArguments = parse(MendArguments, list(words), command="mend")
-    recipe = run_recipe(given.run)
-    given = parse(MendArguments, list(words), command="mend", recipe=recipe, sections=("data",))
-    check_split(EvaluateArguments(runs=(given.run,), data=given.data), recipe, stated=stated)
+    if not function and is_run(given):
+        recipe = run_recipe(Path(given.encoder))
+        given = parse(MendArguments, list(words), command="mend", recipe=recipe, sections=("data",))
+        check_split(EvaluateArguments(runs=(Path(given.encoder),), data=given.data), recipe, stated=stated)
+        if given.pretrained or given.weights is not None:
+            raise ValueError(f"{given.encoder} is a run, which has weights: leave --pretrained and --weights out")
+    elif given.encoder.endswith(".safetensors"):
+        raise ValueError(
+            f"{given.encoder} holds weights and no network: give the folder of the run, or the name of the network and "
+            f"--weights {given.encoder}"
+        )
+    elif not stated:
+        raise ValueError(
+            f"{given.encoder} is no run folder, which says what it was trained on: give a run folder, or --data for "
+            "the name of an encoder or an .onnx file"
+        )
     out = folder_of(given)
-    if out.resolve() == given.run.resolve():
+    if out.resolve() == Path(given.encoder).resolve():
         raise ValueError(f"--out {out} is the run that is to be mended: choose another --out")
     if entries(out) and not given.overwrite:
         raise ValueError(f"--out {out} holds something already: choose another --out, or give --overwrite")
     return given
 
 
+def is_run(given: MendArguments) -> bool:
+    """Return whether the encoder is that of a folder, and not an .onnx file or a name."""
+    return Path(given.encoder).is_dir()
+
+
 def folder_of(given: MendArguments) -> Path:
     """Return where the new run goes."""
-    return given.out or given.run.with_name(f"{given.run.resolve().name}-mended")
+    if given.out is not None:
+        return given.out
+    source = Path(given.encoder)
+    return (
+        source.with_name(f"{source.resolve().name}-mended") if is_run(given) else Path("runs", f"{source.stem}-mended")
+    )
 
 
-def mend_run(given: MendArguments, *, dataset: Dataset | None = None) -> Mended:
-    """Mend the encoder of a run.
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """What is mended: an encoder, its classifier if it has one, and where it comes from if it can be saved."""
+
+    encoder: Callable[[Any], Any]
+    classifier: nn.Linear | None = None
+    origin: Origin | None = None
+
+
+def mend_encoder(
+    given: MendArguments, *, dataset: Dataset | None = None, function: Callable[[Any], Any] | None = None
+) -> Mended:
+    """Mend an encoder.
 
     Args:
         given: as `parsed` returns it.
         dataset: what `given.data` names, where it is in memory already.
+        function: the encoder, where it is not named.
     """
     from unconfound.data.load import load
-    from unconfound.encoders import load_classifier, load_encoder
+    from unconfound.encoders import read_card
     from unconfound.mending.mend import MendingOptions, compare_ways
-    from unconfound.mending.mended_run import write_mended_run
+    from unconfound.mending.saved_remedy import check_remedy_folder
     from unconfound.progress import Bars
     from unconfound.training.fitting import plain
     from unconfound.training.run_folder import RunFolder
 
-    out = folder_of(given)
-    RunFolder(out, overwrite=given.overwrite).check()
-    encoder, recipe = load_encoder(given.run), run_recipe(given.run)
-    sections = dict(recipe.sections)
+    if function is not None or given.encoder.endswith(".onnx"):
+        if given.how == "fine-tune":
+            raise ValueError(
+                f"{given.encoder} cannot be trained: fine-tune takes a run folder or the name of an encoder"
+            )
+        check_remedy_folder(folder_of(given), overwrite=given.overwrite)
+    else:
+        RunFolder(folder_of(given), overwrite=given.overwrite).check()
+    if function is None and is_run(given):
+        read_card(given.encoder)  # its mistakes before those of the data
+    options = MendingOptions(
+        exchanges=given.exchanges, directions=given.directions, seed=given.seed, embedding=given.embedding
+    )
     with Bars(first=f"reading {given.data.data}") as progress:
-        if dataset is None:
-            dataset = load(given.data)
-            sections["data"] = plain(given.data)
-        options = MendingOptions(
-            exchanges=given.exchanges, directions=given.directions, seed=given.seed, embedding=given.embedding
-        )
+        # Data that were handed over in Python have no words by which a command could read them again.
+        section = {} if dataset is not None else {"data": plain(given.data)}
+        dataset = dataset or load(given.data)
+        subject = _subject(given, dataset, section, function=function)
         comparison = compare_ways(
-            encoder, load_classifier(given.run), dataset, WAYS[given.how], options=options, progress=progress
+            subject.encoder, subject.classifier, dataset, WAYS[given.how], options=options, progress=progress
         )
-    way, reached = comparison.cheapest(given.gap / 100)
-    write_mended_run(
-        given.run,
-        comparison.remedies[way],
-        out=out,
-        config={"method": recipe.method} | sections,
-        how={"way": way}
-        | {key: value for key, value in asdict(options).items() if key != "embedding" and value is not None},
+    if given.how == "fine-tune":
+        way = _fine_tuned(given, subject, comparison, dataset, options)
+        reached = comparison.reaches(way, given.gap / 100)
+    else:
+        way, reached = comparison.cheapest(given.gap / 100)
+        _write(given, subject, comparison, way, options, classes=dataset.train.schema.classes)
+    return Mended(
+        folder_of(given),
+        way,
+        reached,
+        comparison.before.tested,
+        {each: measured.tested for each, measured in comparison.after.items()},
+        mask_note=dataset.mask_note,
+        rebuilt=subject.origin is not None,
+    )
+
+
+def _subject(
+    given: MendArguments, dataset: Dataset, section: dict[str, Any], *, function: Callable[[Any], Any] | None
+) -> _Subject:
+    """Load or build the encoder.
+
+    Args:
+        given: the arguments.
+        dataset: the images.
+        section: what config.toml says of them.
+        function: the encoder, where it is not named.
+    """
+    from unconfound.encoders import load_classifier
+    from unconfound.encoders.onnx_file import OnnxEncoder
+    from unconfound.mending.sources import origin_of_name, origin_of_run
+
+    if function is not None:
+        return _Subject(function)
+    if given.encoder.endswith(".onnx"):
+        return _Subject(OnnxEncoder(Path(given.encoder), dataset.train.schema))
+    if is_run(given):
+        recipe = run_recipe(Path(given.encoder))
+        origin = origin_of_run(Path(given.encoder), config={"method": recipe.method} | recipe.sections | section)
+        return _Subject(origin.encoder, load_classifier(given.encoder), origin)
+    named: dict[str, Any] = {"encoder": given.encoder}
+    if given.pretrained or given.weights is not None:
+        named |= {"pretrained": True} if given.weights is None else {"weights": str(given.weights)}
+    config = {"method": "random"} | section | {"encoder": named}
+    origin = origin_of_name(given.encoder, dataset, pretrained=given.weights or given.pretrained, config=config)
+    return _Subject(origin.encoder, None, origin)
+
+
+def _write(
+    given: MendArguments,
+    subject: _Subject,
+    comparison: Comparison,
+    way: Way,
+    options: MendingOptions,
+    *,
+    classes: Sequence[str],
+) -> None:
+    """Write the encoder with its map and the classifier, or these two alone where the encoder cannot be saved."""
+    from unconfound.mending.mended_run import write_mended_run
+    from unconfound.mending.saved_remedy import save_remedy
+
+    out, remedy = folder_of(given), comparison.remedies[way]
+    how = {"way": way} | _words(options)
+    if subject.origin is None:
+        save_remedy(out, remedy, classes=classes, how=how | {"from": given.encoder}, overwrite=given.overwrite)
+    else:
+        write_mended_run(subject.origin, remedy, out=out, how=how, overwrite=given.overwrite)
+
+
+def _fine_tuned(
+    given: MendArguments, subject: _Subject, comparison: Comparison, dataset: Dataset, options: MendingOptions
+) -> Way:
+    """Train on from the refitted classifier, and add what that comes to."""
+    from unconfound.mending.fine_tuned import FineTuning, fine_tune
+    from unconfound.mending.mend import measure
+
+    assert subject.origin is not None
+    tuning = FineTuning(epochs=given.epochs, learning_rate=given.learning_rate)
+    fitted = fine_tune(
+        subject.origin,
+        comparison.remedies["refit"].classifier,
+        dataset,
+        tuning,
+        out=folder_of(given),
+        how={"way": "fine-tune"} | _words(options) | asdict(tuning),
+        options=options,
         overwrite=given.overwrite,
     )
-    return Mended(out, way, reached, comparison.before, comparison.after)
+    if not fitted.finished:
+        raise ValueError(f"fine-tune was stopped, and {fitted.run} holds no encoder: start anew with --overwrite")
+    assert fitted.classifier is not None
+    comparison.after["fine-tune"] = measure("fine-tune", fitted.encoder, fitted.classifier, dataset, options=options)
+    return "fine-tune"
+
+
+def _words(options: MendingOptions) -> dict[str, Any]:
+    return {key: value for key, value in asdict(options).items() if key != "embedding" and value is not None}
 
 
 def command(words: Sequence[str]) -> None:
@@ -188,20 +347,33 @@ def command(words: Sequence[str]) -> None:
     # Mistakes first: they need no torch.
     given = parsed(words, stated=any(word.split("=")[0] == "--data" for word in words))
 
-    from unconfound.progress import announced
+    from unconfound.progress import announced, console
 
     with announced("loading torch"):
         from unconfound.evaluation import evaluation_table, terminal_table
         from unconfound.mending.mend import gap_of, recognised
     from unconfound.terminal import print_table
 
-    mended = mend_run(given)
+    mended = mend_encoder(given)
+    if mended.mask_note:
+        console.print(mended.mask_note)
     print_table(terminal_table(evaluation_table([mended.before, *mended.after.values()]), name_width=12))
     gaps, shares = (
         [100 * of(evaluation).value for evaluation in (mended.after[mended.way], mended.before)]
         for of in (gap_of, recognised)
     )
     said = "reaches" if mended.reached else "recognises most on random backgrounds, but no way reaches"
-    print(f"{mended.way} {said} a gap of {given.gap:g} points: {gaps[0]:.1f}, before {gaps[1]:.1f}.")
+    if mended.way == "fine-tune" and not mended.reached:
+        said = "does not reach"
+    print(f"On held-out training images {mended.way} {said} a gap of {given.gap:g} points.")
+    print(f"On the test sets the gap is {gaps[0]:.1f} points, before {gaps[1]:.1f}.")
     print(f"On random backgrounds it recognises {shares[0]:.1f} %, before {shares[1]:.1f} %.")
+    if not mended.rebuilt:
+        print(f"The classifier, and the map if there is one, are in {mended.run}. To apply them to embeddings:")
+        print(
+            f"unconfound.load_remedy({str(mended.run)!r}).logits(embeddings), or .of(embeddings) for mended embeddings"
+        )
+        return
     print(f"The mended run is in {mended.run}.\nNext: unconfound evaluate {mended.run}")
+    if not mended.reached and mended.way != "fine-tune":
+        print(f"To train on: unconfound mend {given.encoder} --how fine-tune --out {mended.run}-fine-tuned")

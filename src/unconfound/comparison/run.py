@@ -20,7 +20,7 @@ from unconfound.comparison.record import Cell, Comparison
 from unconfound.comparison.rows import Rows
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions
-from unconfound.lock import FolderLock
+from unconfound.lock import alone_in
 from unconfound.options.compare import CompareArguments
 from unconfound.progress import console
 from unconfound.training.launcher import check_launcher
@@ -57,17 +57,13 @@ def run_rows(rows: Rows, arguments: CompareArguments, flags: Sequence[str], *, w
         raise ValueError("--jobs runs cells side by side on Linux and macOS, not on Windows: leave it out")
     out = arguments.out
     asked, tasks = planned(rows, arguments, flags)
-    check_comparison_folder(arguments, tasks)
-    with FolderLock(out) as lock:
-        lock.acquire()
+    with alone_in(out, lambda: check_comparison_folder(arguments, tasks)) as lock:
         cells = [done_cell(task, arguments) or task.cell for task in tasks]
         waiting = [place for place, cell in enumerate(cells) if cell.status == "waiting"]
         datasets: dict[DataOptions, Dataset] = {}
         if len({replace(task.arguments.data, fold=None) for task in tasks if not task.cell.left_out}) == 1 and waiting:
             # Said before anything is written: without these data no cell can be, nor any fold of too few classes.
             dataset_of(next((task for task in tasks if task.needs_validation), tasks[0]), datasets)
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
         start_folder(arguments, asked, tasks)
         if len(waiting) < len(tasks):
             console.print(f"{len(tasks) - len(waiting)} of {len(tasks)} cells are done already")

@@ -17,6 +17,7 @@ from unconfound.encoders.morphed import Morpher as Morpher
 from unconfound.encoders.normalized import Normalized as Normalized
 from unconfound.encoders.projected import Projected as Projected
 from unconfound.encoders.resnet import ResNet as ResNet
+from unconfound.encoders.saved import Card as Card
 from unconfound.encoders.saved import load_encoder as load_encoder
 from unconfound.encoders.saved import loading_snippet as loading_snippet
 from unconfound.encoders.saved import read_card as read_card

@@ -75,6 +75,7 @@ class Evaluation:
         classes: test set -> class -> accuracy of the linear probe. A class without samples is left out.
         morph: mask_foreground, mask_background and mask_difference: means of the masks of an encoder with a morpher;
             empty without one, and where foregrounds are not known.
+        advice: what can be done about what was found: sentences that end with the command, if there is one.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Evaluation:
     morph: dict[str, Figure] = field(default_factory=dict)
     further: dict[str, dict[str, Figure]] = field(default_factory=dict)
     classes: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as plain values, as `evaluation.json` holds it."""

@@ -84,20 +84,13 @@ def figures_of_sets(
         neighbours: training samples that vote in kNN.
         clock: takes the time of the stages "knn" and "retrieval".
     """
-    predictions: dict[str, dict[str, Predictions]] = {}
-    if classifier is not None:
-        predictions["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
-    for predictor, probe in probes.items():
-        predictions[predictor] = {name: probe_predictions(probe, each) for name, each in sets.items()}
+    predictions = predictions_of(sets, probes=probes, classifier=classifier)
     with clock.stage("knn"):
         predictions["knn"] = {
             name: Predictions(knn_predict(train, each, neighbours=neighbours)) for name, each in sets.items()
         }
     labels = {name: each.labelled()[1] for name, each in sets.items()}
-    tests = {
-        name: {metric: share(given[name].classes == right) for metric, given in predictions.items()}
-        for name, right in labels.items()
-    }
+    tests = accuracies(sets, predictions)
     further = {
         name: _top_5(each, labels[name], probe=probes["linear_probe"], classifier=classifier)
         for name, each in sets.items()
@@ -129,6 +122,28 @@ def figures_of_sets(
         },
         notes=(*_remarks(labels, train.labelled()[1], classes), *_small_groups(by_group["linear_probe"])),
     )
+
+
+def predictions_of(
+    sets: Mapping[str, Embeddings], *, probes: Mapping[str, LinearProbe], classifier: nn.Linear | None
+) -> dict[str, dict[str, Predictions]]:
+    """Return what the classifier, where there is one, and linear probes predict of sets, by predictor."""
+    predictions: dict[str, dict[str, Predictions]] = {}
+    if classifier is not None:
+        predictions["classifier"] = {name: classifier_predictions(classifier, each) for name, each in sets.items()}
+    for predictor, probe in probes.items():
+        predictions[predictor] = {name: probe_predictions(probe, each) for name, each in sets.items()}
+    return predictions
+
+
+def accuracies(
+    sets: Mapping[str, Embeddings], predictions: Mapping[str, Mapping[str, Predictions]]
+) -> dict[str, dict[str, Figure]]:
+    """Return set -> predictor -> accuracy."""
+    return {
+        name: {predictor: share(given[name].classes == each.labelled()[1]) for predictor, given in predictions.items()}
+        for name, each in sets.items()
+    }
 
 
 def background_gaps(

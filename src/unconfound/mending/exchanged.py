@@ -20,13 +20,13 @@ class Exchanged:
     """Embeddings of training images whose backgrounds were exchanged.
 
     Args:
-        own: each image as it is.
+        own: each image as it is; None where that was not asked for.
         others: each image's foreground on the backgrounds of other images.
         labels: the class of the foreground.
         donors: the class of the image that the background was taken from.
     """
 
-    own: Float[Tensor, "samples features"]
+    own: Float[Tensor, "samples features"] | None
     others: Float[Tensor, "samples exchanges features"]
     labels: Int[Tensor, " samples"]
     donors: Int[Tensor, "samples exchanges"]
@@ -39,9 +39,10 @@ def embed_exchanged(
     exchanges: int,
     seed: int,
     embedding: EmbeddingOptions,
+    own: bool = True,
     progress: Progress | None = None,
 ) -> Exchanged:
-    """Embed every image as it is, and on the backgrounds of as many other images as there are exchanges.
+    """Embed every image on the backgrounds of as many other images as there are exchanges.
 
     Args:
         encoder: of images.
@@ -49,14 +50,15 @@ def embed_exchanged(
         exchanges: how often the background of each image is exchanged.
         seed: decides which images exchange their backgrounds.
         embedding: batch size, device and precision.
+        own: embed the images as they are, too.
         progress: where bars are shown.
     """
     assert source.labels is not None
     generator = torch.Generator().manual_seed(seed)
-    own = embed(encoder, source, progress=progress, **vars(embedding)).features
+    as_they_are = embed(encoder, source, progress=progress, **vars(embedding)).features if own else None
     others, donors = [], []
     for _ in range(exchanges):
         exchanged, givers = with_exchanged_backgrounds(source, generator=generator)
         others.append(embed(encoder, exchanged, progress=progress, **vars(embedding)).features)
         donors.append(source.labels[givers])
-    return Exchanged(own, torch.stack(others, 1), source.labels, torch.stack(donors, 1))
+    return Exchanged(as_they_are, torch.stack(others, 1), source.labels, torch.stack(donors, 1))

@@ -1,25 +1,22 @@
-"""Mend an encoder in several ways, and measure each on the test sets on which it is measured before."""
+"""Mend an encoder in several ways, choose one on held-out training images, and measure all on the test sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from rich.progress import Progress
 from torch import nn
 
-from unconfound.data import Dataset, MemorySource
-from unconfound.data.compose.swaps import in_memory
+from unconfound.data import Dataset, Source
 from unconfound.evaluation.embed import EncoderFunction, embed
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.evaluation.intervals import share
-from unconfound.evaluation.predictions import classifier_predictions, probe_predictions
 from unconfound.evaluation.probe import LinearProbe, fit_probe
-from unconfound.evaluation.set_figures import background_gaps
-from unconfound.evaluation.unseen import unseen
+from unconfound.evaluation.set_figures import accuracies, background_gaps, predictions_of
 from unconfound.mending.exchanged import embed_exchanged
+from unconfound.mending.held_out import Divided, divided
 from unconfound.mending.remedies import Remedy, Way, find_remedy
 from unconfound.options.embedding import EmbeddingOptions
 
@@ -34,7 +31,7 @@ class MendingOptions:
     Args:
         exchanges: how often the background of each training image is exchanged.
         directions: that nap removes and whitening keeps; None: a quarter of the embedding's.
-        seed: of the exchanges, and of the split by which regularisation is chosen.
+        seed: of the exchanges, and of the training images that are held out.
         embedding: batch size, device and precision.
     """
 
@@ -45,33 +42,57 @@ class MendingOptions:
 
 
 @dataclass(frozen=True, eq=False)
+class Measured:
+    """An encoder with a classifier, measured twice.
+
+    Args:
+        chosen_by: on held-out training images.
+        tested: on the test sets, from which nothing is chosen.
+    """
+
+    chosen_by: Evaluation
+    tested: Evaluation
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """What ways to mend an encoder come to.
 
     Args:
-        before: figures of the encoder and of its own classifier, if it has one.
-        after: figures by way, of the mended encoder and of the classifier that goes with it.
+        before: the encoder and its own classifier, or a linear probe where it has none.
+        after: by way, the mended encoder and the classifier that goes with it.
         remedies: by way.
     """
 
-    before: Evaluation
-    after: dict[Way, Evaluation]
+    before: Measured
+    after: dict[Way, Measured]
     remedies: dict[Way, Remedy]
 
-    def cheapest(self, gap: float) -> tuple[Way, bool]:
-        """Return the first way that brings the gap to a limit, and whether there is one.
+    def reaches(self, way: Way, gap: float) -> bool:
+        """Return whether a way brings the gap of held-out images to a limit.
 
-        A way that recognises fewer images on random backgrounds than before does not count: a classifier that is
-        always wrong has no gap, either. Where no way does it, the one that recognises most of these is returned.
+        A way that recognises fewer images on random backgrounds than before does not: a classifier that is always
+        wrong has no gap, either.
 
         Args:
+            way: of `after`.
             gap: the largest accepted, a share.
         """
-        least = recognised(self.before).value
-        for way, evaluation in self.after.items():
-            if gap_of(evaluation).value <= gap and recognised(evaluation).value >= least:
+        found = self.after[way].chosen_by
+        return gap_of(found).value <= gap and recognised(found).value >= recognised(self.before.chosen_by).value
+
+    def cheapest(self, gap: float) -> tuple[Way, bool]:
+        """Return the first way that reaches a gap, and whether there is one.
+
+        Where none does, the way that recognises most held-out images on random backgrounds is returned.
+
+        Args:
+            gap: as for `reaches`.
+        """
+        for way in self.after:
+            if self.reaches(way, gap):
                 return way, True
-        return max(self.after, key=lambda way: recognised(self.after[way]).value), False
+        return max(self.after, key=lambda way: recognised(self.after[way].chosen_by).value), False
 
 
 def compare_ways(
@@ -85,7 +106,8 @@ def compare_ways(
 ) -> Comparison:
     """Mend an encoder in each of several ways.
 
-    Every image is embedded once; the ways work on these embeddings.
+    Every image is embedded once; the ways work on these embeddings. A linear probe of the images as they are is
+    measured only where it tells something: where embeddings are changed, or there is no classifier of before.
 
     Args:
         encoder: of images.
@@ -99,96 +121,119 @@ def compare_ways(
         ValueError: the data hold no images with masks, no labels, one class or too few images to exchange backgrounds,
             or `directions` does not fit the embeddings.
     """
-    train = exchangeable(dataset)
-    classes = len(train.schema.classes)
+    parts = divided(dataset, seed=options.seed)
+    classes = len(parts.fitted.schema.classes)
+    fitting = classifier if classifier is not None and classifier.out_features == classes else None
+    probing = fitting is None or any(way != "refit" for way in ways)
     exchanged = embed_exchanged(
         encoder,
-        train,
+        parts.fitted,
         exchanges=options.exchanges,
         seed=options.seed,
         embedding=options.embedding,
+        own=probing,
         progress=progress,
     )
-    tests = {
-        name: embed(encoder, dataset.tests[name], progress=progress, **vars(options.embedding)).labelled()[0]
-        for name in TESTS
-        if name in dataset.tests
-    }
-    own = Embeddings(exchanged.own, torch.arange(len(train)), train.labels)
-    fitting = classifier if classifier is not None and classifier.out_features == classes else None
-    probe = fit_probe(own, seed=options.seed)
-    before = _measured("before", tests, probe=probe, classifier=fitting)
-    directions = options.directions or max(1, own.features.shape[1] // 4)
-    remedies, after = dict[Way, Remedy](), dict[Way, Evaluation]()
+    held_out, tests = _embedded(encoder, parts, dataset, options=options, progress=progress)
+    own = (
+        None
+        if exchanged.own is None
+        else Embeddings(exchanged.own, torch.arange(len(parts.fitted)), parts.fitted.labels)
+    )
+    probe = None if own is None else fit_probe(own, seed=options.seed)
+    before = _measured("before", held_out, tests, probe=probe, classifier=fitting)
+    directions = options.directions or max(1, exchanged.others.shape[2] // 4)
+    remedies, after = dict[Way, Remedy](), dict[Way, Measured]()
     for way in ways:
-        remedy = find_remedy(way, exchanged, directions=directions, classes=classes, seed=options.seed)
+        remedy = find_remedy(way, exchanged, held_out, directions=directions, classes=classes, seed=options.seed)
         remedies[way] = remedy
+        changed = None if remedy.change is None or own is None else remedy.changed({"own": own})["own"]
         after[way] = _measured(
             way,
-            {name: _changed(each, remedy) for name, each in tests.items()},
-            probe=probe if remedy.change is None else fit_probe(_changed(own, remedy), seed=options.seed),
+            remedy.changed(held_out),
+            remedy.changed(tests),
+            # Where embeddings stay as they are, the probe would be that of before.
+            probe=None if changed is None else fit_probe(changed, seed=options.seed),
             classifier=remedy.classifier,
         )
     return Comparison(before, after, remedies)
 
 
-def exchangeable(dataset: Dataset) -> MemorySource:
-    """Return the labelled training images with their masks.
+def measure(
+    name: str,
+    encoder: EncoderFunction,
+    classifier: nn.Linear,
+    dataset: Dataset,
+    *,
+    options: MendingOptions,
+    progress: Progress | None = None,
+) -> Measured:
+    """Measure an encoder and its classifier as `compare_ways` measures what it mends, on the same images.
 
-    Raises:
-        ValueError: they are no images, or have no masks or labels, or there are test sets of other classes or none with
-            exchanged backgrounds.
+    Args:
+        name: how tables call it.
+        encoder: of images.
+        classifier: of its embeddings.
+        dataset: that was given to `compare_ways`.
+        options: that were given there.
+        progress: where bars are shown.
     """
-    train = dataset.train
-    if train.schema.modality != "images":
-        raise ValueError(f"{train.name} holds {train.schema.modality}: mend exchanges the backgrounds of images")
-    if dataset.labelled is None:
-        raise ValueError(f"{train.name} has no labels, by which mend measures before and after: give class folders")
-    memory = in_memory(dataset.labelled)
-    if memory is None:
-        raise ValueError(
-            f"{train.name} has no masks in memory, by which mend exchanges backgrounds: give --masks with a folder of "
-            "masks, and enough --memory-gib to hold the images"
-        )
-    if not {"mixed-same", "mixed-rand"} <= dataset.tests.keys():
-        said = next((note for note in train.notes if note.startswith("no backgrounds are swapped")), "")
-        raise ValueError(f"{train.name} has no test sets with exchanged backgrounds{said and f' ({said})'}")
-    if unseen(dataset.tests["mixed-rand"], train.schema):
-        raise ValueError(f"the test sets of {train.name} are of classes that are not trained on: mend needs the same")
-    return memory
+    parts = divided(dataset, seed=options.seed)
+    held_out, tests = _embedded(encoder, parts, dataset, options=options, progress=progress)
+    probe = fit_probe(embed(encoder, parts.fitted, progress=progress, **vars(options.embedding)), seed=options.seed)
+    return _measured(name, held_out, tests, probe=probe, classifier=classifier)
 
 
 def gap_of(evaluation: Evaluation) -> Figure:
     """Return the background gap of the classifier, and of the linear probe where there is no classifier."""
     figures = evaluation.background
-    return figures.get("background_gap_classifier", figures["background_gap"])
+    return figures["background_gap_classifier" if "background_gap_classifier" in figures else "background_gap"]
 
 
 def recognised(evaluation: Evaluation) -> Figure:
     """Return the accuracy on random backgrounds of the classifier, or of the probe where there is no classifier."""
     figures = evaluation.tests["mixed-rand"]
-    return figures.get("classifier", figures["linear_probe"])
+    return figures["classifier" if "classifier" in figures else "linear_probe"]
 
 
-def _changed(embeddings: Embeddings, remedy: Remedy) -> Embeddings:
-    return replace(embeddings, features=remedy.of(embeddings.features))
+def _embedded(
+    encoder: EncoderFunction,
+    parts: Divided,
+    dataset: Dataset,
+    *,
+    options: MendingOptions,
+    progress: Progress | None,
+) -> tuple[dict[str, Embeddings], dict[str, Embeddings]]:
+    """Embed what is measured on: held-out images, and test sets."""
+
+    def each(sets: Mapping[str, Source]) -> dict[str, Embeddings]:
+        return {
+            name: embed(encoder, source, progress=progress, **vars(options.embedding)).labelled()[0]
+            for name, source in sets.items()
+        }
+
+    return each(parts.held_out), each({name: dataset.tests[name] for name in TESTS if name in dataset.tests})
 
 
 def _measured(
-    name: str, tests: Mapping[str, Embeddings], *, probe: LinearProbe, classifier: nn.Linear | None
-) -> Evaluation:
+    name: str,
+    held_out: Mapping[str, Embeddings],
+    tests: Mapping[str, Embeddings],
+    *,
+    probe: LinearProbe | None,
+    classifier: nn.Linear | None,
+) -> Measured:
     """Measure as an evaluation does, but by classifier and linear probe alone."""
-    predictions = {"linear_probe": {test: probe_predictions(probe, each) for test, each in tests.items()}}
-    if classifier is not None:
-        predictions["classifier"] = {test: classifier_predictions(classifier, each) for test, each in tests.items()}
-    return Evaluation(
-        name=name,
-        tests={
-            test: {
-                predictor: share(given[test].classes == each.labelled()[1]) for predictor, given in predictions.items()
-            }
-            for test, each in tests.items()
-        },
-        background=background_gaps(tests, predictions),
-        notes=probe.notes,
-    )
+
+    def measured(sets: Mapping[str, Embeddings]) -> Evaluation:
+        predictions = predictions_of(
+            sets, probes={} if probe is None else {"linear_probe": probe}, classifier=classifier
+        )
+        return Evaluation(
+            name=name,
+            tests=accuracies(sets, predictions),
+            background=background_gaps(sets, predictions),
+            notes=() if probe is None else probe.notes,
+        )
+
+    return Measured(measured(held_out), measured(tests))

@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from unconfound.encoders import Encoder, Projected, load_encoder, read_card, save_classifier, save_encoder
-from unconfound.lock import FolderLock
+from unconfound.encoders import Card, Encoder, Projected, save_classifier, save_encoder
+from unconfound.lock import alone_in
 from unconfound.mending.remedies import Remedy
 from unconfound.training.run_folder import RunFolder
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The encoder that is mended, and where it comes from.
+
+    Args:
+        name: its run folder, or what a user called it.
+        encoder: as it was before.
+        card: what a run folder says of it.
+        config: what the config.toml of the mended run says: that of the run, with the data that it was mended on.
+    """
+
+    name: str
+    encoder: Encoder
+    card: Card
+    config: dict[str, Any]
+
+
 def write_mended_run(
-    run: Path,
-    remedy: Remedy,
-    *,
-    out: Path,
-    config: dict[str, Any],
-    how: dict[str, Any],
-    overwrite: bool = False,
+    origin: Origin, remedy: Remedy, *, out: Path, how: dict[str, Any], overwrite: bool = False
 ) -> None:
     """Write a run folder whose encoder includes the map, and whose classifier is the one fitted behind it.
 
     Args:
-        run: the folder of the encoder that is mended.
+        origin: the encoder, which gets the map.
         remedy: what is put behind it.
         out: the new folder.
-        config: what its config.toml says: that of the run, with the data that it was mended on.
         how: what was done, which its encoder.json holds as "mended".
         overwrite: remove an earlier run in `out`.
 
     Raises:
         ValueError: `out` holds something else, or another process is at work there.
     """
-    card, encoder = read_card(run), load_encoder(run)
+    card, encoder = origin.card, origin.encoder
     put_behind(encoder, remedy)
     folder = RunFolder(out, overwrite=overwrite)
-    folder.check()
-    out.mkdir(parents=True, exist_ok=True)
-    with FolderLock(out):
-        # By now another process may have written there.
-        folder.check()
-        folder.start(config)
+    with alone_in(out, folder.check):
+        folder.start(origin.config)
         save_classifier(out, remedy.classifier)
-        provenance = card.provenance | {"mended": how | {"from": str(run)}}
+        provenance = card.provenance | {"mended": how | {"from": origin.name}}
         save_encoder(out, encoder, schema=card.schema, restore=card.restore, provenance=provenance)
-        folder.log(f"mended {run}: {', '.join(f'{key} {value}' for key, value in how.items())}")
+        folder.log(f"mended {origin.name}: {', '.join(f'{key} {value}' for key, value in how.items())}")
 
 
 def put_behind(encoder: Encoder, remedy: Remedy) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -10,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.evaluation.embeddings import Embeddings
-from unconfound.evaluation.probe import LinearProbe, fit_probe
 from unconfound.functional.erasure import AffineMap, leace, nuisance_attribute_projection, within_pair_whitening
 from unconfound.mending.exchanged import Exchanged
+from unconfound.mending.exchanged_classifier import exchanged_classifier
 
-Way = Literal["refit", "leace", "nap", "whitening"]
+Way = Literal["refit", "leace", "nap", "whitening", "fine-tune"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,54 +34,56 @@ class Remedy:
         """Change embeddings."""
         return rows if self.change is None else self.change.of(rows)
 
+    @torch.no_grad()
+    def logits(self, rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows classes"]:
+        """Tell the classes apart, from embeddings as the encoder gives them.
 
-def find_remedy(way: Way, exchanged: Exchanged, *, directions: int, classes: int, seed: int) -> Remedy:
+        The classifier is applied where it is, on the CPU unless it was moved, and in its type.
+        """
+        logits: Tensor = self.classifier(self.of(rows).to(self.classifier.weight))
+        return logits
+
+    def changed(self, sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
+        """Change the embeddings of several sets."""
+        return {name: replace(each, features=self.of(each.features)) for name, each in sets.items()}
+
+
+def find_remedy(
+    way: Way,
+    exchanged: Exchanged,
+    held_out: Mapping[str, Embeddings],
+    *,
+    directions: int,
+    classes: int,
+    seed: int,
+) -> Remedy:
     """Find the map of a way, and fit a classifier of the mapped embeddings of exchanged images.
 
     Args:
         way: "refit" (no map), "nap" (`nuisance_attribute_projection`), "whitening" (`within_pair_whitening`), both of
             each image on its own and on exchanged backgrounds, or "leace" (`leace`, which erases the class of the image
             that gave the background, of exchanged images).
-        exchanged: the training images.
+        exchanged: training images; with the images as they are for "nap" and "whitening".
+        held_out: "mixed-same" and "mixed-rand" of other training images, by which the classifier is chosen.
         directions: that nap removes and whitening keeps.
         classes: of the classifier; those that have no image are never its answer.
-        seed: of the split by which the classifier's regularisation is chosen.
+        seed: of what is left out where the classifier is fitted.
 
     Raises:
         ValueError: `directions` does not fit the embeddings, or there are fewer than two classes.
     """
     change: AffineMap | None = None
-    versions = torch.cat([exchanged.own[:, None], exchanged.others], 1)
-    if way == "nap":
-        change = nuisance_attribute_projection(versions, directions=directions)
-    elif way == "whitening":
-        change = within_pair_whitening(versions, directions=directions)
-    elif way == "leace":
+    if way == "leace":
         change = leace(exchanged.others.flatten(0, 1), exchanged.donors.flatten())
-    rows = exchanged.others if change is None else change.of(exchanged.others)
-    return Remedy(change, _linear(_fitted(rows, exchanged.labels, seed=seed), classes=classes))
-
-
-def _fitted(rows: Float[Tensor, "samples exchanges features"], labels: Tensor, *, seed: int) -> LinearProbe:
-    """Fit a probe to all exchanges, its regularisation chosen on one of each image.
-
-    With all of them, images would be on both sides of the split by which it is chosen.
-    """
-    samples, exchanges, _ = rows.shape
-    index = torch.arange(samples)
-    chosen = fit_probe(Embeddings(rows[:, 0], index, labels), seed=seed)
-    every = Embeddings(rows.flatten(0, 1), index.repeat_interleave(exchanges), labels.repeat_interleave(exchanges))
-    return fit_probe(every, seed=seed, strengths=(chosen.strength,))
-
-
-def _linear(probe: LinearProbe, *, classes: int) -> nn.Linear:
-    """Write a probe as a linear layer of embeddings that are not standardised."""
-    weight = probe.weights / probe.scale
-    linear = nn.Linear(weight.shape[1], classes)
-    with torch.no_grad():
-        linear.weight.zero_()
-        # Far below what any class with images can have.
-        linear.bias.fill_(-1e9)
-        linear.weight[probe.classes] = weight.to(linear.weight)
-        linear.bias[probe.classes] = (probe.bias - weight @ probe.mean).to(linear.bias)
-    return linear.eval().requires_grad_(False)
+    elif way in ("nap", "whitening"):
+        assert exchanged.own is not None
+        versions = torch.cat([exchanged.own[:, None], exchanged.others], 1)
+        find = nuisance_attribute_projection if way == "nap" else within_pair_whitening
+        change = find(versions, directions=directions)
+    mapped = exchanged if change is None else replace(exchanged, own=None, others=change.of(exchanged.others))
+    sets = (
+        held_out
+        if change is None
+        else {name: replace(each, features=change.of(each.features)) for name, each in held_out.items()}
+    )
+    return Remedy(change, exchanged_classifier(mapped, sets, classes=classes, seed=seed))

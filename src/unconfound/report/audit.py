@@ -18,6 +18,7 @@ from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, wr
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
+from unconfound.report.advice import advice_on
 from unconfound.report.entry import Entry
 from unconfound.report.evaluated_sets import evaluated_sources
 from unconfound.report.facts import machine_facts, run_facts
@@ -76,7 +77,11 @@ def audit(
             measured = Measured(encoder, evaluated, dataset, primary, shown[primary], run, len(entries), running)
             entries.append(
                 Entry(
-                    replace(evaluated.evaluation, notes=(*evaluated.evaluation.notes, *notes)),
+                    replace(
+                        evaluated.evaluation,
+                        notes=(*evaluated.evaluation.notes, *notes),
+                        advice=advice_on(evaluated.evaluation, dataset, run),
+                    ),
                     evaluated.embeddings,
                     curves=_curves(run),
                     run=run,

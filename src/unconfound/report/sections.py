@@ -165,6 +165,14 @@ def _masks(page: Page) -> dict[str, Any]:
     return {"masks": shown, "note": page.dataset.mask_note if shown else ""}
 
 
+def _advice(page: Page) -> dict[str, Any]:
+    # The command is what follows the colon, where there is one.
+    said = [
+        (each.name, [line.partition(": ")[::2] for line in each.advice]) for each in page.evaluations if each.advice
+    ]
+    return {"advice": said}
+
+
 def _neighbours(page: Page) -> dict[str, Any]:
     found = []
     for entry in page.entries:
@@ -225,6 +233,7 @@ class Section:
 
 SECTIONS = (
     Section("gap", "Gap", _gaps),
+    Section("advice", "What you can do", _advice),
     Section("results", "Results", _results),
     Section("samples", "Samples", lambda page: {"samples": page.samples}),
     Section("masks", "Estimated masks", _masks),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unconfound.lock import FolderLock
+from unconfound.lock import alone_in
 from unconfound.outputs import entries
 from unconfound.retrieval.manifest import NAME, read_manifest
 
@@ -41,23 +41,21 @@ def check_index_folder(folder: Path, *, change: bool, overwrite: bool) -> None:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, *, change: bool, overwrite: bool) -> Iterator[None]:
     """Hold the index for one writer, and remove, before and after, what belongs to no finished index.
 
+    Args:
+        folder, change, overwrite: as `check_index_folder` takes them.
+
     Raises:
-        ValueError: another process is writing.
+        FileNotFoundError, ValueError: from `check_index_folder`, or another process is writing.
     """
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    with FolderLock(folder) as lock:
-        lock.acquire()
+    with alone_in(folder, lambda: check_index_folder(folder, change=change, overwrite=overwrite)):
         clean(folder)
         try:
             yield
         finally:
             clean(folder)
-            if made and not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def clean(folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from torch import nn
 import unconfound
 from unconfound.data import Dataset, Source
 from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
-from unconfound.lock import FolderLock
+from unconfound.lock import alone_in
 from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
@@ -58,6 +59,7 @@ def fit(
     config: dict[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Train a method on a data set and write the run folder.
 
@@ -71,6 +73,7 @@ def fit(
         config: what config.toml says beside the training options; the command line gives everything needed to re-run.
         resume: go on with a run that was stopped or killed, on the CPU bit for bit as if it had not been.
         overwrite: remove an earlier run in `out`.
+        provenance: what encoder.json says of where the weights come from, beside how they were trained.
 
     Raises:
         ValueError: a stated batch larger than the data, data without the labels that the method needs, the validation
@@ -92,16 +95,20 @@ def fit(
     # Data that were handed over in Python have no words by which a command could read them again.
     config = config or {"method": name, "options": plain(getattr(method, "options", None))}
     log = RunLog(folder, name, first=fabric.is_global_zero)
-    with FolderLock(folder.path) as lock:
+    with alone_in(folder.path, folder.check) if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
-            folder.check()
-            folder.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-            # By now another process may have begun, and ended.
-            folder.check()
             folder.start(config | {"training": plain(training)})
         fabric.barrier()
-        return _fit(method, dataset, source, training, log=log, fabric=fabric, batch_size=size, notes=[note, *notes])
+        return _fit(
+            method,
+            dataset,
+            source,
+            training,
+            log=log,
+            fabric=fabric,
+            batch=(size, [note, *notes]),
+            origin=dict(provenance or {}),
+        )
 
 
 def _fit(
@@ -112,11 +119,11 @@ def _fit(
     *,
     log: RunLog,
     fabric: Fabric,
-    batch_size: int,
-    notes: Sequence[str],
+    batch: tuple[int, Sequence[str]],
+    origin: dict[str, Any],
 ) -> Fitted:
     """Train in a folder that is this run's alone."""
-    name, folder = log.name, log.folder
+    name, folder, (batch_size, notes) = log.name, log.folder, batch
     checkpoint = folder.checkpoint
     resumed = load_checkpoint(checkpoint, method=name) if folder.resume and checkpoint.is_file() else None
     if resumed is not None:
@@ -154,7 +161,7 @@ def _fit(
             save_classifier(folder.path, classifier)
         if learnt := method.of_samples():
             write_samples(folder.path / "samples.parquet", source, learnt)
-        provenance = {
+        provenance = origin | {
             "unconfound": unconfound.__version__,
             "method": name,
             "options": plain(getattr(method, "options", None)),

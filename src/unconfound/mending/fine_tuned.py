@@ -1,0 +1,86 @@
+"""Train a mended classifier and its encoder on, on exchanged backgrounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from unconfound.data import Dataset
+from unconfound.mending.held_out import divided
+from unconfound.mending.mend import MendingOptions
+from unconfound.mending.mended_run import Origin
+from unconfound.methods import Supervised
+from unconfound.options.training import TrainingOptions
+from unconfound.training import Fitted
+from unconfound.training.fitting import fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuning:
+    """How long and how fast to train.
+
+    Args:
+        epochs: passes over the training images.
+        learning_rate: the peak, of AdamW.
+    """
+
+    epochs: int
+    learning_rate: float
+
+
+def fine_tune(
+    origin: Origin,
+    classifier: nn.Linear,
+    dataset: Dataset,
+    tuning: FineTuning,
+    *,
+    out: Path,
+    how: dict[str, Any],
+    options: MendingOptions,
+    overwrite: bool = False,
+) -> Fitted:
+    """Train the encoder and the classifier with labels, each image of a batch on the background of another one.
+
+    The classifier starts where it was refitted on the encoder as it is, so that its first gradients do not disturb what
+    the encoder knows (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
+    ICLR 2022). Images that are held out to choose by are not trained on.
+
+    Args:
+        origin: the encoder, which is changed in place.
+        classifier: of "refit".
+        dataset: as `compare_ways` takes it.
+        tuning: how long and how fast.
+        out: the new run folder.
+        how: what was done, which its encoder.json holds as "mended".
+        options: those of `compare_ways`.
+        overwrite: remove an earlier run in `out`.
+
+    Raises:
+        ValueError: as `unconfound.training.fit`.
+    """
+    train = divided(dataset, seed=options.seed).fitted
+    method = Supervised(origin.encoder.requires_grad_(), train.schema)
+    with torch.no_grad():
+        for own, start in zip(method.linear_classifier().parameters(), classifier.parameters(), strict=True):
+            # A class without images has a bias that is far below all others, which weight decay cannot bring back.
+            own.copy_(start)
+    training = TrainingOptions(
+        epochs=tuning.epochs,
+        learning_rate=tuning.learning_rate,
+        exchange=1.0,
+        seed=options.seed,
+        device=options.embedding.device,
+    )
+    return fit(
+        method,
+        replace(dataset, train=train, labelled=train, validation=None),
+        out=out,
+        training=training,
+        config=origin.config,
+        overwrite=overwrite,
+        provenance={"mended": how | {"from": origin.name}},
+    )

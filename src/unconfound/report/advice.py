@@ -1,0 +1,113 @@
+"""What can be done about what an evaluation found, by what the user has: masks, groups, a run or a function."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unconfound.data import Dataset
+from unconfound.data.compose.swaps import in_memory
+from unconfound.encoders import read_card
+from unconfound.evaluation.figures import Evaluation, Figure, primary_of
+from unconfound.options.data_sets import NAMED
+from unconfound.recipes import read_recipe
+
+
+def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tuple[str, ...]:
+    """Say how an encoder comes to rely less on the background, each way with its command.
+
+    Nothing is said of an encoder whose background gap may be zero by its 95 % interval, but for a group that is
+    recognised less than the others.
+
+    Args:
+        evaluation: its figures.
+        dataset: what it was evaluated on.
+        run: its folder; None of an encoder that has none.
+    """
+    if dataset.train.schema.modality == "images" and dataset.tests and not evaluation.background:
+        return _to_measure(dataset, run)
+    gap = gap_of(evaluation)
+    if gap is not None and gap.low > 0:
+        return (f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run)}", *_to_train(dataset, run))
+    return _on_groups(evaluation, dataset)
+
+
+def closing_advice(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Return what is said of the encoder with the largest background gap, or else of the first that something is."""
+    gaps = [gap_of(each) for each in evaluations]
+    order = sorted(range(len(gaps)), key=lambda place: -(figure.value if (figure := gaps[place]) else -1.0))
+    return next((evaluations[place].advice for place in order if evaluations[place].advice), ())
+
+
+def gap_of(evaluation: Evaluation) -> Figure | None:
+    """Return the background gap of the encoder's own classifier, or else of the linear probe; None without either."""
+    figures = evaluation.background
+    return figures.get("background_gap_classifier", figures.get("background_gap"))
+
+
+def _mend(dataset: Dataset, run: Path | None) -> str:
+    if run is None:
+        return (
+            "unconfound.mend(encoder, dataset)" if _masked(dataset) else "unconfound.mend(encoder, dataset) with masks"
+        )
+    mended = read_card(run).provenance.get("mended", {})
+    before = mended.get("from")
+    words = ["unconfound", "mend", str(run)]
+    # What was mended and still has a gap needs more than what was done to it.
+    if before is not None and mended.get("way") != "fine-tune" and (Path(before) / "config.toml").is_file():
+        words = ["unconfound", "mend", before, "--how", "fine-tune", "--out", f"{before}-fine-tuned"]
+    return shlex.join([*words, *_masks(dataset, run)])
+
+
+def _to_train(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
+    """Say how the same training goes without the background, if its data can be read again and have masks."""
+    if run is None or not _masked(dataset) or not _data(run):
+        return ()
+    provenance = read_card(run).provenance
+    if "mended" in provenance or not provenance.get("trained") or provenance.get("training", {}).get("exchange"):
+        return ()
+    words = ["unconfound", "fit", "--recipe", str(run / "config.toml"), "--exchange", "1", "--out", f"{run}-exchanged"]
+    return (f"To train it anew on exchanged backgrounds: {shlex.join([*words, *_masks(dataset, run)])}",)
+
+
+def _masks(dataset: Dataset, run: Path) -> list[str]:
+    """Return the flag that gives masks to the training images, where those of the run have none."""
+    if not _masked(dataset):
+        return ["--masks", "estimate"]
+    used = _data(run)
+    lacking = used and used.get("masks") is None and used.get("data") not in NAMED
+    return ["--masks", "FOLDER"] if lacking else []
+
+
+def _masked(dataset: Dataset) -> bool:
+    return dataset.labelled is not None and in_memory(dataset.labelled) is not None
+
+
+def _data(run: Path) -> dict[str, Any]:
+    """Return what a run says of its data; nothing where they were handed over in Python."""
+    config = run / "config.toml"
+    return read_recipe(str(config)).sections.get("data", {}) if config.is_file() else {}
+
+
+def _to_measure(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
+    if dataset.mask_note:
+        return ("To measure the reliance on the background, give --masks FOLDER, as the estimated masks are useless",)
+    words = "unconfound.load(path, masks='estimate')" if run is None else f"unconfound evaluate {run} --masks estimate"
+    return (f"To measure the reliance on the background without masks of your own: {words}",)
+
+
+def _on_groups(evaluation: Evaluation, dataset: Dataset) -> tuple[str, ...]:
+    if not dataset.tests:
+        return ()
+    figures = evaluation.tests.get(primary_of(dataset.tests), {})
+    for accuracy, worst in (("classifier", "worst_group_classifier"), ("linear_probe", "worst_group")):
+        if accuracy in figures and worst in figures:
+            if figures[worst].high >= figures[accuracy].low:
+                return ()
+            return (
+                f"To raise the accuracy of the worst group, {100 * figures[worst].value:.1f} %, train with dfr or "
+                "group-dro, which know the groups, or with jtt, which does not (docs/robust.md)",
+            )
+    return ()
