@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from evaluation.toy import masked_data
 
-from mending.toy import held_out, masked_data, read_both
+from mending.toy import held_out, read_both
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.probe import fit_probe
 from unconfound.mending.exchanged import Exchanged, embed_exchanged

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from evaluation.toy import confounded, read_background, read_foreground
+from evaluation.toy import confounded, masked, masked_data, read_background, read_foreground
 
-from mending.toy import masked, masked_data
 from unconfound.data import MemorySource, Schema
 from unconfound.mending.held_out import divided, exchangeable
 
