@@ -318,21 +318,25 @@ def _fine_tuned(
     """Train on from the refitted classifier, and add what that comes to."""
     from unconfound.mending.fine_tuned import FineTuning, fine_tune
     from unconfound.mending.mend import measure
+    from unconfound.progress import console
+    from unconfound.training.stop import TrainingStopped
 
     assert subject.origin is not None
     tuning = FineTuning(epochs=given.epochs, learning_rate=given.learning_rate)
-    fitted = fine_tune(
-        subject.origin,
-        comparison.remedies["refit"].classifier,
-        dataset,
-        tuning,
-        out=folder_of(given),
-        how={"way": "fine-tune"} | _words(options) | asdict(tuning),
-        options=options,
-        overwrite=given.overwrite,
-    )
-    if not fitted.finished:
-        raise ValueError(f"fine-tune was stopped, and {fitted.run} holds no encoder: start anew with --overwrite")
+    try:
+        fitted = fine_tune(
+            subject.origin,
+            comparison.remedies["refit"].classifier,
+            dataset,
+            tuning,
+            out=folder_of(given),
+            how={"way": "fine-tune"} | _words(options) | asdict(tuning),
+            options=options,
+            overwrite=given.overwrite,
+        )
+    except TrainingStopped:
+        console.print(f"{folder_of(given)} holds no encoder yet: mend starts anew with --overwrite")
+        raise
     assert fitted.classifier is not None
     comparison.after["fine-tune"] = measure("fine-tune", fitted.encoder, fitted.classifier, dataset, options=options)
     return "fine-tune"
