@@ -106,7 +106,7 @@ def test_mistakes_are_named():
         background_adjusted_loss(first, second, seen[:, :0])
     with pytest.raises(ValueError, match=r"on_backgrounds must be \[5, strata, 4\]"):
         background_adjusted_loss(first, second, seen[:3])
-    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got 0.0"):
+    with pytest.raises(ValueError, match=r"temperature must be a finite number above 0, got 0\.0"):
         background_adjusted_loss(first, second, seen, temperature=0.0)
     with pytest.raises(TypeError):
         background_adjusted_loss(first, second, seen.long())
