@@ -20,8 +20,9 @@ import numpy as np
 
 import unconfound
 from unconfound.data import Dataset, MemorySource
+from unconfound.data.images.refined_masks import with_refined_masks
 from unconfound.evaluation.evaluate import evaluate
-from unconfound.views.mask_edges import depths
+from unconfound.functional.foregrounds.depths import depths
 
 OUT = Path("runs/inexact-masks")
 TESTS = ("original", "mixed-same", "mixed-rand", "only-foreground", "only-background")
@@ -34,11 +35,13 @@ class Study:
     Args:
         options: flags of `unconfound fit --recipe supervised/demo`.
         wider: pixels.
+        refined: pixels within which the masks are then refined by colour, as by --refine-masks; 0: not.
         masks: of the data, as --masks has them.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
     wider: int = 0
+    refined: int = 0
     masks: str | None = None
 
 
@@ -46,12 +49,13 @@ RIM = {"exchange_rim": 2, "exchange_soft_edge": 1.0}
 STUDIES = {
     "exact": Study(),
     "estimated": Study(masks="estimate-all"),
-    "estimated, rim": Study(RIM, masks="estimate-all"),
-    "exact, rim": Study(RIM),
+    "estimated, refined": Study(masks="estimate-all", refined=1),
     "2 too wide": Study(wider=2),
     "2 too wide, rim": Study(RIM, wider=2),
+    "2 too wide, refined": Study(wider=2, refined=3),
     "2 too narrow": Study(wider=-2),
     "2 too narrow, rim": Study(RIM, wider=-2),
+    "2 too narrow, refined": Study(wider=-2, refined=3),
 }
 
 
@@ -72,6 +76,8 @@ def _measured(name: str, seed: int) -> dict[str, float]:
     if not kept.is_file():
         study, started = STUDIES[name], time.monotonic()
         dataset = _with_wider_masks(unconfound.load("demo", masks=study.masks), study.wider)
+        if study.refined:
+            dataset = with_refined_masks(dataset, wrong_by=study.refined)
         options = {"recipe": "supervised/demo", "exchange": 1.0, "seed": seed} | study.options
         fitted = unconfound.fit("supervised", dataset, out=OUT / f"{name}, {seed}", overwrite=True, **options)
         figures = evaluate(fitted.encoder, dataset, name=name, classifier=fitted.classifier).evaluation

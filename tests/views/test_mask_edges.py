@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from unconfound.views.mask_edges import depths, random_edges, reach
+from unconfound.functional.foregrounds.depths import depths
+from unconfound.views.mask_edges import random_edges, reach
 
 SQUARE = ndimage.generate_binary_structure(2, 2)
 

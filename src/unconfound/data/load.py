@@ -21,6 +21,7 @@ from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.images.folder import image_folder
 from unconfound.data.images.reading import Reading
+from unconfound.data.images.refined_masks import with_refined_masks
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.options.data import DataOptions
@@ -74,6 +75,8 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
     if estimating:
         dataset = with_estimated_masks(dataset, instead=estimating == ESTIMATE_ALL)
+    if options.refine_masks:
+        dataset = with_refined_masks(dataset, wrong_by=options.refine_masks)
     if options.rows or restore.get("kind") == "pixel-rows":
         dataset = as_rows(dataset)
     else:

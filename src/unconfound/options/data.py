@@ -54,6 +54,9 @@ class DataOptions(Checked):
     training even where the data bring masks, which then serve for tests alone."""
     mask_values: tuple[str, ...] | None = None
     """Values of the foreground in masks that are not black and white, such as class numbers: 3, or 1-20 for a range."""
+    refine_masks: NonNegativeInt = 0
+    """Largest number of pixels by which the edges of masks may be wrong; so far around them, the colours of the images
+    decide what is foreground. 0 takes masks as they are."""
     image_size: Annotated[int, at_least(8)] | None = None
     """Side of the images in pixels; by default their own, but at most 224."""
     channels: Literal[1, 3] = 3

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from unconfound.functional.distributed import gather
+from unconfound.functional.foregrounds.depths import depths
 from unconfound.functional.inputs import unit_range
 from unconfound.views.inpainting import inpaint
-from unconfound.views.mask_edges import depths, random_edges, reach
+from unconfound.views.mask_edges import random_edges, reach
 
 
 @dataclass(frozen=True, eq=False)

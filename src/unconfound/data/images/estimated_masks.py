@@ -21,6 +21,8 @@ LOOKED_AT = 512
 EXAMPLES = 12
 
 Masks = Bool[Tensor, "images 1 height width"]
+# Images and the masks that they have, if any -> the masks that they get, if any.
+Found = Callable[[Tensor, Masks | None], Masks | None]
 
 
 def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
@@ -57,7 +59,7 @@ def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
         return _noted(dataset, f"the masks that come with the data are kept; {verdict}")
     if not verdict.usable and not given:
         return _noted(dataset, f"{verdict}; the data stay without masks")
-    found, made = estimated if verdict.usable else _none, dict[int, Source]()
+    found, made = _estimated if verdict.usable else _none, dict[int, Source]()
     masked = replace(
         dataset,
         train=masked_source(train, found, made),
@@ -79,11 +81,11 @@ class EstimatedMasks(Source):
 
     Args:
         base: images, with masks or without.
-        found: images -> masks.
+        found: images and their masks -> the masks that they get; by default estimates.
     """
 
-    def __init__(self, base: Source, found: Callable[[Tensor], Masks | None] = estimated) -> None:
-        self.base, self.found = base, found
+    def __init__(self, base: Source, found: Found | None = None) -> None:
+        self.base, self.found = base, found or _estimated
         self.name, self.schema, self.notes = base.name, base.schema, base.notes
         self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
         self.names, self.texts = base.names, base.texts
@@ -94,10 +96,14 @@ class EstimatedMasks(Source):
     def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
         """Yield one batch for each index tensor of `order`, on the CPU."""
         for batch in self.base.batches(order):
-            yield replace(batch, masks=self.found(batch.inputs))  # type: ignore[arg-type]
+            yield replace(batch, masks=self.found(batch.inputs, batch.masks))  # type: ignore[arg-type]
 
 
-def _none(images: Tensor) -> None:
+def _estimated(images: Tensor, masks: Masks | None) -> Masks:
+    return estimated(images)
+
+
+def _none(images: Tensor, masks: Masks | None) -> None:
     """Find no masks."""
 
 
@@ -126,17 +132,17 @@ def _has_masks(source: Source) -> bool:
     return next(iter(source.batches([torch.zeros(1, dtype=torch.long)]))).masks is not None
 
 
-def masked_source(source: Source, found: Callable[[Tensor], Masks | None], made: dict[int, Source]) -> Source:
+def masked_source(source: Source, found: Found, made: dict[int, Source]) -> Source:
     """Return a source with the masks found; several subsets of one source stay so, and its masks are made once."""
     if id(source) not in made:
         made[id(source)] = _newly_masked(source, found, made)
     return made[id(source)]
 
 
-def _newly_masked(source: Source, found: Callable[[Tensor], Masks | None], made: dict[int, Source]) -> Source:
+def _newly_masked(source: Source, found: Found, made: dict[int, Source]) -> Source:
     if isinstance(source, Subset):
         base = masked_source(source.base, found, made)
         return Subset(base, source.positions, name=source.name, notes=source.notes, grouped=source.grouped)
     if isinstance(source, MemorySource):
-        return replace(source, masks=found(source.inputs))
+        return replace(source, masks=found(source.inputs, source.masks))
     return EstimatedMasks(source, found)

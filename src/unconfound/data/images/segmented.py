@@ -34,7 +34,7 @@ def with_masks_by(dataset: Dataset, segment: Segment, *, batch_size: int = 64) -
     if dataset.train.schema.modality != "images":
         raise ValueError(f"{dataset.train.name} holds {dataset.train.schema.modality}: only images have masks")
 
-    def found(images: Tensor) -> Tensor:
+    def found(images: Tensor, _masks: Tensor | None) -> Tensor:
         return torch.cat([_checked(segment(part), part) for part in torch.split(images, batch_size)])
 
     made: dict[int, Source] = {}

@@ -21,10 +21,16 @@ _RADIUS, _EPSILON = 1, 1e-2
 
 def scaled_pixels(
     images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
+    *,
+    longest: int | None = LONGEST,
 ) -> Float[Tensor, "batch channels rows columns"]:
     """Return images with the darkest value of each at 0 and its brightest at 1, at most 64 pixels a side.
 
     A shift of brightness and a change of contrast so leave the result as it is. An image of one value becomes 0.
+
+    Args:
+        images: uint8, or float of any range.
+        longest: pixels of the longer side to which larger images are reduced; None: of any number.
 
     Raises:
         TypeError: images are neither uint8 nor floating-point.
@@ -41,7 +47,7 @@ def scaled_pixels(
     span = brightest - darkest
     pixels = (pixels - darkest) / torch.where(span > 0, span, 1)
     height, width = images.shape[2:]
-    shrink = max(height, width) / LONGEST
+    shrink = 1.0 if longest is None else max(height, width) / longest
     if shrink <= 1:
         return pixels
     smaller: Tensor = interpolate(pixels, (max(1, round(height / shrink)), max(1, round(width / shrink))), mode="area")
