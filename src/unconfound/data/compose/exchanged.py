@@ -69,9 +69,7 @@ def with_nuisance_of(
     assert not isinstance(others, Graphs)
     changed = source.nuisance.exchanged(inputs, others.to(device), draws.to(device))
     stays = givers.to(device) == batch.index
-    return (
-        replace(batch, inputs=_chosen(stays, inputs, changed)) if bool(stays.any()) else replace(batch, inputs=changed)
-    )
+    return replace(batch, inputs=_chosen(stays, inputs, changed))
 
 
 def _chosen(first: Bool[Tensor, " batch"], ones: Tensor | Sequences, others: Tensor | Sequences) -> Tensor | Sequences:
