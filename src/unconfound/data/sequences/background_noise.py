@@ -63,7 +63,7 @@ def quiet_frames(recordings: Sequences, frames: int) -> Float[Tensor, "batch {fr
     """Return the quietest quarter of the frames of each recording in their order, repeated to a number of frames."""
     loudness = recordings.values.logsumexp(2).masked_fill(~recordings.mask(), math.inf)
     counts = (recordings.lengths * QUIET).ceil().long()
-    ranks = loudness.argsort(1, stable=True)
+    ranks = loudness.argsort(dim=1, stable=True)
     place = torch.arange(ranks.shape[1], device=ranks.device)
     # Those that are too loud go behind all others.
     kept = ranks.masked_fill(place >= counts[:, None], ranks.shape[1]).sort(1).values

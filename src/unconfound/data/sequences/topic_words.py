@@ -40,7 +40,7 @@ class TopicWords(Nuisance):
         listed = self.tokens.to(inputs.values.device)
         own, given = listed[inputs.values], listed[givers.values]
         # The listed words of each text that gives, in their order, before all others.
-        found = givers.values.gather(1, given.int().argsort(1, descending=True, stable=True))
+        found = givers.values.gather(1, given.int().argsort(dim=1, descending=True, stable=True))
         counts = given.sum(1, keepdim=True)
         turn = (own.cumsum(1) - 1).clamp_min(0) % counts.clamp_min(1)
         words = torch.where(counts > 0, found.gather(1, turn), UNKNOWN)
