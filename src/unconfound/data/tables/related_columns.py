@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ _RIDGE = 1e-9
 
 
 def related_columns(
-    rows: Float[Tensor, "rows features"], columns: Sequence[Mapping[str, Any]], chosen: Bool[Tensor, " features"]
+    rows: Float[Tensor, "rows features"], columns: Sequence[dict[str, Any]], chosen: Bool[Tensor, " features"]
 ) -> dict[str, float]:
     """Find out how much of the chosen features each other column explains by a linear regression.
 
@@ -51,7 +51,7 @@ def related_columns(
 
 def related_note(
     rows: Float[Tensor, "rows features"],
-    columns: Sequence[Mapping[str, Any]],
+    columns: Sequence[dict[str, Any]],
     chosen: Bool[Tensor, " features"],
     *,
     words: str,
