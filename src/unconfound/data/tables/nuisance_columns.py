@@ -63,7 +63,8 @@ def nuisance_columns(names: Sequence[str], stored: Mapping[str, Any], notes: Seq
 
 
 def _means(name: str, column: Mapping[str, Any]) -> bool:
-    return name == column["name"] or (column["name"].startswith(f"{name}[") and column["name"].endswith("]"))
+    called = str(column["name"])
+    return name == called or (called.startswith(f"{name}[") and called.endswith("]"))
 
 
 def _check(name: str, stored: Mapping[str, Any], notes: Sequence[str]) -> None:
@@ -83,5 +84,5 @@ def _check(name: str, stored: Mapping[str, Any], notes: Sequence[str]) -> None:
 
 
 def _varies(column: Mapping[str, Any]) -> bool:
-    values = len(column["categories"]) if column["kind"] == "category" else 1 + (column["low"] < column["high"])
-    return values + column["missing"] > 1
+    several = len(column["categories"]) > 1 if column["kind"] == "category" else column["low"] < column["high"]
+    return bool(several or column["missing"])
