@@ -174,3 +174,13 @@ def test_where_some_have_a_classifier_a_gap_is_that_of_each_encoders_own():
     assert "rises by 10.0 points" in measured
     assert "“probed” relies on the background" in meaning
     assert "“own” does better on random backgrounds" in meaning
+
+
+def test_an_exchanged_nuisance_is_told_in_place_of_the_background():
+    said = {"classes": 10, "primary": "original", "images": False, "nuisance": "the column sex"}
+    measured, meaning = sentences([judged("a", 0.1), judged("b", -0.1)], **said)
+    assert measured.startswith(
+        "When test samples get the column sex of samples of random classes instead of samples of their own class, the "
+        "accuracy of the linear probe falls by 10.0 points"
+    )
+    assert meaning == "So “a” relies on the column sex; “b” does better with the column sex of random classes."

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, Source
+from unconfound.data.compose.exchanged import with_exchanged_nuisance
 from unconfound.data.compose.swaps import in_memory
 from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.background import train_test_cells
@@ -183,11 +184,13 @@ def _sources(dataset: Dataset, *, seed: int) -> tuple[Source, dict[str, Source]]
         sources["train"] = dataset.labelled
     if dataset.train_foreground is not None and any(not unseen(source, schema) for source in dataset.tests.values()):
         sources["train-foreground"] = dataset.train_foreground
-    # What the encoder knows of foregrounds is asked where swapped test sets can tell.
-    masked = in_memory(dataset.labelled) if "train" in sources and "mixed-rand" in dataset.tests else None
-    if masked is not None and len(masked) > 1:
-        generator = torch.Generator().manual_seed(seed)
-        sources["train-exchanged"], _ = with_exchanged_backgrounds(masked, generator=generator)
+    # What the encoder knows beside backgrounds or nuisances is asked where test sets with other ones can tell.
+    if "train" in sources and "mixed-rand" in dataset.tests and len(dataset.labelled) > 1:
+        masked, generator = in_memory(dataset.labelled), torch.Generator().manual_seed(seed)
+        if dataset.labelled.nuisance is not None:
+            sources["train-exchanged"], _ = with_exchanged_nuisance(dataset.labelled, generator=generator)
+        elif masked is not None:
+            sources["train-exchanged"], _ = with_exchanged_backgrounds(masked, generator=generator)
     return dataset.labelled, sources | dataset.tests | validation
 
 
