@@ -11,7 +11,7 @@ from unconfound.functional.contrastive import nt_xent
 from unconfound.methods import ContraCAM
 from unconfound.methods.contracam import ContraCAMOptions
 from unconfound.methods.parts.model_saliency import contrastive_saliency
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 from unconfound.views.salient import crop_to_salient, mix_backgrounds
 
 
@@ -68,7 +68,8 @@ def test_it_trains_and_goes_on_where_it_stopped(tmp_path):
     whole, stopped, again = (_method(localization_epochs=1) for _ in range(3))
     fit(whole, data, out=tmp_path / "whole", training=training)
     assert [row["phase"] for row in metrics(tmp_path / "whole")] == ["localize"] * 2 + ["train"] * 2
-    assert not fit(Interrupted(stopped, at=3), data, out=tmp_path / "run", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(Interrupted(stopped, at=3), data, out=tmp_path / "run", training=training)
     fit(Interrupted(again, at=-1), data, out=tmp_path / "run", training=training, resume=True)
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in whole.state_dict().items())
 

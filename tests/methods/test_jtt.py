@@ -13,7 +13,7 @@ from unconfound.data import Dataset
 from unconfound.encoders import build_encoder
 from unconfound.methods import JTT
 from unconfound.methods.jtt import JTTOptions
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 from unconfound.training.saved_method import load_method
 
 
@@ -133,7 +133,8 @@ def test_the_minority_is_found_and_learnt_and_a_stopped_run_goes_on(tmp_path):
     assert torch.equal(load_method(tmp_path / "10.0").errors, method.errors)
 
     # In the middle of the second model's epochs: its errors are those of the checkpoint.
-    assert not fit(Interrupted(make(10.0), at=45), data, out=tmp_path / "run", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(Interrupted(make(10.0), at=45), data, out=tmp_path / "run", training=training)
     again = make(10.0)
     fit(Interrupted(again, at=-1), data, out=tmp_path / "run", training=training, resume=True)
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in method.state_dict().items())

@@ -12,7 +12,7 @@ from unconfound.data import Dataset
 from unconfound.functional.disagreement import disagreement
 from unconfound.methods import SELF
 from unconfound.methods.parts.labelled import cross_entropy
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 
 TRAINING = TrainingOptions(
     epochs=4, batch_size=50, learning_rate=0.02, device="cpu", precision="32", checkpoint_seconds=0
@@ -77,7 +77,8 @@ def test_the_early_model_is_that_of_its_share_of_the_training(tmp_path):
     assert not torch.equal(early["1.weight"], first["1.weight"])
     # Stopped after the early model was taken, and gone on with.
     stopped, again = (make(SELF, source, early_share=0.25) for _ in range(2))
-    assert not fit(Interrupted(stopped, at=10), data, out=tmp_path / "run", training=TRAINING).finished
+    with pytest.raises(TrainingStopped):
+        fit(Interrupted(stopped, at=10), data, out=tmp_path / "run", training=TRAINING)
     fit(Interrupted(again, at=-1), data, out=tmp_path / "run", training=TRAINING, resume=True)
     assert all(torch.equal(value, again.early.state_dict()[key]) for key, value in early.items())
     assert "early" not in {name for name, _ in make(SELF, source, select="misclassification").named_children()}

@@ -12,7 +12,7 @@ from PIL import Image
 from training.toy import convnet, dataset_of, image_source, masked_source, options, row_source, same, weights
 from training.toy_methods import Interrupted, TwoPhase, TwoPhaseOptions
 from unconfound.methods import METHODS, SimCLR, Supervised
-from unconfound.training import fit
+from unconfound.training import TrainingStopped, fit
 from unconfound.training.exchange import check_exchange, on_exchanged_backgrounds
 
 SOURCE = masked_source(48)
@@ -130,9 +130,10 @@ def test_a_run_that_was_asked_to_stop_goes_on_bit_for_bit(kind, tmp_path):
     whole = Interrupted(_method(kind), at=-1)
     fit(whole, dataset_of(SOURCE), out=tmp_path / "whole", training=training)
     stopped = Interrupted(_method(kind), at=5)
-    assert not fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training)
     method = Interrupted(_method(kind, seed=9), at=-1)
-    assert fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True).finished
+    fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True)
     assert same(weights(method), weights(whole))
 
 
@@ -163,9 +164,10 @@ def test_a_run_with_a_folder_of_backgrounds_goes_on_bit_for_bit(photographs, tmp
     log = (tmp_path / "whole" / "log.txt").read_text()
     assert f"backgrounds come from 3 photographs in {photographs}" in log
     stopped = Interrupted(_method(Supervised), at=2)
-    assert not fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training)
     method = Interrupted(_method(Supervised, seed=9), at=-1)
-    assert fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True).finished
+    fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True)
     assert same(weights(method), weights(whole))
 
 

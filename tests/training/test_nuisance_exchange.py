@@ -14,7 +14,7 @@ from unconfound.data.core.subset import Subset
 from unconfound.data.tables.nuisance_columns import NuisanceColumns
 from unconfound.encoders import build_encoder
 from unconfound.methods import SCARF, Supervised
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 from unconfound.training.exchange import check_exchange, with_exchange
 
 NUISANCE = NuisanceColumns("the columns c and d", torch.tensor([False, False, True, True, False, False]))
@@ -92,9 +92,10 @@ def test_a_run_that_was_asked_to_stop_goes_on_bit_for_bit(kind, tmp_path):
     whole = Interrupted(_method(kind), at=-1)
     fit(whole, dataset_of(SOURCE), out=tmp_path / "whole", training=training)
     stopped = Interrupted(_method(kind), at=5)
-    assert not fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(stopped, dataset_of(SOURCE), out=tmp_path / "run", training=training)
     method = Interrupted(_method(kind, seed=9), at=-1)
-    assert fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True).finished
+    fit(method, dataset_of(SOURCE), out=tmp_path / "run", training=training, resume=True)
     assert same(weights(method), weights(whole))
 
 

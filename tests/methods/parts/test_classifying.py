@@ -24,7 +24,7 @@ from unconfound.data.core.subset import Subset
 from unconfound.functional.distributed import world
 from unconfound.methods import METHODS
 from unconfound.methods.parts.classifying import Classifier, accuracy
-from unconfound.training import TrainingOptions, fit
+from unconfound.training import TrainingOptions, TrainingStopped, fit
 from unconfound.training.batch_norm import synchronize_batch_norm
 
 # name of the case: (method, options, phase)
@@ -149,7 +149,8 @@ def test_the_defaults_train_in_the_loop_and_go_on_where_they_stopped(name, tmp_p
 
     whole, stopped, again = make(), make(), make()
     fit(whole, data, out=tmp_path / "whole", training=training)
-    assert not fit(Interrupted(stopped, at=5), data, out=tmp_path / "run", training=training).finished
+    with pytest.raises(TrainingStopped):
+        fit(Interrupted(stopped, at=5), data, out=tmp_path / "run", training=training)
     fit(Interrupted(again, at=-1), data, out=tmp_path / "run", training=training, resume=True)
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in whole.state_dict().items())
     assert whole.linear_classifier().weight.shape == (3, whole.encoder.features)
