@@ -128,7 +128,7 @@ def test_a_classifier_no_longer_uses_a_nuisance_that_tells_the_class(tmp_path):
 def test_what_cannot_be_exchanged():
     check_exchange(options(exchange=1.0), SOURCE)
     with pytest.raises(
-        ValueError, match="exchange_rim and exchange_soft_edge are for masks of images, the data are ta"
+        ValueError, match="exchange_rim, exchange_soft_edge and background_folder are for images, the data are ta"
     ):
         check_exchange(options(exchange=1.0, exchange_rim=1), SOURCE)
     with pytest.raises(ValueError, match="exchange 1 needs at least two samples, rows has one"):
