@@ -168,6 +168,15 @@ def test_a_single_stratum_says_that_it_adjusts_for_nothing(picture_data):
     assert "Removing a patch never" in part.sentences[1]
 
 
+def test_strata_that_are_backgrounds_have_nothing_to_show(picture_data):
+    source = _with_masks(picture_data())
+    part = look_at_strata(_method(source.schema, strata_form="backgrounds"), source)
+    assert part.sentences == (
+        "The strata are the backgrounds of the training images: nothing is learnt that can be shown.",
+    )
+    assert part.drawing is None
+
+
 @pytest.fixture
 def runs(tmp_path, picture_data):
     data = picture_data()

@@ -36,7 +36,8 @@ class CIM(Classifier[CIMOptions]):
     Asgari Taghanaki, Choi, Khasahmadi and Goyal, "Robust Representation Learning via Perceptual Similarity Metrics",
     ICML 2021. The loss is weight x (MS-SSIM(morphed, positive) - MS-SSIM(morphed, negative)) + cross-entropy (+ the
     information term with `--vib`), where positives share the anchor's label. As printed this is direction="literal";
-    ours is its negative unless asked otherwise, for the printed sign moves an image away from its own class.
+    ours is its negative unless asked otherwise, for the printed sign moves an image away from its own class. With
+    partners="exchanged" (ours), positives have the foreground in common with the anchor, and negatives the background.
     """
 
     name = "cim"
@@ -170,7 +171,9 @@ class CIM(Classifier[CIMOptions]):
         wanted = _given(masks).to(mask.dtype).expand_as(mask)
         # Rounding may bring a mask to the ends of its range, and further.
         share = ((mask - lowest) / (1 - lowest)).clamp(0, 1)
-        return F.binary_cross_entropy(share, wanted)
+        # Autocast refuses this loss on a GPU; masks are in full precision anyway.
+        with torch.autocast(mask.device.type, enabled=False):
+            return F.binary_cross_entropy(share, wanted)
 
     def _features(self, shown: Tensor) -> Float[Tensor, "images features 1 1"]:
         """Embed images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.

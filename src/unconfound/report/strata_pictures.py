@@ -76,11 +76,9 @@ def strata_part(
     if read_card(run).provenance.get("method") != METHOD:
         return None
     try:
-        method: Any = load_method(run)
+        method = load_method(run)
     except (FileNotFoundError, ValueError) as error:
         return StrataPart((f"The strata cannot be shown: {error}.",))
-    if method.options.strata_form == "backgrounds":
-        return StrataPart(("The strata are the backgrounds of the training images: there is nothing learnt to show.",))
     return look_at_strata(method.to(device), source, prefix=prefix, batch_size=batch_size)
 
 
@@ -93,6 +91,10 @@ def look_at_strata(method: Any, source: Source, *, prefix: str = "strata", batch
         prefix: of the identifiers in the drawing; unique on the page.
         batch_size: images at a time.
     """
+    if method.options.strata_form == "backgrounds":
+        return StrataPart(
+            ("The strata are the backgrounds of the training images: nothing is learnt that can be shown.",)
+        )
     chosen = evenly_spaced(len(source), SAMPLES)
     batch = next(iter(source.batches([chosen])))
     images, masks = batch.inputs, batch.masks

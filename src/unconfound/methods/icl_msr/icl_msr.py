@@ -41,6 +41,7 @@ class ICLMSR(Method):
     that the host's loss after its next step falls, the host standing still. No code was published and the full paper
     was not at hand: the adjusted probability, its literal negatives, the strata's place and the two stages are the
     poster's; forms of the strata, the meta-gradient, diversity and all numbers are choices, which options tell apart.
+    Strata that are backgrounds (ours) do not learn, so that there is one stage: see `background_adjusted_loss`.
     The encoder alone is kept.
 
     Args:

@@ -45,7 +45,7 @@ class CIMOptions(BottleneckOptions):
     """Value of the mask before training, above --lowest-mask; by default at 92 % of the range."""
     mask_weight: NonNegativeFloat = 0.0
     """Weight of a loss by which the morphing network learns masks of the foregrounds, which the training data must
-    have; it shows what a morphing network can do at best and is not part of the paper."""
+    have; it is not part of the paper."""
     reduction: Literal[1, 2, 4] = 1
     """Factor by which images are downscaled for the morphing network; larger is faster."""
     detach_supervision: bool = False
