@@ -9,6 +9,7 @@ from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
+from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.images.refined_masks import with_refined_masks
 from unconfound.data.load import load
 from unconfound.functional.foregrounds.depths import depths
@@ -72,6 +73,15 @@ def test_without_masks_there_is_nothing_to_refine(given, squares):
         with_refined_masks(bare, wrong_by=2)
     told = replace(bare, mask_note="estimated masks are useless here")
     assert with_refined_masks(told, wrong_by=2) is told
+
+
+def test_examples_show_refined_estimates(given):
+    dataset = with_estimated_masks(given)
+    examples = with_refined_masks(dataset, wrong_by=1).mask_examples
+    assert torch.equal(examples.estimates, refine_masks(examples.images, dataset.mask_examples.estimates, wrong_by=1))
+
+
+def test_only_images_have_masks_to_refine(given):
     rows = MemorySource("rows", Schema("tables", (2,)), torch.rand(4, 2))
     with pytest.raises(ValueError, match="rows holds tables: only images have masks to refine"):
         with_refined_masks(replace(given, train=rows), wrong_by=1)

@@ -18,7 +18,7 @@ def with_refined_masks(dataset: Dataset, *, wrong_by: int) -> Dataset:
     """Refine the masks of all images by their colours, as `refine_masks` says.
 
     Test sets on exchanged backgrounds were made from their masks already, and stay as they are. A note of the training
-    part says how much was changed.
+    part says how much was changed. `Dataset.mask_examples` shows refined estimates.
 
     Args:
         dataset: images with masks.
@@ -56,6 +56,9 @@ def with_refined_masks(dataset: Dataset, *, wrong_by: int) -> Dataset:
         labelled=None if dataset.labelled is None else masked_source(dataset.labelled, found, made),
         validation=None if dataset.validation is None else masked_source(dataset.validation, found, made),
     )
+    if (examples := dataset.mask_examples) is not None:
+        estimates = found(examples.images, examples.estimates)
+        refined = replace(refined, mask_examples=replace(examples, estimates=estimates))
     kept = intersection_over_union(found(some.inputs, some.masks), some.masks).mean()  # type: ignore[arg-type]
     refined.train.notes = (
         *refined.train.notes,
