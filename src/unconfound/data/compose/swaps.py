@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from unconfound.data.compose.donors import donors_of
 from unconfound.data.core.source import MemorySource, Source
 from unconfound.data.core.subset import Subset
 
@@ -67,7 +68,7 @@ def swaps(source: Source, *, seed: int = 0) -> dict[str, Source]:
     backgrounds = _filled(memory.inputs, masks)
 
     def mixed(classes: Int64[ndarray, " samples"], name: str) -> MemorySource:
-        donors = torch.from_numpy(_donors(classes, givers, rng))
+        donors = torch.from_numpy(donors_of(classes, givers, rng))
         inputs = torch.where(masks, memory.inputs, backgrounds[donors])
         return replace(memory, name=f"{memory.name}, {name}", inputs=inputs, notes=())
 
@@ -131,22 +132,6 @@ def _givers(
                 f"{len(givers[int(label)])} images with a background: mixed-same needs two or more"
             )
     return givers
-
-
-def _donors(
-    classes: Int64[ndarray, " samples"],
-    givers: dict[int, Int64[ndarray, " givers"]],
-    rng: np.random.Generator,
-) -> Int64[ndarray, " samples"]:
-    """For each sample a uniformly random giver of the wanted class that is not the sample itself."""
-    chosen = np.empty(len(classes), np.int64)
-    for label, candidates in givers.items():
-        takers = np.flatnonzero(classes == label)
-        place = np.searchsorted(candidates, takers)
-        itself = (place < len(candidates)) & (candidates[np.minimum(place, len(candidates) - 1)] == takers)
-        drawn = rng.integers(len(candidates) - itself)
-        chosen[takers] = candidates[drawn + (itself & (drawn >= place))]
-    return chosen
 
 
 def _filled(images: Tensor, masks: Bool[Tensor, "samples 1 height width"]) -> Tensor:

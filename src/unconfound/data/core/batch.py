@@ -70,8 +70,8 @@ class Batch:
 
     Images are uint8, or float in [0, 1]; rows of a table are float (or uint8, where they are pixels). Samples without a
     label carry the label -1; `labels` is None where the whole data set has none. Masks are 1 on the foreground.
-    `second_inputs` are the same samples on other backgrounds, for the second views of methods that compare two; None
-    where both views are of `inputs`.
+    `second_inputs` are the same samples on other backgrounds, or with another nuisance, for the second views of methods
+    that compare two; None where both views are of `inputs`.
     """
 
     inputs: (
@@ -85,7 +85,7 @@ class Batch:
     labels: Int[Tensor, " batch"] | None = None
     groups: Int[Tensor, " batch"] | None = None
     masks: Bool[Tensor, "batch 1 height width"] | None = None
-    second_inputs: Float[Tensor, "batch channels height width"] | None = None
+    second_inputs: Float[Tensor, "batch *sample"] | Sequences | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

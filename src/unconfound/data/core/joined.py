@@ -57,4 +57,5 @@ def joined(sources: Sequence[Source], *, name: str) -> Source | None:
         masks=together(lambda base: base.masks),
         names=None if None in names else list(chain.from_iterable(given for given in names if given is not None)),
         scenes=together(lambda base: base.scenes),
+        nuisance=memory[0].nuisance if all(base.nuisance is memory[0].nuisance for base in memory) else None,
     )

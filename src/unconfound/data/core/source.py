@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch, Graphs, Sequences
+from unconfound.data.core.nuisance import Nuisance
 
 Modality = Literal["images", "tables", "graphs", "text", "series"]
 
@@ -48,6 +49,7 @@ class Source(ABC):
         scenes: [samples] the class on whose scene a sample stands, or None where scenes are not known.
         names: a file path or row name a sample, or None.
         texts: what each sample says, for reports; None for all but texts.
+        nuisance: the part of each sample that is to tell nothing of its class; None where nobody named one.
         notes: what was skipped, filled or adapted while reading, in plain words, for the run's log.
     """
 
@@ -58,6 +60,7 @@ class Source(ABC):
     scenes: Int[Tensor, " samples"] | None = None
     names: Sequence[str] | None
     texts: Sequence[str] | None = None
+    nuisance: Nuisance | None = None
     notes: Sequence[str]
 
     @abstractmethod
@@ -119,6 +122,7 @@ class MemorySource(Source):
     names: Sequence[str] | None = None
     notes: Sequence[str] = field(default_factory=tuple)
     scenes: Int[Tensor, " samples"] | None = None
+    nuisance: Nuisance | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -136,7 +140,8 @@ class Dataset:
     Args:
         train: what an encoder is trained on.
         tests: the test sources by name: "test", or "original", "mixed-same", "mixed-rand", "only-foreground" and
-            "only-background" (the same test samples in the same order) where the foregrounds are known.
+            "only-background" (the same test samples in the same order) where the foregrounds are known; the first three
+            where a nuisance is named.
         labelled: the training samples that carry labels, on which probes are fitted; `train` itself where all do,
             None where none does.
         train_foreground: the samples of `labelled` in the same order with their background removed, or None.

@@ -48,6 +48,7 @@ class Subset(Source):
         self.schema = base.schema
         self.labels = None if base.labels is None else base.labels[positions]
         self.groups = None if base.groups is None or not grouped else base.groups[positions]
+        self.nuisance = base.nuisance
         self.scenes = None if base.scenes is None else base.scenes[positions]
         self.names = None if base.names is None else [base.names[position] for position in positions.tolist()]
         self.texts = None if base.texts is None else [base.texts[position] for position in positions.tolist()]

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch, Sequences
+from unconfound.data.core.nuisance import Nuisance
 from unconfound.data.core.ranges import concatenated_ranges
 from unconfound.data.core.source import Schema, Source
 
@@ -27,6 +28,7 @@ class SequenceSource(Source):
         names: a row or file a sequence.
         texts: what each sequence said, for reports; None for series.
         notes: for the run's log.
+        nuisance: the part of each sequence that is to tell nothing; None where nobody named one.
 
     Raises:
         ValueError: a sequence of length 0, lengths that do not sum up to the values, NaN or infinity.
@@ -41,6 +43,7 @@ class SequenceSource(Source):
     names: Sequence[str] | None = None
     texts: Sequence[str] | None = None
     notes: Sequence[str] = ()
+    nuisance: Nuisance | None = None
 
     def __post_init__(self) -> None:
         ends = self.lengths.cumsum(0)
