@@ -81,6 +81,12 @@ def _texts(folder: Path) -> Path:
     return folder / "texts.jsonl"
 
 
+def _words(folder: Path) -> Path:
+    _texts(folder)
+    (folder / "words.txt").write_text("red\napple\nmelon\n")
+    return folder / "words.txt"
+
+
 def _labelled_lines(folder: Path) -> Path:
     (folder / "SST2").mkdir()
     for name in ("stsa.binary.train", "stsa.binary.test"):
@@ -175,6 +181,7 @@ DATA_KINDS = (
     Kind("CSV", _csv, partial(_load, label="kind")),
     Kind("Parquet", _parquet, partial(_load, label="kind")),
     Kind("JSON lines of texts", _texts, _load),
+    Kind("list of words", _words, lambda path: _load(path.parent / "texts.jsonl", nuisance_words=path)),
     Kind("labelled lines of texts", _labelled_lines, _named("sst2", 1)),
     Kind("edges of graphs", partial(_graph_lines, name="MUTAG_A.txt"), _graphs, several=True),
     Kind("numbers of graphs", partial(_graph_lines, name="MUTAG_graph_indicator.txt"), _graphs, several=True),

@@ -13,6 +13,7 @@ from unconfound.data.arrays import image_arrays, is_rows, row_arrays
 from unconfound.data.compose.composer import Composition, composition_from
 from unconfound.data.compose.digits_on_scenes import SHARE, digits_on_scenes
 from unconfound.data.compose.every_scene import every_scene
+from unconfound.data.compose.exchanged import with_exchanged_tests
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
 from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
@@ -21,6 +22,7 @@ from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.images.folder import image_folder
 from unconfound.data.images.reading import Reading
+from unconfound.data.named_nuisance import with_nuisance
 from unconfound.data.sets.domains import CLASSIC_SHARE, DOMAINBED_SHARE
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.options.data import DataOptions
@@ -57,7 +59,7 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         options = _without_files_of_masks(options)
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
-    dataset = _read(replace(options, test_share=0.0) if divided else options, restore)
+    dataset = with_nuisance(_read(replace(options, test_share=0.0) if divided else options, restore), options)
     if not _divisible(options, restore):
         check_shared_classes(dataset)
     if divided:
@@ -67,7 +69,7 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if options.rows or restore.get("kind") == "pixel-rows":
         dataset = as_rows(dataset)
     else:
-        dataset = with_swaps(dataset, seed=options.data_seed)
+        dataset = with_swaps(with_exchanged_tests(dataset, seed=options.data_seed), seed=options.data_seed)
     drawing: dict[str, Any] = {"seed": options.data_seed, "by_class": options.unseen_classes}
     if options.train_samples is not None:
         dataset = fewer_to_learn(dataset, options.train_samples, **drawing)

@@ -37,6 +37,15 @@ class DataOptions(Checked):
     group: str | None = None
     """Column of a table that holds the group, for accuracies per group, and is not used as a feature; for celeba, an
     attribute."""
+    nuisance: tuple[str, ...] | None = None
+    """Columns of a table that are to tell nothing of the class, and that --exchange and the evaluation exchange between
+    rows, all of them together."""
+    nuisance_words: Path | None = None
+    """File of words, one a line, that are to tell nothing of the class, and that --exchange and the evaluation replace
+    in each text by those of another (texts only)."""
+    nuisance_snr: tuple[float, float] | None = None
+    """Lowest and highest signal-to-noise ratio in dB at which --exchange and the evaluation add the background of
+    another recording, its quietest frames (recordings only)."""
     text: str | None = None
     """Column of a table, or field of JSON lines, that holds the texts to learn from."""
     rows: bool = False
