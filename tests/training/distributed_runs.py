@@ -10,8 +10,18 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from training.toy import convnet, dataset_of, graph_source, image_source, masked_source, options, text_source
+from training.toy import (
+    convnet,
+    dataset_of,
+    graph_source,
+    image_source,
+    masked_source,
+    options,
+    row_source,
+    text_source,
+)
 from training.toy_methods import BetweenEpochs, Drawing, Interrupted, Queue, TwoPhase, TwoPhaseOptions, Wrapping
+from unconfound.data.tables.nuisance_columns import NuisanceColumns
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import world
 from unconfound.methods import DACL, DCML, DFR, JTT, Gaussian, GroupDRO, Metric, Random, SimCLR, SimCLRDACL, Supervised
@@ -44,6 +54,9 @@ GROUPED = replace(
 )
 SOURCES = {"dacl, on graphs": graph_source(48), "dacl, on texts": text_source(48), "group-dro": GROUPED, "dfr": GROUPED}
 SOURCES |= dict.fromkeys(("supervised, exchanged", "simclr, exchanged"), masked_source(48))
+SOURCES["dacl, exchanged rows"] = replace(
+    row_source(48), nuisance=NuisanceColumns("the column c", torch.arange(6) == 2)
+)
 EXCHANGE = {"exchange": 0.8, "exchange_rim": 1, "exchange_soft_edge": 1.0}
 
 
@@ -57,6 +70,7 @@ RUNS = {
     "supervised, one update": (lambda: _make(Supervised), SGD | ONE_UPDATE, None),
     "supervised, exchanged": (lambda: _make(Supervised), SGD | EXCHANGE, 4),
     "simclr, exchanged": (lambda: _make(SimCLR), SGD | EXCHANGE | {"accumulate": 3}, None),
+    "dacl, exchanged rows": (lambda: _dacl_on(SOURCES["dacl, exchanged rows"]), SGD | {"exchange": 0.8}, None),
     "supervised, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True)), SGD, None),
     "supervised, vib, augmented": (lambda: _make(Supervised, SupervisedOptions(augment=True, vib=True)), SGD, None),
     "group-dro": (lambda: GroupDRO(convnet(GROUPED), GROUPED.schema).double(), SGD, 4),

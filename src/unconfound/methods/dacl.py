@@ -47,7 +47,6 @@ class DACL(TwoViewMethod[DACLOptions]):
         views = MixedViews(options, columns=() if at_representation else schema.columns)
         super().__init__(encoder, schema, options, views=views)
         self.at_representation = at_representation
-        self.compares_two_views = not at_representation
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:

@@ -23,12 +23,12 @@ class Gaussian(Method):
 
     name = "gaussian"
     Options = GaussianOptions
+    compares_two_views = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: GaussianOptions | None = None) -> None:
         super().__init__(encoder, schema)
         self.options = options = options or GaussianOptions()
         self.at_representation = noises_representation(options.noise_at, schema, flag="noise-at")
-        self.compares_two_views = not self.at_representation
         self.encoder = encoder
         self.head = projection_head(encoder.features, options.projection_features, layers=options.projection_layers)
         self.views = NoisyViews(options)

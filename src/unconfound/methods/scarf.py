@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast, final
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from unconfound.functional.contrastive import info_nce
 from unconfound.functional.inputs import unit_range
 from unconfound.methods.method import Method, Step
 from unconfound.methods.parts.heads import projection_head
-from unconfound.methods.parts.two_views import gathered
+from unconfound.methods.parts.two_views import gathered, views_of
 from unconfound.options.methods.two_views import SCARFOptions
 from unconfound.views import CorruptedViews
 
@@ -30,6 +31,7 @@ class SCARF(Method):
 
     name = "scarf"
     Options = SCARFOptions
+    compares_two_views = True
 
     def __init__(self, encoder: Encoder, schema: Schema, options: SCARFOptions | None = None) -> None:
         super().__init__(encoder, schema)
@@ -44,7 +46,8 @@ class SCARF(Method):
         self.views = CorruptedViews(schema.shape[0], options, columns=schema.columns)
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        embeddings = self.encoder(self.views(unit_range(cast(Tensor, batch.inputs))))
+        rows = replace(batch, inputs=unit_range(cast(Tensor, batch.inputs)))
+        embeddings = self.encoder(views_of(rows, self.views))
         clean, corrupted = gathered(self.head(embeddings))
         loss = info_nce(clean, corrupted, temperature=self.options.temperature)
         return Step(loss, embeddings=embeddings.detach().float())

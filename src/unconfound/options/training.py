@@ -48,15 +48,16 @@ class TrainingOptions(Checked):
     """Number of batches whose gradients are averaged per update."""
     exchange: Share = 0.0
     """Share of the training images whose foreground is put on the background of another image of the batch, which needs
-    masks of the foregrounds; 0 leaves all as they are. Needs images."""
+    masks of the foregrounds; of other data, share of the samples that get the nuisance of another sample, which
+    --nuisance names. 0 leaves all as they are."""
     exchange_rim: NonNegativeInt = 0
     """Largest number of pixels by which the mask of each image is widened or narrowed at random before the exchange;
     use it where masks are not exact."""
     exchange_soft_edge: NonNegativeFloat = 0.0
     """Largest half width in pixels of the band over which a foreground fades into its new background."""
     exchange_views: Literal["both", "one"] = "both"
-    """Exchange the backgrounds of both views, independently of each other, or only of the second one; ignored by
-    methods that do not compare two views."""
+    """Exchange the backgrounds or nuisances of both views, independently of each other, or only of the second one;
+    ignored by methods that do not compare two views."""
     ema_decay: ShareBelowOne = 0.0
     """Decay per update of the moving average of the encoder's weights that is saved in their place; 0 saves the weights
     themselves."""

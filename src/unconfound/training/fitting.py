@@ -75,7 +75,7 @@ def fit(
 
     Raises:
         ValueError: a stated batch larger than the data, data without the labels that the method needs, the validation
-            part that an encoder is chosen by or the masks that an exchange of backgrounds needs, a folder that holds
+            part that an encoder is chosen by or the masks or nuisance that an exchange needs, a folder that holds
             something else or in which another process is at work, or a damaged checkpoint.
         NotFiniteError: the loss became NaN or infinite.
     """

@@ -16,7 +16,7 @@ from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
 from unconfound.training.alarms import NotFiniteError, collapse_alarm, embedding_health, not_finite_message
 from unconfound.training.checkpoint import Position
-from unconfound.training.exchange import on_exchanged_backgrounds
+from unconfound.training.exchange import exchanged
 from unconfound.training.hardware import precision_of
 from unconfound.training.optimizers import schedule, set_learning_rate
 from unconfound.training.order import pass_order, seed_update
@@ -96,7 +96,7 @@ def train(
     method.train()
     with _progress(plan, at, listener, fabric) as progress:
         for place, phases, batches in updates_of(method, source, plan, at, fabric=fabric, progress=progress):
-            at = step(moving, phases, batches, place, plan=plan, fabric=fabric, running=running)
+            at = step(moving, phases, batches, place, source=source, plan=plan, fabric=fabric, running=running)
             progress.advance(plan.samples_per_update, epoch=at.epoch, loss=running.last_loss)
             stop = _any_process(listener.stop(), fabric)
             due = stop or time.monotonic() - saved >= options.checkpoint_seconds
@@ -154,6 +154,7 @@ def step(
     batches: list[Batch],
     at: Position,
     *,
+    source: Source,
     plan: Plan,
     fabric: Fabric,
     running: RunningMeans,
@@ -161,8 +162,8 @@ def step(
     """Make one update of each phase that is due; return the position behind it."""
     seed_update(plan.options.seed, at)
     if plan.options.exchange:
-        # Once, so that all phases of the pass see the same images.
-        batches = [on_exchanged_backgrounds(fabric.to_device(batch), plan.options, moving.method) for batch in batches]
+        # Once, so that all phases of the pass see the same samples.
+        batches = [exchanged(fabric.to_device(batch), plan.options, moving.method, source) for batch in batches]
     done = at.epoch + at.update / plan.updates
     for phase in phases:
         if at.update % phase.every == 0:

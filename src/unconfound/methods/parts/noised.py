@@ -31,8 +31,8 @@ def contrast_noised(
         batch: any samples.
         encoder, head: the head's output is compared.
         views: [batch, ...] -> [2 batch, ...].
-        at_representation: noise the encoder's output, which is computed once; else the input, and both views go through
-            the encoder in one pass.
+        at_representation: noise the encoder's output, which is computed once, or once for each view where the batch has
+            second inputs; else the input, and both views go through the encoder in one pass.
         temperature: of the softmax over similarities; above 0.
         method: name of the method, for errors.
 
@@ -41,10 +41,10 @@ def contrast_noised(
         ValueError: the batch of all processes holds one sample, which has no negatives.
     """
     if at_representation:
-        embeddings = encoder(batch.inputs)
         # Noise is small: half precision would round part of it away.
-        embeddings = wide(embeddings)
-        projections = head(views(embeddings))
+        embeddings = wide(encoder(batch.inputs))
+        second = None if batch.second_inputs is None else wide(encoder(batch.second_inputs))
+        projections = head(views_of(replace(batch, inputs=embeddings, second_inputs=second), views))
     else:
         inputs = batch.inputs
         if not isinstance(inputs, Tensor):

@@ -111,9 +111,10 @@ def views_of(batch: Batch, views: Callable[[Tensor], Tensor]) -> Float[Tensor, "
     inputs = cast(Tensor, batch.inputs)
     if batch.second_inputs is None:
         return views(inputs)
+    both = inputs, cast(Tensor, batch.second_inputs)
     if isinstance(views, ImageViews):
-        return torch.cat([views(each, count=1) for each in (inputs, batch.second_inputs)])
-    first, second = (views(each).chunk(2) for each in (inputs, batch.second_inputs))
+        return torch.cat([views(each, count=1) for each in both])
+    first, second = (views(each).chunk(2) for each in both)
     return torch.cat([first[0], second[1]])
 
 
