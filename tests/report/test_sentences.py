@@ -158,3 +158,13 @@ def test_of_unseen_classes_retrieval_is_told():
     measured, meaning = say(retrieved("a", 0.3, 0.1), retrieved("b", 0.4, 0.0, chance=0.11))
     assert "MAP@R falls by 10.0 points [8.0, 12.0] for “a” and by 0.0 points [-2.0, 2.0] for “b”." in measured
     assert meaning == ("So “a” relies on the background; “b” is no better than chance, so its gap says nothing.")
+
+
+def test_an_exchanged_nuisance_is_told_in_place_of_the_background():
+    said = {"classes": 10, "primary": "original", "images": False, "nuisance": "the column sex"}
+    measured, meaning = sentences([judged("a", 0.1), judged("b", -0.1)], **said)
+    assert measured.startswith(
+        "When test samples get the column sex of samples of random classes instead of samples of their own class, the "
+        "accuracy of the linear probe falls by 10.0 points"
+    )
+    assert meaning == "So “a” relies on the column sex; “b” does better with the column sex of random classes."

@@ -43,7 +43,7 @@ def audit(
         encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, rows,
             graphs or sequences) into [batch, features].
         dataset: labelled; evaluated by cross-validation if it has no test set. With masks or composed, reliance on
-            background is measured.
+            background is measured; with a nuisance, that on the nuisance.
         out: the folder of evaluation.json and report.html.
         runs: the run folders of those encoders that have one: their training curves and settings are shown, and the
             classifiers that were trained with them are evaluated.
@@ -86,6 +86,10 @@ def audit(
             progress.remove_task(report)
     if dataset.mask_note:
         console.print(dataset.mask_note)
+    nuisance = "the background"
+    if dataset.train.nuisance is not None:
+        nuisance = dataset.train.nuisance.words
+        console.print(f"mixed-same and mixed-rand exchange {nuisance}")
     command = shlex.join(["unconfound", *sys.argv[1:]])
     surroundings = machine()
     evaluations = [entry.evaluation for entry in entries]
@@ -100,7 +104,7 @@ def audit(
         Path(out) / "report.html",
         entries,
         dataset,
-        title=f"How much {listed(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on the background"
+        title=f"How much {listed(list(encoders))} {'relies' if len(encoders) == 1 else 'rely'} on {nuisance}"
         if any(evaluation.background for evaluation in evaluations)
         else f"What {listed(list(encoders))} learnt",
         command=command,

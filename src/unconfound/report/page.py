@@ -62,6 +62,7 @@ def write_report(
         "several": len(entries) > 1,
         "swaps": page.swaps,
         "asking": page.asking,
+        "nuisance": page.nuisance,
         "drawn": bool(sample.size),
         "value_columns": list(sample.values),
     }
@@ -70,6 +71,12 @@ def write_report(
         data = section.data(page)
         if any(data.values()):
             shown.append((section, render(f"sections/{section.name}.html", **common, **data)))
-    meaning = sentences(page.evaluations, classes=classes, primary=page.primary, images=schema.modality == "images")
+    meaning = sentences(
+        page.evaluations,
+        classes=classes,
+        primary=page.primary,
+        images=schema.modality == "images",
+        nuisance=page.nuisance,
+    )
     write_text(path, render("report.html", title=title, meaning=meaning, sections=shown))
     return path

@@ -105,6 +105,12 @@ class Page:
         return swaps if len(swaps) > 1 else {self.primary: ""}
 
     @property
+    def nuisance(self) -> str:
+        """What the test sets exchange, in words; empty where that is the background."""
+        nuisance = self.dataset.train.nuisance
+        return "" if nuisance is None else nuisance.words
+
+    @property
     def asking(self) -> str:
         """The test set of the queries: on a random background they show whether an encoder goes by the foreground."""
         return "mixed-rand" if "mixed-rand" in self.swaps else self.primary

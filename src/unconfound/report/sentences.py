@@ -49,7 +49,9 @@ FITTED = Criterion(
 FOUND = Criterion("retrieval", "map_at_r", "", "background_gap_map_at_r", "MAP@R", "precision_at_1")
 
 
-def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, images: bool = True) -> tuple[str, str]:
+def sentences(
+    evaluations: Sequence[Evaluation], *, classes: int, primary: str, images: bool = True, nuisance: str = ""
+) -> tuple[str, str]:
     """Say what was measured, and what it means.
 
     Where every encoder has a classifier that was trained with it, sentences are about these classifiers; else they are
@@ -60,6 +62,7 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
         classes: how many classes the primary test set has, for the accuracy of chance.
         primary: the test set like the training data, or "cross-validation".
         images: the samples have backgrounds, which could have been swapped.
+        nuisance: what was swapped in their place, in words; the empty string: backgrounds.
 
     Returns:
         Two sentences. A difference whose interval holds 0 is not called one.
@@ -68,7 +71,8 @@ def sentences(evaluations: Sequence[Evaluation], *, classes: int, primary: str, 
     criterion = FOUND if retrieved_only(evaluations, [primary]) else OWN if owned else FITTED
     measured = [each for each in evaluations if criterion.gap in each.background]
     if measured:
-        return _loss(measured, criterion), _reliance(measured, classes, criterion)
+        loss, reliance = _loss(measured, criterion, nuisance), _reliance(measured, classes, criterion, nuisance)
+        return loss, reliance
     grouped = [each for each in evaluations if criterion.worst in each.tests.get(primary, {})]
     if grouped:
         return _groups(grouped, primary, criterion), _worst(grouped, primary, criterion, images=images)
@@ -85,7 +89,7 @@ def percent(figure: Figure) -> str:
     return f"{100 * figure.value:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
-def _loss(evaluations: Sequence[Evaluation], criterion: Criterion) -> str:
+def _loss(evaluations: Sequence[Evaluation], criterion: Criterion, nuisance: str) -> str:
     def clause(evaluation: Evaluation, before: Evaluation | None) -> str:
         gap, name = evaluation.background[criterion.gap], evaluation.name
         if gap.value >= 0:
@@ -98,17 +102,17 @@ def _loss(evaluations: Sequence[Evaluation], criterion: Criterion) -> str:
     ranked = _most_first(evaluations, criterion)
     shown, between = (ranked, "") if len(ranked) <= NAMED else ([ranked[0], ranked[-1]], _between(len(ranked)))
     clauses = [clause(each, before) for each, before in zip(shown, [None, *shown], strict=False)]
-    return (
-        "When test images are put on random backgrounds instead of backgrounds of their own class, "
-        f"{criterion.measure} {listed(clauses)}{between}."
-    )
+    swapped = "test images are put on random backgrounds instead of backgrounds of their own class"
+    if nuisance:
+        swapped = f"test samples get {nuisance} of samples of random classes instead of samples of their own class"
+    return f"When {swapped}, {criterion.measure} {listed(clauses)}{between}."
 
 
 def _between(count: int) -> str:
     return f" (the other {count - 2} lie in between)"
 
 
-def _reliance(evaluations: Sequence[Evaluation], classes: int, criterion: Criterion) -> str:
+def _reliance(evaluations: Sequence[Evaluation], classes: int, criterion: Criterion, nuisance: str) -> str:
     blind = [each for each in evaluations if _at_chance(each, classes, criterion)]
     rest = _most_first([each for each in evaluations if each not in blind], criterion)
     relying = [each for each in rest if each.background[criterion.gap].low > 0]
@@ -116,12 +120,13 @@ def _reliance(evaluations: Sequence[Evaluation], classes: int, criterion: Criter
     clear = [each for each in rest if each not in relying and each not in gaining]
     clauses = []
     if relying:
-        clauses.append(f"{_names(relying)} {_verb(relying, 'relies', 'rely')} on the background")
+        clauses.append(f"{_names(relying)} {_verb(relying, 'relies', 'rely')} on {nuisance or 'the background'}")
     if clear:
         owner = "its interval contains" if len(clear) == 1 else "their intervals contain"
         clauses.append(f"no reliance is shown for {_names(clear)} ({owner} 0)")
     if gaining:
-        clauses.append(f"{_names(gaining)} {_verb(gaining, 'does', 'do')} better on random backgrounds")
+        better = f"with {nuisance} of random classes" if nuisance else "on random backgrounds"
+        clauses.append(f"{_names(gaining)} {_verb(gaining, 'does', 'do')} better {better}")
     if blind:
         owner = "its gap says" if len(blind) == 1 else "their gaps say"
         clauses.append(f"{_names(blind)} {_verb(blind, 'is', 'are')} no better than chance, so {owner} nothing")
