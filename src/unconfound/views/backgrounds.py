@@ -55,10 +55,11 @@ def exchange_backgrounds(
     Raises:
         ValueError: fewer than two images over all processes, masks of another size, or a number out of its range.
     """
-    _check(images, masks, share=share, rim=rim, soft_edge=soft_edge)
+    check_exchangeable(images, masks)
+    _check_numbers(share=share, rim=rim, soft_edge=soft_edge)
     images = unit_range(images)
     if donors is None:
-        donors = _cycle(len(images), device=images.device, generator=generator)
+        donors = random_cycle(len(images), device=images.device, generator=generator)
     shown, holes = masks.to(images.dtype), masks
     if far := reach(rim, soft_edge):
         deep = depths(masks, far)
@@ -73,7 +74,9 @@ def exchange_backgrounds(
     return images * shown + gather(filled)[donors] * (1 - shown)
 
 
-def _cycle(batch: int, *, device: torch.device, generator: torch.Generator | None) -> Int[Tensor, " {batch}"]:
+def random_cycle(
+    batch: int, *, device: torch.device, generator: torch.Generator | None = None
+) -> Int[Tensor, " {batch}"]:
     """Draw one cycle through the images of all processes; return the predecessors of this process's images."""
     rank, processes = world()
     where = device if generator is None else generator.device
@@ -88,7 +91,12 @@ def _in_mean_colour(images: Tensor, holes: Tensor) -> Tensor:
     return images * outside + colour * (1 - outside)
 
 
-def _check(images: Tensor, masks: Tensor, *, share: float, rim: int, soft_edge: float) -> None:
+def check_exchangeable(images: Tensor, masks: Tensor) -> None:
+    """Refuse images that have no other background to stand on, and masks that are not theirs.
+
+    Raises:
+        ValueError: there are fewer than two images over all processes, or masks are of another number or size.
+    """
     if len(images) * world()[1] < 2:
         raise ValueError(f"exchanging backgrounds needs at least two images in a batch, got {len(images)}")
     if masks.shape != (len(images), 1, *images.shape[2:]):
@@ -96,6 +104,9 @@ def _check(images: Tensor, masks: Tensor, *, share: float, rim: int, soft_edge: 
             f"masks have the shape {tuple(masks.shape)}, the images {tuple(images.shape)}: give one mask an image, of "
             "one channel and of the same height and width"
         )
+
+
+def _check_numbers(*, share: float, rim: int, soft_edge: float) -> None:
     if not (0 <= share <= 1 and rim >= 0 and 0 <= soft_edge < math.inf):
         raise ValueError(
             f"share is {share}, rim {rim} and soft_edge {soft_edge}: share must be in [0, 1], the others at least 0"
