@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from unconfound.methods import SSLHSIC as SSLHSIC
     from unconfound.methods import WMSE as WMSE
     from unconfound.methods import BarlowTwins as BarlowTwins
+    from unconfound.methods import ForegroundAutoencoder as ForegroundAutoencoder
     from unconfound.methods import Gaussian as Gaussian
     from unconfound.methods import GroupDRO as GroupDRO
     from unconfound.methods import InfoGraph as InfoGraph
@@ -55,10 +56,10 @@ __version__ = "0.1.0"
 # fmt: off
 __all__ = [
     "BYOL", "CIM", "DACL", "DCML", "DFR", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SSLHSIC", "WMSE",
-    "BarlowTwins", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin", "Metric", "MoCo",
-    "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV", "TrainingOptions", "VICReg",
-    "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate", "export", "fit", "index", "load",
-    "load_encoder", "mend", "open_index", "search",
+    "BarlowTwins", "DataOptions", "ForegroundAutoencoder", "Gaussian", "GroupDRO", "InfoGraph", "Judging",
+    "LargeMargin", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV",
+    "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate",
+    "export", "fit", "index", "load", "load_encoder", "mend", "open_index", "search",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.

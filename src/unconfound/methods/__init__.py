@@ -6,6 +6,7 @@ from unconfound.methods.cim import CIM as CIM
 from unconfound.methods.dacl import DACL as DACL
 from unconfound.methods.dcml.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
+from unconfound.methods.foreground_autoencoder import ForegroundAutoencoder as ForegroundAutoencoder
 from unconfound.methods.gaussian import Gaussian as Gaussian
 from unconfound.methods.group_dro import GroupDRO as GroupDRO
 from unconfound.methods.icl_msr.icl_msr import ICLMSR as ICLMSR
@@ -54,6 +55,7 @@ METHODS: dict[str, type[Method]] = {
     "vicreg": VICReg,
     "w-mse": WMSE,
     "large-margin": LargeMargin,
+    "foreground-autoencoder": ForegroundAutoencoder,
     "cim": CIM,
     "scl": SCL,
     "group-dro": GroupDRO,
