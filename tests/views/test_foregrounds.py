@@ -73,6 +73,16 @@ def test_an_empty_mask_and_a_full_one(channels):
     assert (views[:, 2:] * ~masks[2:] > 0).flatten(2).any(2).all()
 
 
+def test_colours_of_the_foreground_do_not_depend_on_its_own_background():
+    images, masks = _images()
+    options = ForegroundViewOptions(jitter=(0.4, 0.4, 0.4, 0.5), turn=0.0, scale=(1.0, 1.0), shear=0.0, shift=0.0)
+    first, second = (
+        ForegroundViews(options)(given, masks, torch.Generator().manual_seed(0)) * masks.repeat(2, 1, 1, 1)
+        for given in (images, torch.where(masks, images, images / 4))
+    )
+    torch.testing.assert_close(first, second)
+
+
 def test_rims_and_soft_edges_are_drawn_for_each_view():
     images, masks = (F.pad(each, (2, 2, 2, 2)) for each in _images())
     options = ForegroundViewOptions(

@@ -78,6 +78,8 @@ class ForegroundViews:
         backgrounds, gives = gather(own_background), gather(has_background.to(torch.uint8)).bool()
         own = world()[0] * len(images) + torch.arange(len(images), device=images.device)
         shows = masks.flatten(1).any(1)
+        # Contrast is measured against the mean of an image, which must not tell of the background.
+        foregrounds = images.masked_fill(~holes, 0)
         views = []
         for _ in range(count):
             edges = random_edges(deep, rim=options.rim, soft_edge=options.soft_edge, generator=generator)
@@ -93,7 +95,7 @@ class ForegroundViews:
                 shear=options.shear,
                 shift=options.shift,
             )
-            shown, opacity = placed(self._in_other_colours(images, colours), edges.to(images), maps)
+            shown, opacity = placed(self._in_other_colours(foregrounds, colours), edges.to(images), maps)
             donors = random_cycle(len(images), device=images.device, generator=generator)
             donors = torch.where(shows & gives[donors], donors, own)
             views.append(torch.addcmul(shown, backgrounds[donors], 1 - opacity))
