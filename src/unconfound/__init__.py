@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from unconfound.methods import WMSE as WMSE
     from unconfound.methods import BarlowTwins as BarlowTwins
     from unconfound.methods import ContraCAM as ContraCAM
+    from unconfound.methods import ForegroundAutoencoder as ForegroundAutoencoder
     from unconfound.methods import Gaussian as Gaussian
     from unconfound.methods import GroupDRO as GroupDRO
     from unconfound.methods import InfoGraph as InfoGraph
@@ -60,10 +61,11 @@ __version__ = "0.1.0"
 # fmt: off
 __all__ = [
     "AFR", "BYOL", "CIM", "DACL", "DCML", "DFR", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SELF", "SSLHSIC",
-    "WMSE", "BarlowTwins", "ContraCAM", "DataOptions", "Gaussian", "GroupDRO", "InfoGraph", "Judging", "LargeMargin",
-    "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam", "Supervised", "SwAV",
-    "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo", "embed", "evaluate",
-    "export", "fit", "index", "load", "load_encoder", "load_remedy", "mend", "open_index", "search",
+    "WMSE", "BarlowTwins", "ContraCAM", "DataOptions", "ForegroundAutoencoder", "Gaussian", "GroupDRO", "InfoGraph",
+    "Judging", "LargeMargin", "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam",
+    "Supervised", "SwAV", "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo",
+    "embed", "evaluate", "export", "fit", "index", "load", "load_encoder", "load_remedy", "mend", "open_index",
+    "search",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.

@@ -8,6 +8,7 @@ from unconfound.methods.contracam import ContraCAM as ContraCAM
 from unconfound.methods.dacl import DACL as DACL
 from unconfound.methods.dcml.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
+from unconfound.methods.foreground_autoencoder import ForegroundAutoencoder as ForegroundAutoencoder
 from unconfound.methods.gaussian import Gaussian as Gaussian
 from unconfound.methods.group_dro import GroupDRO as GroupDRO
 from unconfound.methods.icl_msr.icl_msr import ICLMSR as ICLMSR
@@ -59,6 +60,7 @@ METHODS: dict[str, type[Method]] = {
     "w-mse": WMSE,
     "large-margin": LargeMargin,
     "contracam": ContraCAM,
+    "foreground-autoencoder": ForegroundAutoencoder,
     "cim": CIM,
     "scl": SCL,
     "group-dro": GroupDRO,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from unconfound.options.constraints import Checked, NonNegativeFloat, PositiveFloat, Share, within
+from unconfound.options.constraints import Checked, NonNegativeFloat, NonNegativeInt, PositiveFloat, Share, within
 
 MixingFunction = Literal["linear", "geometric", "binary"]
 
@@ -31,6 +31,37 @@ class ImageViewOptions(Checked):
     """Probability of a grayscale view."""
     blur_probability: Share = 0.0
     """Probability of a Gaussian blur."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForegroundViewOptions(Checked):
+    """Options of random views of foregrounds on the backgrounds of other images."""
+
+    jitter: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, Annotated[float, within(0, 0.5)]] = (
+        0.2,
+        0.2,
+        0.4,
+        0.5,
+    )
+    """Strength of the random change in brightness, contrast, saturation and hue of the foreground, the last at most
+    0.5."""
+    turn: Annotated[float, within(0, 180)] = 15.0
+    """Largest angle in degrees by which the foreground is turned, to either side."""
+    scale: tuple[PositiveFloat, PositiveFloat] = (0.85, 1.15)
+    """Lowest and highest factor by which the side of the foreground is multiplied."""
+    shear: NonNegativeFloat = 0.15
+    """Largest shift of a row of the foreground, as a share of its distance from the centre."""
+    shift: Share = 0.25
+    """Largest distance of the foreground's centre from that of the view, across and down, in half sides of the view."""
+    rim: NonNegativeInt = 0
+    """Largest number of pixels by which a mask is widened or narrowed at random; use it where masks are not exact."""
+    soft_edge: NonNegativeFloat = 0.0
+    """Largest half width in pixels of the band over which a foreground fades into its new background."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale is {self.scale}: it must be (lowest, highest)")
 
 
 @dataclass(frozen=True, kw_only=True)

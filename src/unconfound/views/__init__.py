@@ -1,6 +1,7 @@
 """How a batch becomes two views."""
 
 from unconfound.options.views import CorruptionOptions as CorruptionOptions
+from unconfound.options.views import ForegroundViewOptions as ForegroundViewOptions
 from unconfound.options.views import ImageViewOptions as ImageViewOptions
 from unconfound.options.views import MetricViewOptions as MetricViewOptions
 from unconfound.options.views import MixingOptions as MixingOptions
@@ -9,6 +10,8 @@ from unconfound.views.backgrounds import exchange_backgrounds as exchange_backgr
 from unconfound.views.blur import gaussian_blur as gaussian_blur
 from unconfound.views.colour import adjust_hue as adjust_hue
 from unconfound.views.corruption import CorruptedViews as CorruptedViews
+from unconfound.views.cutouts import cut_out as cut_out
+from unconfound.views.foregrounds import ForegroundViews as ForegroundViews
 from unconfound.views.geometry import random_boxes as random_boxes
 from unconfound.views.image_views import image_views as image_views
 from unconfound.views.images import ImageViews as ImageViews

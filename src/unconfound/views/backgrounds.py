@@ -82,7 +82,7 @@ def exchanged(
     images = layers.images
     _check(images, backgrounds, share=share)
     if donors is None:
-        donors = _cycle(len(images), device=images.device, generator=generator)
+        donors = random_cycle(len(images), device=images.device, generator=generator)
     shown = layers.shown(generator=generator)
     behind, nothing = layers.backgrounds[donors], layers.covered[donors]
     kept = torch.zeros_like(nothing)
@@ -97,7 +97,9 @@ def exchanged(
     return images * shown + behind * (1 - shown)
 
 
-def _cycle(batch: int, *, device: torch.device, generator: torch.Generator | None) -> Int[Tensor, " {batch}"]:
+def random_cycle(
+    batch: int, *, device: torch.device, generator: torch.Generator | None = None
+) -> Int[Tensor, " {batch}"]:
     """Draw one cycle through the images of all processes; return the predecessors of this process's images."""
     rank, processes = world()
     where = device if generator is None else generator.device
@@ -106,9 +108,18 @@ def _cycle(batch: int, *, device: torch.device, generator: torch.Generator | Non
     return before[rank * batch : (rank + 1) * batch]
 
 
-def _check(images: Tensor, backgrounds: Tensor | None, *, share: float) -> None:
+def check_others(images: Tensor) -> None:
+    """Refuse images that have no other background to stand on: fewer than two over all processes.
+
+    Raises:
+        ValueError: so it is.
+    """
     if len(images) * world()[1] < 2:
         raise ValueError(f"exchanging backgrounds needs at least two images in a batch, got {len(images)}")
+
+
+def _check(images: Tensor, backgrounds: Tensor | None, *, share: float) -> None:
+    check_others(images)
     if backgrounds is not None and backgrounds.shape != images.shape:
         raise ValueError(
             f"backgrounds have the shape {tuple(backgrounds.shape)}, the images {tuple(images.shape)}: give one "

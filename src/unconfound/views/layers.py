@@ -39,6 +39,11 @@ class Layers:
     backgrounds: Float[Tensor, "everyone channels height width"]
     covered: Bool[Tensor, " everyone"]
 
+    @property
+    def holes(self) -> Bool[Tensor, "batch 1 height width"]:
+        """Where backgrounds are filled: as far as the widest mask reaches."""
+        return self.masks if self.depths is None else self.depths > -reach(self.rim, self.soft_edge)
+
     def shown(self, *, generator: torch.Generator | None) -> Float[Tensor, "batch 1 height width"]:
         """Say how much of each foreground shows, with an edge drawn at random for each image."""
         if self.depths is None:

@@ -5,6 +5,7 @@ from typing import Any
 from unconfound.options.methods import classifying, refitting, two_views
 from unconfound.options.methods.cim import CIMOptions
 from unconfound.options.methods.dcml import DCMLOptions
+from unconfound.options.methods.foreground_autoencoder import ForegroundAutoencoderOptions
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.options.methods.infograph import InfoGraphOptions
 from unconfound.options.methods.metric import MetricOptions
@@ -42,6 +43,7 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "w-mse": two_views.WMSEOptions,
         "contracam": two_views.ContraCAMOptions,
         "large-margin": two_views.LargeMarginOptions,
+        "foreground-autoencoder": ForegroundAutoencoderOptions,
         "cim": CIMOptions,
         "dcml": DCMLOptions,
         "masktune": refitting.MaskTuneOptions,
