@@ -58,6 +58,7 @@ def with_refined_masks(dataset: Dataset, *, wrong_by: int) -> Dataset:
     )
     if (examples := dataset.mask_examples) is not None:
         estimates = found(examples.images, examples.estimates)
+        assert estimates is not None
         refined = replace(refined, mask_examples=replace(examples, estimates=estimates))
     kept = intersection_over_union(found(some.inputs, some.masks), some.masks).mean()  # type: ignore[arg-type]
     refined.train.notes = (

@@ -73,4 +73,5 @@ def _distances(pixels: Tensor, background: Bool[Tensor, "batch 1 height width"])
     root, _ = torch.linalg.cholesky_ex((apart * weights) @ apart.mT / count + ridge)
     distances = torch.linalg.solve_triangular(root, apart, upper=False).square().sum(1).sqrt()
     distances = distances.view(-1, 1, *pixels.shape[2:])
-    return distances / distances.amax((2, 3), keepdim=True).clamp_min(torch.finfo(pixels.dtype).tiny)
+    relative: Tensor = distances / distances.amax((2, 3), keepdim=True).clamp_min(torch.finfo(pixels.dtype).tiny)
+    return relative
