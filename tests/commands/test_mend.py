@@ -100,13 +100,12 @@ def test_a_mended_run_is_exported_and_indexed(work: Path, tmp_path: Path) -> Non
 def test_the_map_in_the_encoder_is_the_one_that_was_measured(work: Path, tmp_path: Path) -> None:
     """After LEACE, embeddings of exchanged images have the same mean whatever the background."""
     from unconfound.mending.exchanged import embed_exchanged
+    from unconfound.mending.held_out import divided
     from unconfound.options.embedding import EmbeddingOptions
 
     run = unconfound.mend(work / "masked", how="leace", out=tmp_path / "run", exchanges=2, seed=5, device="cpu").run
-    options = unconfound.DataOptions(data=str(work / "images"), masks=work / "masks")
-    train = in_memory(unconfound.load(options).train)
-    assert train is not None
-    found = embed_exchanged(load_encoder(run), train, exchanges=2, seed=5, embedding=EmbeddingOptions(device="cpu"))
+    train, cpu = divided(loaded(work), seed=5).fitted, EmbeddingOptions(device="cpu")
+    found = embed_exchanged(load_encoder(run), train, exchanges=2, seed=5, embedding=cpu)
     rows, donors = found.others.flatten(0, 1), found.donors.flatten()
     spread = rows.std(0).max().item()
     torch.testing.assert_close(rows[donors == 0].mean(0), rows[donors == 1].mean(0), atol=1e-3 * spread, rtol=0)
@@ -122,7 +121,7 @@ def test_the_command_compares_all_ways_and_says_where_the_run_is(
     said = capsys.readouterr().out
     for row in ("before", "refit", "leace", "nap", "whitening"):
         assert f"\n{row} " in said
-    assert " reaches a gap of 100 points: " in said
+    assert " reaches a gap of 100 points.\n" in said
     assert said.endswith(f"The mended run is in {out}.\nNext: unconfound evaluate {out}\n")
     assert main(["evaluate", str(out), "--device", "cpu"]) == 0
 
@@ -236,7 +235,7 @@ def repainted(folder: Path, *, to: str) -> None:
 
 @pytest.mark.parametrize(
     ("to", "message"),
-    [("full", "are empty and all others full"), ("empty", "are empty and all others full"), ("grey", "")],
+    [("full", "are empty and all others full"), ("empty", "has any foreground: all are black"), ("grey", "")],
 )
 def test_masks_that_show_nothing_or_everything_are_refused_and_grey_images_are_not(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, message: str

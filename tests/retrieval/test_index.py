@@ -332,7 +332,7 @@ def test_embeddings_that_are_not_finite_leave_nothing_behind(
 def test_one_writer_at_a_time(run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "index"
     index(run, images, out=out)
-    monkeypatch.setattr("unconfound.retrieval.index_folder.FolderLock", lambda folder: FolderLock(folder, patience=0))
+    monkeypatch.setattr("unconfound.lock.FolderLock", lambda folder: FolderLock(folder, patience=0))
     with FolderLock(out) as lock:
         lock.acquire()
         with pytest.raises(ValueError, match="another process is at work in"):
