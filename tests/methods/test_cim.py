@@ -224,6 +224,17 @@ def test_the_mask_can_be_taught(options):
     assert _gradients(step.loss, method.encoder.network.morpher).abs().max() > 0
 
 
+def test_an_empty_mask_teaches_the_morpher_nothing():
+    method = _method(dtype=torch.float64, weight=0.0, mask_weight=0.5)
+    batch = _masked(_batch(dtype=torch.float64))
+    batch.masks[1:] = False
+    found = method(batch).scalars["mask_difference"]
+    mask = method.encoder.network.morpher(batch.inputs)[0]
+    wanted = batch.masks[0].double().expand_as(mask)
+    first = -(wanted * mask.log() + (1 - wanted) * (1 - mask).log()).mean()
+    torch.testing.assert_close(found, (first / len(batch)).detach())
+
+
 def test_masks_are_asked_for_where_they_are_needed():
     for options in ({"partners": "exchanged"}, {"mask_weight": 1.0}):
         with pytest.raises(ValueError, match=r"cim needs masks of the foregrounds .* the data have none: name their"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from unconfound.views.backgrounds import exchange_backgrounds
-from unconfound.views.exchanged_pairs import exchangeable, exchanged_pairs
+from unconfound.views.exchanged_pairs import exchanged_pairs, neither_empty_nor_full
 from unconfound.views.inpainting import inpaint
 
 
@@ -58,4 +58,4 @@ def test_empty_and_full_masks_leave_nothing_to_exchange():
     masks = torch.zeros(3, 1, 4, 4, dtype=torch.bool)
     masks[1, :, 0, 0] = True
     masks[2] = True
-    assert exchangeable(masks).tolist() == [False, True, False]
+    assert neither_empty_nor_full(masks).tolist() == [False, True, False]

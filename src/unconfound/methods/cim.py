@@ -21,7 +21,7 @@ from unconfound.methods.method import Phase, Step
 from unconfound.methods.parts.classifying import Classifier, accuracy, step_of
 from unconfound.methods.parts.labelled import cross_entropy, labels_of
 from unconfound.options.methods.cim import CIMOptions
-from unconfound.views.exchanged_pairs import exchangeable, exchanged_pairs
+from unconfound.views.exchanged_pairs import exchanged_pairs, neither_empty_nor_full
 
 # An image dimmed to less than this share of its brightness, on average over a batch, is as good as black.
 _DARK = 0.05
@@ -151,7 +151,7 @@ class CIM(Classifier[CIMOptions]):
         apart is not the background's.
         """
         options, masks = self.options, _given(masks)
-        useful = exchangeable(masks)
+        useful = neither_empty_nor_full(masks)
         counts = options.positives, options.negatives
         _, other = class_partners(labels, gather(labels), first=world()[0] * len(labels))
         allowed = other & useful[:, None] & gather(useful.to(torch.uint8)).bool()
@@ -166,14 +166,19 @@ class CIM(Classifier[CIMOptions]):
         return torch.cat(shown), places[0], places[1]
 
     def _mask_difference(self, mask: Tensor, masks: Tensor | None) -> Float[Tensor, ""]:
-        """Compare the mask with the given ones: cross-entropy of each pixel's place in the range of the mask."""
-        lowest = self.options.lowest_mask
-        wanted = _given(masks).to(mask.dtype).expand_as(mask)
+        """Compare the mask with the given ones: cross-entropy of each pixel's place in the range of the mask.
+
+        An empty mask says that the foreground is not known, and not that all of the image is to be hidden: it has the
+        loss 0.
+        """
+        lowest, masks = self.options.lowest_mask, _given(masks)
+        wanted = masks.to(mask.dtype).expand_as(mask)
+        known = masks.flatten(1).any(1).to(mask.dtype).view(-1, 1, 1, 1)
         # Rounding may bring a mask to the ends of its range, and further.
         share = ((mask - lowest) / (1 - lowest)).clamp(0, 1)
         # Autocast refuses this loss on a GPU; masks are in full precision anyway.
         with torch.autocast(mask.device.type, enabled=False):
-            return F.binary_cross_entropy(share, wanted)
+            return F.binary_cross_entropy(share, wanted, weight=known.expand_as(mask))
 
     def _features(self, shown: Tensor) -> Float[Tensor, "images features 1 1"]:
         """Embed images so that `perceptual_triplet`'s "l2" is the cosine of their embeddings.

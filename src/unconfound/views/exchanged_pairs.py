@@ -37,7 +37,7 @@ def exchanged_pairs(
 
     Args:
         images: in [0, 1].
-        masks: True on the foreground; see `exchangeable` for masks that leave nothing to exchange.
+        masks: True on the foreground; see `neither_empty_nor_full` for masks that leave nothing to exchange.
         partners: positions in the batch of all processes; -1 stands for none, and its pictures mean nothing.
     """
     filled, shown = inpaint(images, masks), masks.to(images.dtype)
@@ -47,7 +47,7 @@ def exchanged_pairs(
     return ExchangedPairs(own, foregrounds * covers + filled[:, None] * (1 - covers))
 
 
-def exchangeable(masks: Bool[Tensor, "batch 1 height width"]) -> Bool[Tensor, " batch"]:
-    """Say which images have both a foreground and a background: masks that are neither empty nor full."""
+def neither_empty_nor_full(masks: Bool[Tensor, "batch 1 height width"]) -> Bool[Tensor, " batch"]:
+    """Say which images have both a foreground and a background, by their masks."""
     flat = masks.flatten(1)
     return flat.any(1) & ~flat.all(1)
