@@ -47,6 +47,8 @@ def test_a_file_of_uint8_gets_images_as_they_are(tmp_path):
 def test_files_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         OnnxEncoder(tmp_path / "none.onnx", SCHEMA)
+    with pytest.raises(ValueError, match="is run on images, the data are tables: give the folder of a run"):
+        OnnxEncoder(tmp_path / "none.onnx", Schema("tables", (5,), ("a", "b")))
     (tmp_path / "bad.onnx").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="cannot be read as an ONNX file"):
         OnnxEncoder(tmp_path / "bad.onnx", SCHEMA)

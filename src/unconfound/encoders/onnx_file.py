@@ -32,10 +32,13 @@ class OnnxEncoder:
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: onnxruntime is not installed.
-        ValueError: it is no ONNX file, takes other inputs, or has several outputs and none of that name.
+        ValueError: the data are no images; or it is no ONNX file, takes other inputs, or has several outputs and none
+            of that name.
     """
 
     def __init__(self, path: Path, schema: Schema) -> None:
+        if schema.modality != "images":
+            raise ValueError(f"{path} is run on images, the data are {schema.modality}: give the folder of a run")
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {path}: give an .onnx file")
         try:
