@@ -7,7 +7,7 @@ import torch
 
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.exchanged import (
-    Exchanged,
+    ExchangedSource,
     exchanged_tests,
     with_exchanged_nuisance,
     with_exchanged_tests,
@@ -108,7 +108,7 @@ def test_sequences_are_exchanged_at_their_own_lengths():
 
 def test_what_cannot_be_exchanged():
     with pytest.raises(ValueError, match="rows has no nuisance to exchange: name one, as --nuisance does for tables"):
-        Exchanged(replace(rows(), nuisance=None), torch.arange(40), torch.zeros(40), name="x")
+        ExchangedSource(replace(rows(), nuisance=None), torch.arange(40), torch.zeros(40), name="x")
     with pytest.raises(ValueError, match="the class 'b' has one sample: mixed-same needs two or more"):
         exchanged_tests(replace(rows(), labels=(torch.arange(40) == 3).long()))
     with pytest.raises(ValueError, match="rows has samples without a label"):

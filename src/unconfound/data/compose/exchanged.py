@@ -16,7 +16,7 @@ from unconfound.data.core.source import Dataset, Source
 from unconfound.data.core.subset import Subset, labelled_part
 
 
-class Exchanged(Source):
+class ExchangedSource(Source):
     """The samples of `base`, each with the nuisance of another sample of it, without a copy of them.
 
     What texts say, `texts`, is what they said before.
@@ -85,7 +85,9 @@ def _rows(first: Tensor, ones: Tensor, others: Tensor) -> Tensor:
     return torch.where(first.view(-1, *(1,) * (ones.dim() - 1)), ones, others)
 
 
-def with_exchanged_nuisance(source: Source, *, generator: torch.Generator) -> tuple[Exchanged, Int[Tensor, " samples"]]:
+def with_exchanged_nuisance(
+    source: Source, *, generator: torch.Generator
+) -> tuple[ExchangedSource, Int[Tensor, " samples"]]:
     """Give each sample the nuisance of another one, drawn at random, and name these others.
 
     Every nuisance is given exactly once, and none is kept.
@@ -104,7 +106,7 @@ def with_exchanged_nuisance(source: Source, *, generator: torch.Generator) -> tu
     givers = torch.empty_like(order)
     givers[order] = order.roll(1)
     draws = torch.rand(len(source), generator=generator)
-    return Exchanged(source, givers, draws, name=f"{source.name}, exchanged nuisance"), givers
+    return ExchangedSource(source, givers, draws, name=f"{source.name}, exchanged nuisance"), givers
 
 
 def exchanged_tests(source: Source, *, seed: int = 0) -> dict[str, Source]:
@@ -137,7 +139,7 @@ def exchanged_tests(source: Source, *, seed: int = 0) -> dict[str, Source]:
     def mixed(classes: np.ndarray, name: str) -> Source:
         donors = torch.from_numpy(donors_of(classes, givers, rng))
         draws = torch.from_numpy(rng.random(len(classes), dtype=np.float32))
-        return Exchanged(source, donors, draws, name=f"{source.name}, {name}")
+        return ExchangedSource(source, donors, draws, name=f"{source.name}, {name}")
 
     return {
         "original": Subset(source, torch.arange(len(source)), name=f"{source.name}, original", notes=source.notes),
