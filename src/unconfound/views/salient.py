@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from unconfound.functional.distributed import gather, uniform, world
@@ -14,7 +14,7 @@ from unconfound.views.inpainting import inpaint
 
 @torch.no_grad()
 def mix_backgrounds(
-    images: Float[Tensor, "batch channels height width"],
+    images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
     saliency: Float[Tensor, "batch 1 height width"],
     *,
     share: float,
@@ -49,7 +49,7 @@ def mix_backgrounds(
 
 
 def crop_to_salient(
-    images: Float[Tensor, "batch channels height width"],
+    images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
     saliency: Float[Tensor, "batch 1 height width"],
     *,
     size: int,

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from unconfound.encoders.apply import at_rest
@@ -17,7 +17,8 @@ from unconfound.functional.saliency import contra_cam, contrastive_scores, xgrad
 
 
 def class_saliency(
-    model: nn.Module, images: Float[Tensor, "batch channels height width"]
+    model: nn.Module,
+    images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch rows columns"]:
     """Compute the class activation map (`xgrad_cam`) of the class that a model predicts for each image.
 
@@ -39,7 +40,10 @@ def class_saliency(
 
 
 def contrastive_saliency(
-    model: nn.Module, images: Float[Tensor, "batch channels height width"], *, iterations: int = 1
+    model: nn.Module,
+    images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
+    *,
+    iterations: int = 1,
 ) -> Float[Tensor, "batch 1 height width"]:
     """Compute where each image is unlike the other images of the batch, in [0, 1]: ContraCAM.
 
