@@ -62,10 +62,10 @@ class Evaluation:
         groups: test set -> group -> accuracy of the linear probe. A group without samples is left out.
         background: background_gap (mixed-same minus mixed-rand, linear probe, paired by sample) and the same for
             kNN, the classifier and the probe of exchanged backgrounds as background_gap_knn, background_gap_classifier
-            and background_gap_exchanged_probe; adversarial_share and
-            adversarial_share_classifier, the share of foregrounds that no background fools. Of classes that were not
-            trained on: background_gap_precision_at_1, background_gap_map_at_r, precision_at_1_crossed and
-            map_at_r_crossed, as `retrieval_on_backgrounds` gives them. Empty where foregrounds are not known.
+            and background_gap_exchanged_probe; adversarial_share and adversarial_share_classifier, the share of
+            foregrounds that no background fools. Of classes that were not trained on: background_gap_precision_at_1,
+            background_gap_map_at_r, precision_at_1_crossed and map_at_r_crossed, as `retrieval_on_backgrounds` gives
+            them. Empty where foregrounds are not known and no nuisance is named.
         cells: "trained on/tested on", each full or foreground -> accuracy of the linear probe.
         settings: what was chosen or given: neighbours, regularisation of the probe, sample counts, seconds.
         notes: what a reader must know, in plain words (a class without test samples, ...).
