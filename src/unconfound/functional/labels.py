@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unconfound.functional.inputs import check_floating
 
-Array = Tensor | np.ndarray[Any, Any]
+Array = Tensor | NDArray[Any]
 
 
 def whole_numbers(name: str, values: Array) -> Int64[Tensor, "..."]:
