@@ -36,13 +36,24 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[shape] = rng.integers(100, 256, 3, dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"images/{name}/{number}.png")
             Image.fromarray(shape.astype(np.uint8) * 255).save(folder / f"masks/{name}/{number}.png")
-    told = np.where(rng.random(200) < 0.9, np.arange(200) % 2, 1 - np.arange(200) % 2)
-    rows = {"a": rng.normal(np.arange(200) % 2, 0.5), "b": ["x", "y"] * 100, "site": np.array(["here", "there"])[told]}
+    told = np.where(rng.random(200) < 0.95, np.arange(200) % 2, 1 - np.arange(200) % 2)
+    rows = {"a": rng.normal(np.arange(200) % 2, 1), "b": ["x", "y"] * 100, "site": np.array(["here", "there"])[told]}
     pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNCONFOUND_CACHE", str(folder / "cache"))
         data, masks = ["--data", str(folder / "images")], ["--masks", str(folder / "masks")]
-        table = ["--data", str(folder / "table.csv"), "--label", "b", "--width", "8", "--epochs", "10"]
+        table = [
+            "--data",
+            str(folder / "table.csv"),
+            "--label",
+            "b",
+            "--width",
+            "8",
+            "--epochs",
+            "30",
+            "--learning-rate",
+            "0.02",
+        ]
         assert main(["fit", "supervised", *data, *masks, *TINY, "--out", str(folder / "masked")]) == 0
         assert main(["fit", "random", *data, *TINY[:-2], "--out", str(folder / "bare")]) == 0
         assert main(["fit", "supervised", *table, "--out", str(folder / "table")]) == 0
@@ -160,9 +171,10 @@ def test_a_run_of_a_table_is_mended(work: Path, tmp_path: Path, capsys: pytest.C
     assert "background" not in said
     # The mended run remembers the nuisance.
     (judged,) = unconfound.evaluate(out, device="cpu")
-    gap = judged.background["background_gap_classifier"].value
     (before,) = unconfound.evaluate(work / "table", nuisance=("site",), out=tmp_path / "before", device="cpu")
-    assert gap < before.background["background_gap_classifier"].value
+    gaps = [each.background["background_gap_classifier"].value for each in (before, judged)]
+    assert gaps[0] > 0.15
+    assert gaps[1] < gaps[0]
     assert before.advice[0].endswith(f"unconfound mend {work / 'table'} --nuisance COLUMN")
 
 
