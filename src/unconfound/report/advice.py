@@ -43,9 +43,12 @@ def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tup
 
 def closing_advice(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return what is said of the encoder with the largest gap, or else of the first that something is."""
-    gaps = [gap_of(each) for each in evaluations]
-    order = sorted(range(len(gaps)), key=lambda place: -(figure.value if (figure := gaps[place]) else -1.0))
-    return next((evaluations[place].advice for place in order if evaluations[place].advice), ())
+    return next((each.advice for each in largest_gap_first(evaluations) if each.advice), ())
+
+
+def largest_gap_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Sort by the gap; those without one come last."""
+    return sorted(evaluations, key=lambda each: -(gap.value if (gap := gap_of(each)) else -1.0))
 
 
 def gap_of(evaluation: Evaluation) -> Figure | None:
@@ -75,7 +78,9 @@ def _to_train(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
     if run is None or not _exchangeable(dataset) or not _data(run):
         return ()
     provenance = read_card(run).provenance
-    if "mended" in provenance or not provenance.get("trained") or provenance.get("training", {}).get("exchange"):
+    # One that draws foregrounds on other backgrounds has exchanged them already.
+    exchanged = provenance.get("training", {}).get("exchange") or provenance.get("method") == "foreground-autoencoder"
+    if "mended" in provenance or not provenance.get("trained") or exchanged:
         return ()
     words = ["unconfound", "fit", "--recipe", str(run / "config.toml"), "--exchange", "1", "--out", f"{run}-exchanged"]
     nuisance = dataset.train.nuisance
