@@ -33,7 +33,7 @@ def main() -> None:
             out = OUT / f"{correlation}-{seed}"
             started = time.monotonic()
             if not (out / "evaluation.json").is_file():
-                demo(out, correlation=correlation, seed=seed, resume=out.exists())
+                demo(out, correlation=correlation, seed=seed, epochs=20, resume=out.exists())
                 print(f"{out}: {time.monotonic() - started:.0f} s", flush=True)
             found.append({entry.name: entry for entry in read_evaluation(out / "evaluation.json")})
         page.append(_table(correlation, found))

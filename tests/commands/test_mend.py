@@ -36,11 +36,24 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[shape] = rng.integers(100, 256, 3, dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"images/{name}/{number}.png")
             Image.fromarray(shape.astype(np.uint8) * 255).save(folder / f"masks/{name}/{number}.png")
-    pd.DataFrame({"a": range(20), "b": ["x", "y"] * 10}).to_csv(folder / "table.csv", index=False)
+    told = np.where(rng.random(200) < 0.95, np.arange(200) % 2, 1 - np.arange(200) % 2)
+    rows = {"a": rng.normal(np.arange(200) % 2, 1), "b": ["x", "y"] * 100, "site": np.array(["here", "there"])[told]}
+    pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNCONFOUND_CACHE", str(folder / "cache"))
         data, masks = ["--data", str(folder / "images")], ["--masks", str(folder / "masks")]
-        table = ["--data", str(folder / "table.csv"), "--label", "b", "--width", "4", "--epochs", "1"]
+        table = [
+            "--data",
+            str(folder / "table.csv"),
+            "--label",
+            "b",
+            "--width",
+            "8",
+            "--epochs",
+            "30",
+            "--learning-rate",
+            "0.02",
+        ]
         assert main(["fit", "supervised", *data, *masks, *TINY, "--out", str(folder / "masked")]) == 0
         assert main(["fit", "random", *data, *TINY[:-2], "--out", str(folder / "bare")]) == 0
         assert main(["fit", "supervised", *table, "--out", str(folder / "table")]) == 0
@@ -147,6 +160,24 @@ def test_a_run_goes_beside_the_one_that_is_mended(work: Path) -> None:
     assert unconfound.mend(work / "masked", how="nap", exchanges=1, overwrite=True, device="cpu").way == "nap"
 
 
+@pytest.mark.parametrize("how", ["all", "fine-tune"])
+def test_a_run_of_a_table_is_mended(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    out = tmp_path / "mended"
+    words = ["mend", str(work / "table"), "--nuisance", "site", "--how", how, "--gap", "100", "--out", str(out)]
+    assert main([*words, "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "On held-out training samples " in said
+    assert " % with the column site of random classes, before " in said
+    assert "background" not in said
+    # The mended run remembers the nuisance.
+    (judged,) = unconfound.evaluate(out, device="cpu")
+    (before,) = unconfound.evaluate(work / "table", nuisance=("site",), out=tmp_path / "before", device="cpu")
+    gaps = [each.background["background_gap_classifier"].value for each in (before, judged)]
+    assert gaps[0] > 0.15
+    assert gaps[1] < gaps[0]
+    assert before.advice[0].endswith(f"unconfound mend {work / 'table'} --nuisance COLUMN")
+
+
 def test_data_in_memory_are_mended_on(work: Path, tmp_path: Path) -> None:
     dataset = loaded(work)
     run = unconfound.mend(work / "bare", dataset, how="refit", out=tmp_path / "run", exchanges=1, device="cpu").run
@@ -188,7 +219,7 @@ def test_of_a_function_and_of_an_onnx_file_a_remedy_is_kept(
     ("words", "message"),
     [
         (["bare"], "has no masks in memory, by which mend exchanges backgrounds: give --masks"),
-        (["table"], "holds tables: mend exchanges the backgrounds of images"),
+        (["table"], "holds tables without a nuisance to exchange: name columns with --nuisance"),
         (["nowhere"], "nowhere is no run folder, which says what it was trained on: give a run folder, or --data"),
         (["images"], "images is no run folder: it holds no config.toml"),
         (["nowhere", "--data", "images", "--masks", "masks"], "unknown encoder 'nowhere'"),

@@ -161,7 +161,9 @@ def test_what_an_encoder_knows_of_the_foreground_has_a_column() -> None:
     assert max(map(len, text.splitlines())) <= 100
     assert "…" not in text
     flat = " ".join(text.split())
-    assert "Exchanged probe: on mixed-rand, a linear probe that was fitted on exchanged backgrounds." in flat
+    assert (
+        "Exchanged probe: on mixed-rand, a linear probe that was fitted on exchanged backgrounds or nuisances." in flat
+    )
     assert "Not fooled: right on every background of another class." in flat
 
 

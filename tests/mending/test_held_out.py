@@ -74,7 +74,7 @@ def _of_rows(dataset):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_of_rows, "rows holds tables: mend exchanges the backgrounds of images"),
+        (_of_rows, "rows holds tables without a nuisance to exchange: name columns with --nuisance"),
         (lambda data: replace(data, labelled=None), "train has no labels"),
         (
             lambda data: replace(data, labelled=replace(data.train, masks=None)),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 from evaluation.toy import CENTRE, confounded
 
-from unconfound.data import Dataset
+from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.data.tables.nuisance_columns import NuisanceColumns
 from unconfound.encoders import build_encoder, save_encoder
 from unconfound.evaluation.figures import Evaluation, Figure
 from unconfound.report.advice import advice_on, closing_advice
@@ -30,10 +32,11 @@ def data(*, masks: bool) -> Dataset:
 
 @pytest.fixture
 def run(tmp_path: Path):
-    def make(name: str = "run", *, data: str = "demo", **provenance: object) -> Path:
+    def make(name: str = "run", *, data: str = "demo", nuisance: Sequence[str] = (), **provenance: object) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         section = f"[data]\ndata = {json.dumps(data)}\n" if data else ""
+        section += f"nuisance = {json.dumps(nuisance)}\n" if nuisance else ""
         (folder / "config.toml").write_text(f'method = "simclr"\n{section}')
         schema = confounded(30, 9).train.schema
         encoder = build_encoder("convnet", schema, width=2, depth=1)
@@ -69,6 +72,23 @@ def test_what_was_mended_is_fine_tuned(run) -> None:
     assert line.endswith(f"unconfound mend {first} --how fine-tune --out {first}-fine-tuned")
     (line,) = advice_on(evaluated(0.3, 0.1), data(masks=True), tuned)
     assert line.endswith(f"unconfound mend {tuned}")
+
+
+def test_a_run_with_a_nuisance_is_mended_or_trained_anew(run) -> None:
+    nuisance = NuisanceColumns("the column site", torch.tensor([False, True]))
+    rows = MemorySource("rows", Schema("tables", (2,), ("a",)), torch.zeros(3, 2), torch.zeros(3).long())
+    rows.nuisance = nuisance
+    dataset = Dataset(train=rows, labelled=rows, tests={"original": rows})
+    folder = run(data="table.csv", nuisance=["site"])
+    anew = f"unconfound fit --recipe {folder}/config.toml --exchange 1 --out {folder}-exchanged"
+    assert advice_on(evaluated(0.3, 0.1), dataset, folder) == (
+        f"To lower the gap of 30.0 points: unconfound mend {folder}",
+        f"To train it anew with the column site exchanged: {anew}",
+    )
+    # The nuisance was named for the evaluation, and the run does not know it.
+    for line in advice_on(evaluated(0.3, 0.1), dataset, run("other", data="table.csv")):
+        assert line.endswith(" --nuisance COLUMN")
+    assert advice_on(evaluated(0.3, 0.1), dataset, None)[0].endswith(": unconfound.mend(encoder, dataset)")
 
 
 def test_an_encoder_without_a_run_is_mended_in_python() -> None:

@@ -104,7 +104,7 @@ def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(
     parts = re.findall(r'<section id="(\w+)"', page)
     # An untrained encoder may have a gap or none, and so advice.
     parts = [part for part in parts if part != "advice"]
-    assert parts == ["results", "gap", "samples", "neighbours", "maps", "morphs", "groups", "hardest", "run"]
+    assert parts == ["gap", "results", "samples", "neighbours", "maps", "morphs", "groups", "hardest", "run"]
     section = page[page.index('<section id="morphs"') :].partition("</section>")[0]
     assert section.count("<img ") == 3 * 12
     assert "mean over 48 images" in section
@@ -117,7 +117,7 @@ def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(
     assert "Validation part, for model selection" in section
     assert "validation (not a test)" in page
     assert "24 validation samples" in page
-    assert len(re.findall(r'id="results-table-\d"', page)) == 2
+    assert len(re.findall(r'id="results-table-\d"', page)) == 3
     Page(page)
 
 
@@ -130,7 +130,7 @@ def test_a_classifier_of_other_classes_is_not_asked(tmp_path, morphing):
     assert evaluations[0].notes[-1] == (
         "the trained classifier is not evaluated: its classes are a, b, c, d, not class 0, class 1, class 2, class 3"
     )
-    assert evaluations[1].notes[-1] == "the trained classifier is not evaluated: it tells 2 classes apart, these are 4"
+    assert "the trained classifier is not evaluated: it tells 2 classes apart, these are 4" in evaluations[1].notes
 
 
 def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):
@@ -172,7 +172,7 @@ def test_classes_that_were_not_trained_on_are_audited_by_retrieval(tmp_path, mor
     assert "264 samples of original, mixed-same" in " ".join(capsys.readouterr().err.split())
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     parts = re.findall(r'<section id="(\w+)"', page)
-    assert parts == ["results", "gap", "samples", "neighbours", "maps", "morphs", "run"]
+    assert parts == ["gap", "results", "samples", "neighbours", "maps", "morphs", "run"]
     assert len(re.findall(r'id="results-table-\d"', page)) == 1
     assert "Retrieval in percent, of classes that were not trained on" in page
     assert "Bars: percentage points of MAP@R." in page

@@ -67,8 +67,8 @@ def test_every_part_is_there_for_images_with_swaps(write, picture_data, entry):
     data = picture_data()
     page = write([entry("supervised", data), entry("simclr", data, gap=0.1, curves=False)], data)
     assert sections(page) == [
-        "results",
         "gap",
+        "results",
         "samples",
         "neighbours",
         "maps",
@@ -91,9 +91,18 @@ def test_what_can_be_done_is_told_with_its_command(write, picture_data, entry):
     told = entry("a", data)
     advice = ("To lower it: unconfound mend runs/a", "Without a command")
     page = write([replace(told, evaluation=replace(told.evaluation, advice=advice)), entry("b", data)], data)
-    assert sections(page)[:3] == ["results", "gap", "advice"]
+    assert sections(page)[:3] == ["gap", "advice", "results"]
     for text in ("To lower it", "unconfound mend runs/a", "Without a command"):
         assert text in page.text
+    entries = [told_of(name, entry(name, data, gap=gap)) for name, gap in (("a", 0.1), ("b", 0.3), ("c", 0.2))]
+    page = write(entries, data)
+    assert "unconfound mend runs/b" in page.text
+    assert "unconfound mend runs/a" not in page.text
+    assert "The same goes for c, a, with their own folders." in page.text
+
+
+def told_of(name, entry):
+    return replace(entry, evaluation=replace(entry.evaluation, advice=(f"To lower it: unconfound mend runs/{name}",)))
 
 
 def test_nothing_is_loaded_from_elsewhere(write, picture_data, entry, tmp_path):

@@ -124,7 +124,7 @@ def test_the_probe_of_exchanged_backgrounds_has_the_last_table():
     gaps = {"background_gap": figure(0.5), "background_gap_exchanged_probe": figure(0.1)}
     entry = Entry(Evaluation("a", {"mixed-rand": known}, background=gaps), {})
     _, last = tables.results([entry, encoder("b", {"mixed-rand": 0.8})], tests=["mixed-rand"])
-    assert "what the encoder knows of the foreground" in last.title
+    assert "what the encoder knows apart from these" in last.title
     assert [row.name for row in last.rows] == ["a"]
     assert headers(last) == ("mixed-rand", "gap, exchanged probe (points)")
     assert [cell.text for cell in last.rows[0].cells] == ["60.0", "10.0"]

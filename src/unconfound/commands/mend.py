@@ -1,4 +1,4 @@
-"""`unconfound mend`: a new run whose encoder or classifier relies less on the background."""
+"""`unconfound mend`: a new run whose encoder or classifier relies less on the background or a nuisance."""
 
 from __future__ import annotations
 
@@ -43,22 +43,24 @@ WAYS: dict[How, tuple[Way, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class MendArguments(Checked):
-    """Make a new run that relies less on the background, from a run or another encoder and images with masks."""
+    """Make a new run that relies less on the background, from a run or another encoder and images with masks; or on a
+    nuisance, from tables, texts or recordings."""
 
     encoder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENCODER")]
     """Encoder to mend, which is left as it is: a run folder, an .onnx file, or the name of an encoder such as resnet18
     or any timm model, which needs --data."""
     how: How = "all"
-    """Way to mend: refit (a new classifier, fitted on exchanged backgrounds); leace, nap or whitening (a linear map of
-    the embeddings that takes the background out, and a new classifier); erase (these three); all (these four); or
-    fine-tune (the encoder and a refitted classifier are trained on exchanged backgrounds)."""
+    """Way to mend: refit (a new classifier, fitted on exchanged backgrounds or nuisances); leace, nap or whitening (a
+    linear map of the embeddings that takes these out, and a new classifier); erase (these three); all (these four); or
+    fine-tune (the encoder and a refitted classifier are trained on exchanged backgrounds or nuisances)."""
     gap: Annotated[float, within(0, 100)] = 5.0
-    """Background gap in points that is good enough; of several ways, the one that changes least and reaches it on
-    held-out training images is kept."""
+    """Gap in points, between the accuracies on mixed-same and mixed-rand, that is good enough; of several ways, the one
+    that changes least and reaches it on held-out training samples is kept."""
     out: Path | None = None
     """Folder of the new run; by default that of the run with -mended added to its name, or runs/NAME-mended."""
     exchanges: PositiveInt = 2
-    """Number of other backgrounds that each training image is put on, before anything is fitted to its embeddings."""
+    """Number of other backgrounds or nuisances that each training sample gets, before anything is fitted to its
+    embeddings."""
     directions: PositiveInt | None = None
     """Number of directions that nap removes and whitening keeps; by default a quarter of the width of the embedding."""
     epochs: PositiveInt = 5
@@ -71,7 +73,7 @@ class MendArguments(Checked):
     """Give an encoder that is named the weights in this .safetensors file, with the parameter names of timm or
     torchvision."""
     seed: NonNegativeInt = 0
-    """Seed of the exchanges, of the training images that are held out, and of fine-tune."""
+    """Seed of the exchanges, of the training samples that are held out, and of fine-tune."""
     overwrite: bool = False
     """Replace an earlier run in --out."""
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
@@ -90,11 +92,12 @@ class Mended:
     Args:
         run: the new folder: a run, or a remedy (`load_remedy`) where the encoder is a function or an ONNX file.
         way: whose encoder and classifier it holds.
-        reached: whether the gap of held-out training images is at most the one that was asked for, with no fewer
-            recognised on random backgrounds than before.
+        reached: whether the gap of held-out training samples is at most the one that was asked for, with no fewer
+            recognised with random backgrounds or nuisances than before.
         before: figures of the encoder as it was, on the test sets.
         after: figures on the test sets, by way.
         mask_note: how far estimated masks can be relied on; empty where they were given.
+        nuisance: what was exchanged, as in "the column sex"; empty where that is the background.
         rebuilt: whether the folder is a run.
     """
 
@@ -104,6 +107,7 @@ class Mended:
     before: Evaluation
     after: dict[Way, Evaluation]
     mask_note: str = ""
+    nuisance: str = ""
     rebuilt: bool = True
 
 
@@ -116,14 +120,14 @@ def mend(
     out: Path | str | None = None,
     **options: Any,
 ) -> Mended:
-    """Make a new run that relies less on the background, from a run or another encoder and images with masks.
+    """Make a new run that relies less on the background of images or on a nuisance of other data.
 
     Args:
         encoder: a run folder, an .onnx file, the name of an encoder, or a module or function that turns a batch of
-            images into embeddings.
+            inputs into embeddings.
         data: by default that of the run; another folder, file or name; or a data set in memory.
         how: a way, or several to choose from.
-        gap: the background gap in points that is good enough.
+        gap: the gap in points that is good enough.
         out: the new folder; by default that of the run with -mended added, or runs/NAME-mended.
         **options: other flags of `unconfound mend`, with underscores, as in `exchanges=8` or `masks="path/to/masks"`.
 
@@ -131,7 +135,7 @@ def mend(
         The new run, and the figures before and after.
 
     Raises:
-        ValueError, FileNotFoundError: any mistake in the options or the data, such as data without masks.
+        ValueError, FileNotFoundError: any mistake in the options or the data, such as images without masks.
     """
     from unconfound.data import Dataset
 
@@ -256,6 +260,7 @@ def mend_encoder(
         comparison.before.tested,
         {each: measured.tested for each, measured in comparison.after.items()},
         mask_note=dataset.mask_note,
+        nuisance="" if dataset.train.nuisance is None else dataset.train.nuisance.words,
         rebuilt=subject.origin is not None,
     )
 
@@ -267,7 +272,7 @@ def _subject(
 
     Args:
         given: the arguments.
-        dataset: the images.
+        dataset: the data.
         section: what config.toml says of them.
         function: the encoder, where it is not named.
     """
@@ -366,12 +371,17 @@ def command(words: Sequence[str]) -> None:
         [100 * of(evaluation).value for evaluation in (mended.after[mended.way], mended.before)]
         for of in (gap_of, recognised)
     )
-    said = "reaches" if mended.reached else "recognises most on random backgrounds, but no way reaches"
+    samples, where = (
+        ("samples", f"with {mended.nuisance} of random classes")
+        if mended.nuisance
+        else ("images", "on random backgrounds")
+    )
+    said = "reaches" if mended.reached else f"recognises most {where}, but no way reaches"
     if mended.way == "fine-tune" and not mended.reached:
         said = "does not reach"
-    print(f"On held-out training images {mended.way} {said} a gap of {given.gap:g} points.")
+    print(f"On held-out training {samples} {mended.way} {said} a gap of {given.gap:g} points.")
     print(f"On the test sets the gap is {gaps[0]:.1f} points, before {gaps[1]:.1f}.")
-    print(f"On random backgrounds it recognises {shares[0]:.1f} %, before {shares[1]:.1f} %.")
+    print(f"It recognises {shares[0]:.1f} % {where}, before {shares[1]:.1f} %.")
     if not mended.rebuilt:
         print(f"The classifier, and the map if there is one, are in {mended.run}. To apply them to embeddings:")
         print(

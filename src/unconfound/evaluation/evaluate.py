@@ -11,15 +11,13 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from unconfound.data import Dataset, Source
-from unconfound.data.compose.exchanged import with_exchanged_nuisance
-from unconfound.data.compose.swaps import in_memory
 from unconfound.evaluation.adversarial import adversarial_figures
 from unconfound.evaluation.background import train_test_cells
 from unconfound.evaluation.clock import Clock
 from unconfound.evaluation.crossed import crossed_evaluation
 from unconfound.evaluation.embed import EncoderFunction, embed
 from unconfound.evaluation.embeddings import Embeddings
-from unconfound.evaluation.exchanged_backgrounds import with_exchanged_backgrounds
+from unconfound.evaluation.exchanged_samples import with_exchanged_samples
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.morph_figures import morph_figures
@@ -186,11 +184,9 @@ def _sources(dataset: Dataset, *, seed: int) -> tuple[Source, dict[str, Source]]
         sources["train-foreground"] = dataset.train_foreground
     # What the encoder knows beside backgrounds or nuisances is asked where test sets with other ones can tell.
     if "train" in sources and "mixed-rand" in dataset.tests and len(dataset.labelled) > 1:
-        masked, generator = in_memory(dataset.labelled), torch.Generator().manual_seed(seed)
-        if dataset.labelled.nuisance is not None:
-            sources["train-exchanged"], _ = with_exchanged_nuisance(dataset.labelled, generator=generator)
-        elif masked is not None:
-            sources["train-exchanged"], _ = with_exchanged_backgrounds(masked, generator=generator)
+        exchanged = with_exchanged_samples(dataset.labelled, generator=torch.Generator().manual_seed(seed))
+        if exchanged is not None:
+            sources["train-exchanged"], _ = exchanged
     return dataset.labelled, sources | dataset.tests | validation
 
 

@@ -87,7 +87,9 @@ def _title(evaluations: Sequence[Evaluation], *, owned: bool) -> str:
     if any({"background_gap", "background_gap_map_at_r"} & each.background.keys() for each in evaluations):
         said.append("Gap: mixed-same minus mixed-rand.")
     if any("exchanged_probe" in each.tests.get("mixed-rand", {}) for each in evaluations):
-        said.append("Exchanged probe: on mixed-rand, a linear probe that was fitted on exchanged backgrounds.")
+        said.append(
+            "Exchanged probe: on mixed-rand, a linear probe that was fitted on exchanged backgrounds or nuisances."
+        )
     if any("adversarial_share" in each.background for each in evaluations):
         said.append("Not fooled: right on every background of another class.")
     if any("map_at_r_crossed" in evaluation.background for evaluation in evaluations):

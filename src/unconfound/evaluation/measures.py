@@ -29,7 +29,7 @@ METRICS = {
     "classifier": MetricWords("trained classifier", "classifier", shown=True),
     "linear_probe": MetricWords("linear probe", shown=True),
     "adam_probe": MetricWords("100 steps of Adam"),
-    "exchanged_probe": MetricWords("linear probe fitted on exchanged backgrounds", "exchanged probe"),
+    "exchanged_probe": MetricWords("linear probe fitted on exchanged backgrounds or nuisances", "exchanged probe"),
     "svm": MetricWords("SVM", shown=True),
     "knn": MetricWords("kNN"),
     "precision_at_1": MetricWords("precision at 1", "P@1", shown=True),
@@ -48,7 +48,7 @@ METRICS = {
     ),
     "background_gap": MetricWords("gap, mixed-same minus mixed-rand", "gap", "points", shown=True),
     "background_gap_exchanged_probe": MetricWords(
-        "gap of the probe fitted on exchanged backgrounds, mixed-same minus mixed-rand",
+        "gap of the probe fitted on exchanged backgrounds or nuisances, mixed-same minus mixed-rand",
         "gap, exchanged probe",
         "points",
     ),

@@ -1,4 +1,4 @@
-"""Embeddings of the same foregrounds on their own backgrounds and on those of other images."""
+"""Embeddings of the same samples with their own background or nuisance and with those of others."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from jaxtyping import Float, Int
 from rich.progress import Progress
 from torch import Tensor
 
-from unconfound.data import MemorySource
+from unconfound.data import Source
 from unconfound.evaluation.embed import EncoderFunction, embed
-from unconfound.evaluation.exchanged_backgrounds import with_exchanged_backgrounds
+from unconfound.evaluation.exchanged_samples import with_exchanged_samples
 from unconfound.options.embedding import EmbeddingOptions
 
 
 @dataclass(frozen=True, eq=False)
 class Exchanged:
-    """Embeddings of training images whose backgrounds were exchanged.
+    """Embeddings of training samples whose backgrounds, or nuisances, were exchanged.
 
     Args:
-        own: each image as it is; None where that was not asked for.
-        others: each image's foreground on the backgrounds of other images.
-        labels: the class of the foreground.
-        donors: the class of the image that the background was taken from.
+        own: each sample as it is; None where that was not asked for.
+        others: each sample with the backgrounds or nuisances of others.
+        labels: the class of the sample.
+        donors: the class of the sample that the background or nuisance was taken from.
     """
 
     own: Float[Tensor, "samples features"] | None
@@ -34,7 +34,7 @@ class Exchanged:
 
 def embed_exchanged(
     encoder: EncoderFunction,
-    source: MemorySource,
+    source: Source,
     *,
     exchanges: int,
     seed: int,
@@ -42,15 +42,15 @@ def embed_exchanged(
     own: bool = True,
     progress: Progress | None = None,
 ) -> Exchanged:
-    """Embed every image on the backgrounds of as many other images as there are exchanges.
+    """Embed every sample with the background or nuisance of as many others as there are exchanges.
 
     Args:
-        encoder: of images.
-        source: labelled images with masks; two or more.
-        exchanges: how often the background of each image is exchanged.
-        seed: decides which images exchange their backgrounds.
+        encoder: of samples.
+        source: labelled images with masks in memory, or labelled samples with a nuisance; two or more.
+        exchanges: how often each sample gets the background or nuisance of another.
+        seed: decides which samples exchange theirs.
         embedding: batch size, device and precision.
-        own: embed the images as they are, too.
+        own: embed the samples as they are, too.
         progress: where bars are shown.
     """
     assert source.labels is not None
@@ -58,7 +58,9 @@ def embed_exchanged(
     as_they_are = embed(encoder, source, progress=progress, **vars(embedding)).features if own else None
     others, donors = [], []
     for _ in range(exchanges):
-        exchanged, givers = with_exchanged_backgrounds(source, generator=generator)
+        found = with_exchanged_samples(source, generator=generator)
+        assert found is not None
+        exchanged, givers = found
         others.append(embed(encoder, exchanged, progress=progress, **vars(embedding)).features)
         donors.append(source.labels[givers])
     return Exchanged(as_they_are, torch.stack(others, 1), source.labels, torch.stack(donors, 1))

@@ -1,4 +1,7 @@
-"""A linear classifier of images on exchanged backgrounds, by which the background tells neither for nor against."""
+"""A linear classifier of images on exchanged backgrounds, by which the background tells neither for nor against.
+
+A nuisance that a user names is to other samples what the background is to images.
+"""
 
 from __future__ import annotations
 

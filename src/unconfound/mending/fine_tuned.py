@@ -1,4 +1,4 @@
-"""Train a mended classifier and its encoder on, on exchanged backgrounds."""
+"""Train a mended classifier and its encoder on, on exchanged backgrounds or nuisances."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def fine_tune(
     options: MendingOptions,
     overwrite: bool = False,
 ) -> Fitted:
-    """Train the encoder and the classifier with labels, each image of a batch on the background of another one.
+    """Train the encoder and the classifier with labels, each sample with the background or nuisance of another one.
 
     The classifier starts where it was refitted on the encoder as it is, so that its first gradients do not disturb what
     the encoder knows (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
-    ICLR 2022). Images that are held out to choose by are not trained on.
+    ICLR 2022). Samples that are held out to choose by are not trained on.
 
     Args:
         origin: the encoder, which is changed in place.

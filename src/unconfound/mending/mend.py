@@ -1,4 +1,4 @@
-"""Mend an encoder in several ways, choose one on held-out training images, and measure all on the test sets."""
+"""Mend an encoder in several ways, choose one on held-out training samples, and measure all on the test sets."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class MendingOptions:
     """How an encoder is mended.
 
     Args:
-        exchanges: how often the background of each training image is exchanged.
+        exchanges: how often the background or nuisance of each training sample is exchanged.
         directions: that nap removes and whitening keeps; None: a quarter of the embedding's.
-        seed: of the exchanges, and of the training images that are held out.
+        seed: of the exchanges, and of the training samples that are held out.
         embedding: batch size, device and precision.
     """
 
@@ -46,7 +46,7 @@ class Measured:
     """An encoder with a classifier, measured twice.
 
     Args:
-        chosen_by: on held-out training images.
+        chosen_by: on held-out training samples.
         tested: on the test sets, from which nothing is chosen.
     """
 
@@ -69,10 +69,10 @@ class Comparison:
     remedies: dict[Way, Remedy]
 
     def reaches(self, way: Way, gap: float) -> bool:
-        """Return whether a way brings the gap of held-out images to a limit.
+        """Return whether a way brings the gap of held-out samples to a limit.
 
-        A way that recognises fewer images on random backgrounds than before does not: a classifier that is always
-        wrong has no gap, either.
+        A way that recognises fewer with random backgrounds or nuisances than before does not: a classifier that is
+        always wrong has no gap, either.
 
         Args:
             way: of `after`.
@@ -84,7 +84,7 @@ class Comparison:
     def cheapest(self, gap: float) -> tuple[Way, bool]:
         """Return the first way that reaches a gap, and whether there is one.
 
-        Where none does, the way that recognises most held-out images on random backgrounds is returned.
+        Where none does, the way that recognises most held-out samples with random backgrounds or nuisances is returned.
 
         Args:
             gap: as for `reaches`.
@@ -106,20 +106,20 @@ def compare_ways(
 ) -> Comparison:
     """Mend an encoder in each of several ways.
 
-    Every image is embedded once; the ways work on these embeddings. A linear probe of the images as they are is
+    Every sample is embedded once; the ways work on these embeddings. A linear probe of the samples as they are is
     measured only where it tells something: where embeddings are changed, or there is no classifier of before.
 
     Args:
-        encoder: of images.
+        encoder: of samples.
         classifier: that was trained with it; None where there is none.
-        dataset: labelled images with masks, in memory.
+        dataset: labelled images with masks in memory, or labelled samples with a nuisance.
         ways: the cheapest first.
         options: how.
         progress: where bars are shown.
 
     Raises:
-        ValueError: the data hold no images with masks, no labels, one class or too few images to exchange backgrounds,
-            or `directions` does not fit the embeddings.
+        ValueError: the data hold neither images with masks nor a nuisance, no labels, one class or too few samples to
+            exchange among, or `directions` does not fit the embeddings.
     """
     parts = divided(dataset, seed=options.seed)
     classes = len(parts.fitted.schema.classes)
@@ -168,11 +168,11 @@ def measure(
     options: MendingOptions,
     progress: Progress | None = None,
 ) -> Measured:
-    """Measure an encoder and its classifier as `compare_ways` measures what it mends, on the same images.
+    """Measure an encoder and its classifier as `compare_ways` measures what it mends, on the same samples.
 
     Args:
         name: how tables call it.
-        encoder: of images.
+        encoder: of samples.
         classifier: of its embeddings.
         dataset: that was given to `compare_ways`.
         options: that were given there.
@@ -185,13 +185,13 @@ def measure(
 
 
 def gap_of(evaluation: Evaluation) -> Figure:
-    """Return the background gap of the classifier, and of the linear probe where there is no classifier."""
+    """Return the gap of the classifier, and of the linear probe where there is no classifier."""
     figures = evaluation.background
     return figures["background_gap_classifier" if "background_gap_classifier" in figures else "background_gap"]
 
 
 def recognised(evaluation: Evaluation) -> Figure:
-    """Return the accuracy on random backgrounds of the classifier, or of the probe where there is no classifier."""
+    """Return the accuracy with random backgrounds or nuisances of the classifier, or else of the probe."""
     figures = evaluation.tests["mixed-rand"]
     return figures["classifier" if "classifier" in figures else "linear_probe"]
 
@@ -204,7 +204,7 @@ def _embedded(
     options: MendingOptions,
     progress: Progress | None,
 ) -> tuple[dict[str, Embeddings], dict[str, Embeddings]]:
-    """Embed what is measured on: held-out images, and test sets."""
+    """Embed what is measured on: held-out samples, and test sets."""
 
     def each(sets: Mapping[str, Source]) -> dict[str, Embeddings]:
         return {

@@ -24,7 +24,7 @@ class Remedy:
 
     Args:
         change: of the embeddings; None where they stay as they are.
-        classifier: of the embeddings so changed, fitted on exchanged backgrounds.
+        classifier: of the embeddings so changed, fitted on exchanged backgrounds or nuisances.
     """
 
     change: AffineMap | None
@@ -57,14 +57,14 @@ def find_remedy(
     classes: int,
     seed: int,
 ) -> Remedy:
-    """Find the map of a way, and fit a classifier of the mapped embeddings of exchanged images.
+    """Find the map of a way, and fit a classifier of the mapped embeddings of exchanged samples.
 
     Args:
         way: "refit" (no map), "nap" (`nuisance_attribute_projection`), "whitening" (`within_pair_whitening`), both of
-            each image on its own and on exchanged backgrounds, or "leace" (`leace`, which erases the class of the image
-            that gave the background, of exchanged images).
-        exchanged: training images; with the images as they are for "nap" and "whitening".
-        held_out: "mixed-same" and "mixed-rand" of other training images, by which the classifier is chosen.
+            each sample with its own and with exchanged backgrounds or nuisances, or "leace" (`leace`, which erases the
+            class of the sample that gave these, of exchanged samples).
+        exchanged: training samples; with the samples as they are for "nap" and "whitening".
+        held_out: "mixed-same" and "mixed-rand" of other training samples, by which the classifier is chosen.
         directions: that nap removes and whitening keeps.
         classes: of the classifier; those that have no image are never its answer.
         seed: of what is left out where the classifier is fitted.

@@ -26,16 +26,16 @@ def origin_of_run(run: Path, *, config: dict[str, Any]) -> Origin:
 
 
 def origin_of_name(name: str, dataset: Dataset, *, pretrained: bool | Path, config: dict[str, Any]) -> Origin:
-    """Build an encoder for the images of a data set.
+    """Build an encoder for the samples of a data set.
 
     Args:
         name, pretrained: as `build_encoder` takes them.
-        dataset: whose images it takes.
+        dataset: whose samples it takes.
         config: of the mended run.
 
     Raises:
         FileNotFoundError: there is no such file of weights.
-        ValueError: an unknown name, or one that does not fit the images; or weights of another network.
+        ValueError: an unknown name, or one that does not fit the data; or weights of another network.
     """
     source = dataset.train
     mean, deviation = source.statistics()

@@ -1,4 +1,4 @@
-"""What can be done about what an evaluation found, by what the user has: masks, groups, a run or a function."""
+"""What can be done about what an evaluation found, by what the user has: masks, a nuisance, groups, a run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from unconfound.evaluation.figures import Evaluation, Figure, primary_of
 from unconfound.options.data_sets import NAMED
 from unconfound.recipes import read_recipe
 
+# The option that names a nuisance of each kind of data, and its flag.
+NUISANCES = {
+    "tables": ("nuisance", "--nuisance COLUMN"),
+    "text": ("nuisance_words", "--nuisance-words FILE"),
+    "series": ("nuisance_snr", "--nuisance-snr LOWEST HIGHEST"),
+}
+
 
 def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tuple[str, ...]:
-    """Say how an encoder comes to rely less on the background, each way with its command.
+    """Say how an encoder comes to rely less on the background or nuisance, each way with its command.
 
-    Nothing is said of an encoder whose background gap may be zero by its 95 % interval, but for a group that is
-    recognised less than the others.
+    Nothing is said of an encoder whose gap may be zero by its 95 % interval, but for a group that is recognised less
+    than the others.
 
     Args:
         evaluation: its figures.
@@ -35,14 +42,17 @@ def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tup
 
 
 def closing_advice(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """Return what is said of the encoder with the largest background gap, or else of the first that something is."""
-    gaps = [gap_of(each) for each in evaluations]
-    order = sorted(range(len(gaps)), key=lambda place: -(figure.value if (figure := gaps[place]) else -1.0))
-    return next((evaluations[place].advice for place in order if evaluations[place].advice), ())
+    """Return what is said of the encoder with the largest gap, or else of the first that something is."""
+    return next((each.advice for each in largest_gap_first(evaluations) if each.advice), ())
+
+
+def largest_gap_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Sort by the gap; those without one come last."""
+    return sorted(evaluations, key=lambda each: -(gap.value if (gap := gap_of(each)) else -1.0))
 
 
 def gap_of(evaluation: Evaluation) -> Figure | None:
-    """Return the background gap of the encoder's own classifier, or else of the linear probe; None without either."""
+    """Return the gap of the encoder's own classifier, or else of the linear probe; None without either."""
     figures = evaluation.background
     return figures.get("background_gap_classifier", figures.get("background_gap"))
 
@@ -50,7 +60,9 @@ def gap_of(evaluation: Evaluation) -> Figure | None:
 def _mend(dataset: Dataset, run: Path | None) -> str:
     if run is None:
         return (
-            "unconfound.mend(encoder, dataset)" if _masked(dataset) else "unconfound.mend(encoder, dataset) with masks"
+            "unconfound.mend(encoder, dataset)"
+            if _exchangeable(dataset)
+            else "unconfound.mend(encoder, dataset) with masks"
         )
     mended = read_card(run).provenance.get("mended", {})
     before = mended.get("from")
@@ -58,31 +70,39 @@ def _mend(dataset: Dataset, run: Path | None) -> str:
     # What was mended and still has a gap needs more than what was done to it.
     if before is not None and mended.get("way") != "fine-tune" and (Path(before) / "config.toml").is_file():
         words = ["unconfound", "mend", before, "--how", "fine-tune", "--out", f"{before}-fine-tuned"]
-    return shlex.join([*words, *_masks(dataset, run)])
+    return shlex.join([*words, *_exchanging(dataset, run)])
 
 
 def _to_train(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
-    """Say how the same training goes without the background, if its data can be read again and have masks."""
-    if run is None or not _masked(dataset) or not _data(run):
+    """Say how the same training goes without the background or nuisance, if its data can be read again."""
+    if run is None or not _exchangeable(dataset) or not _data(run):
         return ()
     provenance = read_card(run).provenance
-    if "mended" in provenance or not provenance.get("trained") or provenance.get("training", {}).get("exchange"):
+    # One that draws foregrounds on other backgrounds has exchanged them already.
+    exchanged = provenance.get("training", {}).get("exchange") or provenance.get("method") == "foreground-autoencoder"
+    if "mended" in provenance or not provenance.get("trained") or exchanged:
         return ()
     words = ["unconfound", "fit", "--recipe", str(run / "config.toml"), "--exchange", "1", "--out", f"{run}-exchanged"]
-    return (f"To train it anew on exchanged backgrounds: {shlex.join([*words, *_masks(dataset, run)])}",)
+    nuisance = dataset.train.nuisance
+    how = "on exchanged backgrounds" if nuisance is None else f"with {nuisance.words} exchanged"
+    return (f"To train it anew {how}: {shlex.join([*words, *_exchanging(dataset, run)])}",)
 
 
-def _masks(dataset: Dataset, run: Path) -> list[str]:
-    """Return the flag that gives masks to the training images, where those of the run have none."""
-    if not _masked(dataset):
+def _exchanging(dataset: Dataset, run: Path) -> list[str]:
+    """Return the flag that gives masks to the training images or names a nuisance, where the run has none."""
+    if not _exchangeable(dataset):
         return ["--masks", "estimate"]
     used = _data(run)
+    if dataset.train.nuisance is not None:
+        option, flag = NUISANCES.get(dataset.train.schema.modality, ("", ""))
+        return flag.split() if used and not used.get(option) else []
     lacking = used and used.get("masks") is None and used.get("data") not in NAMED
     return ["--masks", "FOLDER"] if lacking else []
 
 
-def _masked(dataset: Dataset) -> bool:
-    return dataset.labelled is not None and in_memory(dataset.labelled) is not None
+def _exchangeable(dataset: Dataset) -> bool:
+    masked = dataset.labelled is not None and in_memory(dataset.labelled) is not None
+    return masked or dataset.train.nuisance is not None
 
 
 def _data(run: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from unconfound.data import Dataset, Source
 from unconfound.evaluation.evaluate import EncoderEvaluation
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of
 from unconfound.report import environment_tables, tables
+from unconfound.report.advice import largest_gap_first
 from unconfound.report.attention_maps import attention_part
 from unconfound.report.curves import curves
 from unconfound.report.entry import Entry
@@ -35,6 +36,7 @@ SWAPS = {
     "only-background": "foreground removed",
 }
 LOOKED_AT = 6  # samples in the pictures
+ADVISED = 1  # encoders of which all commands are shown where more than one other has some, too
 
 
 @dataclass(frozen=True)
@@ -172,11 +174,14 @@ def _masks(page: Page) -> dict[str, Any]:
 
 
 def _advice(page: Page) -> dict[str, Any]:
+    # Of many encoders those that rely on the background most: the others' commands are the same.
+    found = largest_gap_first([each for each in page.evaluations if each.advice])
+    shown = found[:ADVISED] if len(found) > ADVISED + 1 else found
     # The command is what follows the colon, where there is one.
-    said = [
-        (each.name, [line.partition(": ")[::2] for line in each.advice]) for each in page.evaluations if each.advice
-    ]
-    return {"advice": said}
+    return {
+        "advice": [(each.name, [line.partition(": ")[::2] for line in each.advice]) for each in shown],
+        "others": [each.name for each in found if each not in shown],
+    }
 
 
 def _neighbours(page: Page) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def results(entries: Sequence[Entry], *, tests: Sequence[str]) -> list[Table]:
     words = "a linear probe and of an SVM" if "svm" in by else "a linear probe"
     tables.append(_results(entries, tests, by, BESIDE_PROBE, words))
     if probed_exchanged:
-        words = "a linear probe fitted on exchanged backgrounds, which shows what the encoder knows of the foreground"
+        words = "a linear probe fitted on exchanged backgrounds or nuisances: what the encoder knows apart from these"
         tables.append(_results(probed_exchanged, tests, ["exchanged_probe"], BESIDE_EXCHANGED, words))
     return tables
 
