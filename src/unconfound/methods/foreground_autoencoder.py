@@ -71,7 +71,7 @@ class ForegroundAutoencoder(Method):
         return keep_common_directions(self.encoder, self._versions(source), directions=kept) if kept else None
 
     @torch.no_grad()
-    def _versions(self, source: Source) -> Float[Tensor, "samples {VERSIONS} features"]:
+    def _versions(self, source: Source) -> Float[Tensor, "samples versions features"]:
         """Embed several views of images drawn at random, those of each batch spread over the processes."""
         rank, processes = world()
         order = torch.randperm(len(source))[:SAMPLES]
