@@ -194,9 +194,10 @@ def folder_of(given: MendArguments) -> Path:
     if given.out is not None:
         return given.out
     source = Path(given.encoder)
-    return (
-        source.with_name(f"{source.resolve().name}-mended") if is_run(given) else Path("runs", f"{source.stem}-mended")
-    )
+    if not is_run(given):
+        return Path("runs", f"{source.stem}-mended")
+    # The folder "." has no name to add to.
+    return (source if source.name else source.resolve()).with_name(f"{source.resolve().name}-mended")
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,6 +91,11 @@ class Evaluation:
     classes: dict[str, dict[str, Figure]] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
 
+    @property
+    def gap(self) -> Figure | None:
+        """The gap of the encoder's own classifier, or else of the linear probe; None without either."""
+        return self.background.get("background_gap_classifier", self.background.get("background_gap"))
+
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as plain values, as `evaluation.json` holds it."""
         return asdict(self)

@@ -185,9 +185,9 @@ def measure(
 
 
 def gap_of(evaluation: Evaluation) -> Figure:
-    """Return the gap of the classifier, and of the linear probe where there is no classifier."""
-    figures = evaluation.background
-    return figures["background_gap_classifier" if "background_gap_classifier" in figures else "background_gap"]
+    """Return the gap of an evaluation that has one, as those here do."""
+    assert evaluation.gap is not None
+    return evaluation.gap
 
 
 def recognised(evaluation: Evaluation) -> Figure:

@@ -10,7 +10,7 @@ from typing import Any
 from unconfound.data import Dataset
 from unconfound.data.compose.swaps import in_memory
 from unconfound.encoders import read_card
-from unconfound.evaluation.figures import Evaluation, Figure, primary_of
+from unconfound.evaluation.figures import Evaluation, primary_of
 from unconfound.options.data_sets import NAMED
 from unconfound.recipes import read_recipe
 
@@ -35,7 +35,7 @@ def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tup
     """
     if dataset.train.schema.modality == "images" and dataset.tests and not evaluation.background:
         return _to_measure(dataset, run)
-    gap = gap_of(evaluation)
+    gap = evaluation.gap
     if gap is not None and gap.low > 0:
         return (f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run)}", *_to_train(dataset, run))
     return _on_groups(evaluation, dataset)
@@ -48,13 +48,7 @@ def closing_advice(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
 
 def largest_gap_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Sort by the gap; those without one come last."""
-    return sorted(evaluations, key=lambda each: -(gap.value if (gap := gap_of(each)) else -1.0))
-
-
-def gap_of(evaluation: Evaluation) -> Figure | None:
-    """Return the gap of the encoder's own classifier, or else of the linear probe; None without either."""
-    figures = evaluation.background
-    return figures.get("background_gap_classifier", figures.get("background_gap"))
+    return sorted(evaluations, key=lambda each: -(each.gap.value if each.gap else -1.0))
 
 
 def _mend(dataset: Dataset, run: Path | None) -> str:
@@ -128,6 +122,7 @@ def _on_groups(evaluation: Evaluation, dataset: Dataset) -> tuple[str, ...]:
                 return ()
             return (
                 f"To raise the accuracy of the worst group, {100 * figures[worst].value:.1f} %, train with dfr or "
-                "group-dro, which know the groups, or with jtt, which does not (docs/robust.md)",
+                "group-dro, which know the groups, with afr or jtt, which do not, or on exchanged backgrounds with "
+                "--balance classes (docs/robust.md)",
             )
     return ()
