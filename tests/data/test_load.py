@@ -58,3 +58,8 @@ def test_digits_on_photographs_of_another_size(tmp_path):
     assert int(large.train.masks.sum((1, 2, 3)).max()) == 51**2
     with pytest.raises(ValueError, match="mnist has images of its own size: leave --image-size 64 out"):
         load(replace(asked, data="mnist", image_size=64))
+
+
+def test_folders_may_be_given_as_text(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load("fashion-mnist", data_root=str(tmp_path / "nowhere"))

@@ -60,6 +60,8 @@ def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = 
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
+    paths = {each.name for each in fields(DataOptions) if "Path" in str(each.type)}
+    options = {key: Path(value) if key in paths and isinstance(value, str) else value for key, value in options.items()}
     given = replace(data, **options) if isinstance(data, DataOptions) else DataOptions(data=str(data), **options)
     return _load(given, restore or {})
 
