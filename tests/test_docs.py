@@ -206,7 +206,7 @@ def run(command: list[str], block: Block) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if block.directive in ("parsed only", "needs data"):
             assert command[0] in ("fit", "demo"), f"{command[0]} cannot be parsed only"
-            patch.setattr(unconfound.commands.demo, "demo", lambda **_: None)
+            patch.setattr(unconfound.commands.demo, "demo", lambda **_: [])
             patch.setattr(unconfound.runs, "fit_run", lambda method, given: Fitted(None, Path("runs/a")))
         name, _, flags = block.directive.partition(" ")
         return main([*command, *(shlex.split(flags) if name == command[0] else [])])

@@ -51,7 +51,7 @@ def test_evaluations_hold_them_and_come_back_from_files() -> None:
     judged = figures_of_sets(
         train,
         {"test": test},
-        probe=probe,
+        probes={"linear_probe": probe},
         classifier=classifier,
         classes=list("abcdefg"),
         group_names=(),

@@ -141,7 +141,7 @@ def test_equal_strata_emphasise_all_images_equally_whatever_the_rounding(strata,
 def test_strata_that_look_at_one_side_are_told_from_shuffled_ones(picture_data):
     # The left half of an image sets the first half of the dimensions, the right half the rest.
     class Method:
-        rate = torch.zeros(())
+        rate, options = torch.zeros(()), ICLMSROptions()
 
         def look(self, images):
             # An image's mean colour counts for nothing.
