@@ -28,10 +28,10 @@ class Trained(NamedTuple):
 # "supervised", without training.
 TRAININGS = {
     "random": Trained("random", {}),
-    "simclr": Trained("simclr", {"epochs": 6}),
-    "label-free": Trained("foreground-autoencoder", {"epochs": 10}),
-    "supervised": Trained("supervised", {"epochs": 16}),
-    "exchanged": Trained("supervised", {"epochs": 10, "exchange": 1.0}),
+    "simclr": Trained("simclr", {"epochs": 3}),
+    "label-free": Trained("foreground-autoencoder", {"epochs": 7}),
+    "supervised": Trained("supervised", {"epochs": 11}),
+    "exchanged": Trained("supervised", {"epochs": 5, "exchange": 1.0}),
 }
 MENDED, FROM = "mended", "supervised"
 
@@ -46,7 +46,7 @@ class DemoArguments(Checked):
     correlation: Share = 0.9
     """Share of the training digits that are placed on the background of their own class; 0.1 is chance."""
     epochs: PositiveInt | None = None
-    """Number of passes over the training data in each training; by default 6 to 16, so that all takes three minutes."""
+    """Number of passes over the training data in each training; by default 3 to 11, so that all takes three minutes."""
     batch_size: PositiveInt | None = None
     """Number of images per update in each training; by default that of the demo's recipes."""
     encoder: str | None = None
