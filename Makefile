@@ -28,7 +28,7 @@ $(VENV)/bench.stamp: $(VENV)/test.stamp
 	@$(UV) --editable '.[all,dev,bench]'
 	@touch $@
 
-demo: $(VENV)/demo.stamp  ## the main job on built-in data, in under three minutes
+demo: $(VENV)/demo.stamp  ## the main job on built-in data, in a few minutes
 	@$(BIN)/unconfound demo --overwrite
 
 test: $(VENV)/test.stamp  ## the tests, on two cores under ten minutes

@@ -65,7 +65,7 @@ def _print_usage() -> None:
     print("usage: unconfound COMMAND ...\n")
     print("Learn what a sample is, not where it stands, and show whether it worked.\n")
     print("\n".join(f"  {name:<10}{about}" for name, about in ABOUT.items()))
-    print("\nHelp on a command: unconfound COMMAND --help. A first look, in under three minutes: unconfound demo")
+    print("\nHelp on a command: unconfound COMMAND --help. A first look, in a few minutes: unconfound demo")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Trained(NamedTuple):
     options: dict[str, Any]
 
 
-# By the names that tables and pictures use; in so many epochs that all is done in three minutes. "mended" is made from
+# By the names that tables and pictures use; in so few epochs that all is done in a few minutes. "mended" is made from
 # "supervised", without training.
 TRAININGS = {
     "random": Trained("random", {}),
@@ -46,7 +46,7 @@ class DemoArguments(Checked):
     correlation: Share = 0.9
     """Share of the training digits that are placed on the background of their own class; 0.1 is chance."""
     epochs: PositiveInt | None = None
-    """Number of passes over the training data in each training; by default 3 to 11, so that all takes three minutes."""
+    """Number of passes over the training data in each training; by default 3 to 11, so that all takes a few minutes."""
     batch_size: PositiveInt | None = None
     """Number of images per update in each training; by default that of the demo's recipes."""
     encoder: str | None = None
