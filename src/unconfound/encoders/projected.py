@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -34,6 +35,14 @@ class Projected(nn.Module):
         width = int(network.features)  # type: ignore[arg-type]
         linear = nn.Linear(width, features)
         self.projection = nn.Sequential(nn.BatchNorm1d(width), linear) if batch_norm else nn.Sequential(linear)
+
+    @torch.no_grad()
+    def take(self, matrix: Float[Tensor, "features width"], bias: Float[Tensor, " features"]) -> None:
+        """Let the linear layer be an affine map that was found in closed form."""
+        linear = self.projection[-1]
+        assert isinstance(linear, nn.Linear)
+        linear.weight.copy_(matrix)
+        linear.bias.copy_(bias)
 
     def forward(self, inputs: Any) -> Float[Tensor, "batch features"]:
         embeddings: Tensor = self.projection(self.network(inputs))

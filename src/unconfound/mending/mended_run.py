@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from unconfound.encoders import Card, Encoder, Projected, save_classifier, save_encoder
 from unconfound.lock import alone_in
 from unconfound.mending.remedies import Remedy
@@ -63,9 +60,5 @@ def put_behind(encoder: Encoder, remedy: Remedy) -> None:
     if remedy.change is None:
         return
     matrix, bias = remedy.change
-    linear = encoder.wrap(Projected, features=len(matrix)).projection[-1]
-    assert isinstance(linear, nn.Linear)
-    with torch.no_grad():
-        linear.weight.copy_(matrix)
-        linear.bias.copy_(bias)
+    encoder.wrap(Projected, features=len(matrix)).take(matrix, bias)
     encoder.eval()

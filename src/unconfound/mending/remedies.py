@@ -45,7 +45,12 @@ class Remedy:
 
     def changed(self, sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
         """Change the embeddings of several sets."""
-        return {name: replace(each, features=self.of(each.features)) for name, each in sets.items()}
+        return dict(sets) if self.change is None else changed(self.change, sets)
+
+
+def changed(change: AffineMap, sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
+    """Change the embeddings of several sets by a map."""
+    return {name: replace(each, features=change.of(each.features)) for name, each in sets.items()}
 
 
 def find_remedy(
@@ -81,9 +86,5 @@ def find_remedy(
         find = nuisance_attribute_projection if way == "nap" else within_pair_whitening
         change = find(versions, directions=directions)
     mapped = exchanged if change is None else replace(exchanged, own=None, others=change.of(exchanged.others))
-    sets = (
-        held_out
-        if change is None
-        else {name: replace(each, features=change.of(each.features)) for name, each in held_out.items()}
-    )
+    sets = held_out if change is None else changed(change, held_out)
     return Remedy(change, exchanged_classifier(mapped, sets, classes=classes, seed=seed))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from unconfound.encoders import Encoder, Projected
 from unconfound.functional.erasure import within_pair_whitening
@@ -28,11 +27,7 @@ def keep_common_directions(
         change = within_pair_whitening(versions, directions=min(directions, features))
     except ValueError as error:
         return f"the embeddings stay as they are: {error}"
-    linear = encoder.wrap(Projected, features=len(change.matrix)).projection[-1]
-    assert isinstance(linear, nn.Linear)
-    with torch.no_grad():
-        linear.weight.copy_(change.matrix)
-        linear.bias.copy_(change.bias)
+    encoder.wrap(Projected, features=len(change.matrix)).take(change.matrix, change.bias)
     return (
         f"kept the {len(change.matrix)} of {features} whitened directions in which {versions.shape[1]} views of each "
         f"of {len(versions):,} samples agree most"
