@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt
 
+# Some images switch bytecode off; then every process compiles torch anew, which takes it five seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test lint bench docs format clean
 
 # Each stamp is one installation, made again when what it installs has changed.
