@@ -40,7 +40,18 @@ def test_none_is_forgotten() -> None:
     assert {file.stem for file in files if "\ndef run(" in file.read_text()} == set(ALL)
 
 
-@pytest.mark.parametrize("name", ["demo", "tables", "icl_msr_gradients", "exact_neighbours", "inexact_masks"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo",
+        "tables",
+        "icl_msr_gradients",
+        "exact_neighbours",
+        "inexact_masks",
+        "needed_backgrounds",
+        "dimmed_backgrounds",
+    ],
+)
 def test_studies_can_be_imported(name: str) -> None:
     assert callable(import_module(f"benchmarks.{name}").main)
 

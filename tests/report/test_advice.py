@@ -56,6 +56,29 @@ def test_a_run_with_masks_is_mended_or_trained_anew(run) -> None:
     assert advice_on(evaluated(0.3, 0.0), data(masks=True), folder) == ()
 
 
+@pytest.mark.parametrize("own", ["classifier", "linear_probe"])
+def test_what_mending_costs_is_said_where_it_gains_less(own: str) -> None:
+    def with_shares(original: float, random: float, exchanged: tuple[float, float]) -> Evaluation:
+        shares = {"original": (original, exchanged[0]), "mixed-rand": (random, exchanged[1])}
+        # The classifier's own figures go before those of a probe.
+        tests = {
+            test: {
+                predictor: Figure(share, 0, 1, 9)
+                for predictor, share in zip((own, "exchanged_probe"), pair, strict=True)
+            }
+            for test, pair in shares.items()
+        }
+        gap = Figure(0.3, 0.1, 1.0, 9)
+        suffix = {"classifier": "_classifier", "linear_probe": ""}[own]
+        return Evaluation("a", tests, background={f"background_gap{suffix}": gap})
+
+    warning, mend = advice_on(with_shares(0.92, 0.45, (0.46, 0.47)), data(masks=True), None)
+    assert "46.0 % of original (now 92.0 %) and 47.0 % of mixed-rand (now 45.0 %)" in warning
+    assert mend.endswith("unconfound.mend(encoder, dataset)")
+    assert ":" not in warning  # what follows one is shown as a command
+    assert len(advice_on(with_shares(0.8, 0.3, (0.66, 0.64)), data(masks=True), None)) == 1
+
+
 def test_flags_give_masks_where_the_training_images_have_none(run) -> None:
     folder, other = run(), run("other", data="path/to/folder")
     (line,) = advice_on(evaluated(0.3, 0.1), data(masks=False), folder)

@@ -37,7 +37,8 @@ def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tup
         return _to_measure(dataset, run)
     gap = evaluation.gap
     if gap is not None and gap.low > 0:
-        return (f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run)}", *_to_train(dataset, run))
+        mended = f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run)}"
+        return (*_price(evaluation), mended, *_to_train(dataset, run))
     return _on_groups(evaluation, dataset)
 
 
@@ -49,6 +50,30 @@ def closing_advice(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
 def largest_gap_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Sort by the gap; those without one come last."""
     return sorted(evaluations, key=lambda each: -(each.gap.value if each.gap else -1.0))
+
+
+def _price(evaluation: Evaluation) -> tuple[str, ...]:
+    """Say so where a classifier without the background or nuisance loses more on samples as they are than it gains.
+
+    Such a classifier is the probe of exchanged samples.
+    """
+    own = "classifier" if "background_gap_classifier" in evaluation.background else "linear_probe"
+    before, after = (
+        {test: evaluation.tests.get(test, {}).get(predictor) for test in ("original", "mixed-rand")}
+        for predictor in (own, "exchanged_probe")
+    )
+    shares = [figure.value for figure in (*before.values(), *after.values()) if figure is not None]
+    if len(shares) < 4:
+        return ()
+    original, random, exchanged_original, exchanged_random = shares
+    if original - exchanged_original <= exchanged_random - random:
+        return ()
+    return (
+        f"Mending costs more than it gains here. A classifier that was fitted on exchanged samples recognises "
+        f"{100 * exchanged_original:.1f} % of original (now {100 * original:.1f} %) and {100 * exchanged_random:.1f} % "
+        f"of mixed-rand (now {100 * random:.1f} %). If what is exchanged belongs to the class, leave the encoder as it "
+        "is. If it does not, train it anew",
+    )
 
 
 def _mend(dataset: Dataset, run: Path | None) -> str:
