@@ -28,6 +28,7 @@ GROUND = {
     "extras",
     "suggestions",
     "spans",
+    "visible",
 }
 ROOMS = {
     "functional": set(),
@@ -43,6 +44,7 @@ ROOMS = {
     "extras": GROUND,
     "suggestions": GROUND,
     "spans": GROUND,
+    "visible": GROUND,
     "views": GROUND | {"functional"},
     "encoders": GROUND | {"functional"},
     "methods": GROUND | {"functional", "views", "encoders"},

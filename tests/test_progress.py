@@ -8,20 +8,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from unconfound import progress as module
 from unconfound.data import MemorySource, Schema
 from unconfound.evaluation.embed import embed
-from unconfound.progress import Bars, announced
+from unconfound.progress import Bars, PlainConsole, announced
 
 
 @pytest.fixture
 def output(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """A pipe, to which `announced` writes at once."""
     text = io.StringIO()
-    monkeypatch.setattr(module, "console", Console(file=text, soft_wrap=True, highlight=False))
+    monkeypatch.setattr(module, "console", PlainConsole(file=text, soft_wrap=True))
     monkeypatch.setattr(module, "BETWEEN_LINES", 0.0)
     return text
 
@@ -29,7 +28,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     text = io.StringIO()
-    monkeypatch.setattr(module, "console", Console(file=text, force_terminal=True, width=100))
+    monkeypatch.setattr(module, "console", PlainConsole(file=text, force_terminal=True, width=100))
     return text
 
 
@@ -42,7 +41,7 @@ def _wait_for(text: io.StringIO, words: str) -> None:
 
 def test_a_pipe_gets_no_more_than_a_line_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     text, clock = io.StringIO(), SimpleNamespace(now=0.0)
-    monkeypatch.setattr(module, "console", Console(file=text, soft_wrap=True, highlight=False))
+    monkeypatch.setattr(module, "console", PlainConsole(file=text, soft_wrap=True))
     monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
     with Bars() as bars:
         task = bars.add_task("embed [cats]", total=4000)

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from unconfound.visible import visible
+
 ABOUT = {
     "demo": "train encoders on built-in data, mend them, and report how much each relies on the background",
     "fit": "train an encoder: unconfound fit METHOD --data DATA --out RUN",
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         advice = ""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             advice = ": free some space, then go on with the same command and --resume"
-        print(f"unconfound: error: {' '.join(str(error).split())}{advice}", file=sys.stderr)
+        print(f"unconfound: error: {visible(' '.join(str(error).split()))}{advice}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stopped:
         print("unconfound: stopped", file=sys.stderr)

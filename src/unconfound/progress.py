@@ -13,9 +13,33 @@ from threading import Timer
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
-console = Console(stderr=True, soft_wrap=True, highlight=False)
+from unconfound.visible import visible
+
+
+class PlainConsole(Console):
+    """A console on which text is text: names that come from data may hold brackets, colons or control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**({"markup": False, "emoji": False, "highlight": False} | options))
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
+class Description(TextColumn):
+    """What a task is called, as it is written."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+
+    def render(self, task: Task) -> Text:
+        return Text(visible(task.description), justify=self.justify)
+
+
+console = PlainConsole(stderr=True, soft_wrap=True)
 # Seconds that a user may wait without a word, at a terminal and where there is none.
 PATIENCE, BETWEEN_LINES = 1.0, 30.0
 
@@ -31,7 +55,7 @@ class Bars(Progress):
         self._told = None if first is None else _later(first)
         self._last_line = time.monotonic()
         super().__init__(
-            TextColumn("{task.description}"),
+            Description(),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -65,7 +89,7 @@ class Bars(Progress):
             self._last_line = now
             task = self._tasks[task_id]
             of = "" if task.total is None else f" of {task.total:,.0f}"
-            console.print(f"{task.description}: {task.completed:,.0f}{of}", markup=False)
+            console.print(f"{task.description}: {task.completed:,.0f}{of}")
 
 
 @contextmanager
@@ -85,7 +109,7 @@ def announced(what: str) -> Iterator[None]:
 def _later(what: str) -> Timer:
     def tell() -> None:
         if int(os.environ.get("RANK", "0")) == 0:
-            console.print(f"{what} ...", markup=False)
+            console.print(f"{what} ...")
 
     timer = Timer(PATIENCE if console.is_terminal else BETWEEN_LINES, tell)
     timer.daemon = True

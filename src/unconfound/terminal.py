@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def print_table(table: RenderableType) -> None:
     """Print a table of rich on the standard output."""
-    from rich.console import Console  # here, as a usage text needs none of it
+    from unconfound.progress import PlainConsole  # here, as a usage text needs none of it
 
-    console = Console()
+    console = PlainConsole()
     # Piped into a file there is no width to fit: 100 columns hold the tables.
-    Console(width=None if console.is_terminal else 100).print(table)
+    PlainConsole(width=None if console.is_terminal else 100).print(table)
 
 
 def print_evaluations(evaluations: Sequence[Evaluation], out: Path) -> None:

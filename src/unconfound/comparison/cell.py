@@ -98,7 +98,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
         if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or os.environ.get("UNCONFOUND_TRACEBACK"):
             raise
         said = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"failed: {task.title}: {said}", style="bold red", markup=False)
+        console.print(f"failed: {task.title}: {said}", style="bold red")
         with log.open("a", encoding="utf-8") as file:
             file.write(f"{task.title}\n{traceback.format_exc()}\n")
         return replace(task.cell, status="failed", error=said)

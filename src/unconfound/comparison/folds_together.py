@@ -87,12 +87,12 @@ class Folds:
             self.found[key] = found
             return
         name = ", ".join(filter(None, (setting, row, f"seed {seed}, {len(cells)} folds")))
-        console.print(f"measuring {name} together", markup=False)
+        console.print(f"measuring {name} together")
         try:
             self.found[key] = concatenated_evaluations(self._embedded(cells), name=name)
         except (ValueError, RuntimeError, FileNotFoundError) as error:
             self.failed[key] = " ".join(str(error).split())
-            console.print(f"failed: {name}: {self.failed[key]}", style="bold red", markup=False)
+            console.print(f"failed: {name}: {self.failed[key]}", style="bold red")
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(f"{name}\n{traceback.format_exc()}\n")
             return

@@ -181,4 +181,4 @@ def _ending(cell: Cell) -> str:
 def _say(line: str, tasks: Sequence[Task], workers: dict[Connection, Worker]) -> None:
     """Print what happened and what runs now."""
     running = "; ".join(tasks[each.place].title for each in workers.values())
-    console.print(f"{line}{f' | running: {running}' if running else ''}", markup=False)
+    console.print(f"{line}{f' | running: {running}' if running else ''}")

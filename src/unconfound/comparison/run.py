@@ -111,7 +111,7 @@ def _one_by_one(
         TrainingStopped: a signal asked to stop.
     """
     for number, place in enumerate(waiting):
-        console.print(f"cell {place + 1} of {len(tasks)}: {tasks[place].title}", style="bold", markup=False)
+        console.print(f"cell {place + 1} of {len(tasks)}: {tasks[place].title}", style="bold")
         later = {tasks[other].arguments.data for other in waiting[number:]}
         for options in datasets.keys() - later:
             del datasets[options]

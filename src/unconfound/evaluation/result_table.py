@@ -12,6 +12,7 @@ from rich import box
 from rich.text import Text
 
 from unconfound.evaluation.figures import Figure
+from unconfound.visible import visible
 
 MISSING = "-"
 STYLES = {"hit": "green", "miss": "red"}
@@ -118,7 +119,7 @@ def terminal_table(table: Table, *, name_width: int | None = None, padding: int 
         padding: blanks between columns.
     """
     shown = rich.table.Table(
-        title=Text(table.title, "italic"),
+        title=Text(visible(table.title), "italic"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, padding, 0, 0),
@@ -128,13 +129,13 @@ def terminal_table(table: Table, *, name_width: int | None = None, padding: int 
     headers = [[table.corner], *map(_header, table.columns)]
     height = max(map(len, headers))
     # The last lines of all headers stand in one line.
-    corner, *others = (Text("\n".join([""] * (height - len(lines)) + lines)) for lines in headers)
+    corner, *others = (Text(visible("\n".join([""] * (height - len(lines)) + lines))) for lines in headers)
     shown.add_column(corner, overflow="fold", max_width=name_width)
     for column, header in zip(table.columns, others, strict=True):
         shown.add_column(header, justify=column.align, no_wrap=not column.wrap, overflow="fold")
     for row in table.rows:
         cells = (TableCell(row.name, row.second), *row.cells)
-        shown.add_row(*(Text(_lines(cell), STYLES.get(cell.mark, "")) for cell in cells), end_section=row.last)
+        shown.add_row(*(Text(visible(_lines(cell)), STYLES.get(cell.mark, "")) for cell in cells), end_section=row.last)
     return shown
 
 

@@ -27,6 +27,7 @@ from unconfound.evaluation.result_table import (
     terminal_table,
 )
 from unconfound.files import write_text
+from unconfound.visible import visible
 
 LEGEND = "Mean over seeds ± 95 % t interval. A difference is paired by seed; above and below: its interval excludes 0."
 
@@ -205,7 +206,7 @@ def terminal_tables(comparison: Comparison) -> Group:
     """One table per measure, one below the other, within 100 columns."""
     tables = [*fold_tables(comparison), *(measure_table(part, comparison) for part in parts(comparison))]
     shown = [part for table in tables for part in (terminal_table(table, name_width=28, padding=2), Text())]
-    return Group(*shown, *(Text(note) for note in [LEGEND, *remarks(comparison)]))
+    return Group(*shown, *(Text(visible(note)) for note in [LEGEND, *remarks(comparison)]))
 
 
 def mean_text(line: Line) -> str:

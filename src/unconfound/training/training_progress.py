@@ -9,7 +9,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unconfound.progress import console
+from unconfound.progress import Description, console
 
 
 class TrainingProgress:
@@ -29,7 +29,7 @@ class TrainingProgress:
         self.lines = enabled and not console.is_terminal
         self.last_line = self.started
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            Description(),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[speed]:>7,.0f} samples/s"),

@@ -14,7 +14,6 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from unconfound.data.images.decoding import (
     large_images_allowed,
 )
 from unconfound.documents import read_sealed, sealed
+from unconfound.progress import console
 from unconfound.spans import Spans
 
 # A new way of decoding gets a new number, so that entries of the old one are not taken for its result.
@@ -162,10 +162,9 @@ def _decoding(files: ImageFiles, *, keep: bool, workers: int) -> Iterator[tuple[
     """Decode in order with several threads: Pillow decodes and resizes outside of Python's lock."""
     count = len(files.images)
     told = f"{'decoding' if keep else 'checking'} {count:,} images"
-    columns = (TextColumn(told), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    columns = (TextColumn(told, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     if not console.is_terminal:
-        console.print(f"{told} ...", highlight=False)
+        console.print(f"{told} ...")
     with (
         large_images_allowed(),
         ThreadPoolExecutor(max(1, workers)) as pool,
