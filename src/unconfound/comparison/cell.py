@@ -60,7 +60,7 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
     return replace(datasets[options], tests={}) if task.cell.left_out else datasets[options]
 
 
-def judged_by(task: Task, dataset: Dataset) -> Dataset:
+def evaluated_on(task: Task, dataset: Dataset) -> Dataset:
     """Return what a cell is evaluated on: the domain left out alone where there is one."""
     if not task.cell.left_out or dataset.validation is None:
         return dataset
@@ -86,7 +86,7 @@ def run_cell(task: Task, datasets: dict[DataOptions, Dataset], *, log: Path) -> 
         with Bars() as progress:
             evaluation = evaluate(
                 encoder,
-                judged_by(task, dataset),
+                evaluated_on(task, dataset),
                 name=task.title,
                 classifier=load_classifier(run),
                 judging=Judging(device=task.arguments.training.device),

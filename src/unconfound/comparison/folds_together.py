@@ -71,7 +71,7 @@ class Folds:
         }
         for key, cells in whole.items():
             if key not in self.found and key not in self.failed:
-                self._judge(key, cells)
+                self._evaluate_together(key, cells)
         folds = [Fold(*key, cells=tuple(cells), together=self.found.get(key, {})) for key, cells in whole.items()]
         notes = tuple(
             f"not evaluated together: {', '.join(filter(None, key[:2]))}, seed {key[2]}: {told}"
@@ -79,7 +79,7 @@ class Folds:
         )
         return replace(comparison, folds=tuple(fold_summaries(comparison, folds)), fold_notes=notes)
 
-    def _judge(self, key: tuple[str, str, int], cells: Sequence[Cell]) -> None:
+    def _evaluate_together(self, key: tuple[str, str, int], cells: Sequence[Cell]) -> None:
         setting, row, seed = key
         path = self.out / setting / row / CONCATENATED.format(seed)
         runs = {cell.run: _version(self.out / cell.run) for cell in cells}

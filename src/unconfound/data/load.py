@@ -16,7 +16,7 @@ from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.compose.exchanged import with_exchanged_tests
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
-from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
+from unconfound.data.divide.fewer_samples import fewer_to_test, fewer_to_learn
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks
@@ -94,7 +94,7 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     if dataset.validation is None and share > 0:
         dataset = with_validation(dataset, share, seed=options.data_seed, by_group=of_domains)
     if options.test_samples is not None:
-        dataset = fewer_to_judge(dataset, options.test_samples, **drawing)
+        dataset = fewer_to_test(dataset, options.test_samples, **drawing)
     if options.adversarial_backgrounds:
         scenes = every_scene(dataset, backgrounds_per_class=options.adversarial_backgrounds, seed=options.data_seed)
         dataset = replace(dataset, adversarial=scenes)

@@ -10,7 +10,7 @@ from PIL import Image
 from data.pictures import first_pixels, picture
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
-from unconfound.data.divide.fewer_samples import fewer_to_judge, fewer_to_learn
+from unconfound.data.divide.fewer_samples import fewer_to_test, fewer_to_learn
 from unconfound.data.divide.unseen_classes import pool_and_test, pool_blocks, with_unseen_classes
 from unconfound.data.graphs.graph_source import GraphSource
 from unconfound.data.load import DataOptions, load
@@ -252,7 +252,7 @@ def test_fewer_samples_keep_the_proportions_of_the_classes():
     whole = load(DataOptions(data="demo", unseen_classes=True))
     for limit in (6, 40):
         drawn = {"seed": 0, "by_class": True}
-        data = fewer_to_judge(fewer_to_learn(whole, limit, **drawn), limit, **drawn)
+        data = fewer_to_test(fewer_to_learn(whole, limit, **drawn), limit, **drawn)
         for source, of in ((data.train, whole.train), *((data.tests[name], whole.tests[name]) for name in data.tests)):
             assert len(source) == limit
             expected = of.labels.bincount(minlength=5) * limit / len(of)

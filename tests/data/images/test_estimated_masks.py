@@ -136,11 +136,11 @@ def test_useless_estimates_are_not_used(squares):
     assert dataset.mask_note.endswith("; the data stay without masks")
 
 
-def test_one_image_is_too_few_to_judge(squares):
+def test_one_image_is_too_few_for_a_verdict(squares):
     one = Dataset(MemorySource("one", Schema("images", (3, 16, 16)), squares[0][:1]), {})
     dataset = with_estimated_masks(one)
     assert _masks(dataset.train)[1] is None
-    assert dataset.mask_note == "no masks are estimated: they are judged on two training images or more"
+    assert dataset.mask_note == "no masks are estimated: a verdict on them needs two training images or more"
 
 
 def test_only_images_have_masks():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unconfound.data.images.mask_verdict import MaskVerdict, judge_masks
+from unconfound.data.images.mask_verdict import MaskVerdict, compare_estimates
 
 
 def _verdict(**changed):
@@ -12,7 +12,7 @@ def _verdict(**changed):
 
 def test_estimates_of_objects_on_plain_grounds_are_usable(squares):
     images, masks = squares
-    verdict = judge_masks(images, masks)
+    verdict = compare_estimates(images, masks)
     assert verdict.usable
     assert verdict.truth > 0.95
     assert verdict.agreement > 0.9 > verdict.by_chance
@@ -22,14 +22,14 @@ def test_estimates_of_objects_on_plain_grounds_are_usable(squares):
 
 def test_estimates_of_noise_agree_no_more_than_by_chance():
     images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    verdict = judge_masks(images)
+    verdict = compare_estimates(images)
     assert not verdict.usable
     assert "useless here" in str(verdict)
     assert verdict.truth is None
 
 
 def test_estimates_of_plain_images_show_nothing():
-    verdict = judge_masks(torch.full((3, 3, 8, 8), 9, dtype=torch.uint8))
+    verdict = compare_estimates(torch.full((3, 3, 8, 8), 9, dtype=torch.uint8))
     assert (verdict.empty, verdict.agreement, verdict.by_chance, verdict.beyond_chance) == (1, 1, 1, 0)
     assert not verdict.usable
 
@@ -48,6 +48,6 @@ def test_a_verdict_weighs_what_masks_show_and_how_they_agree(changed, usable):
     assert _verdict(**changed).usable is usable
 
 
-def test_one_image_cannot_be_judged():
+def test_one_image_is_too_few():
     with pytest.raises(ValueError, match="two images or more, got 1"):
-        judge_masks(torch.zeros(1, 3, 8, 8))
+        compare_estimates(torch.zeros(1, 3, 8, 8))

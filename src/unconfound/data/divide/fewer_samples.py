@@ -33,7 +33,7 @@ def fewer_to_learn(dataset: Dataset, samples: int, *, seed: int, by_class: bool 
     return replace(dataset, train=train, labelled=train, train_foreground=foreground)
 
 
-def fewer_to_judge(dataset: Dataset, samples: int, *, seed: int, by_class: bool = False) -> Dataset:
+def fewer_to_test(dataset: Dataset, samples: int, *, seed: int, by_class: bool = False) -> Dataset:
     """Keep so many samples of each test set, the same positions of all that are equally long.
 
     Args:

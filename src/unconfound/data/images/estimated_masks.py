@@ -13,7 +13,7 @@ from unconfound.data.core.batch import Batch
 from unconfound.data.core.mask_examples import MaskExamples
 from unconfound.data.core.source import Dataset, MemorySource, Source
 from unconfound.data.core.subset import Subset
-from unconfound.data.images.mask_verdict import estimated, judge_masks
+from unconfound.data.images.mask_verdict import estimated, compare_estimates
 
 # So many training images are looked at before masks are estimated.
 LOOKED_AT = 512
@@ -47,11 +47,11 @@ def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
     if train.schema.modality != "images":
         raise ValueError(f"{train.name} holds {train.schema.modality}: masks are estimated of images only")
     if len(train) < 2:
-        return _noted(dataset, "no masks are estimated: they are judged on two training images or more")
+        return _noted(dataset, "no masks are estimated: a verdict on them needs two training images or more")
     step = -(-len(train) // LOOKED_AT)
     batch = next(iter(train.batches([torch.arange(0, len(train), step)])))
     assert isinstance(batch.inputs, Tensor)
-    verdict = judge_masks(batch.inputs, batch.masks)
+    verdict = compare_estimates(batch.inputs, batch.masks)
     dataset = replace(dataset, mask_examples=_examples(batch, train.names))
     parts = [train, *dataset.tests.values(), *([] if dataset.validation is None else [dataset.validation])]
     given = any(_has_masks(part) for part in parts)

@@ -62,11 +62,11 @@ class MaskVerdict:
         return f"estimated masks are {'usable' if self.usable else 'useless'} here: {reasons}"
 
 
-def judge_masks(
+def compare_estimates(
     images: UInt8[Tensor, "images channels height width"] | Float[Tensor, "images channels height width"],
     truth: Bool[Tensor, "images 1 height width"] | None = None,
 ) -> MaskVerdict:
-    """Estimate the masks of some images in two ways, and judge whether they can be relied on.
+    """Estimate the masks of some images in two ways, and say whether they can be relied on.
 
     Args:
         images: some hundreds, drawn from all classes.

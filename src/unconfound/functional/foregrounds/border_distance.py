@@ -28,8 +28,8 @@ def estimate_masks(
     smooths the scores along the image's edges, and Otsu's threshold of each image divides them.
 
     Nothing is learnt and no weights are needed, so that an object that touches the border, is coloured like its
-    surroundings or stands before a motley scene is found badly: judge estimates on your data before you rely on them
-    (`unconfound.data.images.mask_verdict.judge_masks`).
+    surroundings or stands before a motley scene is found badly: compare estimates of your data before you rely on them
+    (`unconfound.data.images.mask_verdict.compare_estimates`).
 
     Args:
         images: uint8, or float of any range. Of any number of channels, and no matter how bright or how contrasty.

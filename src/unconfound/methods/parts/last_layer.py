@@ -81,14 +81,14 @@ def fit_last_layer(
     members = [torch.nonzero(groups == group).flatten() for group in groups.unique()]
     shuffled = [each[torch.randperm(len(each))] for each in members]
     fitted_to = _balanced([each[len(each) // 2 :] for each in shuffled])
-    judged_on = torch.cat([each[: len(each) // 2] for each in shuffled])
+    held_out = torch.cat([each[: len(each) // 2] for each in shuffled])
     chosen, best = inverse_strengths[0], -1.0
     for candidate in inverse_strengths:
-        if len(judged_on) == 0:
+        if len(held_out) == 0:
             break
         weight, bias = fit(fitted_to, candidate)
-        predictions = (rows[judged_on] @ weight.T + bias).argmax(1)
-        worst = group_accuracy(predictions, labels[judged_on], groups[judged_on]).worst
+        predictions = (rows[held_out] @ weight.T + bias).argmax(1)
+        worst = group_accuracy(predictions, labels[held_out], groups[held_out]).worst
         if worst > best:
             chosen, best = candidate, worst
 
