@@ -16,7 +16,7 @@ from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.compose.exchanged import with_exchanged_tests
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
-from unconfound.data.divide.fewer_samples import fewer_to_test, fewer_to_learn
+from unconfound.data.divide.fewer_samples import fewer_to_learn, fewer_to_test
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks

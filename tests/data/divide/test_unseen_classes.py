@@ -10,7 +10,7 @@ from PIL import Image
 from data.pictures import first_pixels, picture
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
-from unconfound.data.divide.fewer_samples import fewer_to_test, fewer_to_learn
+from unconfound.data.divide.fewer_samples import fewer_to_learn, fewer_to_test
 from unconfound.data.divide.unseen_classes import pool_and_test, pool_blocks, with_unseen_classes
 from unconfound.data.graphs.graph_source import GraphSource
 from unconfound.data.load import DataOptions, load

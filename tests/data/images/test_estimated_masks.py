@@ -10,7 +10,7 @@ from PIL import Image
 
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
-from unconfound.data.images.estimated_masks import EstimatedMasks, with_estimated_masks
+from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.load import load
 from unconfound.functional.foregrounds.border_distance import estimate_masks
 
@@ -158,9 +158,3 @@ def test_what_files_of_masks_need_is_refused(folder, tmp_path, monkeypatch):
         load(folder, masks="estimate")
     with pytest.raises(ValueError, match="leave them out with --masks estimate-all"):
         load(folder, masks="estimate-all", mask_values=("1",))
-
-
-def test_a_source_with_estimated_masks_is_its_base_in_all_else(squares):
-    base = MemorySource("base", Schema("images", (3, 16, 16), ("a",)), squares[0], labels=torch.zeros(40).long())
-    masked = EstimatedMasks(base)
-    assert (len(masked), masked.name, masked.labels) == (40, "base", base.labels)

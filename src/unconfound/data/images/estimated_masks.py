@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Int
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch
 from unconfound.data.core.mask_examples import MaskExamples
-from unconfound.data.core.source import Dataset, MemorySource, Source
-from unconfound.data.core.subset import Subset
-from unconfound.data.images.mask_verdict import estimated, compare_estimates
+from unconfound.data.core.source import Dataset, Source
+from unconfound.data.images.found_masks import Masks, with_found_masks
+from unconfound.data.images.mask_verdict import compare_estimates, estimated
 
 # So many training images are looked at before masks are estimated.
 LOOKED_AT = 512
 # So many of them are kept, to be shown.
 EXAMPLES = 12
-
-Masks = Bool[Tensor, "images 1 height width"]
-# Images and the masks that they have, if any -> the masks that they get, if any.
-Found = Callable[[Tensor, Masks | None], Masks | None]
 
 
 def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
@@ -59,14 +54,7 @@ def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
         return _noted(dataset, f"the masks that come with the data are kept; {verdict}")
     if not verdict.usable and not given:
         return _noted(dataset, f"{verdict}; the data stay without masks")
-    found, made = _estimated if verdict.usable else _none, dict[int, Source]()
-    masked = replace(
-        dataset,
-        train=masked_source(train, found, made),
-        tests={name: test if given else masked_source(test, found, made) for name, test in dataset.tests.items()},
-        labelled=None if dataset.labelled is None else masked_source(dataset.labelled, found, made),
-        validation=None if dataset.validation is None else masked_source(dataset.validation, found, made),
-    )
+    masked = with_found_masks(dataset, _estimated if verdict.usable else _none, tests=not given)
     if not given:
         return _noted(masked, f"all masks are estimated from the images; {verdict}")
     return _noted(
@@ -74,29 +62,6 @@ def with_estimated_masks(dataset: Dataset, *, instead: bool = False) -> Dataset:
         f"the masks that come with the training images are hidden; {verdict}; "
         f"{'they take their place' if verdict.usable else 'training has no masks'}",
     )
-
-
-class EstimatedMasks(Source):
-    """The images of `base`, each with a mask that is estimated whenever it is asked for.
-
-    Args:
-        base: images, with masks or without.
-        found: images and their masks -> the masks that they get; by default estimates.
-    """
-
-    def __init__(self, base: Source, found: Found | None = None) -> None:
-        self.base, self.found = base, found or _estimated
-        self.name, self.schema, self.notes = base.name, base.schema, base.notes
-        self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
-        self.names, self.texts = base.names, base.texts
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
-        """Yield one batch for each index tensor of `order`, on the CPU."""
-        for batch in self.base.batches(order):
-            yield replace(batch, masks=self.found(batch.inputs, batch.masks))  # type: ignore[arg-type]
 
 
 def _estimated(images: Tensor, masks: Masks | None) -> Masks:
@@ -130,19 +95,3 @@ def _has_masks(source: Source) -> bool:
     if len(source) == 0:
         return False
     return next(iter(source.batches([torch.zeros(1, dtype=torch.long)]))).masks is not None
-
-
-def masked_source(source: Source, found: Found, made: dict[int, Source]) -> Source:
-    """Return a source with the masks found; several subsets of one source stay so, and its masks are made once."""
-    if id(source) not in made:
-        made[id(source)] = _newly_masked(source, found, made)
-    return made[id(source)]
-
-
-def _newly_masked(source: Source, found: Found, made: dict[int, Source]) -> Source:
-    if isinstance(source, Subset):
-        base = masked_source(source.base, found, made)
-        return Subset(base, source.positions, name=source.name, notes=source.notes, grouped=source.grouped)
-    if isinstance(source, MemorySource):
-        return replace(source, masks=found(source.inputs, source.masks))
-    return EstimatedMasks(source, found)

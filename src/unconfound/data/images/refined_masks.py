@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unconfound.data.core.source import Dataset, Source
-from unconfound.data.images.estimated_masks import LOOKED_AT, Masks, masked_source
+from unconfound.data.core.source import Dataset
+from unconfound.data.images.estimated_masks import LOOKED_AT
+from unconfound.data.images.found_masks import Masks, with_found_masks
 from unconfound.data.images.mask_verdict import AT_A_TIME
 from unconfound.functional.foregrounds.overlap import intersection_over_union
 from unconfound.functional.foregrounds.refinement import refine_masks
@@ -47,15 +48,7 @@ def with_refined_masks(dataset: Dataset, *, wrong_by: int) -> Dataset:
             f"refine_masks {wrong_by} refines masks, and {train.name} has none: name their folder with --masks, or "
             "have them estimated (--masks estimate)"
         )
-    made: dict[int, Source] = {}
-    swapped = "mixed-rand" in dataset.tests
-    refined = replace(
-        dataset,
-        train=masked_source(train, found, made),
-        tests={name: test if swapped else masked_source(test, found, made) for name, test in dataset.tests.items()},
-        labelled=None if dataset.labelled is None else masked_source(dataset.labelled, found, made),
-        validation=None if dataset.validation is None else masked_source(dataset.validation, found, made),
-    )
+    refined = with_found_masks(dataset, found, tests="mixed-rand" not in dataset.tests)
     if (examples := dataset.mask_examples) is not None:
         estimates = found(examples.images, examples.estimates)
         assert estimates is not None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from unconfound.data.core.source import Dataset, Source
-from unconfound.data.images.estimated_masks import masked_source
+from unconfound.data.core.source import Dataset
+from unconfound.data.images.found_masks import with_found_masks
 
 Images = UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"]
 Segment = Callable[[Images], Bool[Tensor, "batch 1 height width"]]
@@ -37,14 +36,7 @@ def with_masks_by(dataset: Dataset, segment: Segment, *, batch_size: int = 64) -
     def found(images: Tensor, _masks: Tensor | None) -> Tensor:
         return torch.cat([_checked(segment(part), part) for part in torch.split(images, batch_size)])
 
-    made: dict[int, Source] = {}
-    return replace(
-        dataset,
-        train=masked_source(dataset.train, found, made),
-        tests={name: masked_source(test, found, made) for name, test in dataset.tests.items()},
-        labelled=None if dataset.labelled is None else masked_source(dataset.labelled, found, made),
-        validation=None if dataset.validation is None else masked_source(dataset.validation, found, made),
-    )
+    return with_found_masks(dataset, found)
 
 
 def _checked(masks: Tensor, images: Tensor) -> Tensor:
