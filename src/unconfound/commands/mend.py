@@ -19,13 +19,11 @@ from unconfound.recipes import flags_of
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
-    from torch import nn
-
     from unconfound.data import Dataset
     from unconfound.evaluation.figures import Evaluation
     from unconfound.mending.mend import Comparison, MendingOptions
-    from unconfound.mending.mended_run import Origin
     from unconfound.mending.remedies import Way
+    from unconfound.mending.subject import Subject
 
 How = Literal["all", "refit", "erase", "leace", "nap", "whitening", "fine-tune"]
 # Those that change the encoder least come first.
@@ -200,15 +198,6 @@ def folder_of(given: MendArguments) -> Path:
     return (source if source.name else source.resolve()).with_name(f"{source.resolve().name}-mended")
 
 
-@dataclass(frozen=True, eq=False)
-class _Subject:
-    """What is mended: an encoder, its classifier if it has one, and where it comes from if it can be saved."""
-
-    encoder: Callable[[Any], Any]
-    classifier: nn.Linear | None = None
-    origin: Origin | None = None
-
-
 def mend_encoder(
     given: MendArguments, *, dataset: Dataset | None = None, function: Callable[[Any], Any] | None = None
 ) -> Mended:
@@ -222,7 +211,9 @@ def mend_encoder(
     from unconfound.data.load import load
     from unconfound.encoders import read_card
     from unconfound.mending.mend import MendingOptions, compare_ways
+    from unconfound.mending.mended_run import write_mended
     from unconfound.mending.saved_remedy import check_remedy_folder
+    from unconfound.mending.subject import subject_of
     from unconfound.progress import Bars
     from unconfound.training.fitting import plain
     from unconfound.training.run_folder import RunFolder
@@ -242,9 +233,15 @@ def mend_encoder(
     )
     with Bars(first=f"reading {given.data.data}") as progress:
         # Data that were handed over in Python have no words by which a command could read them again.
-        section = {} if dataset is not None else {"data": plain(given.data)}
+        said = {} if dataset is not None else {"data": plain(given.data)}
         dataset = dataset or load(given.data)
-        subject = _subject(given, dataset, section, function=function)
+        subject = subject_of(
+            given.encoder,
+            dataset,
+            function=function,
+            pretrained=given.weights or given.pretrained,
+            config={} if function is not None else _config(given, said),
+        )
         comparison = compare_ways(
             subject.encoder, subject.classifier, dataset, WAYS[given.how], options=options, progress=progress
         )
@@ -253,7 +250,14 @@ def mend_encoder(
         reached = comparison.reaches(way, given.gap / 100)
     else:
         way, reached = comparison.cheapest(given.gap / 100)
-        _write(given, subject, comparison, way, options, classes=dataset.train.schema.classes)
+        write_mended(
+            subject,
+            comparison.remedies[way],
+            out=folder_of(given),
+            how={"way": way} | _words(options),
+            classes=dataset.train.schema.classes,
+            overwrite=given.overwrite,
+        )
     return Mended(
         folder_of(given),
         way,
@@ -266,60 +270,19 @@ def mend_encoder(
     )
 
 
-def _subject(
-    given: MendArguments, dataset: Dataset, section: dict[str, Any], *, function: Callable[[Any], Any] | None
-) -> _Subject:
-    """Load or build the encoder.
-
-    Args:
-        given: the arguments.
-        dataset: the data.
-        section: what config.toml says of them.
-        function: the encoder, where it is not named.
-    """
-    from unconfound.encoders import load_classifier
-    from unconfound.encoders.onnx_file import OnnxEncoder
-    from unconfound.mending.sources import origin_of_name, origin_of_run
-
-    if function is not None:
-        return _Subject(function)
-    if given.encoder.endswith(".onnx"):
-        return _Subject(OnnxEncoder(Path(given.encoder), dataset.train.schema))
+def _config(given: MendArguments, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what the config.toml of the mended run says: what that of the run does, or the name of the encoder."""
     if is_run(given):
         recipe = run_recipe(Path(given.encoder))
-        origin = origin_of_run(Path(given.encoder), config={"method": recipe.method} | recipe.sections | section)
-        return _Subject(origin.encoder, load_classifier(given.encoder), origin)
-    named: dict[str, Any] = {"encoder": given.encoder}
+        return {"method": recipe.method} | recipe.sections | data
+    encoder: dict[str, Any] = {"encoder": given.encoder}
     if given.pretrained or given.weights is not None:
-        named |= {"pretrained": True} if given.weights is None else {"weights": str(given.weights)}
-    config = {"method": "random"} | section | {"encoder": named}
-    origin = origin_of_name(given.encoder, dataset, pretrained=given.weights or given.pretrained, config=config)
-    return _Subject(origin.encoder, None, origin)
-
-
-def _write(
-    given: MendArguments,
-    subject: _Subject,
-    comparison: Comparison,
-    way: Way,
-    options: MendingOptions,
-    *,
-    classes: Sequence[str],
-) -> None:
-    """Write the encoder with its map and the classifier, or these two alone where the encoder cannot be saved."""
-    from unconfound.mending.mended_run import write_mended_run
-    from unconfound.mending.saved_remedy import save_remedy
-
-    out, remedy = folder_of(given), comparison.remedies[way]
-    how = {"way": way} | _words(options)
-    if subject.origin is None:
-        save_remedy(out, remedy, classes=classes, how=how | {"from": given.encoder}, overwrite=given.overwrite)
-    else:
-        write_mended_run(subject.origin, remedy, out=out, how=how, overwrite=given.overwrite)
+        encoder |= {"pretrained": True} if given.weights is None else {"weights": str(given.weights)}
+    return {"method": "random"} | data | {"encoder": encoder}
 
 
 def _fine_tuned(
-    given: MendArguments, subject: _Subject, comparison: Comparison, dataset: Dataset, options: MendingOptions
+    given: MendArguments, subject: Subject, comparison: Comparison, dataset: Dataset, options: MendingOptions
 ) -> Way:
     """Train on from the refitted classifier, and add what that comes to."""
     from unconfound.mending.fine_tuned import FineTuning, fine_tune
@@ -327,11 +290,10 @@ def _fine_tuned(
     from unconfound.progress import console
     from unconfound.training.stop import TrainingStopped
 
-    assert subject.origin is not None
     tuning = FineTuning(epochs=given.epochs, learning_rate=given.learning_rate)
     try:
         fitted = fine_tune(
-            subject.origin,
+            subject,
             comparison.remedies["refit"].classifier,
             dataset,
             tuning,

@@ -12,7 +12,7 @@ from torch import nn
 from unconfound.data import Dataset
 from unconfound.mending.held_out import divided
 from unconfound.mending.mend import MendingOptions
-from unconfound.mending.mended_run import Origin
+from unconfound.mending.subject import Subject
 from unconfound.methods import Supervised
 from unconfound.options.training import TrainingOptions
 from unconfound.training import Fitted
@@ -33,7 +33,7 @@ class FineTuning:
 
 
 def fine_tune(
-    origin: Origin,
+    subject: Subject,
     classifier: nn.Linear,
     dataset: Dataset,
     tuning: FineTuning,
@@ -50,7 +50,7 @@ def fine_tune(
     ICLR 2022). Samples that are held out to choose by are not trained on.
 
     Args:
-        origin: the encoder, which is changed in place.
+        subject: whose encoder is changed in place; it must have an origin.
         classifier: of "refit".
         dataset: as `compare_ways` takes it.
         tuning: how long and how fast.
@@ -62,6 +62,8 @@ def fine_tune(
     Raises:
         ValueError: as `unconfound.training.fit`.
     """
+    assert subject.origin is not None
+    origin = subject.origin
     train = divided(dataset, seed=options.seed).fitted
     method = Supervised(origin.encoder.requires_grad_(), train.schema)
     with torch.no_grad():
@@ -82,5 +84,5 @@ def fine_tune(
         training=training,
         config=origin.config,
         overwrite=overwrite,
-        provenance={"mended": how | {"from": origin.name}},
+        provenance={"mended": how | {"from": subject.name}},
     )

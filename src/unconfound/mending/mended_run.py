@@ -1,58 +1,56 @@
-"""The run folder of a mended encoder."""
+"""The run folder of a mended encoder, or what is put behind an encoder that cannot be saved."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unconfound.encoders import Card, Encoder, Projected, save_classifier, save_encoder
+from unconfound.encoders import Projected, save_classifier, save_encoder
 from unconfound.lock import alone_in
 from unconfound.mending.remedies import Remedy
+from unconfound.mending.saved_remedy import save_remedy
+from unconfound.mending.subject import Subject
 from unconfound.training.run_folder import RunFolder
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """The encoder that is mended, and where it comes from.
-
-    Args:
-        name: its run folder, or what a user called it.
-        encoder: as it was before.
-        card: what a run folder says of it.
-        config: what the config.toml of the mended run says: that of the run, with the data that it was mended on.
-    """
-
-    name: str
-    encoder: Encoder
-    card: Card
-    config: dict[str, Any]
-
-
-def write_mended_run(
-    origin: Origin, remedy: Remedy, *, out: Path, how: dict[str, Any], overwrite: bool = False
+def write_mended(
+    subject: Subject,
+    remedy: Remedy,
+    *,
+    out: Path,
+    how: dict[str, Any],
+    classes: Sequence[str],
+    overwrite: bool = False,
 ) -> None:
-    """Write a run folder whose encoder includes the map, and whose classifier is the one fitted behind it.
+    """Write a run whose encoder includes the map, and whose classifier is the one fitted behind it.
+
+    Where the encoder cannot be saved, the map and the classifier alone are written, for `load_remedy`.
 
     Args:
-        origin: the encoder, which gets the map.
+        subject: what is mended; its encoder gets the map.
         remedy: what is put behind it.
         out: the new folder.
-        how: what was done, which its encoder.json holds as "mended".
-        overwrite: remove an earlier run in `out`.
+        how: what was done, which the folder holds as "mended".
+        classes: the names of those that the classifier tells apart.
+        overwrite: remove an earlier run or remedy in `out`.
 
     Raises:
         ValueError: `out` holds something else, or another process is at work there.
     """
-    card, encoder = origin.card, origin.encoder
-    put_behind(encoder, remedy)
+    done = how | {"from": subject.name}
+    if subject.origin is None:
+        save_remedy(out, remedy, classes=classes, how=done, overwrite=overwrite)
+        return
+    origin = subject.origin
+    put_behind(origin.encoder, remedy)
     folder = RunFolder(out, overwrite=overwrite)
     with alone_in(out, folder.check):
         folder.start(origin.config)
         save_classifier(out, remedy.classifier)
-        provenance = card.provenance | {"mended": how | {"from": origin.name}}
-        save_encoder(out, encoder, schema=card.schema, restore=card.restore, provenance=provenance)
-        folder.log(f"mended {origin.name}: {', '.join(f'{key} {value}' for key, value in how.items())}")
+        provenance = origin.card.provenance | {"mended": done}
+        save_encoder(out, origin.encoder, schema=origin.card.schema, restore=origin.card.restore, provenance=provenance)
+        folder.log(f"mended {subject.name}: {', '.join(f'{key} {value}' for key, value in how.items())}")
 
 
 def put_behind(encoder: Encoder, remedy: Remedy) -> None:
