@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 # A window cannot be narrower than 500 pixels, a frame can; and one without an address of its own may be measured.
-FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
+FRAME = r"""<!doctype html><meta charset="utf-8"><body style="margin:0">
 <pre id="measured"></pre>
 <script>
 function measure(frame) {{
@@ -38,6 +38,17 @@ function measure(frame) {{
   const focusable = [...inner.querySelectorAll("a, summary, [tabindex]")];
   const written = [...inner.querySelectorAll("body :not(svg):not(svg *)")]
     .filter(each => [...each.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()));
+  const lines = (node, word) => {{
+    const range = inner.createRange();
+    range.setStart(node, word.index);
+    range.setEnd(node, word.index + word[0].length);
+    return new Set([...range.getClientRects()].map(each => Math.round(each.top))).size;
+  }};
+  // A line may end at a hyphen, but not behind those of a flag; names as long as a line must be broken somewhere.
+  const torn = written.flatMap(each => [...each.childNodes].filter(node => node.nodeType === 3))
+    .flatMap(node => [...node.textContent.matchAll(/\S+/g)].filter(word =>
+      word[0].length < 13 && (word[0].startsWith("--") || !word[0].includes("-")) && lines(node, word) > 1))
+    .map(word => word[0]);
   const drawn = text => parseFloat(style(text).fontSize)
     * text.ownerSVGElement.getBoundingClientRect().width / text.ownerSVGElement.viewBox.baseVal.width;
   document.getElementById("measured").textContent = JSON.stringify({{
@@ -50,6 +61,7 @@ function measure(frame) {{
     background: style(inner.body).backgroundColor,
     smallest: Math.min(...written.map(each => parseFloat(style(each).fontSize))),
     smallestDrawn: Math.min(...[...inner.querySelectorAll("svg text")].map(drawn)),
+    torn: torn,
     unreached: focusable.filter(each => {{ each.focus(); return inner.activeElement !== each; }}).length,
   }});
 }}
@@ -113,6 +125,7 @@ def test_the_page_fits_and_loads_nothing(page, tmp_path, width, dark):
     assert measured["images"] == page.count("<img ")
     assert measured["requests"] == []
     assert measured["unreached"] == 0
+    assert measured["torn"] == []
     assert measured["smallest"] >= 11
     assert measured["smallestDrawn"] >= 10
     assert (measured["background"] == "rgb(21, 23, 26)") == dark

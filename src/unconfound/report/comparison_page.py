@@ -45,9 +45,10 @@ def write_comparison(
     tables = parts(comparison)
     same, different = _settings(configs)
     others = [row for row in comparison.rows if row != comparison.baseline]
+    listed = ("; " if any("," in row for row in others) else ", ").join(others)
     page = render(
         "comparison.html",
-        title=f"{', '.join(others)} against {comparison.baseline}" if others else comparison.baseline,
+        title=f"{listed} against {comparison.baseline}" if others else comparison.baseline,
         comparison=comparison,
         legend=LEGEND,
         meaning=[
