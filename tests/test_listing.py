@@ -10,7 +10,7 @@ import pytest
 
 import unconfound
 from unconfound.comparison.rows import list_comparisons
-from unconfound.listing import ENCODERS_OF, MODALITIES, listing, summary
+from unconfound.listing import ENCODERS_OF, MODALITIES, fitted, listing, summary
 from unconfound.methods import METHODS
 from unconfound.options.data_sets import NAMED, PATHS, PUBLIC_SETS, PublicSet
 from unconfound.recipes import list_recipes
@@ -66,3 +66,17 @@ def test_a_public_set_is_listed_and_documented_as_its_record_has_it(known: Publi
     page = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
     folders = " or ".join(f"`{folder}/`" for folder in known.folders) or "the folder of domains itself"
     assert f"| `{known.name}` | {folders} | {known.licence} | <{known.source}> | {known.paper} |\n" in page
+
+
+def test_a_terminal_breaks_lines_between_words_under_their_descriptions() -> None:
+    text = listing()
+    lines = fitted(text, 80).split("\n")
+    assert [line for line in lines if len(line) > 80 and " " in line.strip()] == []
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+    assert _names("\n".join(lines)) == _names(text)
+    assert fitted(text, 1000) == text
+
+
+def test_a_recipe_is_described_by_no_half_sentence() -> None:
+    cut = [name for name, about in (list_recipes() | list_comparisons()).items() if re.search(r"[.)] [A-Z]\w+", about)]
+    assert cut == []

@@ -6,6 +6,7 @@ Nothing here imports torch: a list must not wait for it.
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -56,6 +57,16 @@ def listing(words: Iterable[str] = ()) -> str:
     # What fits any data fits those that are asked for.
     modalities = [modality for modality in MODALITIES if modality in asked] or list(MODALITIES)
     return "\n".join(_section(TITLES[kind], _entries(kind), (ANY, *modalities)) for kind in kinds)
+
+
+def fitted(text: str, width: int) -> str:
+    """Break the lines of a list that are wider than a terminal between words, under where their descriptions begin."""
+    return "\n".join(
+        "\n".join(
+            textwrap.wrap(line, width, subsequent_indent=" " * 32, break_long_words=False, break_on_hyphens=False)
+        )
+        for line in text.split("\n")
+    )
 
 
 def summary(method: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 
-from unconfound.listing import MODALITIES, TITLES, listing
+from unconfound.listing import MODALITIES, TITLES, fitted, listing
 
 
 def command(words: Sequence[str]) -> None:
@@ -14,4 +16,6 @@ def command(words: Sequence[str]) -> None:
         print("Print what there is, one line per entry. Words choose from it:")
         print(f"  {', '.join(TITLES)}\n  {', '.join(MODALITIES)} (entries for these and for any data)")
         return
-    print(listing(words))
+    text = listing(words)
+    # Piped, an entry stays one line, for grep.
+    print(fitted(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
