@@ -7,19 +7,18 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch
+from unconfound.data.core.changed import ChangedSource
 from unconfound.data.core.source import Dataset, Source
 
 
-class OnBackground(Source):
+class OnBackground(ChangedSource):
     """The foregrounds of `base`, all on one background, put together when they are asked for.
 
     Args:
@@ -30,20 +29,15 @@ class OnBackground(Source):
     """
 
     def __init__(self, base: Source, background: Tensor, *, scene: int, name: str) -> None:
-        self.base, self.background, self.name = base, background, name
-        self.schema, self.labels, self.names, self.notes = base.schema, base.labels, base.names, ()
+        super().__init__(base)
+        self.background, self.name, self.notes = background, name, ()
         self.groups, self.scenes = None, torch.full((len(base),), scene)
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
-        """Yield one batch for each index tensor of `order`, on the CPU."""
-        for batch in self.base.batches(order):
-            if batch.masks is None:
-                raise ValueError(f"{self.base.name} has no masks: other backgrounds need to know the foregrounds")
-            assert isinstance(batch.inputs, Tensor)
-            yield replace(batch, inputs=torch.where(batch.masks, batch.inputs, self.background), groups=None)
+    def changed(self, batch: Batch) -> Batch:
+        if batch.masks is None:
+            raise ValueError(f"{self.base.name} has no masks: other backgrounds need to know the foregrounds")
+        assert isinstance(batch.inputs, Tensor)
+        return replace(batch, inputs=torch.where(batch.masks, batch.inputs, self.background), groups=None)
 
 
 def every_scene(dataset: Dataset, *, backgrounds_per_class: int | None = 1, seed: int = 0) -> dict[str, Source]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +11,12 @@ from torch import Tensor
 
 from unconfound.data.compose.donors import donors_of
 from unconfound.data.core.batch import Batch, Graphs, Sequences
+from unconfound.data.core.changed import ChangedSource
 from unconfound.data.core.source import Dataset, Source
 from unconfound.data.core.subset import Subset, labelled_part
 
 
-class ExchangedSource(Source):
+class ExchangedSource(ChangedSource):
     """The samples of `base`, each with the nuisance of another sample of it, without a copy of them.
 
     What texts say, `texts`, is what they said before.
@@ -36,19 +36,12 @@ class ExchangedSource(Source):
     ) -> None:
         if base.nuisance is None:
             raise ValueError(f"{base.name} has no nuisance to exchange: name one, as --nuisance does for tables")
-        self.base, self.givers, self.draws, self.nuisance = base, givers, draws, base.nuisance
-        self.name, self.schema, self.notes = name, base.schema, ()
-        self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
-        self.names, self.texts = base.names, base.texts
+        super().__init__(base)
+        self.givers, self.draws, self.nuisance = givers, draws, base.nuisance
+        self.name, self.notes = name, ()
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
-        """Yield one batch for each index tensor of `order`, on the CPU."""
-        for index in order:
-            batch = next(iter(self.base.batches([index])))
-            yield with_nuisance_of(batch, self.base, self.givers[index], self.draws[index])
+    def changed(self, batch: Batch) -> Batch:
+        return with_nuisance_of(batch, self.base, self.givers[batch.index], self.draws[batch.index])
 
 
 def with_nuisance_of(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from PIL import Image
-from torch import Tensor
 
 from unconfound.data.core.batch import Batch
+from unconfound.data.core.changed import ChangedSource
 from unconfound.data.core.source import Source
 from unconfound.data.files.damaged import naming
 from unconfound.data.images.decoding import central_square
 
 
-class MaskedSource(Source):
+class MaskedSource(ChangedSource):
     """The samples of `base`, each with the mask of its file, which is read whenever it is asked for.
 
     Args:
@@ -36,20 +35,13 @@ class MaskedSource(Source):
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise FileNotFoundError(f"{len(missing):,} of {len(paths):,} masks are missing, the first {missing[0]}")
-        self.base, self.paths = base, paths
-        self.name, self.schema, self.notes = base.name, base.schema, base.notes
-        self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
-        self.names, self.texts = base.names, base.texts
+        super().__init__(base)
+        self.paths = paths
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
-        """Yield one batch for each index tensor of `order`, on the CPU."""
+    def changed(self, batch: Batch) -> Batch:
         size = self.schema.shape[-1]
-        for batch in self.base.batches(order):
-            masks = [read_mask(self.paths[position], size) for position in batch.index.tolist()]
-            yield replace(batch, masks=torch.from_numpy(np.stack(masks)))
+        masks = [read_mask(self.paths[position], size) for position in batch.index.tolist()]
+        return replace(batch, masks=torch.from_numpy(np.stack(masks)))
 
 
 def read_mask(path: Path, image_size: int) -> Bool[np.ndarray, "1 size size"]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch
+from unconfound.data.core.changed import ChangedSource
 from unconfound.data.core.source import Dataset, MemorySource, Source
 from unconfound.data.core.subset import Subset
 
@@ -52,7 +53,7 @@ def with_found_masks(dataset: Dataset, found: Found, *, tests: bool = True) -> D
     )
 
 
-class FoundMasks(Source):
+class FoundMasks(ChangedSource):
     """The images of `base`, each with a mask that is found whenever it is asked for.
 
     Args:
@@ -61,15 +62,9 @@ class FoundMasks(Source):
     """
 
     def __init__(self, base: Source, found: Found) -> None:
-        self.base, self.found = base, found
-        self.name, self.schema, self.notes = base.name, base.schema, base.notes
-        self.labels, self.groups, self.scenes = base.labels, base.groups, base.scenes
-        self.names, self.texts = base.names, base.texts
+        super().__init__(base)
+        self.found = found
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
-        """Yield one batch for each index tensor of `order`, on the CPU."""
-        for batch in self.base.batches(order):
-            yield replace(batch, masks=self.found(batch.inputs, batch.masks))  # type: ignore[arg-type]
+    def changed(self, batch: Batch) -> Batch:
+        assert isinstance(batch.inputs, Tensor)
+        return replace(batch, masks=self.found(batch.inputs, batch.masks))

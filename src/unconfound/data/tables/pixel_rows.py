@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from unconfound.data.core.batch import Batch
+from unconfound.data.core.changed import ChangedSource
 from unconfound.data.core.source import Dataset, Source
 
 
-class PixelRows(Source):
+class PixelRows(ChangedSource):
     """The images of `base` as rows, without a copy of them; masks are left out, as rows have no place.
 
     Args:
@@ -28,18 +28,13 @@ class PixelRows(Source):
                 f"{base.name} holds {base.schema.modality}, only images can be read as rows: leave --rows out"
             )
         channels, height, width = base.schema.shape
-        self.base = base
+        super().__init__(base)
         self.schema = replace(base.schema, modality="tables", shape=(channels * height * width,))
-        self.name, self.notes = base.name, base.notes
-        self.labels, self.groups, self.scenes, self.names = base.labels, base.groups, base.scenes, base.names
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def batches(self, order: Iterable[Int[Tensor, " batch"]]) -> Iterator[Batch]:
-        """Yield one batch for each index tensor of `order`, on the CPU; columns go by channel, row and column."""
-        for batch in self.base.batches(order):
-            yield replace(batch, inputs=batch.inputs.flatten(1), masks=None)  # type: ignore[union-attr]
+    def changed(self, batch: Batch) -> Batch:
+        """Flatten the images; columns go by channel, row and column."""
+        assert isinstance(batch.inputs, Tensor)
+        return replace(batch, inputs=batch.inputs.flatten(1), masks=None)
 
     def statistics(self, *, samples: int = 10_000) -> tuple[Float[Tensor, " columns"], Float[Tensor, " columns"]]:
         """Mean and standard deviation of each column's channel, over all of its pixels.
