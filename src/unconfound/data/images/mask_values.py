@@ -85,14 +85,14 @@ def black_and_white(values: Num[np.ndarray, "height width"], top: float, *, loss
         top: white, the end of their range.
         lossy: whether they come from a JPEG, the noise of which is anywhere, but which holds no numbers.
     """
-    low, high = values.min(), values.max()
+    low, high = float(values.min()), float(values.max())
     if low < 0 or high > top:
         return False
     if high <= (1 if top == 1 else 0):
         return True  # a range of 1 has no room for numbers
     if lossy:
-        return bool(high > 0.75 * top and _share((values < top / 4) | (values > 0.75 * top)) > _LEAST_EXTREME)
-    return bool(high > top / 2 and _blurred(values, high))
+        return high > 0.75 * top and _share((values < top / 4) | (values > 0.75 * top)) > _LEAST_EXTREME
+    return high > top / 2 and _blurred(values, high)
 
 
 def _blurred(values: Num[np.ndarray, "height width"], high: float) -> bool:
