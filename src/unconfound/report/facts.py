@@ -31,6 +31,7 @@ def run_facts(run: Path | None) -> dict[str, str]:
     training = told.get("training", {})
     facts = {
         "method": told.get("method"),
+        "mended": _mended(told.get("mended")),
         "encoder": f"{card.architecture['name']} on {_taken(card.schema)}",
         "weights": f"{told['weights']:,}" if "weights" in told else None,
         "training samples": f"{told['data']['samples']:,} of {told['data']['name']}" if "data" in told else None,
@@ -43,6 +44,14 @@ def run_facts(run: Path | None) -> dict[str, str]:
         "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
     }
     return {key: str(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _mended(mended: Mapping[str, Any] | None) -> str | None:
+    """Say how an encoder was mended, and which one."""
+    if not mended:
+        return None
+    settings = [f"{key} {value}" for key, value in mended.items() if key not in ("way", "from")]
+    return ", ".join([f"{mended['way']} of {mended['from']}", *settings])
 
 
 def _kept(kept: Mapping[str, Any] | None) -> str | None:
