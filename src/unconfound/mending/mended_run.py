@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unconfound.encoders import Projected, save_classifier, save_encoder
+from unconfound.encoders import Encoder, Projected, save_classifier, save_encoder
 from unconfound.lock import alone_in
 from unconfound.mending.remedies import Remedy
 from unconfound.mending.saved_remedy import save_remedy
