@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from PIL import Image
 
 import unconfound
 from unconfound.cli import main
+from unconfound.commands.mend import Mended
 from unconfound.data.compose.swaps import in_memory
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import load_classifier, load_encoder, read_card
+from unconfound.evaluation.figures import Evaluation, Figure
 
 TINY = ["--encoder", "convnet", "--width", "4", "--depth", "2", "--precision", "32", "--epochs", "3"]
 COLOURS = {"cross": (200, 40, 40), "square": (40, 40, 200)}
@@ -137,6 +140,42 @@ def test_the_command_compares_all_ways_and_says_where_the_run_is(
     assert " reaches a gap of 100 points.\n" in said
     assert said.endswith(f"The mended run is in {out}.\nNext: unconfound evaluate {out}\n")
     assert main(["evaluate", str(out), "--device", "cpu"]) == 0
+
+
+def test_what_follows_can_be_typed_as_it_is_said(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The folder has blanks, an encoder that is named needs its data again, and its gap is never below 0.
+    out = work / "a folder/named"
+    data = ["--data", str(work / "images"), "--masks", str(work / "masks")]
+    words = ["mend", "convnet", *data, "--how=refit", "--gap", "0", "--exchanges", "1", "--device", "cpu"]
+    assert main([*words, "--out", str(out)]) == 0
+    said, noted = capsys.readouterr()
+    assert "convnet is untrained: --pretrained or --weights FILE gives it trained weights" in noted
+    assert f"Next: unconfound evaluate '{out}'\n" in said
+    assert " % on random backgrounds, before " in said
+    assert "\nOf the images as they are it recognises " in said
+    assert "\nrefit" in said
+    assert "probe      -" not in said  # a probe that was not fitted has no row
+    hint = shlex.split(next(line for line in said.splitlines() if line.startswith("To train on: ")))[3:]
+    kept = [word for word in words if word != "--how=refit"]
+    assert hint == ["unconfound", *kept, "--how", "fine-tune", "--out", f"{out}-fine-tuned"]
+
+
+def test_a_mended_run_that_recognises_less_is_said_to_be_no_help(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accuracies(original: float, random: float) -> Evaluation:
+        shares = {"original": original, "mixed-same": random, "mixed-rand": random}
+        tests = {name: {"classifier": Figure(value, value, value, 10)} for name, value in shares.items()}
+        gap = Figure(0.0, -0.1, 0.1, 10)
+        return Evaluation("run", tests, background={"background_gap_classifier": gap})
+
+    for after, no_help in ((accuracies(0.6, 0.5), True), (accuracies(0.6, 0.8), False)):
+        mended = Mended(tmp_path / "run", "refit", True, accuracies(0.9, 0.7), {"refit": after})
+        monkeypatch.setattr("unconfound.commands.mend.mend_encoder", lambda given, mended=mended: mended)
+        assert main(["mend", str(work / "masked"), "--out", str(tmp_path / "new")]) == 0
+        said = capsys.readouterr().out
+        assert "Of the images as they are it recognises 60.0 %, before 90.0 %." in said
+        assert (f"rather keep {work / 'masked'} as it is." in said) is no_help
 
 
 def test_masks_are_estimated_where_there_are_none(

@@ -97,6 +97,16 @@ def test_a_trained_classifier_has_the_row_before_its_probe_and_validation_is_no_
     assert row.startswith("| cim, classifier | 50.0 [45.0, 55.0] |")
 
 
+def test_a_classifier_without_a_probe_has_one_row() -> None:
+    alone = Evaluation("refit", {"original": {"classifier": FULL}})
+    both = Evaluation("before", {"original": {"classifier": FULL, "linear_probe": FULL}})
+    assert [(row.name, row.second) for row in evaluation_table([both, alone]).rows] == [
+        ("before", "classifier"),
+        ("before", "linear probe"),
+        ("refit", "classifier"),
+    ]
+
+
 @pytest.mark.parametrize("evaluations", [[], [Evaluation("bare", {})]])
 def test_nothing_to_show_is_an_empty_table(evaluations: list[Evaluation]) -> None:
     assert "encoder" in markdown_table(evaluation_table(evaluations))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,6 +202,7 @@ def command(words: Sequence[str]) -> None:
     evaluations = evaluate_runs(given)
     out = folder_of(given)
     print_evaluations(evaluations, out)
-    print(f"Next: open {out / 'report.html'}, or unconfound embed {given.runs[0]} DATA --out embeddings.parquet")
+    embed = f"unconfound embed {shlex.quote(str(given.runs[0]))} DATA --out embeddings.parquet"
+    print(f"Next: open {out / 'report.html'}, or {embed}")
     for line in closing_advice(evaluations):
         print(line)

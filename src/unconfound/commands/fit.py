@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +101,7 @@ def command(words: Sequence[str]) -> None:
         from unconfound.encoders import loading_snippet
 
         print(f"The encoder is in {fitted.run}. To use it:\n\n{loading_snippet(fitted.run)}\n")
-        print(f"Next: unconfound evaluate {fitted.run}")
+        print(f"Next: unconfound evaluate {shlex.quote(str(fitted.run))}")
 
 
 def _method_and_recipe(words: Sequence[str]) -> tuple[str | None, str | None, list[str]]:

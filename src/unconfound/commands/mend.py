@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from unconfound.recipes import flags_of
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
     from unconfound.data import Dataset
-    from unconfound.evaluation.figures import Evaluation
+    from unconfound.evaluation.figures import Evaluation, Figure
     from unconfound.mending.mend import Comparison, MendingOptions
     from unconfound.mending.remedies import Way
     from unconfound.mending.subject import Subject
@@ -329,11 +330,11 @@ def command(words: Sequence[str]) -> None:
     mended = mend_encoder(given)
     if mended.mask_note:
         console.print(mended.mask_note)
+    named = mended.rebuilt and not is_run(given)
+    if named and not given.pretrained and given.weights is None:
+        console.print(f"{given.encoder} is untrained: --pretrained or --weights FILE gives it trained weights")
     print_table(terminal_table(evaluation_table([mended.before, *mended.after.values()]), name_width=12))
-    gaps, shares = (
-        [100 * of(evaluation).value for evaluation in (mended.after[mended.way], mended.before)]
-        for of in (gap_of, recognised)
-    )
+    before, after = mended.before, mended.after[mended.way]
     samples, where = (
         ("samples", f"with {mended.nuisance} of random classes")
         if mended.nuisance
@@ -343,14 +344,33 @@ def command(words: Sequence[str]) -> None:
     if mended.way == "fine-tune" and not mended.reached:
         said = "does not reach"
     print(f"On held-out training {samples} {mended.way} {said} a gap of {given.gap:g} points.")
-    print(f"On the test sets the gap is {gaps[0]:.1f} points, before {gaps[1]:.1f}.")
-    print(f"It recognises {shares[0]:.1f} % {where}, before {shares[1]:.1f} %.")
+    print(f"On the test sets the gap is {_percent(gap_of(after))} points, before {_percent(gap_of(before))}.")
+    print(f"It recognises {_percent(recognised(after))} % {where}, before {_percent(recognised(before))} %.")
+    whole, once = (recognised(each, "original") for each in (after, before))
+    print(f"Of the {samples} as they are it recognises {_percent(whole)} %, before {_percent(once)} %.")
+    if whole.value < once.value and recognised(after).value < recognised(before).value:
+        print(f"So it recognises fewer of both: rather keep {given.encoder} as it is.")
     if not mended.rebuilt:
         print(f"The classifier, and the map if there is one, are in {mended.run}. To apply them to embeddings:")
         print(
             f"unconfound.load_remedy({str(mended.run)!r}).logits(embeddings), or .of(embeddings) for mended embeddings"
         )
         return
-    print(f"The mended run is in {mended.run}.\nNext: unconfound evaluate {mended.run}")
+    print(f"The mended run is in {mended.run}.\nNext: {shlex.join(['unconfound', 'evaluate', str(mended.run)])}")
     if not mended.reached and mended.way != "fine-tune":
-        print(f"To train on: unconfound mend {given.encoder} --how fine-tune --out {mended.run}-fine-tuned")
+        print(f"To train on: {shlex.join(['unconfound', 'mend', *_to_fine_tune(words, mended.run)])}")
+
+
+def _to_fine_tune(words: Sequence[str], run: Path) -> list[str]:
+    """Return the words of a command with another way and folder; what they say of the data is needed again."""
+    replaced = ("--how", "--out")
+    kept = [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if before not in replaced and word.split("=")[0] not in (*replaced, "--overwrite")
+    ]
+    return [*kept, "--how", "fine-tune", "--out", f"{run}-fine-tuned"]
+
+
+def _percent(figure: Figure) -> str:
+    return f"{100 * figure.value:.1f}"

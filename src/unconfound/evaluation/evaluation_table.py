@@ -15,10 +15,10 @@ WIDTH = 6  # of a header: eleven columns fit a terminal
 def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
     """Compare encoders; written for the terminal, the table fits 100 columns.
 
-    An encoder with a classifier of its own has two rows: that of the classifier, then that of the linear probe. A
-    figure that the data do not allow is missing. SVM, kNN, P@1 and the worst group are those of the first test set, and
-    the probe fitted on exchanged backgrounds is measured on mixed-rand. Of sets of unseen classes there are retrieval
-    figures instead: all where there are at most two sets, else MAP@R, and P@1 of the first one.
+    An encoder with a classifier of its own has two rows: that of the classifier, then that of the linear probe, if
+    there was one. A figure that the data do not allow is missing. SVM, kNN, P@1 and the worst group are those of the
+    first test set, and the probe fitted on exchanged backgrounds is measured on mixed-rand. Of sets of unseen classes
+    there are retrieval figures instead: all where there are at most two sets, else MAP@R, and P@1 of the first one.
     """
     owners = [any("classifier" in figures for figures in each.tests.values()) for each in evaluations]
     columns = [
@@ -31,8 +31,10 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
         if owner:
             cells = tuple(_cell(_own(measure).of(each)) for measure, _ in columns)
             rows.append(Row(each.name, cells, second=METRICS["classifier"].short))
-        cells = tuple(_cell(measure.of(each)) for measure, _ in columns)
-        rows.append(Row(each.name, cells, second=METRICS["linear_probe"].title if any(owners) else ""))
+        # A classifier may be measured without a probe beside it, as where the embeddings stay as they are.
+        if not owner or any(measure.of(each) for measure, _ in columns):
+            cells = tuple(_cell(measure.of(each)) for measure, _ in columns)
+            rows.append(Row(each.name, cells, second=METRICS["linear_probe"].title if any(owners) else ""))
     return Table(_title(evaluations, owned=any(owners)), "encoder", tuple(shown for _, shown in columns), tuple(rows))
 
 

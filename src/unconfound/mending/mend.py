@@ -190,9 +190,9 @@ def gap_of(evaluation: Evaluation) -> Figure:
     return evaluation.gap
 
 
-def recognised(evaluation: Evaluation) -> Figure:
-    """Return the accuracy with random backgrounds or nuisances of the classifier, or else of the probe."""
-    figures = evaluation.tests["mixed-rand"]
+def recognised(evaluation: Evaluation, test: str = "mixed-rand") -> Figure:
+    """Return the accuracy of the classifier, or else of the probe; by default with random backgrounds or nuisances."""
+    figures = evaluation.tests[test]
     return figures["classifier" if "classifier" in figures else "linear_probe"]
 
 

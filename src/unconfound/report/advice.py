@@ -133,7 +133,9 @@ def _data(run: Path) -> dict[str, Any]:
 def _to_measure(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
     if dataset.mask_note:
         return ("To measure the reliance on the background, give --masks FOLDER, as the estimated masks are useless",)
-    words = "unconfound.load(path, masks='estimate')" if run is None else f"unconfound evaluate {run} --masks estimate"
+    words = "unconfound.load(path, masks='estimate')"
+    if run is not None:
+        words = shlex.join(["unconfound", "evaluate", str(run), "--masks", "estimate"])
     return (f"To measure the reliance on the background without masks of your own: {words}",)
 
 
