@@ -20,7 +20,9 @@ from unconfound.suggestions import nearest_known
 PLAINER = {
     r"^Error parsing (--[\w-]+): invalid literal for int\(\) with base 10: ": r"\1 takes a whole number, got ",
     r"^Error parsing (--[\w-]+): could not convert string to float: ": r"\1 takes a number, got ",
-    r"^Error parsing (--[\w-]+): no type matching (\S+) could be instantiated from \[(.*?)\].*": r"\1 takes \2, got \3",
+    r"^Error parsing (--[\w-]+): no type matching (?:\{None\}\|)?\{?(.+?)\}? could be instantiated from \[(.*?)\].*": (
+        r"\1 takes \2, got \3"
+    ),
     r"^Error parsing \w+: ": "",  # the name of a group of options
 }
 

@@ -48,7 +48,7 @@ KINDS = sorted(
 # What is no option by itself: the parts of `fit`, which are checked when they are made.
 CHECKED = [kind for kind in KINDS if kind is not FitArguments]
 # Fields of any sign, and numbers that are checked together.
-UNBOUNDED = {"margin", "crop_scale", "crop_ratio", "jitter", "nuisance_snr"}
+UNBOUNDED = {"margin", "crop_scale", "crop_ratio", "jitter"}
 # Other options without which a value that is allowed by itself makes no sense.
 BESIDE: dict[str, dict[str, Any]] = {"fold": {"unseen_classes": True}, "solver": {"normalization": "samples"}}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from unconfound.data.core.batch import Graphs, Sequences
 from unconfound.data.core.nuisance import Nuisance
 from unconfound.data.core.source import Dataset, Source
 from unconfound.data.core.subset import Subset
@@ -16,6 +17,9 @@ _NAMING = {
     "nuisance_words": ("text", "words of texts"),
     "nuisance_snr": ("recordings", "backgrounds of recordings"),
 }
+
+# So many recordings are looked at for a background.
+_RECORDINGS = 256
 
 
 def with_nuisance(dataset: Dataset, options: DataOptions) -> Dataset:
@@ -47,7 +51,7 @@ def with_nuisance(dataset: Dataset, options: DataOptions) -> Dataset:
 
 
 def _found(dataset: Dataset, options: DataOptions) -> tuple[Nuisance, list[str]]:
-    from unconfound.data.sequences.background_noise import BackgroundNoise
+    from unconfound.data.sequences.background_noise import background_noise
     from unconfound.data.sequences.topic_words import topic_words
     from unconfound.data.tables.nuisance_columns import nuisance_columns
     from unconfound.data.tables.related_columns import ROWS, related_note
@@ -57,8 +61,7 @@ def _found(dataset: Dataset, options: DataOptions) -> tuple[Nuisance, list[str]]
         assert isinstance(stored, dict)
         columns = nuisance_columns(options.nuisance, stored, dataset.train.notes)
         notes = [f"nuisance: {columns.words}, {int(columns.features.sum())} of {len(columns.features)} features"]
-        some = torch.arange(0, len(dataset.train), -(-len(dataset.train) // ROWS))
-        rows = next(iter(dataset.train.batches([some]))).inputs
+        rows = _some(dataset.train, ROWS)
         assert isinstance(rows, Tensor)
         note = related_note(rows, stored["columns"], columns.features, words=columns.words)
         return columns, [*notes, *([note] if note else [])]
@@ -66,8 +69,16 @@ def _found(dataset: Dataset, options: DataOptions) -> tuple[Nuisance, list[str]]
         assert isinstance(stored, dict)
         return topic_words(options.nuisance_words, stored["vocabulary"])
     assert options.nuisance_snr is not None
-    noise = BackgroundNoise(*options.nuisance_snr)
-    return noise, [f"nuisance: {noise.words}, at {noise.lowest:g} to {noise.highest:g} dB"]
+    recordings = _some(dataset.train, _RECORDINGS)
+    assert isinstance(recordings, Sequences)
+    return background_noise(*options.nuisance_snr, recordings, name=dataset.train.name)
+
+
+def _some(source: Source, at_most: int) -> Tensor | Sequences:
+    """Return so many evenly spaced samples."""
+    inputs = next(iter(source.batches([torch.arange(0, len(source), -(-len(source) // at_most))]))).inputs
+    assert not isinstance(inputs, Graphs)
+    return inputs
 
 
 def _give(source: Source, nuisance: Nuisance) -> None:

@@ -19,6 +19,7 @@ from unconfound.options.constraints import (
 from unconfound.spans import read_spans
 
 NodeFeatures = Literal["auto", "labels", "attributes", "labels+attributes", "degree", "constant"]
+Decibels = Annotated[float, within(-100, 100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class DataOptions(Checked):
     nuisance_words: Path | None = None
     """File of words, one a line, that are to tell nothing of the class, and that --exchange and the evaluation replace
     in each text by those of another (texts only)."""
-    nuisance_snr: tuple[float, float] | None = None
+    nuisance_snr: tuple[Decibels, Decibels] | None = None
     """Lowest and highest signal-to-noise ratio in dB at which --exchange and the evaluation add the background of
     another recording, its quietest frames (recordings only)."""
     text: str | None = None

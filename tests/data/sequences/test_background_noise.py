@@ -9,7 +9,7 @@ from scipy.io import wavfile
 
 from unconfound.data.core.batch import Sequences
 from unconfound.data.load import load
-from unconfound.data.sequences.background_noise import BackgroundNoise, quiet_frames
+from unconfound.data.sequences.background_noise import BackgroundNoise, background_noise, quiet_frames
 from unconfound.data.sequences.mel import FLOOR
 
 
@@ -71,6 +71,30 @@ def test_quiet_frames_keep_their_order():
 def test_ratios_that_are_none(ratios):
     with pytest.raises(ValueError, match="give the lowest and the highest ratio in dB, as in 0 10"):
         BackgroundNoise(*ratios)
+
+
+@pytest.fixture
+def quiet():
+    """Two recordings with pauses, the first of them silent there."""
+    found = recordings([8, 8])
+    found.values[0, 2:4] = math.log(FLOOR)
+    return found
+
+
+def test_recordings_that_are_silent_are_noted(quiet):
+    noise, notes = background_noise(0, 10, quiet, name="calls")
+    assert (noise.lowest, noise.highest) == (0, 10)
+    assert notes[0] == "nuisance: the background, at 0 to 10 dB"
+    assert notes[1].startswith("1 of 2 recordings are silent where they are quietest: as their background, noise")
+    loud = Sequences(quiet.values[1:], quiet.lengths[1:])
+    assert len(background_noise(0, 10, loud, name="calls")[1]) == 1
+
+
+def test_recordings_that_are_all_silent_are_refused(quiet):
+    silent = Sequences(quiet.values[:1], quiet.lengths[:1])
+    with pytest.raises(ValueError, match="each of the 1 recordings of calls that were looked at is silence") as error:
+        background_noise(0, 10, silent, name="calls")
+    assert "\n" not in str(error.value)
 
 
 def test_folders_of_recordings_exchange_backgrounds(tmp_path):

@@ -56,6 +56,9 @@ def test_lists_of_no_use(tmp_path, listed):
         topic_words(listed, ["nothing"])
     with pytest.raises(FileNotFoundError, match="no list of words at"):
         topic_words(tmp_path / "none", VOCABULARY)
+    listed.write_text(" \n")
+    with pytest.raises(ValueError, match=r"words.txt lists no word: give one a line"):
+        topic_words(listed, VOCABULARY)
     listed.write_text("film\nmotion picture\n")
     with pytest.raises(ValueError, match=r"line 2 holds several words \('motion picture'\): give one a line"):
         topic_words(listed, VOCABULARY)

@@ -15,6 +15,8 @@ from unconfound.data.sequences.mel import FLOOR
 
 # The share of a recording's frames, the quietest ones, that are taken for its background.
 QUIET = 0.25
+# The logarithm of digital silence, with room for rounding.
+_SILENCE = math.log(FLOOR) + 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,39 @@ class BackgroundNoise(Nuisance):
         gain = _mean_power(power, present) / (_mean_power(noise, present) * ratio)
         mixed = (power + gain[:, None, None] * noise).clamp_min(FLOOR).log()
         return Sequences(mixed.masked_fill(~present[..., None], 0), inputs.lengths)
+
+
+def background_noise(
+    lowest: float, highest: float, recordings: Sequences, *, name: str
+) -> tuple[BackgroundNoise, list[str]]:
+    """Make the backgrounds of recordings a nuisance.
+
+    Args:
+        lowest, highest: ratio in dB.
+        recordings: some of those to train on.
+        name: how errors call these.
+
+    Returns:
+        The nuisance, and notes.
+
+    Raises:
+        ValueError: as for `BackgroundNoise`, or all recordings are silent where they are quietest.
+    """
+    noise = BackgroundNoise(lowest, highest)
+    quiet = quiet_frames(recordings, recordings.values.shape[1])
+    silent = int((quiet <= _SILENCE).flatten(1).all(1).sum())
+    if silent == len(quiet):
+        raise ValueError(
+            f"the quietest quarter of each of the {silent:,} recordings of {name} that were looked at is silence, "
+            "which is no background to exchange: leave --nuisance-snr out"
+        )
+    notes = [f"nuisance: {noise.words}, at {lowest:g} to {highest:g} dB"]
+    if silent:
+        notes.append(
+            f"{silent:,} of {len(quiet):,} recordings are silent where they are quietest: as their background, noise "
+            "that is even over all bands is added"
+        )
+    return noise, notes
 
 
 def quiet_frames(recordings: Sequences, frames: int) -> Float[Tensor, "batch {frames} bands"]:

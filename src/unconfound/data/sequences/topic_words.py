@@ -55,7 +55,7 @@ def topic_words(path: Path, vocabulary: Sequence[str]) -> tuple[TopicWords, list
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no text in UTF-8, a line holds several words, or the vocabulary has none of them.
+        ValueError: it is no text in UTF-8, it lists no word, a line holds several, or the vocabulary has none of them.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no list of words at {path}")
@@ -70,6 +70,8 @@ def topic_words(path: Path, vocabulary: Sequence[str]) -> tuple[TopicWords, list
         if len(words) > 1:
             raise ValueError(f"{path}, line {number} holds several words ({line.strip()[:60]!r}): give one a line")
         listed.update(words)
+    if not listed:
+        raise ValueError(f"{path} lists no word: give one a line")
     tokens = torch.zeros(len(vocabulary) + SPECIAL, dtype=torch.bool)
     tokens[SPECIAL:] = torch.tensor([word in listed for word in vocabulary], dtype=torch.bool)
     known = int(tokens.sum())
