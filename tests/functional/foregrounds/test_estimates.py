@@ -110,6 +110,18 @@ def test_the_frequency_estimate_without_iterations_prefers_colours_that_the_bord
     assert intersection_over_union(estimate_masks_by_frequency(images, iterations=0), masks).min() > 0.8
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_the_frequency_estimate_can_start_from_another():
+    images, masks = _squares(samples=2)
+    coarse = torch.nn.functional.avg_pool2d(masks.float(), 9, stride=1, padding=4)
+    assert intersection_over_union(estimate_masks_by_frequency(images, start=coarse), masks).min() > 0.95
+    # The scale of the start does not matter, and one of a single value shows no foreground.
+    assert torch.equal(*(estimate_masks_by_frequency(images, start=start) for start in (coarse, 4 * coarse)))
+    assert not estimate_masks_by_frequency(images, start=torch.ones_like(coarse)).any()
+    with pytest.raises(ValueError, match=r"start has the shape \(2, 1, 9, 32\), the images \(2, 3, 32, 32\)"):
+        estimate_masks_by_frequency(images, start=coarse[:, :, :9])
+
+
 def test_overlap_counts_pixels_and_two_empty_masks_are_equal():
     first, second = torch.zeros(2, 3, 1, 2, 2, dtype=torch.bool)
     first[1, 0, 0], second[1, 0, :, 0] = True, True

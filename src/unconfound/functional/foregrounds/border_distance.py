@@ -43,14 +43,26 @@ def estimate_masks(
         ValueError: an image has no pixels or no channels, or a value is NaN or infinite.
     """
     pixels = scaled_pixels(images)
-    height, width = pixels.shape[2:]
-    colours = pixels.flatten(2)
-    around = colours[:, :, on_border(height, width, device=pixels.device).flatten()]
-    mean = around.mean(2, keepdim=True)
-    around = around - mean
-    ridge = _RIDGE * torch.eye(pixels.shape[1], dtype=pixels.dtype, device=pixels.device)
-    root, _ = torch.linalg.cholesky_ex(around @ around.mT / around.shape[2] + ridge)
-    distances = torch.linalg.solve_triangular(root, colours - mean, upper=False).square().sum(1).sqrt()
-    scores = distances.view(-1, 1, height, width) * centre_weights(pixels)
+    scores = border_distances(pixels, ridge=pixels.new_full((len(pixels),), _RIDGE)) * centre_weights(pixels)
     scores = scores / scores.amax((2, 3), keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)
     return masks_of_scores(smoothed(scores, pixels), images.shape[2], images.shape[3])
+
+
+def border_distances(
+    values: Float[Tensor, "batch channels rows columns"], *, ridge: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch 1 rows columns"]:
+    """Measure Mahalanobis' distance of each place's values from those of the places on the border of the image.
+
+    Args:
+        values: colours or features.
+        ridge: above 0, of each image, added to the variances of the border.
+    """
+    rows, columns = values.shape[2:]
+    places = values.flatten(2)
+    around = places[:, :, on_border(rows, columns, device=values.device).flatten()]
+    mean = around.mean(2, keepdim=True)
+    around = around - mean
+    diagonal = ridge.view(-1, 1, 1) * torch.eye(values.shape[1], dtype=values.dtype, device=values.device)
+    root, _ = torch.linalg.cholesky_ex(around @ around.mT / around.shape[2] + diagonal)
+    distances = torch.linalg.solve_triangular(root, places - mean, upper=False).square().sum(1).sqrt()
+    return distances.view(-1, 1, rows, columns)

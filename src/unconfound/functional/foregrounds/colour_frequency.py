@@ -25,6 +25,7 @@ _TINY = 1e-9
 def estimate_masks_by_frequency(
     images: UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"],
     *,
+    start: Float[Tensor, "batch 1 height width"] | None = None,
     iterations: int = 3,
 ) -> Bool[Tensor, "batch 1 height width"]:
     """Estimate the foreground of each image by histograms of the colours inside and outside of it, in turns.
@@ -40,6 +41,8 @@ def estimate_masks_by_frequency(
 
     Args:
         images: uint8, or float of any range. More than three channels are averaged to three groups of neighbours.
+        start: where the foreground is in the beginning, in place of rare colours near the centre, as another estimator
+            finds it. Of each image the lowest value is background and the highest foreground.
         iterations: at least 0.
 
     Returns:
@@ -48,14 +51,22 @@ def estimate_masks_by_frequency(
 
     Raises:
         TypeError: images are neither uint8 nor floating-point.
-        ValueError: an image has no pixels or no channels, or a value is NaN or infinite.
+        ValueError: an image has no pixels or no channels, a value is NaN or infinite, or `start` is of another size.
     """
+    if start is not None and start.shape != (len(images), 1, *images.shape[2:]):
+        raise ValueError(
+            f"start has the shape {tuple(start.shape)}, the images {tuple(images.shape)}: give one map an image, of "
+            "one channel and of the same height and width"
+        )
     pixels = scaled_pixels(images)
     colours, bins = _colours(pixels)
     border = on_border(*pixels.shape[2:], device=pixels.device).to(pixels.dtype)
-    everywhere = torch.ones_like(pixels[:, :1])
-    seen, around = _frequencies(colours, everywhere, bins), _frequencies(colours, everywhere * border, bins)
-    scores = _of_pixels(seen / (seen + around).clamp_min(_TINY), colours) * centre_weights(pixels)
+    if start is None:
+        everywhere = torch.ones_like(pixels[:, :1])
+        seen, around = _frequencies(colours, everywhere, bins), _frequencies(colours, everywhere * border, bins)
+        scores = _of_pixels(seen / (seen + around).clamp_min(_TINY), colours) * centre_weights(pixels)
+    else:
+        scores = scaled_pixels(start).to(pixels.dtype)
     scores = smoothed(scores, pixels).clamp(0, 1)
     for _ in range(iterations):
         scores = scores * (1 - border)
