@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.encoders.apply import at_rest
+from unconfound.encoders.feature_maps import last_map
 from unconfound.encoders.normalized import Images, Normalized
 
 
@@ -41,7 +42,7 @@ class Gated(nn.Module):
         self.features = network.features
         # Only trying shows how large a network's map is.
         with at_rest(network), torch.no_grad():
-            maps = _feature_map(network, network.mean.new_zeros(1, *architecture["shape"]))
+            maps = last_map(network, network.mean.new_zeros(1, *architecture["shape"]))
         if maps is None or maps.dim() != 4:
             raise ValueError(
                 f"{name} has no feature map [batch, channels, height, width]: take a ResNet or another convolutional "
@@ -59,7 +60,7 @@ class Gated(nn.Module):
 
     def maps(self, images: Images) -> Float[Tensor, "batch features map_height map_width"]:
         """Return the network's last feature map, before it is gated and averaged."""
-        maps: Tensor = _feature_map(self.network, images)
+        maps: Tensor = last_map(self.network, images)
         return maps
 
     def pool(self, maps: Float[Tensor, "batch features map_height map_width"]) -> Float[Tensor, "batch features"]:
@@ -144,12 +145,6 @@ class Attention(nn.Module):
         pooled = torch.einsum("bcp,ebp->ebc", rows, spatial) / rows.shape[2]
         channel = _gate(pooled, weights, "channel")
         return spatial.unflatten(2, maps.shape[2:]).unsqueeze(2), channel[..., None, None], channel * pooled
-
-
-def _feature_map(network: Normalized, images: Tensor) -> Any:
-    inner = network.network
-    find: Any = getattr(inner, "maps", None) or getattr(inner, "forward_features", None)
-    return None if find is None else find(network.normalize(images))
 
 
 def _gate(rows: Tensor, weights: Mapping[str, Tensor], kind: str) -> Float[Tensor, "environments batch width"]:

@@ -92,8 +92,26 @@ def test_masks_of_the_data_are_hidden_from_training_where_this_is_asked_for(squa
     assert dataset.mask_note.startswith(
         "the masks that come with the training images are hidden; estimated masks are u"
     )
-    assert dataset.mask_note.endswith("; they take their place")
+    assert dataset.mask_note.endswith("; those estimated from the images take their place")
     assert torch.equal(_masks(given.train)[1], squares[1].roll(1, 2)[:30])
+
+
+def test_a_function_may_estimate_the_masks(squares):
+    def bright(images):
+        return images.float().mean(1, keepdim=True) > 128
+
+    dataset = with_estimated_masks(_given(squares), instead=True, segment=bright, origin="estimated by brightness")
+    images, masks = _masks(dataset.train)
+    assert torch.equal(masks, bright(images))
+    assert torch.equal(dataset.mask_examples.estimates, bright(dataset.mask_examples.images))
+    assert "two estimates of 30 images agree by" in dataset.mask_note
+    assert "with the true masks they agree by 0.6" in dataset.mask_note
+    assert dataset.mask_note.endswith("; those estimated by brightness take their place")
+    useless = with_estimated_masks(_given(squares), instead=True, segment=lambda images: bright(images) & False)
+    assert useless.mask_note.endswith(
+        "100% show next to nothing and 0% next to everything; with the true masks they "
+        "agree by 0.00; training has no masks"
+    )
 
 
 def test_hidden_masks_stay_hidden_where_estimates_are_useless(squares):

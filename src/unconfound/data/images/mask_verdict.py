@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,10 @@ from torch import Tensor
 from unconfound.functional.foregrounds.border_distance import estimate_masks
 from unconfound.functional.foregrounds.colour_frequency import estimate_masks_by_frequency
 from unconfound.functional.foregrounds.overlap import intersection_over_union
+
+Images = UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"]
+# Images -> their masks; the same image has the same mask in any batch.
+Segment = Callable[[Images], Bool[Tensor, "batch 1 height width"]]
 
 # Images at a time: their intermediate values fit into a processor's cache.
 AT_A_TIME = 64
@@ -65,20 +70,25 @@ class MaskVerdict:
 def compare_estimates(
     images: UInt8[Tensor, "images channels height width"] | Float[Tensor, "images channels height width"],
     truth: Bool[Tensor, "images 1 height width"] | None = None,
+    *,
+    segment: Segment | None = None,
 ) -> MaskVerdict:
     """Estimate the masks of some images in two ways, and say whether they can be relied on.
 
     Args:
         images: some hundreds, drawn from all classes.
         truth: their true masks, where they are known.
+        segment: finds the masks, which `estimate_masks` then estimates again; by default that finds them, and
+            `estimate_masks_by_frequency` estimates them again.
 
     Raises:
         TypeError, ValueError: as in `estimate_masks`, or fewer than two images.
     """
     if len(images) < 2:
         raise ValueError(f"a verdict on masks needs two images or more, got {len(images)}")
-    masks = estimated(images)
-    others = torch.cat([estimate_masks_by_frequency(part) for part in torch.split(images, AT_A_TIME)])
+    first: Segment = segment or estimate_masks
+    second: Segment = estimate_masks_by_frequency if segment is None else estimate_masks
+    masks, others = estimated(images, first), estimated(images, second)
     shares = masks.flatten(1).double().mean(1)
 
     def overlap(second: Tensor) -> float:
@@ -97,6 +107,7 @@ def compare_estimates(
 
 def estimated(
     images: UInt8[Tensor, "images channels height width"] | Float[Tensor, "images channels height width"],
+    segment: Segment = estimate_masks,
 ) -> Bool[Tensor, "images 1 height width"]:
-    """Return the masks that `estimate_masks` finds, a few images at a time."""
-    return torch.cat([estimate_masks(part) for part in torch.split(images, AT_A_TIME)])
+    """Return the masks that `segment` finds, a few images at a time."""
+    return torch.cat([segment(part) for part in torch.split(images, AT_A_TIME)])

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from unconfound.data.core.source import Dataset
 from unconfound.data.images.found_masks import with_found_masks
-
-Images = UInt8[Tensor, "batch channels height width"] | Float[Tensor, "batch channels height width"]
-Segment = Callable[[Images], Bool[Tensor, "batch 1 height width"]]
+from unconfound.data.images.mask_verdict import Segment
 
 
 def with_masks_by(dataset: Dataset, segment: Segment, *, batch_size: int = 64) -> Dataset:

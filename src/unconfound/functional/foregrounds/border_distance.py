@@ -65,4 +65,5 @@ def border_distances(
     diagonal = ridge.view(-1, 1, 1) * torch.eye(values.shape[1], dtype=values.dtype, device=values.device)
     root, _ = torch.linalg.cholesky_ex(around @ around.mT / around.shape[2] + diagonal)
     distances = torch.linalg.solve_triangular(root, places - mean, upper=False).square().sum(1).sqrt()
-    return distances.view(-1, 1, rows, columns)
+    of_places: Tensor = distances.view(-1, 1, rows, columns)
+    return of_places
