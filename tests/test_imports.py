@@ -55,7 +55,7 @@ ROOMS = {
     "recipes": GROUND,
     "comparison": GROUND
     | {"functional", "encoders", "methods", "training", "evaluation", "recipes"}
-    | {"fit_parsing", "parsing", "runs"},
+    | {"fit_parsing", "loading", "parsing", "runs"},
     "report": GROUND | {"functional", "encoders", "evaluation", "retrieval", "training", "comparison", "recipes"},
 }
 OPTIONAL = (

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from unconfound.commands.mend import mend as mend
     from unconfound.commands.search import search as search
     from unconfound.data.load import DataOptions as DataOptions
-    from unconfound.data.load import load as load
     from unconfound.encoders import build_encoder as build_encoder
     from unconfound.encoders import load_encoder as load_encoder
     from unconfound.evaluation import Judging as Judging
+    from unconfound.loading import load as load
     from unconfound.mending.saved_remedy import load_remedy as load_remedy
     from unconfound.methods import AFR as AFR
     from unconfound.methods import BYOL as BYOL
@@ -75,7 +75,7 @@ _HOMES = {
     "TrainingOptions": "training",
     "audit": "report.audit",
     "build_encoder": "encoders",
-    "load": "data.load",
+    "load": "loading",
     "load_encoder": "encoders",
     "load_remedy": "mending.saved_remedy",
     "open_index": "retrieval",

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from unconfound.data import Dataset
-from unconfound.data.load import load
 from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
+from unconfound.loading import load
 from unconfound.methods import METHODS
 from unconfound.options.fit import FitArguments
 from unconfound.progress import announced
@@ -32,6 +32,8 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         ValueError, FileNotFoundError: any mistake in the arguments or the data.
     """
     out = arguments.out or Path("runs") / method
+    if arguments.data.masks is not None and arguments.data.masks.resolve() == out.resolve():
+        raise ValueError(f"--out {out} is the run that is to estimate the masks (--masks): choose another --out")
     if int(os.environ.get("RANK", "0")) == 0:
         # Before the data are read, which may take long; one process only, as it may have begun to write for all.
         RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite).check()

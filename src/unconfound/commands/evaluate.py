@@ -127,9 +127,9 @@ def evaluate_runs(
         dataset: what `given.data` names, where it is in memory already.
         judging: in place of what `given` says.
     """
-    from unconfound.data.load import load
     from unconfound.encoders import load_encoder
     from unconfound.evaluation.judging import Judging
+    from unconfound.loading import load
     from unconfound.progress import announced
     from unconfound.report.audit import audit
 

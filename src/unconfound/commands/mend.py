@@ -209,8 +209,8 @@ def mend_encoder(
         dataset: what `given.data` names, where it is in memory already.
         function: the encoder, where it is not named.
     """
-    from unconfound.data.load import load
     from unconfound.encoders import read_card
+    from unconfound.loading import load
     from unconfound.mending.mend import MendingOptions, compare_ways
     from unconfound.mending.mended_run import write_mended
     from unconfound.mending.saved_remedy import check_remedy_folder

@@ -13,12 +13,13 @@ from pathlib import Path
 from unconfound.comparison.plan import Task
 from unconfound.comparison.record import Cell
 from unconfound.data import Dataset
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions
 from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, write_evaluations
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
+from unconfound.loading import load
 from unconfound.progress import Bars, announced, console
 from unconfound.runs import fit_run
 from unconfound.training.run_folder import machine

@@ -21,6 +21,7 @@ from unconfound.data.divide.unseen_classes import check_shared_classes, with_uns
 from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.images.folder import image_folder
+from unconfound.data.images.mask_verdict import Segment
 from unconfound.data.images.reading import Reading
 from unconfound.data.images.refined_masks import with_refined_masks
 from unconfound.data.named_nuisance import with_nuisance
@@ -46,13 +47,20 @@ __all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
 _KINDS = {"images": "images", "tables": "table", "graphs": "graphs", "sequences": "text"}
 
 
-def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = None, **options: Any) -> Dataset:
+def load(
+    data: DataOptions | Path | str,
+    *,
+    restore: Mapping[str, Any] | None = None,
+    segment: Segment | None = None,
+    **options: Any,
+) -> Dataset:
     """Read a data set by its name or path, as in `load("path/to/folder", image_size=64)`.
 
     Args:
         data: a folder, a file or the name of a public set; or what and how, as `DataOptions`.
         restore: `Dataset.restore` of the data that an encoder was trained on, to read new data the same way: images get
             the same size and channels, the columns of a table the same encoding.
+        segment: estimates masks by the encoder of a run, where the option `masks` names one (`unconfound.load`).
         **options: beside a path or a name, those of `DataOptions`.
 
     Raises:
@@ -60,16 +68,20 @@ def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = 
         FileNotFoundError: nothing is there.
         ValueError: what is there cannot be learnt from; the message says why.
     """
+    return _load(data_options(data, **options), restore or {}, segment)
+
+
+def data_options(data: DataOptions | Path | str, **options: Any) -> DataOptions:
+    """Return what and how to read, of arguments of `load`."""
     paths = {each.name for each in fields(DataOptions) if "Path" in str(each.type)}
     options = {key: Path(value) if key in paths and isinstance(value, str) else value for key, value in options.items()}
-    given = replace(data, **options) if isinstance(data, DataOptions) else DataOptions(data=str(data), **options)
-    return _load(given, restore or {})
+    return replace(data, **options) if isinstance(data, DataOptions) else DataOptions(data=str(data), **options)
 
 
-def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    estimating = str(options.masks) if str(options.masks) in (ESTIMATE, ESTIMATE_ALL) else None
-    if estimating:
-        options = _without_files_of_masks(options)
+def _load(options: DataOptions, restore: Mapping[str, Any], segment: Segment | None) -> Dataset:
+    estimation = _estimation(options, segment)
+    if estimation is not None:
+        options = replace(options, masks=None)
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
     dataset = with_nuisance(_read(replace(options, test_share=0.0) if divided else options, restore), options)
@@ -77,8 +89,8 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
         check_shared_classes(dataset)
     if divided:
         dataset = with_unseen_classes(dataset, folds=options.folds, fold=options.fold)
-    if estimating:
-        dataset = with_estimated_masks(dataset, instead=estimating == ESTIMATE_ALL)
+    if estimation is not None:
+        dataset = with_estimated_masks(dataset, **estimation)
     if options.refine_masks:
         dataset = with_refined_masks(dataset, wrong_by=options.refine_masks)
     if options.rows or restore.get("kind") == "pixel-rows":
@@ -101,16 +113,24 @@ def _load(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
     return dataset
 
 
-def _without_files_of_masks(options: DataOptions) -> DataOptions:
-    word = Path(str(options.masks))
+def _estimation(options: DataOptions, segment: Segment | None) -> dict[str, Any] | None:
+    """Return how masks are estimated, as `with_estimated_masks` takes it; None where they are read from files."""
+    named = options.masks
+    if segment is None and str(named) not in (ESTIMATE, ESTIMATE_ALL):
+        if named is not None and (named / "encoder.json").is_file():
+            raise ValueError(f"--masks {named} is a run: read the data by unconfound.load, which asks its encoder")
+        return None
+    if options.mask_values is not None:
+        raise ValueError(f"mask_values say how masks in files are read: leave them out with --masks {named}")
+    if segment is not None:
+        return {"instead": True, "segment": segment, "origin": f"estimated by the encoder of {named}"}
+    word = Path(str(named))
     if word.is_dir():
         raise ValueError(
             f"--masks {word} is not a folder, but one of that name is here: give its whole path, {word.absolute()}, "
             "or rename it"
         )
-    if options.mask_values is not None:
-        raise ValueError(f"mask_values say how masks in files are read: leave them out with --masks {word}")
-    return replace(options, masks=None)
+    return {"instead": str(named) == ESTIMATE_ALL}
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:

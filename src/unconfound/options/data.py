@@ -61,7 +61,8 @@ class DataOptions(Checked):
     masks: Path | None = None
     """Folder of masks with the same layout as a folder of images: black and white, with white on the foreground; or
     `estimate`, to find the foregrounds of images without masks by their colours; or `estimate-all`, to do so in
-    training even where the data bring masks, which then serve for tests alone."""
+    training even where the data bring masks, which then serve for tests alone; or a run folder, to do this by the
+    features of its encoder."""
     mask_values: tuple[str, ...] | None = None
     """Values of the foreground in masks that are not black and white, such as class numbers: 3, or 1-20 for a range."""
     refine_masks: NonNegativeInt = 0
