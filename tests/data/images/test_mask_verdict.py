@@ -40,7 +40,8 @@ def test_estimates_of_plain_images_show_nothing():
         ({}, True),
         ({"empty": 0.3, "full": 0.3}, False),
         ({"agreement": 0.3}, False),
-        ({"agreement": 0.4, "by_chance": 0.2}, True),
+        ({"agreement": 0.42, "by_chance": 0.24}, True),
+        ({"agreement": 0.37, "by_chance": 0.34}, False),
         ({"by_chance": 0.79}, False),
     ],
 )
