@@ -75,5 +75,5 @@ def feature_distances(maps: Float[Tensor, "batch features rows columns"]) -> Flo
     told = spread > _ROUNDING * wide(maps).abs().amax((1, 2, 3))
     values = values * torch.where(told, 1 / spread, 0).view(-1, 1, 1, 1)
     around = values.flatten(2)[:, :, on_border(*values.shape[2:], device=values.device).flatten()]
-    variance = around.var(2, correction=0).mean(1)
+    variance = (around - around.mean(2, keepdim=True)).square().mean((1, 2))
     return border_distances(values, ridge=(_RIDGE * variance).clamp_min(_TINY))
