@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 
 import unconfound
+from unconfound.encoders import read_card
 from unconfound.recipes import read_recipe
 
 
@@ -21,3 +24,35 @@ def test_a_run_on_estimated_masks_is_evaluated_on_swapped_backgrounds_and_says_s
     said = "all masks are estimated from the images; estimated masks are usable here"
     assert evaluation.notes[-1].startswith(said)
     assert said in (fitted.run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """A table that a run learns from, and another one with other categories, other numbers and an added column."""
+    rng = np.random.default_rng(0)
+    rows = [f"{rng.normal():.3f},{'abc'[row % 3]},{['no', 'yes'][row % 2]}" for row in range(60)]
+    (tmp_path / "learnt.csv").write_text("\n".join(["size,kind,answer", *rows]))
+    rows = [f"{30 + 5 * rng.normal():.3f},{row},{'bc'[row % 2]},{['no', 'yes'][row % 2]}" for row in range(40)]
+    (tmp_path / "other.csv").write_text("\n".join(["size,added,kind,answer", *rows]))
+    fitted = unconfound.fit("random", data=tmp_path / "learnt.csv", label="answer", out=tmp_path / "run")
+    return fitted.run, tmp_path / "other.csv"
+
+
+def test_another_table_is_encoded_as_that_of_the_run(tables, monkeypatch):
+    run, other = tables
+    seen = []
+    monkeypatch.setattr("unconfound.report.audit.audit", lambda encoders, dataset, **_: seen.append(dataset) or [])
+    unconfound.evaluate(run, other)
+    (dataset,) = seen
+    assert dataset.train.schema.shape == read_card(run).schema.shape
+    (rows,) = dataset.train.batches([torch.arange(len(dataset.train))])
+    sizes = rows.inputs[:, list(dataset.restore["columns"]).index("size")]
+    assert sizes.min() > 3  # far from the mean of what was learnt, and not standardised anew
+    # A fifth of each class is tested, as of any table, whose probe is fitted on the others.
+    assert (len(dataset.train), len(dataset.tests["test"])) == (32, 8)
+
+
+def test_another_label_than_that_of_the_run_is_refused(tables):
+    run, other = tables
+    with pytest.raises(ValueError, match=r"--label kind.*'answer'"):
+        unconfound.evaluate(run, other, label="kind")

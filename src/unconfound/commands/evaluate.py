@@ -139,9 +139,29 @@ def evaluate_runs(
     encoders = {label: load_encoder(run) for label, run in runs.items()}
     if dataset is None:
         with announced(f"reading {given.data.data}"):
-            dataset = load(given.data)
+            dataset = load(given.data, restore=_encoding(given))
     judging = judging or Judging(neighbours=given.neighbours, seed=given.seed, **vars(given.embedding))
     return audit(encoders, dataset, out=folder_of(given), runs=runs, judging=judging)
+
+
+def _encoding(given: EvaluateArguments) -> dict[str, Any] | None:
+    """Return how the data of the first run were read, where others are to be read in the same way.
+
+    Raises:
+        ValueError: another label than that of the run, whose classes are known alone.
+    """
+    from unconfound.encoders import read_card
+
+    run = given.runs[0]
+    if given.data.data == run_recipe(run).sections.get("data", {}).get("data"):
+        return None
+    restore = read_card(run).restore
+    label = restore.get("encoding", {}).get("label")
+    if label is not None and given.data.label not in (None, label):
+        raise ValueError(
+            f"--label {given.data.label} is not what {run} was read with, {label!r}: leave it out, or train on it"
+        )
+    return restore
 
 
 def folder_of(given: EvaluateArguments) -> Path:

@@ -17,6 +17,7 @@ from unconfound.data.compose.exchanged import with_exchanged_tests
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
 from unconfound.data.divide.fewer_samples import fewer_to_learn, fewer_to_test
+from unconfound.data.divide.splits import with_test
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks
@@ -84,7 +85,8 @@ def _load(options: DataOptions, restore: Mapping[str, Any], segment: Segment | N
         options = replace(options, masks=None)
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
-    dataset = with_nuisance(_read(replace(options, test_share=0.0) if divided else options, restore), options)
+    dataset = _tested(replace(options, test_share=0.0) if divided else options, restore)
+    dataset = with_nuisance(dataset, options)
     if not _divisible(options, restore):
         check_shared_classes(dataset)
     if divided:
@@ -131,6 +133,13 @@ def _estimation(options: DataOptions, segment: Segment | None) -> dict[str, Any]
             "or rename it"
         )
     return {"instead": str(named) == ESTIMATE_ALL}
+
+
+def _tested(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
+    dataset = _read(options, restore)
+    # Rows that are encoded as others were come in one part.
+    whole = restore.get("kind") in ("table", "text")
+    return with_test(dataset, options.test_share, seed=options.data_seed) if whole else dataset
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
