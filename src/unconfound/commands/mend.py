@@ -159,7 +159,7 @@ def parsed(words: Sequence[str], *, stated: bool, function: bool = False) -> Men
         ValueError, FileNotFoundError: no run folder, a mistake in the words, or an output folder in use.
     """
     given: MendArguments = parse(MendArguments, list(words), command="mend")
-    if not function and is_run(given):
+    if not function and in_folder(given):
         recipe = run_recipe(Path(given.encoder))
         given = parse(MendArguments, list(words), command="mend", recipe=recipe, sections=("data",))
         check_split(EvaluateArguments(runs=(Path(given.encoder),), data=given.data), recipe, stated=stated)
@@ -183,7 +183,7 @@ def parsed(words: Sequence[str], *, stated: bool, function: bool = False) -> Men
     return given
 
 
-def is_run(given: MendArguments) -> bool:
+def in_folder(given: MendArguments) -> bool:
     """Return whether the encoder is that of a folder, and not an .onnx file or a name."""
     return Path(given.encoder).is_dir()
 
@@ -193,7 +193,7 @@ def folder_of(given: MendArguments) -> Path:
     if given.out is not None:
         return given.out
     source = Path(given.encoder)
-    if not is_run(given):
+    if not in_folder(given):
         return Path("runs", f"{source.stem}-mended")
     # The folder "." has no name to add to.
     return (source if source.name else source.resolve()).with_name(f"{source.resolve().name}-mended")
@@ -227,7 +227,7 @@ def mend_encoder(
         check_remedy_folder(folder_of(given), overwrite=given.overwrite)
     else:
         RunFolder(folder_of(given), overwrite=given.overwrite).check()
-    if function is None and is_run(given):
+    if function is None and in_folder(given):
         read_card(given.encoder)  # its mistakes before those of the data
     options = MendingOptions(
         exchanges=given.exchanges, directions=given.directions, seed=given.seed, embedding=given.embedding
@@ -273,7 +273,7 @@ def mend_encoder(
 
 def _config(given: MendArguments, data: dict[str, Any]) -> dict[str, Any]:
     """Return what the config.toml of the mended run says: what that of the run does, or the name of the encoder."""
-    if is_run(given):
+    if in_folder(given):
         recipe = run_recipe(Path(given.encoder))
         return {"method": recipe.method} | recipe.sections | data
     encoder: dict[str, Any] = {"encoder": given.encoder}
@@ -330,7 +330,7 @@ def command(words: Sequence[str]) -> None:
     mended = mend_encoder(given)
     if mended.mask_note:
         console.print(mended.mask_note)
-    named = mended.rebuilt and not is_run(given)
+    named = mended.rebuilt and not in_folder(given)
     if named and not given.pretrained and given.weights is None:
         console.print(f"{given.encoder} is untrained: --pretrained or --weights FILE gives it trained weights")
     print_table(terminal_table(evaluation_table([mended.before, *mended.after.values()]), name_width=12))
