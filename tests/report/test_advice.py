@@ -57,7 +57,7 @@ def test_a_run_with_masks_is_mended_or_trained_anew(run) -> None:
 
 
 @pytest.mark.parametrize("own", ["classifier", "linear_probe"])
-def test_what_mending_costs_is_said_where_it_gains_less(own: str) -> None:
+def test_what_a_new_classifier_costs_is_said_where_it_gains_less(own: str, run) -> None:
     def with_shares(original: float, random: float, exchanged: tuple[float, float]) -> Evaluation:
         shares = {"original": (original, exchanged[0]), "mixed-rand": (random, exchanged[1])}
         # The classifier's own figures go before those of a probe.
@@ -76,6 +76,9 @@ def test_what_mending_costs_is_said_where_it_gains_less(own: str) -> None:
     assert "46.0 % of original (now 92.0 %) and 47.0 % of mixed-rand (now 45.0 %)" in warning
     assert mend.endswith("unconfound.mend(encoder, dataset)")
     assert ":" not in warning  # what follows one is shown as a command
+    folder = run()
+    _, mend, _ = advice_on(with_shares(0.92, 0.45, (0.46, 0.47)), data(masks=True), folder)
+    assert mend.endswith(f"unconfound mend {folder} --how fine-tune")
     assert len(advice_on(with_shares(0.8, 0.3, (0.66, 0.64)), data(masks=True), None)) == 1
     # What is lost is within the error of 2 points.
     assert len(advice_on(with_shares(0.6, 0.56, (0.59, 0.55)), data(masks=True), None)) == 1

@@ -37,8 +37,9 @@ def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tup
         return _to_measure(dataset, run)
     gap = evaluation.gap
     if gap is not None and gap.low > 0:
-        mended = f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run)}"
-        return (*_price(evaluation), mended, *_to_train(dataset, run))
+        price = _price(evaluation)
+        mended = f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run, fine_tune=bool(price))}"
+        return (*price, mended, *_to_train(dataset, run))
     return _on_groups(evaluation, dataset)
 
 
@@ -70,14 +71,14 @@ def _price(evaluation: Evaluation) -> tuple[str, ...]:
     if lost <= max(gained, original.value - original.low):
         return ()
     return (
-        f"Mending costs more than it gains here. A classifier that was fitted on exchanged samples recognises "
+        "A new classifier alone costs more than it gains here. One that was fitted on exchanged samples recognises "
         f"{100 * exchanged.value:.1f} % of original (now {100 * original.value:.1f} %) and "
         f"{100 * exchanged_random.value:.1f} % of mixed-rand (now {100 * random.value:.1f} %). If what is exchanged "
-        "belongs to the class, leave the encoder as it is. If it does not, train it anew",
+        "belongs to the class, leave the encoder as it is. If it does not, train the encoder on exchanged samples",
     )
 
 
-def _mend(dataset: Dataset, run: Path | None) -> str:
+def _mend(dataset: Dataset, run: Path | None, *, fine_tune: bool) -> str:
     if run is None:
         return (
             "unconfound.mend(encoder, dataset)"
@@ -90,6 +91,8 @@ def _mend(dataset: Dataset, run: Path | None) -> str:
     # What was mended and still has a gap needs more than what was done to it.
     if before is not None and mended.get("way") != "fine-tune" and (Path(before) / "config.toml").is_file():
         words = ["unconfound", "mend", before, "--how", "fine-tune", "--out", f"{before}-fine-tuned"]
+    elif fine_tune:
+        words += ["--how", "fine-tune"]
     return shlex.join([*words, *_exchanging(dataset, run)])
 
 
