@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from unconfound.data import Dataset
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.evaluation.figures import Evaluation, read_evaluation
 
 SHOWN = {
@@ -35,7 +35,7 @@ def main() -> None:
     found = {each.name: each for each in read_evaluation(folder / "evaluation.json")}
     figure = plt.figure(figsize=(12.2, 4.4))
     left, right = figure.subfigures(1, 2, width_ratios=(0.47, 0.53))
-    _draw_digits(left, load(DataOptions(data="demo")))
+    _draw_digits(left, load_dataset(DataOptions(data="demo")))
     _draw_bars(right.subplots(), found)
     right.subplots_adjust(left=0.08, right=0.98, bottom=0.2, top=0.8)
     figure.savefig(picture, dpi=100)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unconfound.data import Batch, Dataset
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.encoders import build_encoder
 from unconfound.functional.distributed import gather
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     given = parser.parse_args()
-    dataset = load(
+    dataset = load_dataset(
         DataOptions(
             data="composition",
             foregrounds="fashion-mnist",

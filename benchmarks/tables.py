@@ -22,7 +22,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
 from unconfound.data import Dataset, Source
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.evaluation.embed import embed
 from unconfound.evaluation.probe import fit_probe
 from unconfound.files import write_text
@@ -62,7 +62,7 @@ def main() -> None:
                 asked = {"data": data, "method": method, "seed": str(seed), "epochs": str(given.epochs or "recipe")}
                 if any(asked.items() <= row.items() for row in rows):
                     continue
-                dataset = dataset or load(DataOptions(data=data, data_root=given.data_root))
+                dataset = dataset or load_dataset(DataOptions(data=data, data_root=given.data_root))
                 accuracy, seconds = _measure(method, dataset, seed=seed, epochs=given.epochs, out=given.out, data=data)
                 rows.append(asked | {"accuracy": f"{accuracy:.6f}", "training_seconds": f"{seconds:.1f}"})
                 _add(table, rows[-1])

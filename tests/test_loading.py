@@ -8,7 +8,7 @@ import torch
 
 import unconfound
 from unconfound.data import Schema
-from unconfound.data.load import load as load_data
+from unconfound.data.load import load_dataset
 from unconfound.encoders import build_encoder, save_encoder
 from unconfound.encoders.masks_of_run import masks_by_run
 
@@ -57,7 +57,7 @@ def test_what_cannot_be_is_refused(run, images):
     with pytest.raises(ValueError, match="leave them out with --masks"):
         unconfound.load(images[0], masks=run, mask_values=("1",))
     with pytest.raises(ValueError, match=r"is a run: read the data by unconfound\.load"):
-        load_data(images[0], masks=run)
+        load_dataset(images[0], masks=run)
     with pytest.raises(ValueError, match="gone is no run, and the demo brings masks of its own: name a run folder, or"):
         unconfound.load("demo", masks=run.parent / "gone")
     folder = run.parent / "other"

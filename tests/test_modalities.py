@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from unconfound.cli import main
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.training.stop import StopRequest
 
 
@@ -68,7 +68,7 @@ SMALL = ["--width", "8", "--epochs", "2", "--batch-size", "8", "--precision", "3
 def test_it_is_trained_stopped_resumed_judged_and_embedded(kind, tmp_path, monkeypatch, capsys):
     (tmp_path / "data").mkdir()
     data = KINDS[kind](tmp_path / "data")
-    assert load(DataOptions(data=data[1])).train.schema.modality == kind
+    assert load_dataset(DataOptions(data=data[1])).train.schema.modality == kind
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main(["fit", "dacl", *data, *SMALL, "--out", str(whole)]) == 0
 
@@ -113,5 +113,5 @@ def test_an_encoder_of_one_kind_refuses_data_of_another(tmp_path, capsys):
 
 def test_an_array_of_three_axes_is_read_as_series_on_request(tmp_path):
     np.save(tmp_path / "walks.npy", np.random.default_rng(0).normal(size=(12, 7, 3)))
-    series = load(DataOptions(data=str(tmp_path / "walks.npy"), series=True)).train
+    series = load_dataset(DataOptions(data=str(tmp_path / "walks.npy"), series=True)).train
     assert (series.schema.modality, series.schema.shape) == ("series", (3,))

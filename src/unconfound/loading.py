@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unconfound.data import Dataset
-from unconfound.data.load import DataOptions, data_options
-from unconfound.data.load import load as load_data
+from unconfound.data.load import DataOptions, data_options, load_dataset
 from unconfound.encoders.masks_of_run import is_run, masks_by_run
 from unconfound.options.data_sets import ESTIMATE, ESTIMATE_ALL
 
@@ -35,5 +34,5 @@ def load(data: DataOptions | Path | str, *, restore: Mapping[str, Any] | None = 
             raise ValueError(
                 f"--masks {masks} is no run, and the demo brings masks of its own: name a run folder, or leave it out"
             )
-        return load_data(given, restore=restore)
-    return load_data(given, restore=restore, segment=masks_by_run(masks))
+        return load_dataset(given, restore=restore)
+    return load_dataset(given, restore=restore, segment=masks_by_run(masks))

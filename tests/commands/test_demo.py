@@ -19,12 +19,12 @@ NAMES = ["random", "simclr", "label-free", "supervised", "exchanged", "mended"]
 def test_six_encoders_stand_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    load = unconfound.data.load.load
+    load_dataset = unconfound.data.load.load_dataset
 
     def few(options: Any) -> Any:
-        return load(replace(options, train_samples=200, test_samples=60))
+        return load_dataset(replace(options, train_samples=200, test_samples=60))
 
-    monkeypatch.setattr(unconfound.data.load, "load", few)
+    monkeypatch.setattr(unconfound.data.load, "load_dataset", few)
     words = ["demo", "--out", str(tmp_path), "--epochs", "1", "--batch-size", "100", "--device", "cpu"]
     assert main(words) == 0
     evaluations = read_evaluation(tmp_path / "evaluation.json")

@@ -15,7 +15,7 @@ from scipy import stats
 
 import unconfound.comparison.folds_together
 from unconfound.cli import main
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.encoders import load_encoder
 from unconfound.evaluation.embed import embed
 from unconfound.functional.retrieval_metrics import retrieval_metrics
@@ -66,7 +66,7 @@ def test_separated_is_the_mean_over_folds(done: Path) -> None:
 
 def test_concatenated_is_one_retrieval_of_all_folds_embeddings(done: Path, table: Path) -> None:
     folds = pd.read_csv(done / "folds.csv").set_index(["embeddings", "row", "seed", "metric"])["value"]
-    data = load(DataOptions(data=str(table), label="kind", unseen_classes=True, folds=3, fold=1))
+    data = load_dataset(DataOptions(data=str(table), label="kind", unseen_classes=True, folds=3, fold=1))
     for row in ("random", "supervised"):
         for seed in range(3):
             runs = [done / f"fold {fold}" / row / f"seed-{seed}" for fold in range(3)]

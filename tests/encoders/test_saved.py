@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from unconfound.data import Dataset, Graphs, Schema, Sequences
 from unconfound.data.graphs.pyg import from_pyg
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.encoders import build_encoder, load_encoder, loading_snippet, read_card, save_encoder, saved
 from unconfound.evaluation.embed import embed
 
@@ -127,7 +127,7 @@ def test_the_loading_snippet_reads_graphs(tmp_path):
     (folder / "RINGS_A.txt").write_text("1, 2\n2, 1\n3, 4\n4, 3\n")
     (folder / "RINGS_graph_indicator.txt").write_text("1\n1\n2\n2\n2\n")
     (folder / "RINGS_node_labels.txt").write_text("7\n3\n3\n3\n5\n")
-    _snippet_embeds(tmp_path, load(DataOptions(data=str(folder))), "gin", path=str(folder))
+    _snippet_embeds(tmp_path, load_dataset(DataOptions(data=str(folder))), "gin", path=str(folder))
 
 
 def test_the_loading_snippet_takes_graphs_of_pytorch_geometric(tmp_path):
@@ -140,7 +140,7 @@ def test_the_loading_snippet_takes_graphs_of_pytorch_geometric(tmp_path):
 
 def test_the_loading_snippet_reads_texts_by_the_vocabulary_of_the_run(tmp_path):
     (tmp_path / "old.csv").write_text("text,kind\na red apple,0\na green apple,1\nno apple,0\na red pear,1\n")
-    dataset = load(DataOptions(data=str(tmp_path / "old.csv"), text="text", label="kind", test_share=0))
+    dataset = load_dataset(DataOptions(data=str(tmp_path / "old.csv"), text="text", label="kind", test_share=0))
     _snippet_embeds(tmp_path, dataset, "transformer", path=str(tmp_path / "old.csv"))
     # Other words and fewer of them: the numbers that the encoder knows are those of its own vocabulary.
     (tmp_path / "new.csv").write_text("text\na red apple\n")
@@ -153,7 +153,7 @@ def test_the_loading_snippet_reads_texts_by_the_vocabulary_of_the_run(tmp_path):
 def test_the_loading_snippet_reads_series(tmp_path):
     values = np.random.default_rng(0).normal(size=(6, 5, 2)).astype(np.float32)
     np.savez(tmp_path / "waves.npz", series=values)
-    dataset = load(DataOptions(data=str(tmp_path / "waves.npz"), test_share=0))
+    dataset = load_dataset(DataOptions(data=str(tmp_path / "waves.npz"), test_share=0))
     _snippet_embeds(tmp_path, dataset, "gru", path=str(tmp_path / "waves.npz"))
 
 

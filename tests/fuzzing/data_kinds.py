@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from unconfound.data import Dataset
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.encoders.published_weights import load_published_weights
 
 from .harness import Kind
@@ -32,7 +32,7 @@ def _all_of(dataset: Dataset) -> object:
 
 
 def _load(path: Path, **options: Any) -> object:
-    return _all_of(load(DataOptions(data=str(path), test_share=0.0, **options)))
+    return _all_of(load_dataset(DataOptions(data=str(path), test_share=0.0, **options)))
 
 
 def _npy(folder: Path) -> Path:
@@ -149,7 +149,7 @@ def _named(name: str, levels: int) -> Any:
     def read(path: Path) -> object:
         root = path.parents[levels]
         return _all_of(
-            load(DataOptions(data=name, data_root=root, image_size=8 if name == "coco" else None, workers=0))
+            load_dataset(DataOptions(data=name, data_root=root, image_size=8 if name == "coco" else None, workers=0))
         )
 
     return read

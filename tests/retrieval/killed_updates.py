@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from unconfound import files, index, open_index
-from unconfound.data.load import load  # noqa: F401  (imported before the first fork)
+from unconfound.data.load import load_dataset  # noqa: F401  (imported before the first fork)
 
 Update = Callable[[Path], object]
 

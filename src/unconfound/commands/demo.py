@@ -83,7 +83,7 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
     """
     from unconfound.commands.fit import fit
     from unconfound.commands.mend import mend
-    from unconfound.data.load import DataOptions, load
+    from unconfound.data.load import DataOptions, load_dataset
     from unconfound.encoders import load_encoder
     from unconfound.evaluation.judging import Judging
     from unconfound.progress import announced, console
@@ -95,7 +95,7 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
     for run in runs.values():
         RunFolder(run, resume=given.resume, overwrite=given.overwrite).check()
     with announced("making the demo's images"):
-        dataset = load(DataOptions(data="demo", correlation=given.correlation))
+        dataset = load_dataset(DataOptions(data="demo", correlation=given.correlation))
     console.print(
         f"{len(dataset.train):,} training images of digits, {100 * given.correlation:.0f} % on the scene of their "
         f"own class; {len(dataset.tests['original']):,} test images"

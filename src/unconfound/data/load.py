@@ -42,20 +42,20 @@ from unconfound.options.data_sets import (
 )
 from unconfound.suggestions import nearest_name
 
-__all__ = ["NAMED", "PATHS", "DataOptions", "load", "with_swaps"]
+__all__ = ["NAMED", "PATHS", "DataOptions", "load_dataset", "with_swaps"]
 
 # How `Dataset.restore` calls the kinds of data that are encoded.
 _KINDS = {"images": "images", "tables": "table", "graphs": "graphs", "sequences": "text"}
 
 
-def load(
+def load_dataset(
     data: DataOptions | Path | str,
     *,
     restore: Mapping[str, Any] | None = None,
     segment: Segment | None = None,
     **options: Any,
 ) -> Dataset:
-    """Read a data set by its name or path, as in `load("path/to/folder", image_size=64)`.
+    """Read a data set by its name or path, as in `load_dataset("path/to/folder", image_size=64)`.
 
     Args:
         data: a folder, a file or the name of a public set; or what and how, as `DataOptions`.
@@ -73,7 +73,7 @@ def load(
 
 
 def data_options(data: DataOptions | Path | str, **options: Any) -> DataOptions:
-    """Return what and how to read, of arguments of `load`."""
+    """Return what and how to read, of arguments of `load_dataset`."""
     paths = {each.name for each in fields(DataOptions) if "Path" in str(each.type)}
     options = {key: Path(value) if key in paths and isinstance(value, str) else value for key, value in options.items()}
     return replace(data, **options) if isinstance(data, DataOptions) else DataOptions(data=str(data), **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unconfound.data import Dataset, Source
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.encoders.saved import Card
 from unconfound.retrieval.item_names import full_name
 
@@ -43,7 +43,7 @@ def read_splits(data: str, card: Card, *, data_root: Path | None = None) -> list
         ValueError: the data cannot be read, are of another kind or shape than the encoder takes, or have two splits of
             one name.
     """
-    dataset = load(DataOptions(data=data, data_root=data_root, test_share=0.0), restore=card.restore)
+    dataset = load_dataset(DataOptions(data=data, data_root=data_root, test_share=0.0), restore=card.restore)
     splits = _splits(dataset)
     for source in splits.values():
         check_fits(source, card, what=data)

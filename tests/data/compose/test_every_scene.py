@@ -3,12 +3,12 @@ import torch
 
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.every_scene import every_scene
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 
 @pytest.fixture(scope="module")
 def demo() -> Dataset:
-    return load(DataOptions(data="demo", test_samples=60))
+    return load_dataset(DataOptions(data="demo", test_samples=60))
 
 
 def _whole(source):
@@ -72,7 +72,7 @@ def test_without_masks_or_backgrounds_there_is_nothing_to_swap():
 
 def test_an_option_adds_them_to_the_data_and_to_fewer_test_samples(demo):
     options = DataOptions(data="demo", test_samples=60, adversarial_backgrounds=2)
-    dataset = load(options)
+    dataset = load_dataset(options)
     wanted = every_scene(demo, backgrounds_per_class=2)
     assert dataset.adversarial.keys() == wanted.keys()
     assert not demo.adversarial

@@ -10,7 +10,7 @@ from PIL import Image
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.compose.composer import Composition, composition_from
 from unconfound.data.compose.group_counts import choose_groups
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 WATERBIRDS = (3498, 184, 56, 1057)
 
@@ -140,14 +140,14 @@ def test_real_garments_in_the_proportions_of_waterbirds(data_root: Path) -> None
         "foreground_classes": ("Pullover", "Coat"),
         "group_counts": WATERBIRDS,
     }
-    data = load(DataOptions(**options))
+    data = load_dataset(DataOptions(**options))
     assert data.train.groups.bincount().tolist() == list(WATERBIRDS)
     assert data.validation.groups.bincount().tolist() == [467, 466, 133, 133]
     assert data.tests["original"].groups.bincount().tolist() == [500, 500, 142, 142]
-    fewer = load(DataOptions(**options, train_samples=1000))
+    fewer = load_dataset(DataOptions(**options, train_samples=1000))
     assert fewer.train.groups.bincount().tolist() == [729, 38, 11, 220]
     assert len(fewer.validation) == 97 + 97 + 27 + 27
     for tint in (True, False):
-        grey = load(DataOptions(**options, train_samples=100, tint=tint)).train_foreground
+        grey = load_dataset(DataOptions(**options, train_samples=100, tint=tint)).train_foreground
         (batch,) = grey.batches([torch.arange(50)])
         assert torch.equal(batch.inputs[:, 0], batch.inputs[:, 1]) is not tint

@@ -7,7 +7,7 @@ from unconfound.data.compose.composites import Scenery
 from unconfound.data.compose.digits_on_scenes import SHARE, digits_on_scenes
 from unconfound.data.compose.foregrounds import Foregrounds
 from unconfound.data.compose.unseen_composition import unseen_composition
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 NAMES = [f"class {label}" for label in range(9)]
 
@@ -94,7 +94,7 @@ def test_the_demo_holds_five_digits_out():
 
 def test_real_letters_on_photographs(data_root):
     letters = [f"{name}/character{number:02}" for name in ("Balinese", "Tagalog") for number in range(1, 11)]
-    data = load(
+    data = load_dataset(
         DataOptions(
             data="composition",
             foregrounds="omniglot",
@@ -125,4 +125,4 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
             unseen_composition(blocks(90, classes), blocks(90, classes), scenery, fold=0)
     counts = {"group_counts": (4, 1, 1, 4), "photographs": tmp_path, "foregrounds": "demo"}
     with pytest.raises(ValueError, match=r"group_counts \(4, 1, 1, 4\) are of two classes: unseen classes need four"):
-        load(DataOptions(data="composition", unseen_classes=True, **counts))
+        load_dataset(DataOptions(data="composition", unseen_classes=True, **counts))

@@ -13,7 +13,7 @@ from unconfound.data.core.subset import Subset
 from unconfound.data.divide.fewer_samples import fewer_to_learn, fewer_to_test
 from unconfound.data.divide.unseen_classes import pool_and_test, pool_blocks, with_unseen_classes
 from unconfound.data.graphs.graph_source import GraphSource
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 
 def _source(labels, *, start=0, classes=8, name="toy", **more):
@@ -216,15 +216,15 @@ def test_a_folder_whose_test_classes_are_others(tmp_path):
     with pytest.raises(
         ValueError, match=r"test holds classes that train lacks: g, h, i; to be evaluated .*--unseen-classes"
     ):
-        load(DataOptions(data=str(tmp_path)))
-    data = load(DataOptions(data=str(tmp_path), unseen_classes=True, folds=3, fold=0))
+        load_dataset(DataOptions(data=str(tmp_path)))
+    data = load_dataset(DataOptions(data=str(tmp_path), unseen_classes=True, folds=3, fold=0))
     assert data.train.schema.classes == tuple("abcd")
     assert data.validation.schema.classes == tuple("ef")
     assert data.tests["test"].schema.classes == tuple("ghi")
     assert first_pixels(data.validation) == [40, 41, 50, 51]
     assert data.tests["test"].labels.tolist() == [0, 0, 1, 1, 2, 2]
     # An encoder of such data reads others without dividing them.
-    whole = load(DataOptions(data=str(tmp_path), test_share=0), restore=data.restore)
+    whole = load_dataset(DataOptions(data=str(tmp_path), test_share=0), restore=data.restore)
     assert len(whole.train.schema.classes) == 9
     assert (len(whole.train), len(whole.tests["test"])) == (12, 6)
 
@@ -238,7 +238,7 @@ def test_masks_swap_backgrounds_of_the_test_classes_only(tmp_path):
         for number in range(3):
             picture(tmp_path / "images" / label / f"{number}.png", 40 * place + number)
             Image.fromarray(half).save(tmp_path / "masks" / label / f"{number}.png")
-    data = load(DataOptions(data=str(tmp_path / "images"), masks=tmp_path / "masks", unseen_classes=True))
+    data = load_dataset(DataOptions(data=str(tmp_path / "images"), masks=tmp_path / "masks", unseen_classes=True))
     assert set(data.tests) == {"original", "mixed-same", "mixed-rand", "only-foreground", "only-background"}
     for source in data.tests.values():
         assert source.schema.classes == ("c", "d")
@@ -249,7 +249,7 @@ def test_masks_swap_backgrounds_of_the_test_classes_only(tmp_path):
 
 
 def test_fewer_samples_keep_the_proportions_of_the_classes():
-    whole = load(DataOptions(data="demo", unseen_classes=True))
+    whole = load_dataset(DataOptions(data="demo", unseen_classes=True))
     for limit in (6, 40):
         drawn = {"seed": 0, "by_class": True}
         data = fewer_to_test(fewer_to_learn(whole, limit, **drawn), limit, **drawn)
@@ -263,7 +263,7 @@ def test_fewer_samples_keep_the_proportions_of_the_classes():
 
 def test_rows_and_a_validation_share_of_known_classes():
     chosen = {"train_samples": 300, "test_samples": 50, "validation_share": 0.2}
-    data = load(DataOptions(data="demo", unseen_classes=True, rows=True, **chosen))
+    data = load_dataset(DataOptions(data="demo", unseen_classes=True, rows=True, **chosen))
     assert (len(data.train) + len(data.validation), len(data.tests["original"])) == (300, 50)
     assert data.train.schema.modality == data.validation.schema.modality == "tables"
     assert data.validation.schema.classes == data.train.schema.classes == tuple("01234")
@@ -279,7 +279,7 @@ def test_real_images_of_disjoint_classes(data_root, tmp_path):
             link = tmp_path / "few" / file.relative_to(root)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file)
-    data = load(DataOptions(data=str(tmp_path / "few"), unseen_classes=True, fold=0))
+    data = load_dataset(DataOptions(data=str(tmp_path / "few"), unseen_classes=True, fold=0))
     sizes = {name: (len(part), len(part.schema.classes)) for name, part in _parts(data).items()}
     assert sizes == {"train": (90, 45), "validation": (30, 15), "test": (80, 40)}
     for part in _parts(data).values():
@@ -287,7 +287,7 @@ def test_real_images_of_disjoint_classes(data_root, tmp_path):
 
 
 def test_real_rows_of_a_table(data_root):
-    data = load(DataOptions(data="letter", data_root=data_root, unseen_classes=True, fold=3))
+    data = load_dataset(DataOptions(data="letter", data_root=data_root, unseen_classes=True, fold=3))
     assert data.validation.schema.classes == tuple("ABC")
     assert data.train.schema.classes == tuple("DEFGHIJKLM")
     assert sum(map(len, _parts(data).values())) == 20_000
@@ -296,7 +296,7 @@ def test_real_rows_of_a_table(data_root):
 def test_texts_and_graphs_are_divided_too(tmp_path):
     rows = [f"{label},{label} {word} {word}" for word in ("one", "two", "three") for label in "wxyz"]
     (tmp_path / "texts.csv").write_text("\n".join(["kind,said", *rows]) + "\n")
-    data = load(DataOptions(data=str(tmp_path / "texts.csv"), text="said", label="kind", unseen_classes=True))
+    data = load_dataset(DataOptions(data=str(tmp_path / "texts.csv"), text="said", label="kind", unseen_classes=True))
     assert (data.train.schema.classes, data.tests["test"].schema.classes) == (("w", "x"), ("y", "z"))
     assert [text[0] for text in data.tests["test"].texts] == ["y", "z"] * 3
     assert not any("were drawn for the test" in note for note in data.train.notes)

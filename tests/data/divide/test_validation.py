@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
 from unconfound.data.divide.validation import with_validation
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.tables.pixel_rows import as_rows
 
 
@@ -68,12 +68,12 @@ def test_what_cannot_be_set_aside_is_refused():
 
 
 def test_load_sets_aside_after_the_choice_of_training_samples():
-    data = load(DataOptions(data="demo", train_samples=100, validation_share=0.2, test_samples=30))
+    data = load_dataset(DataOptions(data="demo", train_samples=100, validation_share=0.2, test_samples=30))
     assert len(data.train) + len(data.validation) == 100
     assert len(data.train) == len(data.train_foreground)
     foreground, whole = (next(iter(each.batches([torch.arange(9)]))) for each in (data.train_foreground, data.train))
     assert torch.equal(foreground.inputs, whole.inputs * whole.masks)
-    assert load(DataOptions(data="demo")).validation is None
+    assert load_dataset(DataOptions(data="demo")).validation is None
     rows = as_rows(data)
     assert rows.validation.schema.modality == "tables"
     assert len(rows.validation) == len(data.validation)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from unconfound.data.images.decoding import UnreadableImageError, decode_alpha, has_transparent_parts
-from unconfound.data.load import load
+from unconfound.data.load import load_dataset
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 NOTE = "the alpha channel of the images is taken as their masks: opaque parts are foreground"
@@ -39,7 +39,9 @@ def _all(source):
 @pytest.mark.parametrize("memory", [4.0, 0.0])
 def test_opaque_parts_are_the_masks_of_cut_out_images(tmp_path, memory):
     cut = [_cut_out(number) for number in range(12)]
-    dataset = load(_write(tmp_path / "cut", [image for image, _ in cut]), memory_gib=memory, workers=0, test_share=0.5)
+    dataset = load_dataset(
+        _write(tmp_path / "cut", [image for image, _ in cut]), memory_gib=memory, workers=0, test_share=0.5
+    )
     assert NOTE in dataset.train.notes
     batch = _all(dataset.train)
     for name, image, mask in zip(dataset.train.names, batch.inputs, batch.masks, strict=True):
@@ -81,14 +83,14 @@ def test_a_constant_alpha_channel_says_nothing(tmp_path):
         assert not has_transparent_parts(tmp_path / "a.png")
         assert not decode_alpha(tmp_path / "a.png", 8).any()
     images = [Image.new("RGBA", (16, 16), (number, 0, 0, 255)) for number in range(8)]
-    dataset = load(_write(tmp_path / "opaque", images))
+    dataset = load_dataset(_write(tmp_path / "opaque", images))
     assert _all(dataset.train).masks is None
     assert not any("alpha" in note or "transparent" in note for note in dataset.train.notes)
 
 
 def test_opaque_images_among_cut_out_ones_have_no_mask(tmp_path):
     images = [_cut_out(number)[0] for number in range(11)] + [Image.new("RGB", (16, 16))]
-    dataset = load(_write(tmp_path / "most", images), test_share=0.0)
+    dataset = load_dataset(_write(tmp_path / "most", images), test_share=0.0)
     assert NOTE in dataset.train.notes
     assert "1 of 12 images are opaque or clear all over: they have no mask" in dataset.train.notes
     assert _all(dataset.train).masks.flatten(1).any(1).sum() == 11
@@ -96,7 +98,7 @@ def test_opaque_images_among_cut_out_ones_have_no_mask(tmp_path):
 
 def test_few_cut_out_images_are_told_and_no_more(tmp_path):
     images = [_cut_out(0)[0]] + [Image.new("RGB", (16, 16), (number, 0, 0)) for number in range(11)]
-    dataset = load(_write(tmp_path / "few", images))
+    dataset = load_dataset(_write(tmp_path / "few", images))
     assert _all(dataset.train).masks is None
     assert (
         "1 of 12 images looked at have transparent parts, which show white: they are too few to be taken as masks"
@@ -108,10 +110,10 @@ def test_a_folder_of_masks_counts_more(tmp_path):
     cut = [_cut_out(number) for number in range(12)]
     folder = _write(tmp_path / "cut", [image for image, _ in cut])
     masks = _write(tmp_path / "masks", [Image.fromarray(~mask) for _, mask in cut])
-    dataset = load(folder, masks=masks)
+    dataset = load_dataset(folder, masks=masks)
     assert NOTE not in dataset.train.notes
     assert _all(dataset.train).masks[:, 0, 0, 0].all()
-    kept = load(folder, masks="estimate")
+    kept = load_dataset(folder, masks="estimate")
     assert kept.mask_note.startswith("the masks that come with the data are kept")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
 from unconfound.data.images.estimated_masks import with_estimated_masks
-from unconfound.data.load import load
+from unconfound.data.load import load_dataset
 from unconfound.functional.foregrounds.border_distance import estimate_masks
 
 SWAPS = {"original", "mixed-same", "mixed-rand", "only-foreground", "only-background"}
@@ -33,7 +33,7 @@ def _masks(source):
 
 
 def test_a_folder_without_masks_gets_estimated_ones_and_swapped_backgrounds(folder):
-    dataset = load(folder, masks=Path("estimate"))
+    dataset = load_dataset(folder, masks=Path("estimate"))
     assert set(dataset.tests) == SWAPS
     images, masks = _masks(dataset.train)
     assert torch.equal(masks, estimate_masks(images))
@@ -41,12 +41,12 @@ def test_a_folder_without_masks_gets_estimated_ones_and_swapped_backgrounds(fold
     assert dataset.train_foreground is not None
     assert dataset.mask_note.startswith("all masks are estimated from the images; estimated masks are usable here")
     assert dataset.mask_note in dataset.train.notes
-    without = load(folder)
+    without = load_dataset(folder)
     assert (set(without.tests), without.mask_note) == ({"test"}, "")
 
 
 def test_streamed_images_get_theirs_batch_by_batch(folder):
-    dataset = load(folder, masks="estimate", memory_gib=0, workers=0)
+    dataset = load_dataset(folder, masks="estimate", memory_gib=0, workers=0)
     images, masks = _masks(dataset.train)
     assert torch.equal(masks, estimate_masks(images))
     # As with masks in a folder: backgrounds are swapped in memory only.
@@ -56,7 +56,7 @@ def test_streamed_images_get_theirs_batch_by_batch(folder):
 def test_arrays_without_masks_get_estimated_ones(tmp_path, squares):
     images, _ = squares
     np.savez(tmp_path / "a.npz", images=images.permute(0, 2, 3, 1).numpy(), labels=np.arange(40) % 2)
-    dataset = load(tmp_path / "a.npz", masks="estimate")
+    dataset = load_dataset(tmp_path / "a.npz", masks="estimate")
     assert set(dataset.tests) == SWAPS
     assert torch.equal(_masks(dataset.tests["original"])[1], estimate_masks(_masks(dataset.tests["original"])[0]))
 
@@ -123,8 +123,8 @@ def test_hidden_masks_stay_hidden_where_estimates_are_useless(squares):
 
 
 def test_the_demo_can_be_trained_on_estimated_masks():
-    dataset = load("demo", masks="estimate-all")
-    original = load("demo")
+    dataset = load_dataset("demo", masks="estimate-all")
+    original = load_dataset("demo")
     assert "with the true masks they agree by 0.9" in dataset.mask_note
     assert (dataset.train.masks != original.train.masks).any()
     assert torch.equal(dataset.train.inputs, original.train.inputs)
@@ -169,10 +169,10 @@ def test_only_images_have_masks():
 
 def test_what_files_of_masks_need_is_refused(folder, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="leave them out with --masks estimate"):
-        load(folder, masks="estimate", mask_values=("1",))
+        load_dataset(folder, masks="estimate", mask_values=("1",))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "estimate").mkdir()
     with pytest.raises(ValueError, match="one of that name is here: give its whole path"):
-        load(folder, masks="estimate")
+        load_dataset(folder, masks="estimate")
     with pytest.raises(ValueError, match="leave them out with --masks estimate-all"):
-        load(folder, masks="estimate-all", mask_values=("1",))
+        load_dataset(folder, masks="estimate-all", mask_values=("1",))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from unconfound.data.images.folder import image_folder
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -206,14 +206,14 @@ def test_16_bit_images_that_use_the_lower_bits_only_need_their_number(tmp_path):
     with pytest.raises(ValueError, match=r"values up to 4,0.. of 65,535, .* nearly black: .*--bits 12 .*4,095") as told:
         image_folder(folder)
     assert "\n" not in str(told.value)
-    data = load(DataOptions(data=str(folder), bits=12))
+    data = load_dataset(DataOptions(data=str(folder), bits=12))
     assert data.restore == {"kind": "images", "image_size": 16, "channels": 3, "bits": 12}
     assert _all(data.train).inputs.float().mean() == pytest.approx(127.5, abs=5)
-    again = load(DataOptions(data=str(folder)), restore=data.restore)
+    again = load_dataset(DataOptions(data=str(folder)), restore=data.restore)
     assert torch.equal(_all(again.train).inputs, _all(data.train).inputs)
     assert _all(image_folder(folder, reading=Reading(bits=16)).train).inputs.max() == 16
     # An encoder of full 16 bits reads dark images as dark ones.
-    dark = load(DataOptions(data=str(folder)), restore={"kind": "images", "image_size": 16, "channels": 3})
+    dark = load_dataset(DataOptions(data=str(folder)), restore={"kind": "images", "image_size": 16, "channels": 3})
     assert _all(dark.train).inputs.max() == 16
     image_folder(_deep_pictures(tmp_path / "full", 16))
 

@@ -7,7 +7,7 @@ from unconfound.data.images.decoding import decode_mask
 from unconfound.data.images.folder import image_folder
 from unconfound.data.images.mask_values import UnclearMaskError, foreground
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 OBJECT = np.zeros((12, 12), dtype=bool)
 OBJECT[3:9, 2:7] = True
@@ -233,7 +233,7 @@ def test_one_mask_of_numbers_among_others_is_named_until_they_are_stated(folder,
     masks = _masks(folder, lambda number: OBJECT * (1 if number == 7 else 255))
     with pytest.raises(ValueError, match=r"masks/b/7\.png: its values are 0, 1, .*1-255 for all but 0"):
         image_folder(folder, masks=masks, reading=Reading(memory_gib=memory))
-    data = load(DataOptions(data=str(folder), masks=masks, mask_values=("1-255",), memory_gib=memory))
+    data = load_dataset(DataOptions(data=str(folder), masks=masks, mask_values=("1-255",), memory_gib=memory))
     (batch,) = data.train.batches([torch.arange(len(data.train))])
     assert torch.equal(batch.masks, torch.from_numpy(OBJECT).expand(len(data.train), 1, 12, 12))
 

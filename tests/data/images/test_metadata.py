@@ -7,7 +7,7 @@ import torch
 from data.pictures import first_pixels, picture
 from unconfound.data.images.metadata import Metadata, metadata_folder
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -73,13 +73,13 @@ def test_splits_by_number_or_any_of_their_names(folder, numbers):
 
 def test_without_a_label_the_folders_are_the_classes_and_without_a_split_a_share_is_drawn(folder):
     path = _table(folder, [(row[0], row[2]) for row in ROWS], header="path,place")
-    data = load(DataOptions(data=str(folder), metadata=path, group="place", test_share=0.4))
+    data = load_dataset(DataOptions(data=str(folder), metadata=path, group="place", test_share=0.4))
     assert data.train.schema.classes == ("a", "b")
     assert data.train.schema.groups[1] == "class=a, place=water"
     assert len(data.train) + len(data.tests["test"]) == 7
     assert data.tests["test"].labels.bincount().tolist() == [2, 1]
     assert any(note.startswith("no test part: 3 of 7 samples") for note in data.train.notes)
-    again = load(DataOptions(data=str(folder), metadata=path, group="place", test_share=0.4))
+    again = load_dataset(DataOptions(data=str(folder), metadata=path, group="place", test_share=0.4))
     assert again.tests["test"].names == data.tests["test"].names
 
 
@@ -192,8 +192,8 @@ def test_a_split_by_class_is_for_unseen_ones(tmp_path):
     table = _table(tmp_path / "birds", rows, header="file,bird,split")
     options = {"data": str(tmp_path / "birds"), "metadata": table, "label": "bird", "image_size": 8}
     with pytest.raises(ValueError, match="birds has no class of its part 'test' in training"):
-        load(DataOptions(**options))
-    data = load(DataOptions(unseen_classes=True, **options))
+        load_dataset(DataOptions(**options))
+    data = load_dataset(DataOptions(unseen_classes=True, **options))
     for source, classes, pixels in (
         (data.train, ("a", "b"), [0, 20]),
         (data.validation, ("c", "d"), [40, 60]),
@@ -202,7 +202,7 @@ def test_a_split_by_class_is_for_unseen_ones(tmp_path):
         assert source.schema.classes == classes
         assert source.labels.tolist() == [0, 1]
         assert first_pixels(source) == pixels
-    folded = load(DataOptions(unseen_classes=True, folds=2, fold=0, **options))
+    folded = load_dataset(DataOptions(unseen_classes=True, folds=2, fold=0, **options))
     assert (folded.train.schema.classes, folded.validation.schema.classes) == (("a", "b"), ("c", "d"))
 
 
@@ -213,8 +213,8 @@ def test_class_folders_under_train_and_test_may_be_unseen_ones(tmp_path):
     table = _table(tmp_path / "birds", [(name,) for name in names], header="file")
     options = {"data": str(tmp_path / "birds"), "metadata": table, "image_size": 8}
     with pytest.raises(ValueError, match="test holds classes that train lacks: c, d; to be evaluated"):
-        load(DataOptions(**options))
-    data = load(DataOptions(unseen_classes=True, **options))
+        load_dataset(DataOptions(**options))
+    data = load_dataset(DataOptions(unseen_classes=True, **options))
     assert (data.train.schema.classes, data.tests["test"].schema.classes) == (("a", "b"), ("c", "d"))
 
 

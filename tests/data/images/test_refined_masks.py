@@ -11,7 +11,7 @@ from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.core.subset import Subset
 from unconfound.data.images.estimated_masks import with_estimated_masks
 from unconfound.data.images.refined_masks import with_refined_masks
-from unconfound.data.load import load
+from unconfound.data.load import load_dataset
 from unconfound.functional.foregrounds.depths import depths
 from unconfound.functional.foregrounds.overlap import intersection_over_union
 from unconfound.functional.foregrounds.refinement import refine_masks
@@ -59,7 +59,7 @@ def test_a_folder_with_masks_has_them_refined(tmp_path, squares, memory):
                 pixels if kind == "images" else np.uint8(255) * (depths(mask[None], 1) > -1)[0, 0].numpy()
             ).save(path)
     options = {"masks": tmp_path / "masks", "memory_gib": memory, "workers": 0}
-    plain, refined = (load(tmp_path / "images", refine_masks=pixels, **options) for pixels in (0, 1))
+    plain, refined = (load_dataset(tmp_path / "images", refine_masks=pixels, **options) for pixels in (0, 1))
     batch = _all(refined.train)
     assert torch.equal(batch.masks, refine_masks(batch.inputs, _all(plain.train).masks, wrong_by=1))
     assert (batch.masks != _all(plain.train).masks).any()

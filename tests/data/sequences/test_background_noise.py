@@ -8,7 +8,7 @@ import torch
 from scipy.io import wavfile
 
 from unconfound.data.core.batch import Sequences
-from unconfound.data.load import load
+from unconfound.data.load import load_dataset
 from unconfound.data.sequences.background_noise import BackgroundNoise, background_noise, quiet_frames
 from unconfound.data.sequences.mel import FLOOR
 
@@ -103,8 +103,8 @@ def test_folders_of_recordings_exchange_backgrounds(tmp_path):
         folder = tmp_path / "ab"[number % 2]
         folder.mkdir(exist_ok=True)
         wavfile.write(folder / f"{number}.wav", 8000, rng.normal(0, 0.1, 800 + 80 * number).astype(np.float32))
-    assert load(tmp_path).train.nuisance is None
-    dataset = load(tmp_path, nuisance_snr=(0.0, 10.0), test_share=0.4)
+    assert load_dataset(tmp_path).train.nuisance is None
+    dataset = load_dataset(tmp_path, nuisance_snr=(0.0, 10.0), test_share=0.4)
     assert dataset.train.nuisance.words == "the background"
     assert list(dataset.tests) == ["original", "mixed-same", "mixed-rand"]
     (original,), (mixed,) = (dataset.tests[name].batches([torch.arange(4)]) for name in ("original", "mixed-rand"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sequences.mel import log_mel
 from unconfound.data.sequences.recordings import has_recordings, recordings
 from unconfound.data.sequences.waveforms import read_waveform
@@ -56,8 +56,8 @@ def test_folders_of_other_classes_are_for_unseen_ones(tmp_path):
     files = [f"train/{name}/{number}.wav" for name in "abcd" for number in range(2)]
     _folder(tmp_path, *files, *(f"test/{name}/{number}.wav" for name in "ef" for number in range(2)))
     with pytest.raises(ValueError, match=r"test holds classes that train lacks: e, f; .* say --unseen-classes"):
-        load(DataOptions(data=str(tmp_path)))
-    data = load(DataOptions(data=str(tmp_path), unseen_classes=True, folds=2, fold=1))
+        load_dataset(DataOptions(data=str(tmp_path)))
+    data = load_dataset(DataOptions(data=str(tmp_path), unseen_classes=True, folds=2, fold=1))
     assert data.validation.schema.classes == ("a", "b")
     assert data.validation.labels.tolist() == [0, 0, 1, 1]
     assert data.tests["test"].schema.classes == ("e", "f")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unconfound.data.core.batch import Sequences
-from unconfound.data.load import load
+from unconfound.data.load import load_dataset
 from unconfound.data.sequences.topic_words import TopicWords, topic_words
 from unconfound.data.sequences.vocabulary import SPECIAL, UNKNOWN
 
@@ -73,7 +73,7 @@ def test_texts_of_a_file(tmp_path, listed):
         for row in range(40)
     ]
     (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
-    dataset = load(tmp_path / "said.jsonl", label="mood", nuisance_words=listed)
+    dataset = load_dataset(tmp_path / "said.jsonl", label="mood", nuisance_words=listed)
     assert dataset.train.nuisance.words == "the listed words"
     assert list(dataset.tests) == ["original", "mixed-same", "mixed-rand"]
     (original,), (mixed,) = (dataset.tests[name].batches([torch.arange(8)]) for name in ("original", "mixed-rand"))

@@ -4,7 +4,7 @@ from scipy.io import savemat
 
 from data.pictures import first_pixels, picture
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.cars196 import CARS196, cars196
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -81,7 +81,9 @@ def test_the_layout_in_two_parts(in_two_parts):
 
 
 def test_unseen_classes_and_boxes(in_one_piece):
-    data = load(DataOptions(data="cars196", data_root=in_one_piece, image_size=8, unseen_classes=True, crop_boxes=True))
+    data = load_dataset(
+        DataOptions(data="cars196", data_root=in_one_piece, image_size=8, unseen_classes=True, crop_boxes=True)
+    )
     assert data.train.schema.classes == tuple(CLASSES[:2])
     assert data.tests["test"].labels.tolist() == [0, 1, 1, 0]
     assert data.train.base.base.inputs.shape == (8, 3, 8, 8)

@@ -2,7 +2,7 @@ import pytest
 
 from data.pictures import first_pixels, picture
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.celeba import PUBLISHED, celeba
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -53,7 +53,7 @@ def test_the_published_layout(tmp_path, form, label, group, places):
 
 def test_it_is_read_by_its_name(tmp_path):
     root = _write(tmp_path / "celeba", form="txt")
-    data = load(DataOptions(data="celeba", data_root=root, image_size=16, group="Young"))
+    data = load_dataset(DataOptions(data="celeba", data_root=root, image_size=16, group="Young"))
     assert data.train.schema.groups[3] == "Blond_Hair, Young"
     assert data.train.schema.classes == ("not Blond_Hair", "Blond_Hair")
 

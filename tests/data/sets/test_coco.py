@@ -9,7 +9,7 @@ from unconfound.data import Schema
 from unconfound.data.images.coco_annotations import LEAST_PIXELS, CocoObject, read_annotations
 from unconfound.data.images.coco_objects import crop_square
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.coco import coco
 
 HEIGHT, WIDTH = 160, 240
@@ -147,7 +147,7 @@ def test_the_cache_knows_changed_annotations(root):
 
 
 def test_the_existing_evaluation_gets_its_swaps_and_foregrounds(root):
-    data = load(DataOptions(data="coco", data_root=root, image_size=32))
+    data = load_dataset(DataOptions(data="coco", data_root=root, image_size=32))
     assert list(data.tests) == ["original", "mixed-same", "mixed-rand", "only-foreground", "only-background"]
     full, alone = _all(data.labelled), _all(data.train_foreground)
     assert torch.equal(alone.inputs, full.inputs * full.masks)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.colored_mnist import colored_mnist
 
 COUNTS = {"train": 1200, "t10k": 600}
@@ -109,7 +109,7 @@ def test_a_square_in_the_corner(root):
 @pytest.mark.parametrize("colouring", ["ten", "irm", "square"])
 def test_the_seed_decides(root, colouring):
     first, again, other = (
-        load(DataOptions(data="colored-mnist", data_root=root, colouring=colouring, data_seed=seed))
+        load_dataset(DataOptions(data="colored-mnist", data_root=root, colouring=colouring, data_seed=seed))
         for seed in (0, 0, 1)
     )
     assert first.train.inputs.equal(again.train.inputs)
@@ -127,7 +127,7 @@ def test_mistakes_are_told(root, tmp_path):
     with pytest.raises(FileNotFoundError, match="mnist needs"):
         colored_mnist(tmp_path)
     with pytest.raises(ValueError, match="images of its own size"):
-        load(DataOptions(data="colored-mnist", data_root=root, image_size=32))
+        load_dataset(DataOptions(data="colored-mnist", data_root=root, image_size=32))
 
 
 def test_real_digits(data_root):

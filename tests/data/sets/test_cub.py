@@ -5,7 +5,7 @@ from PIL import Image
 
 from data.pictures import first_pixels, picture
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.cub import CUB, cub
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -53,7 +53,7 @@ def test_the_published_layout(root, memory):
 
 
 def test_unseen_classes_take_training_and_test_images_alike(root):
-    data = load(DataOptions(data="cub", data_root=root, image_size=8, unseen_classes=True))
+    data = load_dataset(DataOptions(data="cub", data_root=root, image_size=8, unseen_classes=True))
     assert data.train.schema.classes == tuple(CLASSES[:2])
     assert first_pixels(data.train) == pytest.approx([20, 60, 40, 80], abs=3)
     assert data.tests["test"].labels.tolist() == [0, 1, 0, 1, 1]
@@ -69,7 +69,7 @@ def test_segmentations_become_masks_and_swap_backgrounds(root, beside):
         path = masks / image.parent.name / f"{image.stem}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(drawn).save(path)
-    data = load(DataOptions(data="cub", data_root=root, image_size=8, unseen_classes=True))
+    data = load_dataset(DataOptions(data="cub", data_root=root, image_size=8, unseen_classes=True))
     assert set(data.tests) == {"original", "mixed-same", "mixed-rand", "only-foreground", "only-background"}
     (batch,) = data.tests["only-foreground"].batches([torch.arange(5)])
     assert batch.masks[:, 0, 0].tolist() == [[True] * 4 + [False] * 4] * 5
@@ -82,13 +82,13 @@ def test_boxes_are_cut_out(root):
     for image in (root / "images").rglob("*.jpg"):
         Image.fromarray(pixels).save(image, quality=100)
     whole, cut = (
-        load(DataOptions(data="cub", data_root=root, image_size=8, crop_boxes=each)) for each in (False, True)
+        load_dataset(DataOptions(data="cub", data_root=root, image_size=8, crop_boxes=each)) for each in (False, True)
     )
     for data, low, high in ((whole, 0, 100), (cut, 180, 202)):
         (batch,) = data.train.batches([torch.arange(4)])
         assert low <= batch.inputs.float().mean() <= high
     with pytest.raises(ValueError, match="demo has no boxes to crop to, as cars196 and cub have"):
-        load(DataOptions(data="demo", crop_boxes=True))
+        load_dataset(DataOptions(data="demo", crop_boxes=True))
 
 
 def test_what_is_missing_or_damaged_is_named(root):

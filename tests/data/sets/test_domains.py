@@ -2,7 +2,7 @@ import pytest
 
 from data.pictures import first_pixels, picture
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.domains import PUBLISHED, domains, training_domains
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -45,7 +45,7 @@ def test_one_domain_is_held_out_and_the_others_are_groups(root, memory):
     ("options", "held"), [({}, [1, 2]), ({"classic_split": True}, [2, 3]), ({"validation_share": 0.4}, [2, 4])]
 )
 def test_a_share_of_each_class_of_each_training_domain_is_set_aside(root, options, held):
-    data = load(DataOptions(data="domains", data_root=root, held_out="sketch", **options))
+    data = load_dataset(DataOptions(data="domains", data_root=root, held_out="sketch", **options))
     for domain in range(3):
         inside = data.validation.labels[data.validation.groups == domain]
         assert inside.bincount().tolist() == held
@@ -57,7 +57,7 @@ def test_a_share_of_each_class_of_each_training_domain_is_set_aside(root, option
 @pytest.mark.parametrize("memory", [4.0, 0.0])
 def test_a_validation_domain_is_the_validation_part_whole(root, memory):
     options = {"data": "domains", "data_root": root, "held_out": "sketch", "memory_gib": memory, "workers": 0}
-    data = load(DataOptions(**options, validation_domain="Art Painting"))
+    data = load_dataset(DataOptions(**options, validation_domain="Art Painting"))
     # The domains that are left are numbered anew.
     assert data.train.schema.groups == ("cartoon", "photo")
     assert data.train.groups.bincount().tolist() == [15, 15]
@@ -69,15 +69,15 @@ def test_a_validation_domain_is_the_validation_part_whole(root, memory):
     assert (data.validation.name, data.train.name) == ("PACS art_painting", "PACS without sketch and art_painting")
     assert "15 samples, the domain art_painting, are set aside for validation" in data.train.notes
     # The test set is what it is without one.
-    assert first_pixels(data.tests["test"]) == first_pixels(load(DataOptions(**options)).tests["test"])
-    some = load(DataOptions(**options, validation_domain="photo", train_samples=10))
+    assert first_pixels(data.tests["test"]) == first_pixels(load_dataset(DataOptions(**options)).tests["test"])
+    some = load_dataset(DataOptions(**options, validation_domain="photo", train_samples=10))
     assert (len(some.train), len(some.validation)) == (10, 15)
     assert "photo" not in {name.split("/")[0] for name in some.train.names}
 
 
 def test_an_image_that_is_damaged_moves_no_other_into_another_part(root):
     (root / "cartoon" / "dog" / "0.png").write_bytes(b"no image")
-    data = load(
+    data = load_dataset(
         DataOptions(
             data="domains", data_root=root, held_out="photo", validation_domain="sketch", image_size=8, bad_share=0.1
         )
@@ -114,7 +114,7 @@ def test_training_domains_are_listed_without_reading_an_image(root):
 )
 def test_a_validation_domain_that_cannot_be_is_refused(root, options, expected):
     with pytest.raises(ValueError, match=expected) as raised:
-        load(DataOptions(**{"data": "domains", "data_root": root, "held_out": "sketch", **options}))
+        load_dataset(DataOptions(**{"data": "domains", "data_root": root, "held_out": "sketch", **options}))
     assert "\n" not in str(raised.value)
 
 
@@ -163,7 +163,7 @@ def test_the_published_counts():
 
 
 def test_real_pacs(data_root):
-    data = load(DataOptions(data="domains", data_root=data_root / "PACS", held_out="Sketch", image_size=32))
+    data = load_dataset(DataOptions(data="domains", data_root=data_root / "PACS", held_out="Sketch", image_size=32))
     assert len(data.tests["test"]) == 175
     assert len(data.validation) == 3 * 7 * 5
     assert len(data.train) == 3 * 7 * 20

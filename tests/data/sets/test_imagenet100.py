@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.imagenet100 import imagenet100
 
 WNIDS = [f"n{number:08}" for number in range(103)]
@@ -60,7 +60,8 @@ def test_without_a_list_a_hundred_class_folders_are_taken_as_they_are(root):
 
 
 def test_it_is_read_by_its_name_in_any_size(root):
-    assert load(DataOptions(data="imagenet100", data_root=root, image_size=16)).train.schema.shape == (3, 16, 16)
+    data = load_dataset(DataOptions(data="imagenet100", data_root=root, image_size=16))
+    assert data.train.schema.shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 from unconfound.data import Dataset
 from unconfound.data.compose.every_scene import every_scene
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.imagenet9 import VARIANTS, imagenet9, imagenet9_tests, read_class_map
 from unconfound.evaluation.background import background_gap
 from unconfound.evaluation.embed import embed
@@ -119,7 +119,7 @@ def test_masks_come_with_every_variant_that_shows_the_foreground(root):
 
 
 def test_the_existing_evaluation_gives_gap_and_cells(root):
-    data = load(DataOptions(data="imagenet9", data_root=root))
+    data = load_dataset(DataOptions(data="imagenet9", data_root=root))
     assert data.labelled is data.train
     assert torch.equal(data.labelled.labels, data.train_foreground.labels)
     assert [name.split("/", 1)[1] for name in data.labelled.names] == [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.omniglot import omniglot
 
 SMALL = ("images_background_small1", "images_background_small2")
@@ -72,13 +72,13 @@ def test_the_large_packages_come_first_and_one_will_do(tmp_path):
     data = omniglot(tmp_path)
     assert (len(data.train.schema.classes), data.tests) == (4, {})
     assert data.train.notes[-1] == "images_background is not there"
-    divided = load(DataOptions(data="omniglot", data_root=tmp_path, unseen_classes=True))
+    divided = load_dataset(DataOptions(data="omniglot", data_root=tmp_path, unseen_classes=True))
     assert divided.tests["test"].schema.classes == ("Tengwar/character03", "Tengwar/character04")
     _package(tmp_path, "images_background", {"Greek": 2, "Latin": 1})
     whole = omniglot(tmp_path)
     assert whole.train.schema.classes[:3] == ("Greek/character01", "Greek/character02", "Latin/character01")
     with pytest.raises(ValueError, match=r"omniglot has no class of its part 'test' in training: .*--unseen-classes"):
-        load(DataOptions(data="omniglot", data_root=tmp_path))
+        load_dataset(DataOptions(data="omniglot", data_root=tmp_path))
 
 
 def test_what_is_missing_or_damaged_is_named(tmp_path):
@@ -107,7 +107,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
 
 
 def test_real_characters(data_root):
-    data = load(DataOptions(data="omniglot", data_root=data_root, image_size=28, unseen_classes=True, fold=0))
+    data = load_dataset(DataOptions(data="omniglot", data_root=data_root, image_size=28, unseen_classes=True, fold=0))
     parts = {"train": data.train, "validation": data.validation, **data.tests}
     sizes = {name: (len(part), len(part.schema.classes)) for name, part in parts.items()}
     assert sizes == {"train": (2040, 102), "validation": (680, 34), "test": (2120, 106)}

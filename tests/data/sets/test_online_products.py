@@ -2,7 +2,7 @@ import pytest
 
 from data.pictures import first_pixels, picture
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.online_products import ONLINE_PRODUCTS, online_products
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -44,8 +44,8 @@ def test_the_published_layout(root):
 
 def test_its_classes_are_divided_as_published(root):
     with pytest.raises(ValueError, match=r"no class of its part 'test' in training: .* say --unseen-classes"):
-        load(DataOptions(data="stanford-online-products", data_root=root, image_size=8))
-    data = load(
+        load_dataset(DataOptions(data="stanford-online-products", data_root=root, image_size=8))
+    data = load_dataset(
         DataOptions(data="stanford-online-products", data_root=root, image_size=8, unseen_classes=True, folds=2, fold=0)
     )
     assert data.train.schema.classes == ("bicycle 1", "bicycle 2")

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.tiny_imagenet import tiny_imagenet
 
 WNIDS = ("n02012849", "n03126707", "n02124075")
@@ -63,7 +63,7 @@ def test_the_published_layout(root, memory):
 
 
 def test_it_is_read_by_its_name_in_any_size(root):
-    data = load(DataOptions(data="tiny-imagenet", data_root=root, image_size=32, channels=1))
+    data = load_dataset(DataOptions(data="tiny-imagenet", data_root=root, image_size=32, channels=1))
     assert data.train.schema.shape == (1, 32, 32)
 
 

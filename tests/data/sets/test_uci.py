@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets import uci as sets
 
 ADULT_TRAIN = """\
@@ -94,7 +94,7 @@ def test_a_stored_encoding_keeps_split_and_features(adult):
     # Other training rows would give another encoding.
     lines = ADULT_TRAIN.splitlines()
     (adult / "adult" / "adult.data").write_text("\n".join(lines[1:2]))
-    again = load(DataOptions(data="adult", data_root=adult), restore=stored)
+    again = load_dataset(DataOptions(data="adult", data_root=adult), restore=stored)
     assert inputs(again.train).equal(inputs(first.train)[1:2])
     assert inputs(again.tests["test"]).equal(inputs(first.tests["test"]))
     assert again.train.groups.tolist() == first.train.groups[1:2].tolist()
@@ -104,7 +104,7 @@ def test_a_stored_encoding_keeps_split_and_features(adult):
 def test_letter_trains_on_its_first_16000_rows(tmp_path):
     write_letter(tmp_path, 20_000)
     letters, measures = letter_rows(20_000)
-    dataset = load(DataOptions(data="letter", data_root=tmp_path))
+    dataset = load_dataset(DataOptions(data="letter", data_root=tmp_path))
     assert (len(dataset.train), len(dataset.tests["test"])) == (16_000, 4_000)
     assert dataset.train.schema.classes == tuple(string.ascii_uppercase)
     for source, rows in ((dataset.train, slice(16_000)), (dataset.tests["test"], slice(16_000, None))):

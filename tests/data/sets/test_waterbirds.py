@@ -3,7 +3,7 @@ import torch
 
 from data.pictures import first_pixels, picture
 from unconfound.data.images.reading import Reading
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.sets.waterbirds import GROUPS, PUBLISHED, WATERBIRDS, waterbirds
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -47,7 +47,7 @@ def test_the_published_layout(root, memory):
 
 
 def test_it_is_read_by_its_name_with_its_own_validation_part(root):
-    data = load(DataOptions(data="waterbirds", data_root=root, image_size=16, validation_share=0.5))
+    data = load_dataset(DataOptions(data="waterbirds", data_root=root, image_size=16, validation_share=0.5))
     assert data.train.schema.shape == (3, 16, 16)
     assert (len(data.train), len(data.validation), len(data.tests["test"])) == (5, 2, 2)
 

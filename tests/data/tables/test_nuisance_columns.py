@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from unconfound.data.load import load
+from unconfound.data.load import load_dataset
 
 
 def people(rows: int = 60) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_all_features_of_the_named_columns_are_exchanged_together(table: Path) -> None:
-    dataset = load(table, label="income", nuisance=("sex", "work"))
+    dataset = load_dataset(table, label="income", nuisance=("sex", "work"))
     nuisance = dataset.train.nuisance
     assert nuisance.words == "the columns sex and work"
     chosen = [name for name, is_in in zip(dataset.restore["columns"], nuisance.features, strict=True) if is_in]
@@ -46,7 +46,7 @@ def test_all_features_of_the_named_columns_are_exchanged_together(table: Path) -
 def test_one_column_and_places_of_a_column_of_lists(tmp_path: Path) -> None:
     frame = people().assign(embedding=[list(row) for row in np.random.default_rng(0).random((60, 3))])
     frame.to_parquet(tmp_path / "people.parquet")
-    nuisance = load(tmp_path / "people.parquet", label="income", nuisance=("embedding",)).train.nuisance
+    nuisance = load_dataset(tmp_path / "people.parquet", label="income", nuisance=("embedding",)).train.nuisance
     assert nuisance.words == "the column embedding"
     assert int(nuisance.features.sum()) == 3
 
@@ -63,16 +63,16 @@ def test_one_column_and_places_of_a_column_of_lists(tmp_path: Path) -> None:
 )
 def test_columns_that_are_no_nuisance(table: Path, nuisance: str, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("?", r"\?")) as error:
-        load(table, label="income", nuisance=(nuisance,))
+        load_dataset(table, label="income", nuisance=(nuisance,))
     assert "\n" not in str(error.value)
 
 
 def test_the_group_and_all_columns_are_refused(table: Path) -> None:
     with pytest.raises(ValueError, match="nuisance 'sex' is the group, which is no feature of a row: leave --group"):
-        load(table, label="income", group="sex", nuisance=("sex",))
+        load_dataset(table, label="income", group="sex", nuisance=("sex",))
     people()[["age", "sex", "income"]].to_csv(table, index=False)
     with pytest.raises(ValueError, match="nuisance names all columns, which leaves nothing to learn from"):
-        load(table, label="income", nuisance=("age", "sex"))
+        load_dataset(table, label="income", nuisance=("age", "sex"))
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_the_group_and_all_columns_are_refused(table: Path) -> None:
 def test_data_that_have_no_such_nuisance_are_refused(tmp_path: Path, how: dict, given: dict, message: str) -> None:
     np.save(tmp_path / "samples.npy", np.random.default_rng(0).integers(0, 256, (12, 9, 8), dtype=np.uint8))
     with pytest.raises(ValueError, match=message):
-        load(tmp_path / "samples.npy", **how, **given)
+        load_dataset(tmp_path / "samples.npy", **how, **given)

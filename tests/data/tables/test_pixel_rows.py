@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from unconfound.data import MemorySource, Schema
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 from unconfound.data.tables.pixel_rows import PixelRows
 from unconfound.encoders import build_encoder
 
@@ -79,11 +79,11 @@ def test_a_file_is_read_as_rows_on_request_and_again_for_its_encoder(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", images=images, labels=np.arange(20) % 2)
     options = DataOptions(data=str(tmp_path / "images.npz"), rows=True)
-    dataset = load(options)
+    dataset = load_dataset(options)
     assert dataset.train.schema.shape == (64,)
     assert set(dataset.tests) == {"test"}
     assert dataset.labelled.schema.modality == "tables"
     # An encoder of rows needs no flag to read new images as rows.
-    again = load(DataOptions(data=str(tmp_path / "images.npz"), test_share=0.0), restore=dataset.restore)
+    again = load_dataset(DataOptions(data=str(tmp_path / "images.npz"), test_share=0.0), restore=dataset.restore)
     (batch,) = again.train.batches([torch.arange(20)])
     assert torch.equal(batch.inputs, torch.from_numpy(images).flatten(1))

@@ -48,9 +48,9 @@ def domains(
 ) -> Dataset:
     """Read a folder of domain folders of class folders: all domains but one to train on, that one to test on.
 
-    The groups are the training domains, so a validation part (`unconfound.data.load.load`) has figures for each; the
-    test set, whose domain is none of them, has no groups, and neither has a validation domain. All domains are decoded
-    together, once for all choices of `held_out` and `validation_domain`.
+    The groups are the training domains, so a validation part (`unconfound.data.load.load_dataset`) has figures for
+    each; the test set, whose domain is none of them, has no groups, and neither has a validation domain. All domains
+    are decoded together, once for all choices of `held_out` and `validation_domain`.
 
     Args:
         root: the folder that holds the domains' folders, as `PACS/photo/dog/*.jpg`.
