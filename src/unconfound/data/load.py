@@ -17,7 +17,6 @@ from unconfound.data.compose.exchanged import with_exchanged_tests
 from unconfound.data.compose.swaps import foreground_only, in_memory, swaps
 from unconfound.data.core.source import Dataset
 from unconfound.data.divide.fewer_samples import fewer_to_learn, fewer_to_test
-from unconfound.data.divide.splits import with_test
 from unconfound.data.divide.unseen_classes import check_shared_classes, with_unseen_classes
 from unconfound.data.divide.validation import with_validation
 from unconfound.data.images.estimated_masks import with_estimated_masks
@@ -85,7 +84,7 @@ def _load(options: DataOptions, restore: Mapping[str, Any], segment: Segment | N
         options = replace(options, masks=None)
     divided = options.unseen_classes and options.data not in ("demo", "composition")
     # What is divided by class needs no samples drawn for a test.
-    dataset = _tested(replace(options, test_share=0.0) if divided else options, restore)
+    dataset = _read(replace(options, test_share=0.0) if divided else options, restore)
     dataset = with_nuisance(dataset, options)
     if not _divisible(options, restore):
         check_shared_classes(dataset)
@@ -133,13 +132,6 @@ def _estimation(options: DataOptions, segment: Segment | None) -> dict[str, Any]
             "or rename it"
         )
     return {"instead": str(named) == ESTIMATE_ALL}
-
-
-def _tested(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:
-    dataset = _read(options, restore)
-    # Rows that are encoded as others were come in one part.
-    whole = restore.get("kind") in ("table", "text")
-    return with_test(dataset, options.test_share, seed=options.data_seed) if whole else dataset
 
 
 def _read(options: DataOptions, restore: Mapping[str, Any]) -> Dataset:

@@ -79,7 +79,7 @@ def test_new_texts_are_read_by_the_stored_vocabulary(tmp_path):
     data = texts(saved(reviews(), tmp_path), text="review", label="stars", group="place", max_length=5)
     stored = json.loads(json.dumps(data.restore))
     assert (stored["kind"], stored["max_length"]) == ("text", 5)
-    again = texts(saved(reviews(), tmp_path), max_length=5, encoding=stored["encoding"])
+    again = texts(saved(reviews(), tmp_path), max_length=5, test_share=0, encoding=stored["encoding"])
     assert again.tests == {}
     assert again.restore == data.restore
     assert again.train.schema == data.train.schema
@@ -92,7 +92,7 @@ def test_new_texts_are_read_by_the_stored_vocabulary(tmp_path):
         assert old.groups.equal(new.groups)
 
     strange = pd.DataFrame({"review": ["duck zebra", "zebra zebra"], "stars": ["good", "so-so"]})
-    odd = texts(saved(strange, tmp_path, "odd.jsonl"), encoding=stored["encoding"])
+    odd = texts(saved(strange, tmp_path, "odd.jsonl"), test_share=0, encoding=stored["encoding"])
     assert odd.train.labels.tolist() == [1, -1]
     assert odd.train.groups is None
     assert read_back(odd.train, stored["encoding"]["vocabulary"]) == [["duck", "?"], ["?", "?"]]
@@ -100,15 +100,25 @@ def test_new_texts_are_read_by_the_stored_vocabulary(tmp_path):
 
     # Lines, and a column of another name that is pointed out, are read as well.
     (tmp_path / "new.txt").write_text("swan dive\n")
-    lines = texts(tmp_path / "new.txt", encoding=stored["encoding"])
+    lines = texts(tmp_path / "new.txt", test_share=0, encoding=stored["encoding"])
     assert read_back(lines.train, stored["encoding"]["vocabulary"]) == [["swan", "dive"]]
     assert lines.labelled is None
     other = saved(strange.rename(columns={"review": "body"}), tmp_path, "other.csv")
-    assert texts(other, text="body", encoding=stored["encoding"]).train.texts == strange["review"].tolist()
+    assert (
+        texts(other, text="body", test_share=0, encoding=stored["encoding"]).train.texts == strange["review"].tolist()
+    )
     both = saved(strange.assign(body=["swan", "dive"]), tmp_path, "both.csv")
-    assert texts(both, text="body", encoding=stored["encoding"]).train.texts == ["swan", "dive"]
+    assert texts(both, text="body", test_share=0, encoding=stored["encoding"]).train.texts == ["swan", "dive"]
     with pytest.raises(ValueError, match=r"other\.csv has no text column 'review': its columns are body, stars"):
-        texts(other, encoding=stored["encoding"])
+        texts(other, test_share=0, encoding=stored["encoding"])
+
+
+def test_texts_that_are_read_by_a_vocabulary_are_split_as_any(tmp_path):
+    path = saved(reviews(), tmp_path)
+    first = texts(path, text="review", label="stars", test_share=0.4, seed=3)
+    again = texts(path, test_share=0.4, seed=3, encoding=first.restore["encoding"])
+    assert again.train.names == first.train.names
+    assert again.tests["test"].names == first.tests["test"].names
 
 
 def test_long_texts_are_cut_and_counted(tmp_path):

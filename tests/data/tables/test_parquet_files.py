@@ -31,7 +31,7 @@ def test_lists_of_floats_are_features(tmp_path: Path, kind: pa.DataType) -> None
     assert "'embedding' holds lists of 3 numbers" in notes[0]
     # New rows by the same encoding: the same features; longer or shorter lists are refused.
     dataset = table(path, label="y", test_share=0.0)
-    again = table(path, encoding=dataset.restore["encoding"])
+    again = table(path, test_share=0, encoding=dataset.restore["encoding"])
     assert again.train.inputs.equal(dataset.train.inputs)
     for lists, match in (
         ([[0.5] * 4] * ROWS, "'embedding' holds lists of 4 numbers: those of training have 3"),
@@ -42,7 +42,7 @@ def test_lists_of_floats_are_features(tmp_path: Path, kind: pa.DataType) -> None
     ):
         other = written(tmp_path / "other.parquet", embedding=lists, age=np.arange(ROWS))
         with pytest.raises(ValueError, match=match):
-            table(other, encoding=dataset.restore["encoding"])
+            table(other, test_share=0, encoding=dataset.restore["encoding"])
 
 
 @pytest.mark.parametrize(

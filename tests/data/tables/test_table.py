@@ -66,7 +66,7 @@ def test_features_labels_groups_and_names(tmp_path: Path) -> None:
 def test_a_stored_encoding_reads_new_files(tmp_path: Path) -> None:
     dataset = table(saved(people(), tmp_path), label="income", group="sex")
     stored = json.loads(json.dumps(dataset.restore))["encoding"]
-    whole = table(saved(people(), tmp_path), encoding=stored)
+    whole = table(saved(people(), tmp_path), test_share=0, encoding=stored)
     assert whole.tests == {}
     assert len(whole.train) == 200
     for source in (dataset.train, dataset.tests["test"]):
@@ -77,17 +77,28 @@ def test_a_stored_encoding_reads_new_files(tmp_path: Path) -> None:
         assert whole.train.groups[rows].equal(batch.groups)
     # Other columns in another order, without label and group: the same features.
     shuffled = people().assign(extra=1)[["extra", "work", "age"]]
-    bare = table(saved(shuffled, tmp_path, "new.csv"), encoding=stored)
+    bare = table(saved(shuffled, tmp_path, "new.csv"), test_share=0, encoding=stored)
     assert bare.train.inputs.equal(whole.train.inputs)
     assert bare.train.labels is None
     assert bare.train.groups is None
     assert bare.labelled is None
     strange = people().replace({"income": {">50K": ">100K"}})
-    odd = table(saved(strange, tmp_path, "odd.csv"), encoding=stored)
+    odd = table(saved(strange, tmp_path, "odd.csv"), test_share=0, encoding=stored)
     assert ((odd.train.labels == -1) == torch.tensor((strange["income"] == ">100K").to_numpy())).all()
     assert any("unknown in training" in note for note in odd.train.notes)
     with pytest.raises(ValueError, match="lacks the columns work"):
-        table(saved(people()[["age"]], tmp_path, "short.csv"), encoding=stored)
+        table(saved(people()[["age"]], tmp_path, "short.csv"), test_share=0, encoding=stored)
+
+
+def test_rows_that_are_read_by_an_encoding_are_split_as_any(tmp_path: Path) -> None:
+    path = saved(people(), tmp_path)
+    first = table(path, label="income", group="sex", test_share=0.3, seed=4)
+    again = table(path, test_share=0.3, seed=4, encoding=first.restore["encoding"])
+    assert again.train.names == first.train.names
+    assert again.tests["test"].names == first.tests["test"].names
+    # What is split is the classes of the encoding: there is none in a table without their column.
+    bare = table(saved(people().drop(columns="income"), tmp_path, "bare.csv"), encoding=first.restore["encoding"])
+    assert (len(bare.train), len(bare.tests["test"])) == (160, 40)
 
 
 def test_rows_without_a_label_or_group(tmp_path: Path) -> None:
@@ -183,7 +194,7 @@ def test_odd_columns_and_cells_reach_a_trained_encoder(tmp_path: Path) -> None:
 
     def embedded(**changes: object) -> torch.Tensor:
         new = people(4, seed=1).assign(**{"same": 7, "empty": None} | changes)
-        read = table(saved(new, tmp_path, "new.csv"), encoding=stored)
+        read = table(saved(new, tmp_path, "new.csv"), test_share=0, encoding=stored)
         return embed(fitted.encoder, read.train).features
 
     plain = embedded()
@@ -229,7 +240,7 @@ def test_words_that_others_take_for_missing_are_classes_and_groups(tmp_path: Pat
     assert "work=null" in dataset.restore["columns"]
     assert (dataset.train.labels < 0).sum() == 5
     assert any("'income': 'None' is a value" in note for note in dataset.train.notes)
-    again = table(path, encoding=json.loads(json.dumps(dataset.restore))["encoding"])
+    again = table(path, test_share=0, encoding=json.loads(json.dumps(dataset.restore))["encoding"])
     assert again.train.labels.equal(dataset.train.labels)
     assert again.train.groups.equal(dataset.train.groups)
 
@@ -246,7 +257,7 @@ def test_a_file_in_another_country_s_form(tmp_path: Path) -> None:
     rows = [torch.arange(len(source.train)) for source in (plain, other)]
     batches = [next(data.train.batches([each])).inputs for data, each in zip((plain, other), rows, strict=True)]
     assert batches[0].equal(batches[1])
-    again = table(tmp_path / "other.csv", encoding=json.loads(json.dumps(other.restore))["encoding"])
+    again = table(tmp_path / "other.csv", test_share=0, encoding=json.loads(json.dumps(other.restore))["encoding"])
     assert again.train.inputs[[int(name) for name in other.train.names]].equal(batches[1])
 
 

@@ -114,6 +114,7 @@ def test_truth_is_written_in_one_way(tmp_path: Path, words: tuple[str, str]) -> 
     rows = [f"{'' if b is None else words[not b]},{row},{words[row % 2]}" for row, b in enumerate(truth)]
     new = table(
         written(tmp_path / "t.csv", "\n".join(["b,v,y", *rows])),
+        test_share=0,
         encoding=(fitted := table(tmp_path / "t.parquet", label="y", test_share=0)).restore["encoding"],
     )
     assert new.train.inputs.equal(fitted.train.inputs)

@@ -53,8 +53,8 @@ def texts(
         test_share: the share of the texts of each class that test, in [0, 1).
         seed: of that split.
         max_length: tokens of a text that are read, at least 1.
-        encoding: the "encoding" of an earlier `Dataset.restore`: all texts are then read by that vocabulary, into
-            `train`, with their label and group where those columns are there.
+        encoding: the "encoding" of an earlier `Dataset.restore`: the texts are then read by that vocabulary, with its
+            label and group where those columns are there, and split by its classes.
 
     Raises:
         FileNotFoundError: no such file.
@@ -69,11 +69,8 @@ def texts(
     if column in (label, group):
         raise ValueError(f"column {column!r} is both the text and the {'label' if column == label else 'group'}")
     frame = _with_text(frame, path, column, notes)
-    if encoding is not None:
-        stored, parts = encoding, {"train": torch.arange(len(frame))}
-    else:
-        stored = {"text": column, **fit_targets(frame, path, label=label, group=group)}
-        parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
+    stored = {"text": column, **fit_targets(frame, path, label=label, group=group)} if encoding is None else encoding
+    parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
     frame = frame.assign(**{stored["text"]: frame[column]})
     return frame_texts(frame, stored, parts, name=path.name, max_length=max_length, notes=notes)
 

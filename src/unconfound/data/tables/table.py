@@ -42,8 +42,8 @@ def table(
         group: the column of the group; None where there is none.
         test_share: the share of the rows of each class that test, in [0, 1).
         seed: of that split.
-        encoding: the "encoding" of an earlier `Dataset.restore`: all rows are then read as that table was, into
-            `train`, with its label and group where those columns are there.
+        encoding: the "encoding" of an earlier `Dataset.restore`: the rows are then read as that table was, with its
+            label and group where those columns are there, and split by its classes.
 
     Raises:
         FileNotFoundError: no such file.
@@ -59,9 +59,7 @@ def table(
     with located(path):
         if encoding is None:
             stored = fit_targets(frame, path, label=label, group=group)
-            parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
-        else:
-            parts = {"train": torch.arange(len(frame))}
+        parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
         return frame_table(frame, stored, parts, name=path.name, notes=file.notes, delimiter=file.delimiter)
 
 

@@ -70,8 +70,8 @@ def read_targets(
 def drawn_rows(
     frame: pd.DataFrame, stored: Mapping[str, Any], *, test_share: float, seed: int
 ) -> dict[str, Int[Tensor, " part"]]:
-    """Draw the rows of "train" and "test", each class in the same proportion."""
-    labels, _, _ = read_targets(frame, {**stored, "group": None}, [])
+    """Draw the rows of "train" and "test", each class of `stored` in the same proportion."""
+    labels, _, _ = read_targets(frame, {**present_targets(frame, stored), "group": None}, [])
     train, test = train_test_indices(len(frame), labels, test_share, seed)
     return {"train": train, "test": test}
 
