@@ -15,11 +15,11 @@ from PIL import Image
 
 import unconfound
 from unconfound.cli import main
-from unconfound.commands.mend import Mended
 from unconfound.data.compose.swaps import in_memory
 from unconfound.data.core.subset import Subset
 from unconfound.encoders import load_classifier, load_encoder, read_card
 from unconfound.evaluation.figures import Evaluation, Figure
+from unconfound.mending.mend_encoder import Mended
 
 TINY = ["--encoder", "convnet", "--width", "4", "--depth", "2", "--precision", "32", "--epochs", "3"]
 COLOURS = {"cross": (200, 40, 40), "square": (40, 40, 200)}
@@ -174,7 +174,7 @@ def test_a_mended_run_that_recognises_less_is_said_to_be_no_help(
 
     for after, no_help in ((accuracies(0.6, 0.5), True), (accuracies(0.6, 0.8), False)):
         mended = Mended(tmp_path / "run", "refit", True, accuracies(0.9, 0.7), {"refit": after})
-        monkeypatch.setattr("unconfound.commands.mend.mend_encoder", lambda given, mended=mended: mended)
+        monkeypatch.setattr("unconfound.commands.mend.mend_given", lambda given, mended=mended: mended)
         assert main(["mend", str(work / "masked"), "--out", str(tmp_path / "new")]) == 0
         said = capsys.readouterr().out
         assert "Of the images as they are it recognises 60.0 %, before 90.0 %." in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,10 +21,9 @@ from unconfound.recipes import flags_of
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
 if TYPE_CHECKING:
     from unconfound.data import Dataset
-    from unconfound.evaluation.figures import Evaluation, Figure
-    from unconfound.mending.mend import Comparison, MendingOptions
+    from unconfound.evaluation.figures import Figure
+    from unconfound.mending.mend_encoder import Mended
     from unconfound.mending.remedies import Way
-    from unconfound.mending.subject import Subject
 
 How = Literal["all", "refit", "erase", "leace", "nap", "whitening", "fine-tune"]
 # Those that change the encoder least come first.
@@ -84,32 +83,6 @@ class MendArguments(Checked):
             raise ValueError(f"--pretrained and --weights {self.weights} are two ways to start: leave one of them out")
 
 
-@dataclass(frozen=True)
-class Mended:
-    """What `mend` did.
-
-    Args:
-        run: the new folder: a run, or a remedy (`load_remedy`) where the encoder is a function or an ONNX file.
-        way: whose encoder and classifier it holds.
-        reached: whether the gap of held-out training samples is at most the one that was asked for, with no fewer
-            recognised with random backgrounds or nuisances than before.
-        before: figures of the encoder as it was, on the test sets.
-        after: figures on the test sets, by way.
-        mask_note: how far estimated masks can be relied on; empty where they were given.
-        nuisance: what was exchanged, as in "the column sex"; empty where that is the background.
-        rebuilt: whether the folder is a run.
-    """
-
-    run: Path
-    way: Way
-    reached: bool
-    before: Evaluation
-    after: dict[Way, Evaluation]
-    mask_note: str = ""
-    nuisance: str = ""
-    rebuilt: bool = True
-
-
 def mend(
     encoder: Path | str | Callable[[Any], Any],
     data: Dataset | Path | str | None = None,
@@ -144,7 +117,7 @@ def mend(
     name = getattr(encoder, "__name__", type(encoder).__name__) if given_function else str(encoder)
     words = [name, *flags_of(said | options | named)]
     given = parsed(words, stated=data is not None, function=given_function is not None)
-    return mend_encoder(given, dataset=data if isinstance(data, Dataset) else None, function=given_function)
+    return mend_given(given, dataset=data if isinstance(data, Dataset) else None, function=given_function)
 
 
 def parsed(words: Sequence[str], *, stated: bool, function: bool = False) -> MendArguments:
@@ -199,120 +172,45 @@ def folder_of(given: MendArguments) -> Path:
     return (source if source.name else source.resolve()).with_name(f"{source.resolve().name}-mended")
 
 
-def mend_encoder(
+def mend_given(
     given: MendArguments, *, dataset: Dataset | None = None, function: Callable[[Any], Any] | None = None
 ) -> Mended:
-    """Mend an encoder.
+    """Mend an encoder as the words of the command say.
 
     Args:
         given: as `parsed` returns it.
         dataset: what `given.data` names, where it is in memory already.
         function: the encoder, where it is not named.
     """
-    from unconfound.encoders import read_card
     from unconfound.loading import load
-    from unconfound.mending.mend import MendingOptions, compare_ways
-    from unconfound.mending.mended_run import write_mended
-    from unconfound.mending.saved_remedy import check_remedy_folder
-    from unconfound.mending.subject import subject_of
-    from unconfound.progress import Bars
+    from unconfound.mending.fine_tuned import FineTuning
+    from unconfound.mending.mend import MendingOptions
+    from unconfound.mending.mend_encoder import Mending, check_mending, mend_encoder
+    from unconfound.progress import announced
     from unconfound.training.fitting import plain
-    from unconfound.training.run_folder import RunFolder
 
-    if function is not None or given.encoder.endswith(".onnx"):
-        if given.how == "fine-tune":
-            raise ValueError(
-                f"{given.encoder} cannot be trained: fine-tune takes a run folder or the name of an encoder"
-            )
-        check_remedy_folder(folder_of(given), overwrite=given.overwrite)
-    else:
-        RunFolder(folder_of(given), overwrite=given.overwrite).check()
-    if function is None and in_folder(given):
-        read_card(given.encoder)  # its mistakes before those of the data
-    options = MendingOptions(
-        exchanges=given.exchanges, directions=given.directions, seed=given.seed, embedding=given.embedding
-    )
-    with Bars(first=f"reading {given.data.data}") as progress:
+    run = run_recipe(Path(given.encoder)) if function is None and in_folder(given) else None
+    mending = Mending(
+        encoder=given.encoder,
+        function=function,
+        pretrained=given.weights or given.pretrained,
+        run_config=None if run is None else {"method": run.method} | run.sections,
         # Data that were handed over in Python have no words by which a command could read them again.
-        said = {} if dataset is not None else {"data": plain(given.data)}
-        dataset = dataset or load(given.data)
-        subject = subject_of(
-            given.encoder,
-            dataset,
-            function=function,
-            pretrained=given.weights or given.pretrained,
-            config={} if function is not None else _config(given, said),
-        )
-        comparison = compare_ways(
-            subject.encoder, subject.classifier, dataset, WAYS[given.how], options=options, progress=progress
-        )
-    if given.how == "fine-tune":
-        way = _fine_tuned(given, subject, comparison, dataset, options)
-        reached = comparison.reaches(way, given.gap / 100)
-    else:
-        way, reached = comparison.cheapest(given.gap / 100)
-        write_mended(
-            subject,
-            comparison.remedies[way],
-            out=folder_of(given),
-            how={"way": way} | _words(options),
-            classes=dataset.train.schema.classes,
-            overwrite=given.overwrite,
-        )
-    return Mended(
-        folder_of(given),
-        way,
-        reached,
-        comparison.before.tested,
-        {each: measured.tested for each, measured in comparison.after.items()},
-        mask_note=dataset.mask_note,
-        nuisance="" if dataset.train.nuisance is None else dataset.train.nuisance.words,
-        rebuilt=subject.origin is not None,
+        data={} if dataset is not None else plain(given.data),
+        ways=WAYS[given.how],
+        gap=given.gap / 100,
+        tuning=FineTuning(epochs=given.epochs, learning_rate=given.learning_rate) if given.how == "fine-tune" else None,
+        out=folder_of(given),
+        overwrite=given.overwrite,
+        options=MendingOptions(
+            exchanges=given.exchanges, directions=given.directions, seed=given.seed, embedding=given.embedding
+        ),
     )
-
-
-def _config(given: MendArguments, data: dict[str, Any]) -> dict[str, Any]:
-    """Return what the config.toml of the mended run says: what that of the run does, or the name of the encoder."""
-    if in_folder(given):
-        recipe = run_recipe(Path(given.encoder))
-        return {"method": recipe.method} | recipe.sections | data
-    encoder: dict[str, Any] = {"encoder": given.encoder}
-    if given.pretrained or given.weights is not None:
-        encoder |= {"pretrained": True} if given.weights is None else {"weights": str(given.weights)}
-    return {"method": "random"} | data | {"encoder": encoder}
-
-
-def _fine_tuned(
-    given: MendArguments, subject: Subject, comparison: Comparison, dataset: Dataset, options: MendingOptions
-) -> Way:
-    """Train on from the refitted classifier, and add what that comes to."""
-    from unconfound.mending.fine_tuned import FineTuning, fine_tune
-    from unconfound.mending.mend import measure
-    from unconfound.progress import console
-    from unconfound.training.stop import TrainingStopped
-
-    tuning = FineTuning(epochs=given.epochs, learning_rate=given.learning_rate)
-    try:
-        fitted = fine_tune(
-            subject,
-            comparison.remedies["refit"].classifier,
-            dataset,
-            tuning,
-            out=folder_of(given),
-            how={"way": "fine-tune"} | _words(options) | asdict(tuning),
-            options=options,
-            overwrite=given.overwrite,
-        )
-    except TrainingStopped:
-        console.print(f"{folder_of(given)} holds no encoder yet: mend starts anew with --overwrite")
-        raise
-    assert fitted.classifier is not None
-    comparison.after["fine-tune"] = measure("fine-tune", fitted.encoder, fitted.classifier, dataset, options=options)
-    return "fine-tune"
-
-
-def _words(options: MendingOptions) -> dict[str, Any]:
-    return {key: value for key, value in asdict(options).items() if key != "embedding" and value is not None}
+    check_mending(mending)
+    if dataset is None:
+        with announced(f"reading {given.data.data}"):
+            dataset = load(given.data)
+    return mend_encoder(mending, dataset)
 
 
 def command(words: Sequence[str]) -> None:
@@ -327,7 +225,7 @@ def command(words: Sequence[str]) -> None:
         from unconfound.mending.mend import gap_of, recognised
     from unconfound.terminal import print_table
 
-    mended = mend_encoder(given)
+    mended = mend_given(given)
     if mended.mask_note:
         console.print(mended.mask_note)
     named = mended.rebuilt and not in_folder(given)
