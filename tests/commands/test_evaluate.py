@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import unconfound
-from unconfound.encoders import read_card
+from unconfound.data import Dataset, MemorySource, Schema
+from unconfound.encoders import build_encoder, read_card, save_encoder
 from unconfound.recipes import read_recipe
 
 
@@ -52,7 +53,44 @@ def test_another_table_is_encoded_as_that_of_the_run(tables, monkeypatch):
     assert (len(dataset.train), len(dataset.tests["test"])) == (32, 8)
 
 
-def test_another_label_than_that_of_the_run_is_refused(tables):
+@pytest.mark.parametrize(("role", "had"), [("label", ", 'answer'"), ("group", ": it has none")])
+def test_another_label_or_group_than_that_of_the_run_is_refused(tables, role, had):
     run, other = tables
-    with pytest.raises(ValueError, match=r"--label kind.*'answer'"):
-        unconfound.evaluate(run, other, label="kind")
+    with pytest.raises(ValueError, match=rf"--{role} kind is not what .*run was read with{had}: leave it out"):
+        unconfound.evaluate(run, other, **{role: "kind"})
+
+
+def saved(folder, modality, **restore):
+    """A run folder with an encoder that was not trained; its data are named and never read."""
+    schema = Schema(modality, {"images": (3, 16, 16), "tables": (2,)}[modality], ("no", "yes"))
+    folder.mkdir()
+    (folder / "config.toml").write_text('method = "random"\n\n[data]\ndata = "adult"\n')
+    encoder = build_encoder({"images": "convnet", "tables": "mlp"}[modality], schema, width=4, depth=1)
+    save_encoder(folder, encoder, schema=schema, restore=restore)
+    return folder
+
+
+def test_runs_that_take_other_inputs_are_refused_before_the_first_is_measured(tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("nothing may be read or measured")
+
+    monkeypatch.setattr("unconfound.report.audit.audit", never)
+    monkeypatch.setattr("unconfound.loading.load", never)
+    kinds = [{"name": "kind", "kind": "category", "categories": list("ab"), "missing": False}]
+    first = saved(tmp_path / "first", "tables", kind="table", encoding={"columns": kinds})
+    same = saved(tmp_path / "same", "tables", kind="table", encoding={"columns": kinds})
+    kinds = [kinds[0] | {"categories": list("bc")}]
+    other = saved(tmp_path / "other", "tables", kind="table", encoding={"columns": kinds})
+    images = saved(tmp_path / "images", "images", kind="images", image_size=16, channels=3)
+    with pytest.raises(ValueError, match=r"first takes tables, .*images images: evaluate each by itself"):
+        unconfound.evaluate([first, same, images])
+    message = "first takes in the column 'kind' the categories a, .*other c: evaluate each by itself"
+    for data in (None, tmp_path / "other.csv", Dataset(row_source(), {}, row_source())):
+        with pytest.raises(ValueError, match=message):
+            unconfound.evaluate([first, other], data)
+    with pytest.raises(AssertionError, match="nothing may be read"):
+        unconfound.evaluate([first, same])
+
+
+def row_source():
+    return MemorySource("rows", Schema("tables", (2,), ("no", "yes")), torch.zeros(4, 2), torch.arange(4) % 2)

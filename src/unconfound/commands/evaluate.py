@@ -126,6 +126,9 @@ def evaluate_runs(
         given: as `parsed` returns it.
         dataset: what `given.data` names, where it is in memory already.
         judging: in place of what `given` says.
+
+    Raises:
+        ValueError: two runs take data that are read differently.
     """
     from unconfound.encoders import load_encoder
     from unconfound.evaluation.judging import Judging
@@ -136,6 +139,7 @@ def evaluate_runs(
     names = [run.name for run in given.runs]
     labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
     runs = dict(zip(labels, given.runs, strict=True))
+    _check_same_input(given.runs)
     encoders = {label: load_encoder(run) for label, run in runs.items()}
     if dataset is None:
         with announced(f"reading {given.data.data}"):
@@ -144,11 +148,27 @@ def evaluate_runs(
     return audit(encoders, dataset, out=folder_of(given), runs=runs, judging=judging)
 
 
+def _check_same_input(runs: Sequence[Path]) -> None:
+    """Refuse runs for which no one reading of the data serves, as an encoder would be asked about other inputs.
+
+    Raises:
+        ValueError: names two runs and what differs.
+    """
+    from unconfound.encoders import read_card
+    from unconfound.encoders.same_input import different_inputs
+
+    first = read_card(runs[0])
+    for run in runs[1:]:
+        different = different_inputs(first, read_card(run))
+        if different is not None:
+            raise ValueError(f"{runs[0]} takes {different[0]}, {run} {different[1]}: evaluate each by itself")
+
+
 def _encoding(given: EvaluateArguments) -> dict[str, Any] | None:
     """Return how the data of the first run were read, where others are to be read in the same way.
 
     Raises:
-        ValueError: another label than that of the run, whose classes are known alone.
+        ValueError: another label or group than that of the run, whose classes and groups are known alone.
     """
     from unconfound.encoders import read_card
 
@@ -156,11 +176,12 @@ def _encoding(given: EvaluateArguments) -> dict[str, Any] | None:
     if given.data.data == run_recipe(run).sections.get("data", {}).get("data"):
         return None
     restore = read_card(run).restore
-    label = restore.get("encoding", {}).get("label")
-    if label is not None and given.data.label not in (None, label):
-        raise ValueError(
-            f"--label {given.data.label} is not what {run} was read with, {label!r}: leave it out, or train on it"
-        )
+    encoding = restore.get("encoding", {})
+    for role in ("label", "group"):
+        asked = getattr(given.data, role)
+        if role in encoding and asked not in (None, encoding[role]):
+            what = f", {encoding[role]!r}" if encoding[role] is not None else ": it has none"
+            raise ValueError(f"--{role} {asked} is not what {run} was read with{what}: leave it out, or train on it")
     return restore
 
 
