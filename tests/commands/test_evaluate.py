@@ -92,5 +92,17 @@ def test_runs_that_take_other_inputs_are_refused_before_the_first_is_measured(tm
         unconfound.evaluate([first, same])
 
 
+def test_runs_that_were_trained_on_test_samples_of_the_first_are_refused(tmp_path):
+    first, same, other = (saved(tmp_path / name, "tables", kind="table") for name in ("first", "same", "other"))
+    for run, seed in ((same, 0), (other, 3)):
+        (run / "config.toml").write_text(f'method = "random"\n\n[data]\ndata = "adult"\ndata_seed = {seed}\n')
+    message = "other was trained with --data-seed 3, not 0 as .*first, so its training samples are among"
+    with pytest.raises(ValueError, match=message):
+        unconfound.evaluate([first, same, other])
+    # Other data have no samples that it was trained on.
+    with pytest.raises(FileNotFoundError, match=r"no file, folder or data set .*other\.csv"):
+        unconfound.evaluate([first, same, other], tmp_path / "other.csv")
+
+
 def row_source():
     return MemorySource("rows", Schema("tables", (2,), ("no", "yes")), torch.zeros(4, 2), torch.arange(4) % 2)

@@ -35,6 +35,8 @@ SPLIT = (
     "folds",
     "fold",
 )
+# Those of them that decide which samples test.
+TESTED = ("test_share", "data_seed", "held_out", "unseen_classes", "folds", "fold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,7 @@ def evaluate_runs(
         judging: in place of what `given` says.
 
     Raises:
-        ValueError: two runs take data that are read differently.
+        ValueError: two runs take data that are read differently, or were trained on other parts of them.
     """
     from unconfound.encoders import load_encoder
     from unconfound.evaluation.judging import Judging
@@ -139,6 +141,8 @@ def evaluate_runs(
     names = [run.name for run in given.runs]
     labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
     runs = dict(zip(labels, given.runs, strict=True))
+    if dataset is None:
+        _check_same_split(given)
     _check_same_input(given.runs)
     encoders = {label: load_encoder(run) for label, run in runs.items()}
     if dataset is None:
@@ -146,6 +150,26 @@ def evaluate_runs(
             dataset = load(given.data, restore=_encoding(given))
     judging = judging or Judging(neighbours=given.neighbours, seed=given.seed, **vars(given.embedding))
     return audit(encoders, dataset, out=folder_of(given), runs=runs, judging=judging)
+
+
+def _check_same_split(given: EvaluateArguments) -> None:
+    """Refuse runs beside the first that were trained on other parts of the same data, as `check_split` does the first.
+
+    Raises:
+        ValueError: names the run and what differs.
+    """
+    for run in given.runs[1:]:
+        trained = run_recipe(run).sections.get("data", {})
+        if trained.get("data") != given.data.data:
+            continue
+        for key in TESTED:
+            asked, used = getattr(given.data, key), trained.get(key, getattr(DataOptions, key))
+            if asked != used:
+                flag = key.replace("_", "-")
+                raise ValueError(
+                    f"{run} was trained with --{flag} {used}, not {asked} as {given.runs[0]}, so its training samples "
+                    "are among those that are tested: evaluate it by itself"
+                )
 
 
 def _check_same_input(runs: Sequence[Path]) -> None:
