@@ -42,7 +42,7 @@ def category(name, *categories):
             ("the columns in the order a, b", "b, a"),
         ),
         (of_table(number("a")), of_table(category("a", "x")), ("the column 'a' with kind number", "category")),
-        (of_table(number("a")), of_table(number("a", high=2.5)), ("the column 'a' with high 1", "2.5")),
+        (of_table(number("a")), of_table(number("a", high=2.5)), ("the column 'a' with high 1.0", "2.5")),
         (
             of_table(category("a", *"stuvwxyz")),
             of_table(category("a", "x")),

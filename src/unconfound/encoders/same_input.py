@@ -66,7 +66,8 @@ def _different_names(what: str, first: Sequence[str], other: Sequence[str]) -> t
     """Say which names each has alone; both in their order where they have the same ones."""
     if list(first) == list(other):
         return None
-    own, others = ([name for name in each if name not in set(rest)] for each, rest in ((first, other), (other, first)))
+    known, known_to_other = set(first), set(other)
+    own, others = [name for name in first if name not in known_to_other], [name for name in other if name not in known]
     if not own and not others:
         return f"{what} in the order {_short(first)}", _short(other)
     if not own:
@@ -76,5 +77,5 @@ def _different_names(what: str, first: Sequence[str], other: Sequence[str]) -> t
 
 def _short(value: Any) -> str:
     if not isinstance(value, (list, tuple)):
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return str(value)
     return ", ".join(map(_short, value[:_LISTED])) + (", ..." if len(value) > _LISTED else "")
