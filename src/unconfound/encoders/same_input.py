@@ -26,8 +26,8 @@ def different_inputs(first: Card, other: Card) -> tuple[str, str] | None:
     kinds = first.restore.get("kind"), other.restore.get("kind")
     if None not in kinds and kinds[0] != kinds[1]:
         return f"data of the kind {kinds[0]!r}", f"{kinds[1]!r}"
-    encodings = first.restore.get("encoding"), other.restore.get("encoding")
-    if None not in encodings and (found := _different_encodings(*encodings)) is not None:
+    mine, theirs = first.restore.get("encoding"), other.restore.get("encoding")
+    if mine is not None and theirs is not None and (found := _different_encodings(mine, theirs)) is not None:
         return found
     if first.schema.shape[0] != other.schema.shape[0]:
         return f"{first.schema.modality} of shape {first.schema.shape}", f"of shape {other.schema.shape}"
