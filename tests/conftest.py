@@ -1,14 +1,10 @@
-"""Shape annotations of the package are checked in every test."""
+"""What holds for all tests: how examples are drawn, the order of files, and where real data are."""
 
 import os
 from pathlib import Path
 
 import hypothesis
 import pytest
-from jaxtyping import install_import_hook
-
-with install_import_hook("unconfound", "beartype.beartype"):
-    import unconfound  # noqa: F401
 
 # Whether a change lands must not hang on a draw: there the examples are the same each time, elsewhere always new ones.
 hypothesis.settings.register_profile("CI", derandomize=True)
