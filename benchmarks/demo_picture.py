@@ -21,9 +21,8 @@ SHOWN = {
     "supervised": "supervised",
     "mended": "supervised,\nmended",
     "label-free": "label-free",
-    "exchanged": "exchanged",
 }
-CURED = ("mended", "label-free", "exchanged")
+CURED = ("mended", "label-free")
 SETS = {"mixed-same": ("own class's scene", "#2d69b0"), "mixed-rand": ("random scene", "#d0602c")}
 DIGITS = 6
 

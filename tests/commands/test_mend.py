@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 import torch
 from PIL import Image
 
@@ -97,6 +99,25 @@ def test_a_mended_run_is_evaluated_like_any_other(work: Path, tmp_path: Path, ho
         "from": str(work / "masked"),
         **tuning,
     }
+
+
+def test_fine_tune_goes_on_as_the_run_was_trained(work: Path, tmp_path: Path) -> None:
+    """By its optimizer, rate and batches, but for no batch that is larger than the samples."""
+    training = {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 0.5, "batch_size": 4096}
+    run = tmp_path / "run"
+    shutil.copytree(work / "masked", run)
+    config = tomllib.loads((run / "config.toml").read_text())
+    config["training"] |= training
+    (run / "config.toml").write_text(tomli_w.dumps(config))
+    mended = unconfound.mend(run, how="fine-tune", out=tmp_path / "mended", epochs=1, exchanges=1, device="cpu")
+    kept = tomllib.loads((mended.run / "config.toml").read_text())["training"]
+    samples = read_card(mended.run).provenance["data"]["samples"]
+    assert {name: kept[name] for name in training} == training | {"batch_size": samples}
+    assert kept["epochs"] == 1
+    other = unconfound.mend(
+        run, how="fine-tune", out=tmp_path / "b", epochs=1, learning_rate=0.03, exchanges=1, device="cpu"
+    )
+    assert tomllib.loads((other.run / "config.toml").read_text())["training"]["learning_rate"] == 0.03
 
 
 def test_a_mended_run_is_exported_and_indexed(work: Path, tmp_path: Path) -> None:

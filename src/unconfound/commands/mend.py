@@ -63,8 +63,9 @@ class MendArguments(Checked):
     """Number of directions that nap removes and whitening keeps; by default a quarter of the width of the embedding."""
     epochs: PositiveInt = 5
     """Number of epochs of fine-tune."""
-    learning_rate: PositiveFloat = 1e-3
-    """Peak learning rate of fine-tune."""
+    learning_rate: PositiveFloat | None = None
+    """Peak learning rate of fine-tune; by default that of the run, as are its optimizer and batch size, or 0.001 where
+    there is none."""
     pretrained: bool = False
     """Give an encoder that is named its published weights, which are downloaded unless they are cached."""
     weights: Path | None = None

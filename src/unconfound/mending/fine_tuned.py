@@ -25,11 +25,15 @@ class FineTuning:
 
     Args:
         epochs: passes over the training images.
-        learning_rate: the peak, of AdamW.
+        learning_rate: the peak; None takes that of the run, or AdamW's default where there is none.
     """
 
     epochs: int
-    learning_rate: float
+    learning_rate: float | None = None
+
+
+# What is done as the run was trained.
+KEPT = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 
 
 def fine_tune(
@@ -47,7 +51,8 @@ def fine_tune(
 
     The classifier starts where it was refitted on the encoder as it is, so that its first gradients do not disturb what
     the encoder knows (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
-    ICLR 2022). Samples that are held out to choose by are not trained on.
+    ICLR 2022). Samples that are held out to choose by are not trained on. The optimizer, its learning rate and weight
+    decay, and the size of the batches are those that the run was trained with.
 
     Args:
         subject: whose encoder is changed in place; it must have an origin.
@@ -70,9 +75,15 @@ def fine_tune(
         for own, start in zip(method.linear_classifier().parameters(), classifier.parameters(), strict=True):
             # A class without images has a bias that is far below all others, which weight decay cannot bring back.
             own.copy_(start)
+    own = origin.config.get("training", {})
+    kept = {name: own[name] for name in KEPT if name in own}
+    if "batch_size" in kept:
+        kept["batch_size"] = min(kept["batch_size"], len(train))
+    if tuning.learning_rate is not None:
+        kept["learning_rate"] = tuning.learning_rate
     training = TrainingOptions(
+        **kept,
         epochs=tuning.epochs,
-        learning_rate=tuning.learning_rate,
         exchange=1.0,
         seed=options.seed,
         device=options.embedding.device,

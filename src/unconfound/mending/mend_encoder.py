@@ -172,7 +172,7 @@ def _fine_tuned(
             dataset,
             tuning,
             out=mending.out,
-            how={"way": "fine-tune"} | _words(options) | asdict(tuning),
+            how={"way": "fine-tune"} | _words(options) | _words(tuning),
             options=options,
             overwrite=mending.overwrite,
         )
@@ -184,6 +184,6 @@ def _fine_tuned(
     return "fine-tune"
 
 
-def _words(options: MendingOptions) -> dict[str, Any]:
+def _words(options: MendingOptions | FineTuning) -> dict[str, Any]:
     """Return what a folder holds of the options: what was given, and decides what comes out."""
     return {key: value for key, value in asdict(options).items() if key != "embedding" and value is not None}
