@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,29 @@ from unconfound.devices import choose_device
 from unconfound.encoders import build_encoder
 from unconfound.loading import load
 from unconfound.methods import METHODS
+from unconfound.monitor import Monitor
 from unconfound.options.fit import FitArguments
 from unconfound.progress import announced
-from unconfound.training import Fitted, fit
+from unconfound.training import Callback, Fitted, fit
 from unconfound.training.fitting import plain
 from unconfound.training.run_folder import RunFolder
+from unconfound.training.trackers import tracker_callback
 
 
-def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | None = None) -> Fitted:
+def fit_run(
+    method: str,
+    arguments: FitArguments[Any],
+    *,
+    dataset: Dataset | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Fitted:
     """Read the data, make the encoder and the method, and train.
 
     Args:
         method: its name.
         arguments: all else.
         dataset: what `arguments.data` names, where it is in memory already.
+        callbacks: told what happens, beside those that the arguments ask for.
 
     Raises:
         ValueError, FileNotFoundError: any mistake in the arguments or the data.
@@ -38,9 +48,11 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         # Before the data are read, which may take long; one process only, as it may have begun to write for all.
         RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite).check()
     choose_device(arguments.training.device)
+    trackers = [tracker_callback(name) for name in arguments.trackers]
     if dataset is None:
         with announced(f"reading {arguments.data.data}"):
             dataset = load(arguments.data)
+    monitors = [Monitor(dataset, every=arguments.monitor_every)] if arguments.monitor_every else []
     kind = METHODS[method]
     source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
     mean, deviation = source.statistics()
@@ -64,6 +76,8 @@ def fit_run(method: str, arguments: FitArguments[Any], *, dataset: Dataset | Non
         config=run_config(method, arguments),
         resume=arguments.resume,
         overwrite=arguments.overwrite,
+        # A tracker hears of a monitor's figures from metrics.csv.
+        callbacks=[*trackers, *monitors, *callbacks],
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unconfound.data import Dataset
     from unconfound.methods import Method
     from unconfound.options.training import TrainingOptions
-    from unconfound.training import Fitted
+    from unconfound.training import Callback, Fitted
 
 
 def fit(
@@ -30,6 +30,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     recipe: str | None = None,
+    callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> Fitted:
     """Train an encoder with one method and write its run folder.
@@ -46,6 +47,7 @@ def fit(
         resume: go on with a run that was stopped or killed.
         overwrite: remove an earlier run in `out`.
         recipe: the name or path of a recipe, whose settings hold where no option says otherwise.
+        callbacks: told what happens while it trains (`unconfound.training.Callback`).
         **options: of a method by name: any flag of `unconfound fit METHOD`, with underscores, as in `epochs=20`,
             `encoder="convnet"` or `select_every=5`.
 
@@ -70,7 +72,9 @@ def fit(
             given = ", ".join([*options, *(["recipe"] if recipe is not None else [])])
             raise TypeError(f"{given}: options go into the method, or into training=TrainingOptions(...)")
         folder = Path(out) if out is not None else Path("runs") / type(method).__name__.lower()
-        return fit_method(method, data, out=folder, training=training, resume=resume, overwrite=overwrite)
+        return fit_method(
+            method, data, out=folder, training=training, resume=resume, overwrite=overwrite, callbacks=callbacks
+        )
     from unconfound.runs import fit_run
 
     if training is not None:
@@ -80,7 +84,7 @@ def fit(
         flags_of(options | named), method=method, recipe=read_recipe(recipe) if recipe else None
     )
     arguments = replace(arguments, out=None if out is None else Path(out), resume=resume, overwrite=overwrite)
-    return fit_run(name, arguments, dataset=data if isinstance(data, Dataset) else None)
+    return fit_run(name, arguments, dataset=data if isinstance(data, Dataset) else None, callbacks=callbacks)
 
 
 def command(words: Sequence[str]) -> None:

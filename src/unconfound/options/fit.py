@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import tyro
 
+from unconfound.options.constraints import NonNegativeInt
 from unconfound.options.data import DataOptions
 from unconfound.options.encoders import EncoderOptions
 from unconfound.options.training import TrainingOptions
 
 Options = TypeVar("Options")
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,11 @@ class FitArguments(Generic[Options]):
     """Continue the run in --out, or start it if there is none."""
     overwrite: bool = False
     """Remove an earlier run in --out first."""
+    monitor_every: NonNegativeInt = 0
+    """Number of epochs between looks at the encoder while it trains: how its nearest training samples classify others,
+    and the gap where backgrounds or nuisances are exchanged; 0 never looks."""
+    trackers: tuple[Tracker, ...] = ()
+    """Experiment trackers that get the figures of metrics.csv, too: tensorboard, wandb, mlflow or trackio."""
     data: DataOptions = field(default_factory=DataOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)

@@ -12,7 +12,7 @@ from unconfound.report.plots import curve_plot
 
 # Not drawn: where the run stood and how it went along are no results.
 NO_CURVE = ("epoch", "step", "phase", "learning_rate", "samples_per_second", "seconds")
-FIRST = ("loss", "map_at_r", "precision_at_1")
+FIRST = ("loss", "map_at_r", "precision_at_1", "knn", "knn_mixed_rand", "knn_gap")
 CURVES = 4
 
 

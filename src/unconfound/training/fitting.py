@@ -19,6 +19,7 @@ from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
 from unconfound.progress import announced
 from unconfound.training.batch_size import balance_of, batch_size_of
+from unconfound.training.callback import Callback
 from unconfound.training.checkpoint import load_checkpoint
 from unconfound.training.exchange import settle_exchange
 from unconfound.training.hardware import make_fabric, precision_of
@@ -60,6 +61,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     provenance: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Train a method on a data set and write the run folder.
 
@@ -74,6 +76,7 @@ def fit(
         resume: go on with a run that was stopped or killed, on the CPU bit for bit as if it had not been.
         overwrite: remove an earlier run in `out`.
         provenance: what encoder.json says of where the weights come from, beside how they were trained.
+        callbacks: told what happens, in this order.
 
     Raises:
         ValueError: a stated batch larger than the data, data without the labels that the method needs, the validation
@@ -93,11 +96,13 @@ def fit(
         fabric = make_fabric(training, phases=len(method.phases()))
     size, note = batch_size_of(training, len(source), fabric.world_size, balanced=balance_of(method, source))
     # Data that were handed over in Python have no words by which a command could read them again.
-    config = config or {"method": name, "options": plain(getattr(method, "options", None))}
-    log = RunLog(folder, name, first=fabric.is_global_zero)
+    config = (config or {"method": name, "options": plain(getattr(method, "options", None))}) | {
+        "training": plain(training)
+    }
+    log = RunLog(folder, name, first=fabric.is_global_zero, callbacks=callbacks)
     with alone_in(folder.path, folder.check) if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
-            folder.start(config | {"training": plain(training)})
+            folder.start(config)
         fabric.barrier()
         return _fit(
             method,
@@ -105,6 +110,7 @@ def fit(
             source,
             training,
             log=log,
+            config=config,
             fabric=fabric,
             batch=(size, [note, *notes]),
             origin=dict(provenance or {}),
@@ -118,6 +124,7 @@ def _fit(
     training: TrainingOptions,
     *,
     log: RunLog,
+    config: Mapping[str, Any],
     fabric: Fabric,
     batch: tuple[int, Sequence[str]],
     origin: dict[str, Any],
@@ -135,18 +142,22 @@ def _fit(
         f"training {name}: {describe(method.encoder)}; {len(source):,} samples of {source.name}, "
         f"batches of {batch_size}, on {_hardware(fabric)}, seed {training.seed}"
     )
-    started = time.monotonic()
-    with StopRequest() as stop:
-        finished = train(
-            method,
-            source,
-            training,
-            fabric=fabric,
-            batch_size=batch_size,
-            listener=log.listener(stop, step=0 if resumed is None else resumed[0].step),
-            resumed=resumed,
-            validation=dataset.validation,
-        )
+    started, step, finished = time.monotonic(), 0 if resumed is None else resumed[0].step, False
+    log.start(config, step=step)
+    try:
+        with StopRequest() as stop:
+            finished = train(
+                method,
+                source,
+                training,
+                fabric=fabric,
+                batch_size=batch_size,
+                listener=log.listener(stop, step=step),
+                resumed=resumed,
+                validation=dataset.validation,
+            )
+    finally:
+        log.end(finished=finished)
     seconds = time.monotonic() - started
     if not finished:
         said = f"stopped after {seconds:,.0f} s as asked; go on with the same command and --resume"

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from unconfound.data import Batch, Source
 from unconfound.methods import Method, Phase
@@ -42,6 +43,7 @@ class Listener:
         stop: is asked after every update whether to end here.
         note: takes what was learnt after training, in plain words.
         kept: takes which epoch's encoder was chosen.
+        epoch: takes the position behind the last update of an epoch, and the encoder.
         bar: the name on the progress bar; None shows no bar.
     """
 
@@ -51,6 +53,7 @@ class Listener:
     stop: Callable[[], bool]
     note: Callable[[str], None] = lambda line: None
     kept: Callable[[Kept], None] = lambda kept: None
+    epoch: Callable[[Position, nn.Module], None] = lambda at, encoder: None
     bar: str | None = "train"
 
 
@@ -106,6 +109,8 @@ def train(
             if log:
                 _log(running, at, listener, progress, method.alarm())
             selection.look(at, updates=plan.updates, row=listener.row)
+            if at.update == plan.updates and at.data_pass == len(plan.passes[at.epoch]) - 1:
+                listener.epoch(at, moving.encoder)
             if due:
                 listener.save(at, _content(moving, running, selection))
                 saved = time.monotonic()

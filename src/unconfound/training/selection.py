@@ -148,8 +148,7 @@ class Selection:
         if at.update < updates or self.looks.get(at.epoch) != at.data_pass or self.validation is None:
             return
         average, method = self.moving.average, self.moving.method
-        encoder: nn.Module = method.encoder if average is None else average.module
-        figures = self.fabric.broadcast(retrieval_metrics(*self._embed(encoder, self.validation)))
+        figures = self.fabric.broadcast(retrieval_metrics(*self._embed(self.moving.encoder, self.validation)))
         told = {name: round(figure, 6) for name, figure in figures.items()}
         row({"step": at.step, "epoch": at.epoch + 1, "phase": "validation", **told})
         by = self.options.select_by

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
 from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -67,6 +68,11 @@ class TrainingState:
             if any(not encoder.isdisjoint(group["params"]) for group in optimizer.param_groups)
         )
         return cls(method, module, optimizers, average, fabric.strategy.precision, moves_encoder, options.gradient_clip)
+
+    @property
+    def encoder(self) -> nn.Module:
+        """What would be saved now: the encoder, or the moving average of its weights."""
+        return self.method.encoder if self.average is None else self.average.module
 
     def content(self) -> dict[str, Any]:
         """Return everything as tensors and plain values."""
