@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, final
 
@@ -42,7 +43,9 @@ class LoggerCallback(Callback):
 
     def start(self, folder: Path, config: Mapping[str, Any], *, step: int) -> None:
         self.logger = self.make(folder, step)
-        self.logger.log_hyperparams(_flat(config))
+        # Fabric's own CSVLogger takes none.
+        with suppress(NotImplementedError):
+            self.logger.log_hyperparams(_flat(config))
 
     def row(self, row: Mapping[str, Any]) -> None:
         assert self.logger is not None

@@ -30,7 +30,7 @@ def tracker_callback(name: Tracker) -> LoggerCallback:
 
 
 def _tensorboard(folder: Path, step: int) -> Logger:
-    from lightning_fabric.loggers import TensorBoardLogger
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
     # What an earlier process wrote of later steps is told again.
     return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step + 1 if step else None)
