@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import signal
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
+import unconfound.runs
 from unconfound.cli import main
 from unconfound.data.load import DataOptions, load_dataset
 from unconfound.training.stop import StopRequest
@@ -115,3 +119,54 @@ def test_an_array_of_three_axes_is_read_as_series_on_request(tmp_path):
     np.save(tmp_path / "walks.npy", np.random.default_rng(0).normal(size=(12, 7, 3)))
     series = load_dataset(DataOptions(data=str(tmp_path / "walks.npy"), series=True)).train
     assert (series.schema.modality, series.schema.shape) == ("series", (3,))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_goes_on_from_a_run_of_its_kind_and_needs_that_no_more_once_begun(kind, tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    data = KINDS[kind](tmp_path / "data")
+    assert main(["fit", "dacl", *data, *SMALL, "--out", str(tmp_path / "first")]) == 0
+    before = load_file(tmp_path / "first" / "encoder.safetensors")
+    # The data are those of the run, and so are the sizes of the encoder.
+    words = ["fit", "supervised", "--from", str(tmp_path / "first"), *SMALL[2:]]
+    assert main([*words, "--learning-rate", "1e-12", "--out", str(tmp_path / "second")]) == 0
+    after = load_file(tmp_path / "second" / "encoder.safetensors")
+    assert before.keys() == after.keys()
+    kept = [name for name in before if not name.endswith(("num_batches_tracked", "running_mean", "running_var"))]
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in kept)
+    cards = [json.loads((tmp_path / run / "encoder.json").read_text()) for run in ("first", "second")]
+    encodings = [card["restore"].get("encoding") for card in cards]
+    assert encodings[0] == encodings[1]
+    assert cards[1]["provenance"]["start"]["from"] == str(tmp_path / "first")
+    assert f"the encoder starts from {tmp_path / 'first'}, trained by dacl on " in capsys.readouterr().err
+
+    asked = itertools.count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            StopRequest,
+            "requested",
+            raising=False,
+            value=property(lambda self: next(asked) == 3, lambda self, value: None),
+        )
+        assert main([*words, "--out", str(tmp_path / "parts")]) == 128 + signal.SIGTERM
+    assert main([*words, "--out", str(tmp_path / "whole")]) == 0
+    shutil.move(tmp_path / "first", tmp_path / "gone")
+    assert main([*words, "--out", str(tmp_path / "parts"), "--resume"]) == 0
+    weights = [(tmp_path / run / "encoder.safetensors").read_bytes() for run in ("parts", "whole")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(("first", "second"), [("graphs", "text"), ("tables", "images"), ("images", "graphs")])
+def test_a_run_of_another_kind_is_refused_before_the_data_are_read(first, second, tmp_path, monkeypatch, capsys):
+    for kind in (first, second):
+        (tmp_path / kind).mkdir()
+    before, after = (KINDS[kind](tmp_path / kind) for kind in (first, second))
+    assert main(["fit", "random", *before, *SMALL, "--out", str(tmp_path / "run")]) == 0
+    if second != "images":  # an array may be anything before it is read
+        monkeypatch.setattr(unconfound.runs, "load", lambda *_, **__: pytest.fail("the data were read"))
+    words = ["--from", str(tmp_path / "run"), "--data", after[1], "--out", str(tmp_path / "new")]
+    assert main(["fit", "dacl", *words]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"holds {second}" in told
+    assert f"the encoder of {tmp_path / 'run'} takes {first}" in told
+    assert not (tmp_path / "new").exists()

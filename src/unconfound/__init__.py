@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unconfound.data.load import DataOptions as DataOptions
     from unconfound.encoders import build_encoder as build_encoder
     from unconfound.encoders import load_encoder as load_encoder
+    from unconfound.encoders import start_encoder as start_encoder
     from unconfound.evaluation import Judging as Judging
     from unconfound.loading import load as load
     from unconfound.mending.saved_remedy import load_remedy as load_remedy
@@ -65,7 +66,7 @@ __all__ = [
     "Judging", "LargeMargin", "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam",
     "Supervised", "SwAV", "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo",
     "embed", "evaluate", "export", "fit", "index", "load", "load_encoder", "load_remedy", "mend", "open_index",
-    "search",
+    "search", "start_encoder",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.
@@ -79,6 +80,7 @@ _HOMES = {
     "load_encoder": "encoders",
     "load_remedy": "mending.saved_remedy",
     "open_index": "retrieval",
+    "start_encoder": "encoders",
 }
 _HOMES |= {
     command: f"commands.{command}"

@@ -9,12 +9,19 @@ from typing import Any
 
 import torch
 
-from unconfound.data import Dataset
+from unconfound.data import Dataset, Schema
+from unconfound.data.core.features_alone import features_alone
+from unconfound.data.modality import modalities_of
 from unconfound.devices import choose_device
-from unconfound.encoders import build_encoder
+from unconfound.encoders import Encoder, build_encoder
+from unconfound.encoders.start import Start, check_options, find_start
+from unconfound.encoders.start_encoder import begin_again, check_kind, start_encoder
+from unconfound.encoders.started import FILE, Started, read_started
 from unconfound.loading import load
 from unconfound.methods import METHODS
 from unconfound.monitor import Monitor
+from unconfound.options.data import DataOptions
+from unconfound.options.encoders import EncoderOptions
 from unconfound.options.fit import FitArguments
 from unconfound.progress import announced
 from unconfound.training import Callback, Fitted, fit
@@ -44,30 +51,28 @@ def fit_run(
     out = arguments.out or Path("runs") / method
     if arguments.data.masks is not None and arguments.data.masks.resolve() == out.resolve():
         raise ValueError(f"--out {out} is the run that is to estimate the masks (--masks): choose another --out")
+    folder = RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite)
     if int(os.environ.get("RANK", "0")) == 0:
         # Before the data are read, which may take long; one process only, as it may have begun to write for all.
-        RunFolder(out, resume=arguments.resume, overwrite=arguments.overwrite).check()
+        folder.check()
     choose_device(arguments.training.device)
     trackers = [tracker_callback(name) for name in arguments.trackers]
+    start = _start_of(arguments.encoder, folder)
     if dataset is None:
+        restore = _restore(arguments.data, start)
         with announced(f"reading {arguments.data.data}"):
-            dataset = load(arguments.data)
+            dataset = load(arguments.data, restore=restore)
     monitors = [Monitor(dataset, every=arguments.monitor_every)] if arguments.monitor_every else []
     kind = METHODS[method]
     source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
-    mean, deviation = source.statistics()
+    if isinstance(start, Start) and start.card is not None:
+        check_kind(start.card, source.schema, source=start.source, what=arguments.data.data)
+        # A run brings its normalisation.
+        mean = deviation = None
+    else:
+        mean, deviation = source.statistics()
     torch.manual_seed(arguments.training.seed)
-    chosen = arguments.encoder
-    encoder = build_encoder(
-        chosen.encoder,
-        source.schema,
-        mean=mean,
-        deviation=deviation,
-        pretrained=chosen.weights or chosen.pretrained,
-        width=chosen.width,
-        depth=chosen.depth,
-        pooling=chosen.pooling,
-    )
+    encoder = _encoder(start, source.schema, arguments.encoder, mean=mean, deviation=deviation)
     return fit(
         kind(encoder, source.schema, arguments.options),
         dataset,
@@ -78,6 +83,81 @@ def fit_run(
         overwrite=arguments.overwrite,
         # A tracker hears of a monitor's figures from metrics.csv.
         callbacks=[*trackers, *monitors, *callbacks],
+    )
+
+
+def _start_of(options: EncoderOptions, folder: RunFolder) -> Start | Started | None:
+    """Find what the encoder starts from; of a run that goes on, what it started from, whose weights it has itself."""
+    if options.start is None:
+        return None
+    if folder.resume and folder.checkpoint.is_file() and (folder.path / FILE).is_file():
+        return read_started(folder.path)
+    if Path(options.start).resolve() == folder.path.resolve():
+        raise ValueError(f"--out {folder.path} is the run to start --from: choose another --out, or --resume that run")
+    start = find_start(options.start)
+    check_options(start, options)
+    return start
+
+
+def _restore(data: DataOptions, start: Start | Started | None) -> dict[str, Any]:
+    """Return how the data are read: with the features of those of the run that the encoder starts from.
+
+    Raises:
+        ValueError: the data are of another kind, or options contradict the run.
+    """
+    if start is None:
+        return {}
+    modality, before = _known(start)
+    kinds = modalities_of(data)
+    if modality and modality not in kinds:
+        raise ValueError(
+            f"{data.data} holds {' or '.join(sorted(kinds))}, the encoder of {start.source} takes {modality}: start "
+            "from a run on such data"
+        )
+    restore = features_alone(before)
+    for name in ("channels", "node_features", "bits"):
+        asked, has = getattr(data, name), restore.get(name)
+        if has is not None and asked not in (getattr(DataOptions, name), has):
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} {asked} is not that of {start.source} ({has}): leave --{flag} out")
+    # What fits any encoder of the kind is the user's to say.
+    if data.image_size is not None:
+        restore.pop("image_size", None)
+    if data.max_length != DataOptions.max_length:
+        restore.pop("max_length", None)
+    return restore
+
+
+def _known(start: Start | Started) -> tuple[str, dict[str, Any]]:
+    """Return the modality of the samples that an encoder starts with, if it is known, and how those were read."""
+    if isinstance(start, Started):
+        return start.architecture["modality"], start.restore
+    if start.card is not None:
+        return start.card.schema.modality, start.card.restore
+    return "images" if start.model else "", {}
+
+
+def _encoder(
+    start: Start | Started | None,
+    schema: Schema,
+    options: EncoderOptions,
+    *,
+    mean: torch.Tensor | None,
+    deviation: torch.Tensor | None,
+) -> Encoder:
+    if isinstance(start, Started):
+        return begin_again(start, schema)
+    if start is not None:
+        return start_encoder(start, schema, options=options, mean=mean, deviation=deviation)
+    return build_encoder(
+        options.encoder,
+        schema,
+        mean=mean,
+        deviation=deviation,
+        pretrained=options.pretrained,
+        width=options.width,
+        depth=options.depth,
+        pooling=options.pooling,
     )
 
 

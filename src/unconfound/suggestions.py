@@ -11,6 +11,7 @@ SYNONYMS = {
     **dict.fromkeys(("bs", "batch", "batchsize"), "batch-size"),
     **dict.fromkeys(("wd", "l2", "decay"), "weight-decay"),
     **dict.fromkeys(("arch", "architecture", "model", "backbone", "network", "net"), "encoder"),
+    **dict.fromkeys(("weights", "init", "init-from", "checkpoint", "ckpt", "load", "finetune", "fine-tune"), "from"),
     **dict.fromkeys(("o", "output", "output-dir", "outdir", "save-dir", "logdir", "log-dir", "dest"), "out"),
     **dict.fromkeys(("dataset", "input", "train-data"), "data"),
     **dict.fromkeys(("root", "data-dir", "data-path", "dataset-root"), "data-root"),

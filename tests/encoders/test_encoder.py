@@ -141,7 +141,7 @@ def test_other_channels_and_columns_are_refused():
         ("zzzzzz", "images", {}, "unknown encoder 'zzzzzz': use convnet, resnet18, resnet34, resnet50 or the name of"),
         ("mlp", "images", {}, "encoder 'mlp' does not take images: use convnet, "),
         ("resnet18", "tables", {}, "encoder 'resnet18' does not take tables: use mlp"),
-        ("convnet", "images", {"pretrained": True}, "no published weights for 'convnet': leave --pretrained and"),
+        ("convnet", "images", {"pretrained": True}, "no published weights for 'convnet': start --from a run"),
         ("mlp", "tables", {"pretrained": True}, "no published weights for 'mlp'"),
         ("resnet18", "images", {"pretrained": True}, "pretrained resnet18 takes 3-channel images of more than 96 pix"),
         ("resnet18", "images", {"width": 4}, "are options of convnet, mlp, gin, transformer, gru, not"),
@@ -201,7 +201,7 @@ def test_a_convnet_that_flattens_keeps_where_things_are(tmp_path, size, places):
 
 
 def test_pooling_is_an_option_of_the_convnet_alone():
-    with pytest.raises(ValueError, match="pooling is an option of convnet, not of 'resnet18'"):
+    with pytest.raises(ValueError, match="pooling flatten is none of 'resnet18': mean and"):
         build_encoder("resnet18", _images(3, 32), pooling="flatten")
-    with pytest.raises(ValueError, match="pooling must be mean or flatten, got 'max'"):
+    with pytest.raises(ValueError, match="pooling must be mean, flatten, token, got 'max'"):
         build_encoder("convnet", _images(3, 32), pooling="max")

@@ -84,7 +84,7 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "pickle.pth")
     with pytest.raises(ValueError, match=r"is no safetensors file .*: convert it with safetensors.torch.save_file"):
         build_encoder("resnet18", SCHEMA, pretrained=tmp_path / "pickle.pth")
-    with pytest.raises(ValueError, match=r"--pretrained and --weights .* are two ways to start: leave one of them out"):
-        EncoderOptions(pretrained=True, weights=tmp_path / "pickle.pth")
-    with pytest.raises(ValueError, match="no published weights for 'convnet': leave --pretrained and --weights out"):
+    with pytest.raises(ValueError, match=r"--pretrained and --from .* are two ways to start: leave --pretrained out"):
+        EncoderOptions(pretrained=True, start="weights.safetensors")
+    with pytest.raises(ValueError, match="no published weights for 'convnet': start --from a run of yours, or leave"):
         build_encoder("convnet", SCHEMA, pretrained=tmp_path / "pickle.pth")

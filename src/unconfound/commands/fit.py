@@ -80,8 +80,9 @@ def fit(
     if training is not None:
         raise TypeError("training options are given by name, as in epochs=20, where the method is")
     named = {} if data is None or isinstance(data, Dataset) else {"data": str(data)}
+    said = {"out": None if out is None else str(out), "resume": resume or None}
     name, arguments = parse_fit(
-        flags_of(options | named), method=method, recipe=read_recipe(recipe) if recipe else None
+        flags_of(options | named | said), method=method, recipe=read_recipe(recipe) if recipe else None
     )
     arguments = replace(arguments, out=None if out is None else Path(out), resume=resume, overwrite=overwrite)
     return fit_run(name, arguments, dataset=data if isinstance(data, Dataset) else None, callbacks=callbacks)

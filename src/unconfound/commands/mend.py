@@ -183,6 +183,7 @@ def mend_given(
         dataset: what `given.data` names, where it is in memory already.
         function: the encoder, where it is not named.
     """
+    from unconfound.encoders.saved import own_reading
     from unconfound.loading import load
     from unconfound.mending.fine_tuned import FineTuning
     from unconfound.mending.mend import MendingOptions
@@ -210,7 +211,7 @@ def mend_given(
     check_mending(mending)
     if dataset is None:
         with announced(f"reading {given.data.data}"):
-            dataset = load(given.data)
+            dataset = load(given.data, restore=None if run is None else own_reading(given.encoder))
     return mend_encoder(mending, dataset)
 
 

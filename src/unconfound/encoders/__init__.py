@@ -22,5 +22,6 @@ from unconfound.encoders.saved import load_encoder as load_encoder
 from unconfound.encoders.saved import loading_snippet as loading_snippet
 from unconfound.encoders.saved import read_card as read_card
 from unconfound.encoders.saved import save_encoder as save_encoder
+from unconfound.encoders.start_encoder import start_encoder as start_encoder
 from unconfound.encoders.transformer import Transformer as Transformer
 from unconfound.options.encoders import EncoderOptions as EncoderOptions

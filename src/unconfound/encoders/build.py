@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.data import Schema
-from unconfound.documents import one_line
 from unconfound.encoders.convnet import ConvNet
 from unconfound.encoders.encoder import Encoder
 from unconfound.encoders.gin import GIN
@@ -21,8 +18,8 @@ from unconfound.encoders.mlp import MLP
 from unconfound.encoders.normalized import Normalized
 from unconfound.encoders.published_weights import load_published_weights
 from unconfound.encoders.resnet import ResNet, stem_for
+from unconfound.encoders.timm_models import build_timm
 from unconfound.encoders.transformer import Transformer
-from unconfound.extras import require
 from unconfound.options.encoders import Pooling
 
 OWN_ENCODERS: dict[str, tuple[str, ...]] = {
@@ -60,7 +57,8 @@ def build_encoder(
         pretrained: True: start from published weights (ResNet and timm); a path: from those of this .safetensors file,
             which names them as timm or torchvision do.
         width, depth: of all but ResNets and timm's models; their own defaults where None.
-        pooling: of a convnet, see there.
+        pooling: of a convnet, see there; of a vision transformer of timm, "mean" over its patches or its class "token",
+            by default what it was made for.
 
     Raises:
         ValueError: an unknown name, or one that does not fit the modality or the shape; or weights of another network.
@@ -76,10 +74,7 @@ def build_encoder(
     architecture = {"name": name, "shape": list(schema.shape), "modality": schema.modality, **sizes}
     if pooling is not None:
         architecture["pooling"] = pooling
-    network, published = _network(name, schema, pretrained=pretrained is True, pooling=pooling, sizes=sizes)
-    if not isinstance(pretrained, bool):
-        inner = network.network if isinstance(network, ResNet) else network
-        load_published_weights(inner, Path(pretrained), classifier=_classifiers(network))
+    network, published = _network(name, schema, pretrained=pretrained, pooling=pooling, sizes=sizes)
     if published is not None and pretrained and channels == 3:
         mean, deviation = published
     if schema.modality == "images":
@@ -104,7 +99,7 @@ def describe(encoder: Encoder) -> str:
 
 
 def _network(
-    name: str, schema: Schema, *, pretrained: bool, pooling: Pooling | None, sizes: dict[str, int]
+    name: str, schema: Schema, *, pretrained: bool | Path, pooling: Pooling | None, sizes: dict[str, int]
 ) -> tuple[nn.Module, tuple[Tensor, Tensor] | None]:
     """Return a network, and mean and deviation of the images that its published weights are for, if there are any."""
     channels = schema.shape[0]
@@ -119,9 +114,11 @@ def _network(
         kind = Transformer if name == "transformer" else GRU
         return kind(channels, tokens=schema.modality == "text", **sizes), None
     if name in OWN_ENCODERS["images"]:
-        network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained)
+        network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained is True)
+        if not isinstance(pretrained, bool):
+            load_published_weights(network.network, pretrained, classifier=("fc",))
         return network, (torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION))
-    return _timm(name, schema, pretrained=pretrained)
+    return build_timm(name, schema, pretrained=pretrained, pooling=pooling)
 
 
 def _check_fit(name: str, schema: Schema, *, pretrained: bool, pooling: Pooling | None, sizes: dict[str, int]) -> None:
@@ -131,50 +128,20 @@ def _check_fit(name: str, schema: Schema, *, pretrained: bool, pooling: Pooling 
     if schema.modality == "images" and name in SIZED and name not in own:
         raise ValueError(f"encoder {name!r} does not take images: use {', '.join(own)} or any timm model")
     if pretrained and name in SIZED:
-        raise ValueError(f"there are no published weights for {name!r}: leave --pretrained and --weights out")
+        raise ValueError(
+            f"there are no published weights for {name!r}: start --from a run of yours, or leave --pretrained out"
+        )
     if sizes and name not in SIZED:
         raise ValueError(f"width and depth are options of {', '.join(SIZED)}, not of {name!r}")
-    if pooling is not None and name != "convnet":
-        raise ValueError(f"pooling is an option of convnet, not of {name!r}")
     if pooling not in (None, *get_args(Pooling)):
-        raise ValueError(f"pooling must be {' or '.join(get_args(Pooling))}, got {pooling!r}")
+        raise ValueError(f"pooling must be {', '.join(get_args(Pooling))}, got {pooling!r}")
+    allowed = ("mean", "flatten") if name == "convnet" else ()
+    timms = schema.modality == "images" and name not in own
+    if pooling is not None and not timms and pooling not in allowed:
+        raise ValueError(
+            f"pooling {pooling} is none of {name!r}: mean and flatten are of convnet, mean and token of vision "
+            "transformers"
+        )
     side = 2 ** (sizes.get("depth", 4) - 1)
     if name == "convnet" and min(schema.shape[1:]) < side:
         raise ValueError(f"a convnet of this depth needs images of at least {side} pixels, got {schema.shape[1:]}")
-
-
-def _timm(name: str, schema: Schema, *, pretrained: bool) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
-    timm = require("timm", extra="images")
-    if not timm.is_model(name):
-        known = [*OWN_ENCODERS["images"], *timm.list_models()]
-        near = get_close_matches(name, known, n=3)
-        raise ValueError(
-            f"unknown encoder {name!r}: use {', '.join(OWN_ENCODERS['images'])} or the name of a timm model"
-            + (f"; nearest: {', '.join(near)}" if near else "")
-        )
-    create: Callable[..., nn.Module] = timm.create_model
-    size = schema.shape[1:]
-    options = {"pretrained": pretrained, "num_classes": 0, "in_chans": schema.shape[0]}
-    try:
-        try:
-            network = create(name, img_size=size, **options)
-        except TypeError:  # convolutional models take any size and have no such argument
-            network = create(name, **options)
-        # Only trying shows which sizes a model of timm takes, and how wide its output is.
-        with torch.no_grad():
-            network.features = network.eval()(torch.zeros(1, *schema.shape)).shape[1]
-    except (RuntimeError, AssertionError, ArithmeticError) as error:
-        raise ValueError(
-            f"{name!r} does not take images of {size[0]} x {size[1]} pixels ({one_line(error)})"
-        ) from error
-    network.train()
-    published: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
-    return network, (torch.tensor(published["mean"]), torch.tensor(published["std"]))
-
-
-def _classifiers(network: nn.Module) -> tuple[str, ...]:
-    """Name the layers of a published network's classifier, which the encoder leaves out."""
-    if isinstance(network, ResNet):
-        return ("fc",)
-    named: str | tuple[str, ...] = network.pretrained_cfg.get("classifier") or ()  # type: ignore[operator,union-attr]
-    return (named,) if isinstance(named, str) else tuple(named)

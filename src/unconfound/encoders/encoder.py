@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from unconfound.data import Graphs, Sequences
+
+if TYPE_CHECKING:
+    from unconfound.encoders.started import Started
 
 Wrapper = TypeVar("Wrapper", bound=nn.Module)
 
@@ -21,12 +24,16 @@ class Encoder(nn.Module):
     Args:
         network: takes raw samples, and has the width of the embedding as `.features`: `Normalized`, or a wrapper.
         architecture: the arguments with which `build_encoder` makes the innermost network anew, and `wrappers`.
+
+    Attributes:
+        started: what its first weights are, where it was not begun at random (`start_encoder`): a run records it.
     """
 
     def __init__(self, network: nn.Module, *, architecture: dict[str, Any]) -> None:
         super().__init__()
         self.network = network
         self.architecture = architecture
+        self.started: Started | None = None
 
     @property
     def features(self) -> int:

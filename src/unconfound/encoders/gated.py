@@ -36,6 +36,12 @@ class Gated(nn.Module):
         name, modality = architecture["name"], architecture["modality"]
         if modality != "images":
             raise ValueError(f"attention gates the feature map of an image, this encoder takes {modality}")
+        if not isinstance(network, Normalized):
+            around = ", ".join(each["kind"] for each in architecture.get("wrappers", ()))
+            raise ValueError(
+                f"attention gates the feature map of a network itself, and this encoder has more around it ({around}): "
+                "start from a run that has not"
+            )
         if architecture.get("pooling") == "flatten":
             raise ValueError("attention needs a feature map that is averaged: leave --pooling flatten out")
         self.network = network

@@ -51,6 +51,8 @@ class Morphed(nn.Module):
         super().__init__()
         if architecture["modality"] != "images":
             raise ValueError(f"a morpher weights the pixels of images, this encoder takes {architecture['modality']}")
+        if any(isinstance(module, Morphed) for module in network.modules()):
+            raise ValueError("this encoder has a morpher already: start from a run without, or train another method on")
         self.network = network
         self.features = int(network.features)  # type: ignore[arg-type]
         channels, *size = architecture["shape"]

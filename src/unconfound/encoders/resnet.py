@@ -7,6 +7,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unconfound.documents import one_line
 from unconfound.extras import require
 
 Stem = Literal["cifar", "small", "imagenet"]
@@ -33,7 +34,7 @@ class ResNet(nn.Module):
             network or torchvision's cache.
 
     Raises:
-        ValueError: pretrained weights with another stem or number of channels.
+        ValueError: pretrained weights with another stem or number of channels, or such that cannot be had.
     """
 
     def __init__(self, name: str, channels: int, *, stem: Stem = "imagenet", pretrained: bool = False) -> None:
@@ -44,7 +45,13 @@ class ResNet(nn.Module):
                 f"{stem} stem: use a larger --image-size, or leave --pretrained out"
             )
         models = require("torchvision.models", extra="images")
-        network = getattr(models, name)(weights="DEFAULT" if pretrained else None)
+        try:
+            network = getattr(models, name)(weights="DEFAULT" if pretrained else None)
+        except OSError as error:
+            raise ValueError(
+                f"the published weights of {name!r} are not in the cache and cannot be downloaded ({one_line(error)}): "
+                "connect to the internet once, or start --from a .safetensors file"
+            ) from error
         if stem != "imagenet":
             network.conv1 = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
         elif channels != 3:

@@ -132,7 +132,7 @@ def load_encoder(folder: Path | str) -> Encoder:
     try:
         if architecture.name in OWN_ENCODERS[architecture.modality]:
             _check_sizes(architecture, card, weights)
-        encoder = _build(architecture, card)
+        encoder = rebuild(architecture, card.schema)
         encoder.load_state_dict(weights)
         if encoder.features != card.features:
             raise ValueError(f"its embeddings have {encoder.features} features, not {card.features}")
@@ -161,7 +161,7 @@ def _check_sizes(architecture: Architecture, card: Card, weights: dict[str, Tens
     if (architecture.depth or 0) > len(weights):
         raise ValueError(f"depth {architecture.depth} needs more than {len(weights)} weights")
     with torch.device("meta"):
-        expected = {name: value.shape for name, value in _build(architecture, card).state_dict().items()}
+        expected = {name: value.shape for name, value in rebuild(architecture, card.schema).state_dict().items()}
     found = {name: value.shape for name, value in weights.items()}
     for name in expected | found:
         if expected.get(name) != found.get(name):
@@ -172,10 +172,11 @@ def _size(shape: torch.Size | None) -> str:
     return "nothing" if shape is None else str(list(shape))
 
 
-def _build(architecture: Architecture, card: Card) -> Encoder:
+def rebuild(architecture: Architecture, schema: Schema) -> Encoder:
+    """Make an encoder anew, with first weights at random."""
     encoder = build_encoder(
         architecture.name,
-        card.schema,
+        schema,
         width=architecture.width,
         depth=architecture.depth,
         pooling=architecture.pooling,

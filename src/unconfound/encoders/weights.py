@@ -27,7 +27,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
         temporary.touch()
         mode = temporary.stat().st_mode
         try:
-            save_file(tensors, temporary, metadata={CHECKSUM: _digest(tensors)})
+            save_file(tensors, temporary, metadata={CHECKSUM: digest(tensors)})
         except SafetensorError as error:
             raise OSError(f"cannot write {path} ({error})") from error
         temporary.chmod(mode)
@@ -49,7 +49,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # what damage raises depends on where it is
         raise ValueError(unfit(path, one_line(error))) from error
-    if metadata is not None and metadata.get(CHECKSUM) != _digest(tensors):
+    if metadata is not None and metadata.get(CHECKSUM) != digest(tensors):
         raise ValueError(unfit(path, "its checksum is not that it had"))
     return tensors
 
@@ -59,9 +59,10 @@ def unfit(path: Path, reason: str) -> str:
     return f"{path} is damaged or of another encoder ({reason}): train the encoder anew"
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors on the CPU: of their names, types, shapes and values, in the order of names."""
+    sha = hashlib.sha256()
     for name, value in sorted(tensors.items()):
-        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-    return digest.hexdigest()
+        sha.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        sha.update(value.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+    return sha.hexdigest()

@@ -156,7 +156,7 @@ def _config(mending: Mending) -> dict[str, Any]:
         return mending.run_config | data
     encoder: dict[str, Any] = {"encoder": mending.encoder}
     if mending.pretrained:
-        encoder |= {"pretrained": True} if mending.pretrained is True else {"weights": str(mending.pretrained)}
+        encoder |= {"pretrained": True} if mending.pretrained is True else {"start": str(mending.pretrained)}
     return {"method": "random"} | data | {"encoder": encoder}
 
 

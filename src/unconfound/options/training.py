@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from unconfound.options.constraints import (
     Checked,
@@ -14,6 +14,7 @@ from unconfound.options.constraints import (
     PositiveInt,
     Share,
     ShareBelowOne,
+    within,
 )
 
 Optimizer = Literal["adamw", "sgd", "lars", "rmsprop"]
@@ -62,6 +63,17 @@ class TrainingOptions(Checked):
     background_folder: Path | None = None
     """Folder of photographs of any size: half of the exchanged images stand on a random crop of one of them, and not on
     the background of another image. Needs --exchange."""
+    freeze_encoder: bool = False
+    """Keep the encoder as it starts, and train only what the method puts behind or around it."""
+    freeze_blocks: NonNegativeInt = 0
+    """Number of blocks of the encoder to keep as they start, from the input on, with all that precedes them: layers of
+    a transformer, residual blocks of a ResNet, convolutions of a convnet. 0 trains all."""
+    layer_decay: Annotated[float, within(0, 1, closed="right")] = 1.0
+    """Factor between the learning rates of each block of the encoder and the next one towards the output: of N blocks,
+    block k has the rate times this to the power N + 1 - k, what precedes them to N + 1, and all else the full rate."""
+    gradient_checkpointing: bool = False
+    """Compute the activations within each block again in the backward pass, which saves memory and takes about a third
+    longer (timm models without BatchNorm, such as vision transformers)."""
     ema_decay: ShareBelowOne = 0.0
     """Decay per update of the moving average of the encoder's weights that is saved in their place; 0 saves the weights
     themselves."""
@@ -81,6 +93,13 @@ class TrainingOptions(Checked):
     """Number of updates per row of metrics.csv."""
     checkpoint_seconds: NonNegativeFloat = 30.0
     """Minimum number of seconds between checkpoints; 0 writes one after every update."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.freeze_encoder and self.freeze_blocks:
+            raise ValueError(
+                f"--freeze-encoder keeps all blocks, --freeze-blocks {self.freeze_blocks} some: leave one of them out"
+            )
 
     @property
     def highest_learning_rate(self) -> float:

@@ -31,6 +31,7 @@ def run_facts(run: Path | None) -> dict[str, str]:
     training = told.get("training", {})
     facts = {
         "method": told.get("method"),
+        "started from": _started(told.get("start")),
         "mended": _mended(told.get("mended")),
         "encoder": f"{card.architecture['name']} on {_taken(card.schema)}",
         "weights": f"{told['weights']:,}" if "weights" in told else None,
@@ -44,6 +45,15 @@ def run_facts(run: Path | None) -> dict[str, str]:
         "options": ", ".join(f"{key} {value}" for key, value in told.get("options", {}).items()),
     }
     return {key: str(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _started(start: Mapping[str, Any] | None) -> str | None:
+    """Say what an encoder's first weights were, and what those had started from."""
+    if not start:
+        return None
+    trained = f", by {start['method']} on {start['data']}" if "method" in start and "data" in start else ""
+    earlier = _started(start.get("start"))
+    return f"{start['from']}{trained}, weights {start['sha256'][:12]}" + (f"; before that {earlier}" if earlier else "")
 
 
 def _mended(mended: Mapping[str, Any] | None) -> str | None:

@@ -14,6 +14,7 @@ from torch import nn
 import unconfound
 from unconfound.data import Dataset, Source
 from unconfound.encoders import Encoder, describe, load_classifier, load_encoder, save_classifier, save_encoder
+from unconfound.encoders.started import Started, write_started
 from unconfound.lock import alone_in
 from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
@@ -66,7 +67,7 @@ def fit(
     """Train a method on a data set and write the run folder.
 
     Args:
-        method: freshly made, or to be continued.
+        method: freshly made, or to be continued. What its encoder starts from (`start_encoder`) is recorded.
         dataset: `train` is learnt from, its labelled part where the method needs labels; `validation` is what an
             encoder is chosen by (`TrainingOptions.select_every`), and used by methods that learn something once the
             encoder stands.
@@ -103,6 +104,8 @@ def fit(
     with alone_in(folder.path, folder.check) if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
             folder.start(config)
+            if method.encoder.started is not None:
+                write_started(folder.path, method.encoder.started)
         fabric.barrier()
         return _fit(
             method,
@@ -135,7 +138,9 @@ def _fit(
     resumed = load_checkpoint(checkpoint, method=name) if folder.resume and checkpoint.is_file() else None
     if resumed is not None:
         log.say(f"resuming {folder.path} at epoch {resumed[0].epoch + 1}, update {resumed[0].step:,}")
-    for line in (*source.notes, *notes):
+    begun = method.encoder.started
+    said = "" if begun is None else f"the encoder starts from {begun.words}{_along(begun)}"
+    for line in (said, *source.notes, *notes):
         if line:
             log.say(line)
     log.say(
@@ -172,6 +177,7 @@ def _fit(
             save_classifier(folder.path, classifier)
         if learnt := method.of_samples():
             write_samples(folder.path / "samples.parquet", source, learnt)
+        before = {} if begun is None else begun.origin
         provenance = origin | {
             "unconfound": unconfound.__version__,
             "method": name,
@@ -179,12 +185,13 @@ def _fit(
             "training": plain(training),
             "batch_size": batch_size,
             "trained": bool(method.phases()),
-            "labels": method.needs_labels,
-            "groups": method.needs_groups,
+            "labels": method.needs_labels or bool(before.get("labels")),
+            "groups": method.needs_groups or bool(before.get("groups")),
             "weights": sum(parameter.numel() for parameter in method.encoder.parameters()),
             "data": {"name": source.name, "samples": len(source)},
             "seconds": round(seconds, 1),
             **({} if log.kept is None else {"kept": asdict(log.kept)}),
+            **({} if begun is None else {"start": begun.facts}),
         }
         save_encoder(
             folder.path, method.encoder, schema=source.schema, restore=dict(dataset.restore), provenance=provenance
@@ -192,6 +199,25 @@ def _fit(
     fabric.barrier()
     log.say(f"trained {name} in {seconds:,.0f} s; the run is in {folder.path}")
     return Fitted(load_encoder(folder.path), folder.path, classifier=load_classifier(folder.path))
+
+
+def _along(begun: Started) -> str:
+    """Say what came along with the weights of a run."""
+    if not begun.restore:
+        return ""
+    name, shape = begun.architecture["name"], begun.architecture["shape"]
+    around = "".join(f" in {each['kind']}" for each in begun.architecture.get("wrappers", ()))
+    size = begun.restore.get("image_size")
+    read = {
+        "images": f"size of images ({size})"
+        if size in (None, *shape[1:])
+        else f"channels, but not size of images ({size})",
+        "tables": f"{shape[0]} features of a row",
+        "graphs": f"{shape[0]} features of a node",
+        "text": f"vocabulary of {shape[0]} tokens",
+        "series": f"{shape[0]} channels",
+    }[begun.architecture["modality"]]
+    return f"; its {name}{around}, normalisation and {read} come along"
 
 
 def _hardware(fabric: Fabric) -> str:

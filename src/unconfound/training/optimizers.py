@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -13,25 +14,47 @@ from unconfound.options.training import TrainingOptions
 from unconfound.training.lars import LARS
 
 
-def build_optimizer(phase: Phase, options: TrainingOptions, *, device: str = "cpu") -> Optimizer:
-    """Make the optimizer of a phase.
+def build_optimizer(
+    phase: Phase,
+    options: TrainingOptions,
+    *,
+    device: str = "cpu",
+    scales: Mapping[nn.Parameter, float] | None = None,
+) -> Optimizer:
+    """Make the optimizer of a phase, of those of its parameters that are not frozen.
 
     Biases, BatchNorm and all other vectors get no weight decay (and no adaptation under LARS). Every group keeps its
     highest learning rate under "highest", from which `set_learning_rate` takes a share.
 
     On the CPU AdamW is torch's fused one, several times as fast as the loop over parameters that is the default there.
     Elsewhere torch's default is fast, and Fabric cannot clip the scaled gradients of a fused one.
+
+    Args:
+        phase: what it moves.
+        options: kind and rates.
+        device: where the parameters are, or will be.
+        scales: the share of its group's learning rate that a parameter has; 1 where it is not named.
+
+    Raises:
+        ValueError: all of its parameters are frozen.
     """
+    scales = scales or {}
     rate = options.highest_learning_rate if phase.learning_rate is None else phase.learning_rate
     groups = []
     for group in _groups(phase):
         given = {"lr": rate, "weight_decay": options.weight_decay} | group
-        matrices = [parameter for parameter in group["params"] if parameter.ndim > 1]
-        vectors = [parameter for parameter in group["params"] if parameter.ndim <= 1]
-        if matrices:
-            groups.append(given | {"params": matrices})
-        if vectors:
-            groups.append(given | {"params": vectors, "weight_decay": 0.0})
+        moving = [parameter for parameter in group["params"] if parameter.requires_grad]
+        for scale in dict.fromkeys(scales.get(parameter, 1.0) for parameter in moving):
+            alike = [parameter for parameter in moving if scales.get(parameter, 1.0) == scale]
+            matrices = [parameter for parameter in alike if parameter.ndim > 1]
+            vectors = [parameter for parameter in alike if parameter.ndim <= 1]
+            scaled = given | {"lr": given["lr"] * scale, "scale": scale}
+            if matrices:
+                groups.append(scaled | {"params": matrices})
+            if vectors:
+                groups.append(scaled | {"params": vectors, "weight_decay": 0.0})
+    if not groups:
+        raise ValueError(f"nothing is left to learn in the phase {phase.name}: freeze less of the encoder")
     if options.optimizer == "lars":
         groups = [group | {"adapt": group["params"][0].ndim > 1} for group in groups]
     groups = [group | {"highest": group["lr"]} for group in groups]
@@ -62,10 +85,10 @@ def schedule(epoch: float, *, epochs: int, warmup: float) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, share: float) -> float:
-    """Set every group to a share of its highest learning rate; return the first group's."""
+    """Set every group to a share of its highest learning rate; return the first group's, as it is without `scales`."""
     for group in optimizer.param_groups:
         group["lr"] = group["highest"] * share
-    return float(optimizer.param_groups[0]["lr"])
+    return float(optimizer.param_groups[0]["lr"] / optimizer.param_groups[0].get("scale", 1.0))
 
 
 def _groups(phase: Phase) -> list[dict[str, Any]]:

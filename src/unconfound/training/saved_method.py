@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unconfound.documents import one_line, read_toml
-from unconfound.encoders import build_encoder, read_card
+from unconfound.encoders import read_card
+from unconfound.encoders.saved import Architecture, rebuild
 from unconfound.methods import METHODS, Method
-from unconfound.records import shown
+from unconfound.records import record, shown
 from unconfound.training.checkpoint import load_checkpoint
 from unconfound.training.run_folder import RunFolder
 
@@ -33,13 +35,14 @@ def load_method(run: Path | str) -> Method:
     if not folder.checkpoint.is_file():
         raise FileNotFoundError(f"{folder.path} holds no checkpoint any more ({folder.checkpoint} is not there)")
     kind = METHODS[name]
-    architecture = {
-        key: value for key, value in card.architecture.items() if key in ("name", "width", "depth", "pooling")
-    }
+    architecture = record(Architecture, card.architecture)
+    # Those that the encoder had before the method put others around it.
+    wrappers = architecture.wrappers[: card.provenance.get("start", {}).get("wrappers", 0)]
     # First weights are drawn at random, and then overwritten.
     with torch.random.fork_rng(devices=[]):
         try:
-            method = kind(build_encoder(schema=card.schema, **architecture), card.schema, kind.Options(**options))
+            encoder = rebuild(replace(architecture, wrappers=wrappers), card.schema)
+            method = kind(encoder, card.schema, kind.Options(**options))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{name} of {folder.path} cannot be rebuilt by its config.toml ({one_line(error)})"

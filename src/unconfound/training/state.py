@@ -10,9 +10,11 @@ from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unconfound.documents import one_line
+from unconfound.encoders.gradient_checkpoints import checkpoint_gradients
 from unconfound.methods import Method
 from unconfound.options.training import TrainingOptions
 from unconfound.training.batch_norm import synchronize_batch_norm
+from unconfound.training.learning_rates import freeze, layer_scales
 from unconfound.training.optimizers import build_optimizer
 
 if TYPE_CHECKING:
@@ -45,12 +47,19 @@ class TrainingState:
 
     @classmethod
     def prepare(cls, method: Method, options: TrainingOptions, fabric: Fabric) -> TrainingState:
-        """Move a method to its device and make its optimizers."""
-        phases = method.phases()
+        """Move a method to its device, freeze what is to be kept, and make its optimizers.
+
+        Raises:
+            ValueError: the encoder cannot be frozen or trained as the options say.
+        """
         if fabric.world_size > 1 and method.synchronize_batch_norm:
             synchronize_batch_norm(method, fabric.device)
+        freeze(method.encoder, options)
+        if options.gradient_checkpointing:
+            checkpoint_gradients(method.encoder)
+        phases, scales = method.phases(), layer_scales(method.encoder, options.layer_decay)
         optimizers: dict[str, Any] = {
-            phase.name: build_optimizer(phase, options, device=fabric.device.type) for phase in phases
+            phase.name: build_optimizer(phase, options, device=fabric.device.type, scales=scales) for phase in phases
         }
         module: Any = method.to(fabric.device)
         if phases:

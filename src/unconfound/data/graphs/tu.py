@@ -76,7 +76,7 @@ def tu_folder(
             else constant.
         encoding: the "encoding" of an earlier `Dataset.restore`: the same features and classes are then made of these
             graphs, whatever `node_features` is. An unknown node label becomes all zeros, an unknown class -1; both are
-            noted.
+            noted. Of `features_alone`, the classes are those of these graphs.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -98,8 +98,8 @@ def _attributes_needed(node_features: str, encoding: Mapping[str, Any] | None) -
 
 def _dataset(files: TUFiles, node_features: str, encoding: Mapping[str, Any] | None) -> Dataset:
     notes = list(files.notes)
-    if encoding is None:
-        encoding = {**fit_node_features(files, node_features), "classes": distinct(files.graph_labels)}
+    fitted = {} if encoding is not None else fit_node_features(files, node_features)
+    encoding = {"classes": distinct(files.graph_labels)} | fitted | dict(encoding or {})
     nodes, features = make_node_features(files, encoding, notes)
     labels, classes = None, tuple(encoding["classes"])
     if files.graph_labels is not None and classes:

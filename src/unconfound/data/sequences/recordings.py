@@ -54,7 +54,7 @@ def recordings(
     check_test_share(test_share)
     layout = read_layout(path, what="recording", extensions=SOUNDS, unseen_classes=unseen_classes)
     classes = layout.class_names()
-    stored = dict(encoding) if encoding else {**FRAMES, "classes": list(classes)}
+    stored = {**FRAMES, "classes": list(classes), **(encoding or {})}
     frames = read_frames([path / file for file in layout.files], stored, max_length=max_length)
     notes = [*layout.notes, *frames.notes]
     known = tuple(stored["classes"])

@@ -21,7 +21,7 @@ from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.data.sequences.vocabulary import SPECIAL, UNKNOWN, encode_tokens, fit_vocabulary, read_tokens
 from unconfound.data.tables.columns import as_text
 from unconfound.data.tables.table_files import read_frame
-from unconfound.data.tables.targets import drawn_rows, fit_targets, present_targets, read_targets
+from unconfound.data.tables.targets import drawn_rows, present_targets, read_targets, with_targets
 
 # Taken where no column is named.
 _COLUMNS = ("text", "sentence")
@@ -54,7 +54,8 @@ def texts(
         seed: of that split.
         max_length: tokens of a text that are read, at least 1.
         encoding: the "encoding" of an earlier `Dataset.restore`: the texts are then read by that vocabulary, with its
-            label and group where those columns are there, and split by its classes.
+            label and group where those columns are there, and split by its classes; of `features_alone`, with a label,
+            a group and classes of their own.
 
     Raises:
         FileNotFoundError: no such file.
@@ -69,7 +70,7 @@ def texts(
     if column in (label, group):
         raise ValueError(f"column {column!r} is both the text and the {'label' if column == label else 'group'}")
     frame = _with_text(frame, path, column, notes)
-    stored = {"text": column, **fit_targets(frame, path, label=label, group=group)} if encoding is None else encoding
+    stored = {"text": column, **with_targets(encoding, frame, path, label=label, group=group)}
     parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
     frame = frame.assign(**{stored["text"]: frame[column]})
     return frame_texts(frame, stored, parts, name=path.name, max_length=max_length, notes=notes)

@@ -14,7 +14,7 @@ from unconfound.data.core.source import Dataset
 from unconfound.data.files.damaged import naming
 from unconfound.data.files.set_folder import count_notes, need_files, published_folder
 from unconfound.data.tables.table import frame_table
-from unconfound.data.tables.targets import fit_targets
+from unconfound.data.tables.targets import with_targets
 from unconfound.options.data_sets import PublicSet
 
 ADULT = PublicSet(
@@ -90,7 +90,7 @@ def adult(root: Path | None, *, group: str | None = None, encoding: dict[str, An
         _check_labels(part["income"], folder / file, ("<=50K", ">50K"))
     notes = count_notes({f"rows of {file}": len(part) for file, part in zip(files, parts, strict=True)}, ADULT.counts)
     frame = pd.concat(parts, ignore_index=True)
-    stored = fit_targets(frame, folder, label="income", group=group) if encoding is None else encoding
+    stored = with_targets(encoding, frame, folder, label="income", group=group)
     train, test = torch.arange(len(frame)).split([len(part) for part in parts])
     return frame_table(frame, stored, {"train": train, "test": test}, name="adult", notes=notes)
 
@@ -104,7 +104,7 @@ def letter(root: Path | None, *, group: str | None = None, encoding: dict[str, A
     _check_labels(frame["letter"], path, tuple(string.ascii_uppercase))
     if len(frame) != rows:
         raise ValueError(f"{path} is damaged: it holds {len(frame):,} rows, the published file {rows:,}")
-    stored = fit_targets(frame, folder, label="letter", group=group) if encoding is None else encoding
+    stored = with_targets(encoding, frame, folder, label="letter", group=group)
     train, test = torch.arange(rows).split([*LETTER.counts.values()])
     return frame_table(frame, stored, {"train": train, "test": test}, name="letter")
 

@@ -16,7 +16,7 @@ from unconfound.data.core.subset import divided
 from unconfound.data.files.damaged import located
 from unconfound.data.tables.columns import encode_columns, feature_names, fit_columns
 from unconfound.data.tables.table_files import read_table_file
-from unconfound.data.tables.targets import drawn_rows, fit_targets, present_targets, read_targets
+from unconfound.data.tables.targets import drawn_rows, present_targets, read_targets, with_targets
 from unconfound.data.tables.written_numbers import plain_column
 
 
@@ -43,13 +43,15 @@ def table(
         test_share: the share of the rows of each class that test, in [0, 1).
         seed: of that split.
         encoding: the "encoding" of an earlier `Dataset.restore`: the rows are then read as that table was, with its
-            label and group where those columns are there, and split by its classes.
+            label and group where those columns are there, and split by its classes; of `features_alone`, with a label,
+            a group and classes of their own.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: a file, column or cell that cannot be learnt from; the message names it.
     """
-    stored = {"label": label, "group": group, "columns": []} if encoding is None else encoding
+    whole = encoding is not None and "classes" in encoding
+    stored: Mapping[str, Any] = {"label": label, "group": group, "columns": []} | (encoding or {})
     targets = [stored[role] for role in ("label", "group") if stored[role] is not None]
     file = read_table_file(path, expected=[*targets, *(column["name"] for column in stored["columns"])])
     frame = file.frame
@@ -57,10 +59,20 @@ def table(
         # Classes and groups keep their words; features may be numbers that are written in other ways.
         frame = frame.assign(**{name: plain_column(frame[name]) for name in targets if name in frame.columns})
     with located(path):
-        if encoding is None:
-            stored = fit_targets(frame, path, label=label, group=group)
+        stored = with_targets(encoding, frame, path, label=label, group=group)
         parts = drawn_rows(frame, stored, test_share=test_share, seed=seed)
+        if not whole:
+            file.notes.extend(_left_out(frame, stored))
         return frame_table(frame, stored, parts, name=path.name, notes=file.notes, delimiter=file.delimiter)
+
+
+def _left_out(frame: pd.DataFrame, stored: Mapping[str, Any]) -> list[str]:
+    """Say which columns are neither features of an earlier encoding nor what is to be told apart."""
+    if "columns" not in stored:
+        return []
+    known = {stored["label"], stored["group"], *(column["name"] for column in stored["columns"])}
+    names = [repr(name) for name in frame.columns if name not in known]
+    return [f"columns that the encoder does not know are left out: {', '.join(names[:5])}"] if names else []
 
 
 def frame_table(

@@ -45,6 +45,26 @@ def fit_targets(frame: pd.DataFrame, path: Path, *, label: str | None, group: st
     return {"label": label, "classes": classes, "group": group, "attributes": attributes}
 
 
+def with_targets(
+    encoding: Mapping[str, Any] | None, frame: pd.DataFrame, path: Path, *, label: str | None, group: str | None
+) -> Mapping[str, Any]:
+    """Return an encoding that says what is to be told apart: as it is where it does, else with the table's own.
+
+    Raises:
+        ValueError: as `fit_targets`; or the label or group is a feature of the encoding.
+    """
+    if encoding is not None and "classes" in encoding:
+        return encoding
+    features = [column["name"] for column in (encoding or {}).get("columns", ())]
+    for role, name in (("label", label), ("group", group)):
+        if name is not None and name in features:
+            raise ValueError(
+                f"the {role} column {name!r} of {path} is a feature of the encoder, which would be told the answer: "
+                f"train that encoder with --{role} {name}, too"
+            )
+    return {**(encoding or {}), **fit_targets(frame, path, label=label, group=group)}
+
+
 def present_targets(frame: pd.DataFrame, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `fit_targets` stored, without a label or group whose column new data lack."""
     return {**stored} | {role: stored[role] if stored[role] in frame.columns else None for role in ("label", "group")}
