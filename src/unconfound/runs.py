@@ -59,9 +59,7 @@ def fit_run(
     trackers = [tracker_callback(name) for name in arguments.trackers]
     start = _start_of(arguments.encoder, folder)
     if dataset is None:
-        restore = _restore(arguments.data, start)
-        with announced(f"reading {arguments.data.data}"):
-            dataset = load(arguments.data, restore=restore)
+        dataset = _read(arguments.data, start)
     monitors = [Monitor(dataset, every=arguments.monitor_every)] if arguments.monitor_every else []
     kind = METHODS[method]
     source = dataset.train if dataset.labelled is None or not kind.needs_labels else dataset.labelled
@@ -84,6 +82,25 @@ def fit_run(
         # A tracker hears of a monitor's figures from metrics.csv.
         callbacks=[*trackers, *monitors, *callbacks],
     )
+
+
+def read_data(arguments: FitArguments[Any], *, out: Path) -> Dataset:
+    """Read the data of a run: with the features of those of the run that its encoder starts from, if there is one.
+
+    Args:
+        arguments: of the run.
+        out: its folder, which may hold what has been done of it.
+
+    Raises:
+        ValueError, FileNotFoundError: they cannot be read, or there is nothing to start from.
+    """
+    return _read(arguments.data, _start_of(arguments.encoder, RunFolder(out, resume=True)))
+
+
+def _read(data: DataOptions, start: Start | Started | None) -> Dataset:
+    restore = _restore(data, start)
+    with announced(f"reading {data.data}"):
+        return load(data, restore=restore)
 
 
 def _start_of(options: EncoderOptions, folder: RunFolder) -> Start | Started | None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import unconfound
+from unconfound.cli import main
 from unconfound.report.facts import run_facts
 
 SMALL: dict[str, Any] = {"epochs": 1, "batch_size": 8, "device": "cpu"}
@@ -67,3 +69,34 @@ def test_weights_that_changed_before_the_first_checkpoint_are_told(home: Path, t
     with pytest.raises(ValueError, match=r"a has other weights than when .*b began"):
         unconfound.fit("supervised", resume=True, **given)
     unconfound.fit("supervised", overwrite=True, **given)
+
+
+def test_other_tables_have_the_columns_of_the_run_in_every_command(tmp_path: Path) -> None:
+    rows = {"age": range(20, 60), "city": ["north", "south", "east", "west"] * 10, "income": ["high", "low"] * 20}
+    pd.DataFrame(rows).to_csv(tmp_path / "first.csv", index=False)
+    # Categories of its own, so that its own encoding would have another width.
+    other = {"age": range(40, 80), "city": ["north", "south"] * 20, "married": ["yes", "no", "no", "yes"] * 10}
+    pd.DataFrame(other).to_csv(tmp_path / "second.csv", index=False)
+    unconfound.fit("dacl", tmp_path / "first.csv", label="income", out=tmp_path / "a", width=8, depth=1, **SMALL)
+    new: dict[str, Any] = {"start": str(tmp_path / "a"), "label": "married", **SMALL}
+    run = unconfound.fit("supervised", tmp_path / "second.csv", out=tmp_path / "b", **new).run
+    (evaluation,) = unconfound.evaluate(run)
+    assert 0 <= evaluation.tests["test"]["linear_probe"].value <= 1
+    assert len(unconfound.embed(run, tmp_path / "second.csv")["train"]) == len(other["age"])
+    words = ["--from", str(tmp_path / "a"), "--data", str(tmp_path / "second.csv"), "--label", "married"]
+    flags = [
+        *words,
+        "--epochs",
+        "1",
+        "--batch-size",
+        "8",
+        "--device",
+        "cpu",
+        "--seeds",
+        "0",
+        "--out",
+        str(tmp_path / "c"),
+    ]
+    assert main(["compare", "supervised", *flags]) == 0
+    compared = json.loads((tmp_path / "c" / "supervised" / "seed-0" / "encoder.json").read_text())
+    assert compared["schema"]["shape"] == json.loads((tmp_path / "a" / "encoder.json").read_text())["schema"]["shape"]

@@ -195,10 +195,11 @@ def _encoding(given: EvaluateArguments) -> dict[str, Any] | None:
         ValueError: another label or group than that of the run, whose classes and groups are known alone.
     """
     from unconfound.encoders import read_card
+    from unconfound.encoders.saved import own_reading
 
     run = given.runs[0]
     if given.data.data == run_recipe(run).sections.get("data", {}).get("data"):
-        return None
+        return own_reading(run)
     restore = read_card(run).restore
     encoding = restore.get("encoding", {})
     for role in ("label", "group"):

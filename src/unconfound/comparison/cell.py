@@ -21,7 +21,7 @@ from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.loading import load
 from unconfound.progress import Bars, announced, console
-from unconfound.runs import fit_run
+from unconfound.runs import fit_run, read_data
 from unconfound.training.run_folder import machine
 
 
@@ -32,10 +32,16 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
         ValueError, FileNotFoundError: they cannot be read, or lack what a candidate is chosen by.
     """
     options = task.arguments.data
-    if options not in datasets:
-        with announced(f"reading {options.data}"):
-            datasets[options] = load(options)
-    validation = datasets[options].validation
+    if task.arguments.encoder.start is not None:
+        # What a row starts from decides how its data are read, so no other row can share them.
+        assert task.arguments.out is not None
+        dataset = read_data(task.arguments, out=task.arguments.out)
+    else:
+        if options not in datasets:
+            with announced(f"reading {options.data}"):
+                datasets[options] = load(options)
+        dataset = datasets[options]
+    validation = dataset.validation
     if task.needs_validation and validation is None:
         raise ValueError(
             f"candidates of {task.cell.row} are chosen on a validation part, which the data do not have: add "
@@ -46,7 +52,7 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
         and task.needs_validation
         and validation is not None
         and "map_at_r" not in task.rule.metrics
-        and unseen(validation, datasets[options].train.schema)
+        and unseen(validation, dataset.train.schema)
     ):
         raise ValueError(
             f"candidates of {task.cell.row} are chosen by {task.rule.figure}, but the classes of the validation part "
@@ -58,7 +64,7 @@ def dataset_of(task: Task, datasets: dict[DataOptions, Dataset]) -> Dataset:
             "have some, or --select validation"
         )
     # Whoever chooses by the domain left out is not to see the one that is held out.
-    return replace(datasets[options], tests={}) if task.cell.left_out else datasets[options]
+    return replace(dataset, tests={}) if task.cell.left_out else dataset
 
 
 def evaluated_on(task: Task, dataset: Dataset) -> Dataset:

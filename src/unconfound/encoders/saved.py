@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unconfound.data import Schema
+from unconfound.data.core.features_alone import features_alone
 from unconfound.data.core.source import Modality
 from unconfound.documents import one_line, read_sealed, sealed
 from unconfound.encoders.build import OWN_ENCODERS, build_encoder
@@ -116,6 +117,16 @@ def read_card(folder: Path | str) -> Card:
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
     return card
+
+
+def own_reading(folder: Path | str) -> dict[str, Any]:
+    """Return how the data of a run are read again: where its encoder started from another run, with those features.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_card`.
+    """
+    card = read_card(folder)
+    return features_alone(card.restore) if "start" in card.provenance else {}
 
 
 def load_encoder(folder: Path | str) -> Encoder:

@@ -69,6 +69,7 @@ def fine_tune(
     """
     assert subject.origin is not None
     origin = subject.origin
+    started = {key: value for key, value in origin.card.provenance.items() if key == "start"}
     train = divided(dataset, seed=options.seed).fitted
     method = Supervised(origin.encoder.requires_grad_(), train.schema)
     with torch.no_grad():
@@ -95,5 +96,5 @@ def fine_tune(
         training=training,
         config=origin.config,
         overwrite=overwrite,
-        provenance={"mended": how | {"from": subject.name}},
+        provenance={"mended": how | {"from": subject.name}} | started,
     )
