@@ -109,3 +109,10 @@ def test_adding_gates_leaves_batch_norm_alone():
     assert inner.keys() == before.keys()
     for name, value in before.items():
         assert torch.equal(inner[name], value)
+
+
+def test_a_map_with_the_features_last_is_refused():
+    encoder = build_encoder("convnet", SCHEMA)
+    encoder.network.network.output_fmt = "NHWC"
+    with pytest.raises(ValueError, match="convnet has no feature map"):
+        encoder.wrap(Gated, environments=2)

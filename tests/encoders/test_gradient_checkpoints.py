@@ -14,7 +14,7 @@ def test_gradients_stay_the_same_and_blocks_are_run_again():
     torch.manual_seed(0)
     encoder = build_encoder("vit_tiny_patch16_224", SCHEMA)
     runs = []
-    encoder.network.network.blocks[3].register_forward_hook(lambda *_: runs.append(1))
+    encoder.network.network.blocks[3].register_forward_pre_hook(lambda *_: runs.append(1))
     images = torch.rand(4, 3, 32, 32)
     gradients = []
     for checkpointed in (False, True):

@@ -258,7 +258,7 @@ def test_weights_that_do_not_fit_name_five_and_the_likely_cause(tmp_path: Path) 
         (
             {f"module.{name}": value for name, value in state.items()},
             r"lacks conv1.weight, bn1.weight, bn1.bias, bn1.running_mean, bn1.running_var and 95 more and holds, .* "
-            r"module.conv1.weight, .*: names there begin with 'module.': take that off",
+            r"module.bn1.bias, .*: names there begin with 'module.': take that off",
         ),
         (timm.create_model("resnet10t").state_dict(), "give the weights of this network"),
         ({"a.weight": torch.zeros(1)}, "a network of another kind"),

@@ -18,7 +18,7 @@ from torch import nn
 
 from unconfound.data import Dataset
 from unconfound.data.load import DataOptions, load_dataset
-from unconfound.encoders.published_weights import load_published_weights
+from unconfound.encoders.published_weights import read_published_weights, take_published_weights
 
 from .harness import Kind
 
@@ -174,6 +174,10 @@ def _published(folder: Path) -> Path:
     return folder / "published.safetensors"
 
 
+def _take(path: Path) -> None:
+    take_published_weights(_network(), read_published_weights(path), source=path, classifier=())
+
+
 DATA_KINDS = (
     Kind("NumPy array", _npy, _load),
     Kind("NumPy archive", _npz, _load),
@@ -187,5 +191,5 @@ DATA_KINDS = (
     Kind("numbers of graphs", partial(_graph_lines, name="MUTAG_graph_indicator.txt"), _graphs, several=True),
     Kind("zip of graphs", _graph_zip, _named("mutag", 0)),
     Kind("COCO annotations", _coco, _coco_read, several=True),
-    Kind("published weights", _published, lambda path: load_published_weights(_network(), path, classifier=())),
+    Kind("published weights", _published, _take),
 )

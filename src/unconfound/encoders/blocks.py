@@ -95,7 +95,7 @@ def _places_of_timm(network: nn.Module, names: list[str], name: str) -> dict[str
             f"timm does not say what the blocks of {name!r} are: leave --freeze-blocks and --layer-decay out"
         )
     models = require("timm.models", extra="images")
-    layers = models.group_with_matcher([(each, each) for each in names], patterns, reverse=True)
+    layers = models.group_parameters(network, patterns, reverse=True)
     matched = {each: _pattern_of(each, patterns) for each in names}
     last = max((layers[each] for each in names if matched[each] is not None), default=0)
     places: dict[str, tuple[int, ...] | None] = {}

@@ -16,7 +16,7 @@ from unconfound.encoders.gin import GIN
 from unconfound.encoders.gru import GRU
 from unconfound.encoders.mlp import MLP
 from unconfound.encoders.normalized import Normalized
-from unconfound.encoders.published_weights import load_published_weights
+from unconfound.encoders.published_weights import read_published_weights, take_published_weights
 from unconfound.encoders.resnet import ResNet, stem_for
 from unconfound.encoders.timm_models import build_timm
 from unconfound.encoders.transformer import Transformer
@@ -116,7 +116,8 @@ def _network(
     if name in OWN_ENCODERS["images"]:
         network = ResNet(name, channels, stem=stem_for(min(schema.shape[1:])), pretrained=pretrained is True)
         if not isinstance(pretrained, bool):
-            load_published_weights(network.network, pretrained, classifier=("fc",))
+            found = read_published_weights(pretrained)
+            take_published_weights(network.network, found, source=pretrained, classifier=("fc",))
         return network, (torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION))
     return build_timm(name, schema, pretrained=pretrained, pooling=pooling)
 

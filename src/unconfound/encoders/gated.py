@@ -49,7 +49,9 @@ class Gated(nn.Module):
         # Only trying shows how large a network's map is.
         with at_rest(network), torch.no_grad():
             maps = last_map(network, network.mean.new_zeros(1, *architecture["shape"]))
-        if maps is None or maps.dim() != 4:
+        # Some of timm's transformers put the features last.
+        ordered = getattr(network.network, "output_fmt", "NCHW") == "NCHW"
+        if maps is None or maps.dim() != 4 or not ordered:
             raise ValueError(
                 f"{name} has no feature map [batch, channels, height, width]: take a ResNet or another convolutional "
                 "network"

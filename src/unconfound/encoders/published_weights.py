@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,26 +12,27 @@ from torch import Tensor, nn
 from unconfound.encoders.unfit_weights import check_weights
 
 
-def load_published_weights(network: nn.Module, path: Path, *, classifier: Sequence[str]) -> None:
-    """Copy the weights of a safetensors file into a network that has no classifier.
+def take_published_weights(
+    network: nn.Module, found: Mapping[str, Tensor], *, source: Path, classifier: Sequence[str]
+) -> None:
+    """Copy published weights into a network that has no classifier.
 
     Args:
         network: as its library makes it, with the names of weights that it gives them.
-        path: a .safetensors file, as published beside most networks. A pickle is refused: it may run code.
-        classifier: layers that the file may hold and the network does not.
+        found: the weights.
+        source: their file, for errors.
+        classifier: layers that there may be weights of and that the network does not have.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no safetensors file, or holds the weights of another network.
+        ValueError: they are the weights of another network.
     """
-    found = read_published_weights(path)
     own = network.state_dict()
-    check_weights(found, own, source=path, left_out=classifier)
+    check_weights(found, own, source=source, left_out=classifier)
     network.load_state_dict({name: weight for name, weight in found.items() if name in own}, strict=False)
 
 
 def read_published_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file that others wrote.
+    """Read a .safetensors file, as published beside most networks. A pickle is refused: it may run code.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from unconfound.data import Schema
 from unconfound.documents import one_line
-from unconfound.encoders.published_weights import load_published_weights
+from unconfound.encoders.published_weights import read_published_weights, take_published_weights
 from unconfound.extras import require
 from unconfound.options.encoders import Pooling
 
@@ -61,9 +62,12 @@ def build_timm(
     try:
         network = _created(create, name, options, size) if isinstance(pretrained, bool) else create(name, **options)
         if not isinstance(pretrained, bool):
-            if not hasattr(network, "set_input_size"):
+            found = read_published_weights(pretrained)
+            if hasattr(network, "set_input_size"):
+                _set_size_of(network, found)
+            else:
                 network = _created(create, name, options, size)
-            load_published_weights(network, pretrained, classifier=_classifiers(network))
+            take_published_weights(network, found, source=pretrained, classifier=_classifiers(network))
             set_image_size(network, size)
     except OSError as error:
         if pretrained is not True:
@@ -87,6 +91,18 @@ def set_image_size(network: nn.Module, size: tuple[int, int]) -> None:
     adapt: Any = getattr(network, "set_input_size", None)
     if adapt is not None:
         adapt(img_size=size)
+
+
+def _set_size_of(network: nn.Module, found: Mapping[str, Tensor]) -> None:
+    """Let a vision transformer be for images of the size that weights are for, by how many positions these have."""
+    own, there = getattr(network, "pos_embed", None), found.get("pos_embed")
+    patches: Any = getattr(network, "patch_embed", None)
+    if not isinstance(own, Tensor) or there is None or there.shape == own.shape or there.dim() != 3:
+        return
+    before = own.shape[1] - patches.num_patches  # class and register tokens
+    side = math.isqrt(max(0, there.shape[1] - before))
+    if side**2 == there.shape[1] - before:
+        set_image_size(network, (side * patches.patch_size[0], side * patches.patch_size[1]))
 
 
 def _created(create: Callable[..., nn.Module], name: str, options: dict[str, Any], size: tuple[int, int]) -> nn.Module:

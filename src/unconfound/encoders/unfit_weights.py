@@ -26,6 +26,7 @@ def check_weights(
     # How many batches a BatchNorm has seen is of no use, and old files lack it.
     missing = [name for name in own if name not in found and not name.endswith("num_batches_tracked")]
     other = [name for name in found if name not in own and name.rsplit(".", 1)[0] not in left_out]
+    other = [name for name in other if not name.endswith("num_batches_tracked")]
     parts = [f"lacks {_listed(missing)}"] if missing else []
     parts += [f"holds, as the network does not, {_listed(other)}"] if other else []
     if parts:
