@@ -132,6 +132,8 @@ def _restore(data: DataOptions, start: Start | Started | None) -> dict[str, Any]
             "from a run on such data"
         )
     restore = features_alone(before)
+    if "channels" in restore:
+        restore.setdefault("bits", 16)
     for name in ("channels", "node_features", "bits"):
         asked, has = getattr(data, name), restore.get(name)
         if has is not None and asked not in (getattr(DataOptions, name), has):

@@ -100,7 +100,7 @@ def test_a_folder_of_a_model_of_timm_for_images_of_another_size(named: str, tmp_
     # It is saved and started from again, at a third size.
     save_encoder(tmp_path / "run", encoder, schema=Schema("images", (3, 96, 96)))
     again = start_encoder(tmp_path / "run", Schema("images", (3, 48, 48)))
-    assert again.architecture["shape"] == (3, 48, 48)
+    assert again.architecture["shape"] == [3, 48, 48]
     assert again(images[:, :, :48, :48]).shape == (2, again.features)
 
 

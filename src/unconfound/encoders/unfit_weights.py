@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -46,8 +46,12 @@ def _listed(names: Sequence[str]) -> str:
 def _cause(found: Mapping[str, Tensor], own: Mapping[str, Tensor], missing: Sequence[str], other: Sequence[str]) -> str:
     """Name the likely cause where names differ."""
     for longer, shorter, told in (
-        (other, own, "names there begin with {!r}: take that off, or give the run folder where the file is of a run"),
-        (missing, found, "names there lack the beginning {!r}: they are those of a network inside of this one"),
+        (
+            other,
+            missing,
+            "names there begin with {!r}: take that off, or give the run folder where the file is of a run",
+        ),
+        (missing, other, "names there lack the beginning {!r}: they are those of a network inside of this one"),
     ):
         prefix = _prefix(longer, shorter)
         if prefix:
@@ -61,17 +65,17 @@ def _cause(found: Mapping[str, Tensor], own: Mapping[str, Tensor], missing: Sequ
     return "give the weights of this network"
 
 
-def _prefix(longer: Iterable[str], shorter: Mapping[str, Tensor]) -> str:
+def _prefix(longer: Sequence[str], shorter: Sequence[str]) -> str:
     """Return what most of the longer names begin with where the rest is one of the shorter names."""
     counts: dict[str, int] = {}
-    names = list(longer)
-    for name in names:
+    known = set(shorter)
+    for name in longer:
         ends = (place + 1 for place, letter in enumerate(name) if letter == ".")
-        end = next((end for end in ends if name[end:] in shorter), 0)
+        end = next((end for end in ends if name[end:] in known), 0)
         if end:
             counts[name[:end]] = counts.get(name[:end], 0) + 1
     best = max(counts, key=lambda prefix: counts[prefix], default="")
-    return best if best and counts[best] > len(names) / 2 else ""
+    return best if best and counts[best] > len(longer) / 2 else ""
 
 
 def _numbers(names: Sequence[str]) -> bool:
