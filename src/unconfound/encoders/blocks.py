@@ -63,7 +63,8 @@ def blocks_of(encoder: Encoder) -> Blocks:
     places = _places(network, encoder.architecture["name"])
     numbers = {place: number for number, place in enumerate(sorted({each for each in places.values() if each}))}
     blocks: list[list[nn.Parameter]] = [[] for _ in numbers]
-    stem, rest = [], []
+    stem: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     inside = dict(network.named_parameters())
     for name, parameter in inside.items():
         place = places[name]

@@ -121,7 +121,7 @@ def _dataset(
     else:
         rows = dict(zip(("train", "test"), torch.arange(len(frame)).split([*map(len, parts)]), strict=True))
     # The encoder may come from a table whose column of texts had another name.
-    stored = targets | (encoding or {}) | {"text": "text"}
+    stored = {**targets, **(encoding or {}), "text": "text"}
     return frame_texts(frame, stored, rows, name=known.name, max_length=max_length, notes=notes)
 
 
