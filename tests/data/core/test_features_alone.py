@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from unconfound.data.core.features_alone import features_alone
-from unconfound.data.load import DataOptions, load
+from unconfound.data.load import DataOptions, load_dataset
 
 ROWS = {"age": [*range(20, 60)], "city": ["north", "south"] * 20, "sex": ["f", "m", "m", "f"] * 10}
 
@@ -22,10 +22,10 @@ def written(path: Path, **columns: object) -> str:
 
 def test_a_table_has_the_columns_of_the_run_and_classes_of_its_own(tmp_path: Path) -> None:
     first = written(tmp_path / "first.csv", income=["high", "low"] * 20)
-    before = load(DataOptions(data=first, label="income", group="sex"))
+    before = load_dataset(DataOptions(data=first, label="income", group="sex"))
     second = written(tmp_path / "second.csv", age=[*range(40, 80)], married=["yes", "no", "no", "yes"] * 10, more=1)
     options = DataOptions(data=second, label="married", group="sex")
-    after = load(options, restore=features_alone(before.restore))
+    after = load_dataset(options, restore=features_alone(before.restore))
     assert after.train.schema.classes == ("no", "yes")
     assert after.train.schema.groups == (
         "married=no, sex=f",
@@ -34,7 +34,7 @@ def test_a_table_has_the_columns_of_the_run_and_classes_of_its_own(tmp_path: Pat
         "married=yes, sex=m",
     )
     # As without a run: the same rows test.
-    alone = load(options)
+    alone = load_dataset(options)
     assert len(after.tests["test"]) == len(alone.tests["test"])
     assert after.tests["test"].names == alone.tests["test"].names
     batch = next(after.train.batches([torch.arange(len(after.train))])).inputs
@@ -51,25 +51,25 @@ def test_a_table_has_the_columns_of_the_run_and_classes_of_its_own(tmp_path: Pat
 
 def test_a_label_that_was_a_feature_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "rows.csv")
-    before = load(DataOptions(data=path))
+    before = load_dataset(DataOptions(data=path))
     with pytest.raises(ValueError, match=r"label column 'city' of .* is a feature of the encoder, .*with --label city"):
-        load(DataOptions(data=path, label="city"), restore=features_alone(before.restore))
+        load_dataset(DataOptions(data=path, label="city"), restore=features_alone(before.restore))
     written(tmp_path / "fewer.csv")
     pd.DataFrame({"age": [1, 2, 3]}).to_csv(tmp_path / "fewer.csv", index=False)
     with pytest.raises(ValueError, match="lacks the columns city, sex, on which the encoder was trained"):
-        load(DataOptions(data=str(tmp_path / "fewer.csv")), restore=features_alone(before.restore))
+        load_dataset(DataOptions(data=str(tmp_path / "fewer.csv")), restore=features_alone(before.restore))
 
 
 def test_texts_have_the_vocabulary_of_the_run(tmp_path: Path) -> None:
     for name, words in (("first", ["red dog", "blue cat"]), ("second", ["red bird", "blue dog"])):
         lines = [{"text": words[row % 2], "label": name + "ab"[row % 2]} for row in range(20)]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    before = load(DataOptions(data=str(tmp_path / "first.jsonl"), text="text", label="label"))
+    before = load_dataset(DataOptions(data=str(tmp_path / "first.jsonl"), text="text", label="label"))
     options = DataOptions(data=str(tmp_path / "second.jsonl"), text="text", label="label")
-    after = load(options, restore=features_alone(before.restore))
+    after = load_dataset(options, restore=features_alone(before.restore))
     assert after.train.schema.shape == before.train.schema.shape
     assert after.train.schema.classes == ("seconda", "secondb")
-    assert after.tests["test"].names == load(options).tests["test"].names
+    assert after.tests["test"].names == load_dataset(options).tests["test"].names
     vocabularies = [dataset.restore["encoding"]["vocabulary"] for dataset in (before, after)]  # type: ignore[index]
     assert vocabularies[0] == vocabularies[1]
 
