@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unconfound.methods import DACL as DACL
     from unconfound.methods import DCML as DCML
     from unconfound.methods import DFR as DFR
+    from unconfound.methods import DINO as DINO
     from unconfound.methods import ICLMSR as ICLMSR
     from unconfound.methods import IRM as IRM
     from unconfound.methods import JTT as JTT
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from unconfound.methods import GroupDRO as GroupDRO
     from unconfound.methods import InfoGraph as InfoGraph
     from unconfound.methods import LargeMargin as LargeMargin
+    from unconfound.methods import LeJEPA as LeJEPA
     from unconfound.methods import MaskTune as MaskTune
     from unconfound.methods import Metric as Metric
     from unconfound.methods import MoCo as MoCo
@@ -61,12 +63,12 @@ __version__ = "0.1.0"
 
 # fmt: off
 __all__ = [
-    "AFR", "BYOL", "CIM", "DACL", "DCML", "DFR", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SELF", "SSLHSIC",
-    "WMSE", "BarlowTwins", "ContraCAM", "DataOptions", "ForegroundAutoencoder", "Gaussian", "GroupDRO", "InfoGraph",
-    "Judging", "LargeMargin", "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR", "SimCLRDACL", "SimSiam",
-    "Supervised", "SwAV", "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder", "compare", "demo",
-    "embed", "evaluate", "export", "fit", "index", "load", "load_encoder", "load_remedy", "mend", "open_index",
-    "search", "start_encoder",
+    "AFR", "BYOL", "CIM", "DACL", "DCML", "DFR", "DINO", "ICLMSR", "IRM", "JTT", "RELIC", "SCARF", "SCL", "SELF",
+    "SSLHSIC", "WMSE", "BarlowTwins", "ContraCAM", "DataOptions", "ForegroundAutoencoder", "Gaussian", "GroupDRO",
+    "InfoGraph", "Judging", "LargeMargin", "LeJEPA", "MaskTune", "Metric", "MoCo", "Random", "ReSSL", "SimCLR",
+    "SimCLRDACL", "SimSiam", "Supervised", "SwAV", "TrainingOptions", "VICReg", "__version__", "audit", "build_encoder",
+    "compare", "demo", "embed", "evaluate", "export", "fit", "index", "load", "load_encoder", "load_remedy", "mend",
+    "open_index", "search", "start_encoder",
 ]
 # fmt: on
 # Where names come from on first use: the command line's help must not wait for torch. All others are methods.

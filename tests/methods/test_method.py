@@ -10,6 +10,7 @@ from unconfound.encoders import build_encoder
 from unconfound.methods import METHODS, Method, Phase, Step
 from unconfound.methods.parts.classifying import Classifier
 from unconfound.methods.parts.held_out import HeldOutClassifier
+from unconfound.methods.parts.multi_crop import MultiCropMethod
 from unconfound.methods.parts.two_views import TwoViewMethod
 
 
@@ -48,7 +49,7 @@ def test_a_method_must_have_a_loss():
 def test_every_method_is_final_and_has_its_name_and_documented_options(name):
     kind = METHODS[name]
     assert kind.name == name
-    assert kind.__bases__ in {(Method,), (TwoViewMethod,), (Classifier,), (HeldOutClassifier,)}
+    assert kind.__bases__ in {(Method,), (TwoViewMethod,), (MultiCropMethod,), (Classifier,), (HeldOutClassifier,)}
     assert kind.__final__
     assert is_dataclass(kind.Options)
     assert kind.Options.__dataclass_params__.frozen

@@ -1,4 +1,4 @@
-"""Assignment of samples to prototypes, as SwAV makes it."""
+"""Assignment of samples to prototypes, and its prediction from other views (SwAV, DINO)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.inputs import check_above_0, check_at_least_1, check_paired, check_rows, wide
+from unconfound.functional.inputs import (
+    check_above_0,
+    check_at_least_1,
+    check_floating,
+    check_paired,
+    check_rows,
+    wide,
+    wide_pair,
+)
 
 
 def sinkhorn(
@@ -63,20 +71,69 @@ def _iterations_without_logarithms(scores: Tensor) -> int:
     return int((math.log(numbers.eps) - math.log(numbers.tiny)) / (2 * math.log(max(scores.numel(), 2))))
 
 
+def predicted_assignment(
+    scores: Float[Tensor, "views rows prototypes"],
+    codes: Float[Tensor, "coded rows prototypes"],
+    *,
+    temperature: float = 0.1,
+) -> Float[Tensor, ""]:
+    """Compute how badly each view of a sample predicts the assignments of its other views.
+
+    Caron et al. (NeurIPS 2020), equations 1 and 2, and with small crops equation 6; Caron et al., "Emerging Properties
+    in Self-Supervised Vision Transformers" (ICCV 2021), equation 3: with q^i the assignment of view i and p^v the
+    softmax of the scores of view v at the temperature, the mean over samples and over all pairs (i, v) with v != i of
+    -sum_k q^i_k log p^v_k. The papers sum over the pairs; their code takes the mean, as we do.
+
+    As the rows of q sum to 1, a pair gives log sum_k exp(s^v_k / t) - sum_k q^i_k s^v_k / t: each view's scores are
+    gone through once, for all that it predicts, and no logarithms of probabilities are kept.
+
+    Args:
+        scores: of all views; the first ones are those that have assignments.
+        codes: assignments of the first views, rows summing to 1. A gradient flows to them: detach what is a target.
+        temperature: of the softmax, above 0.
+
+    Raises:
+        TypeError: scores or codes are not floating-point.
+        ValueError: shapes do not fit, there are no rows, there is one view, or an option is out of its range.
+    """
+    check_above_0(temperature=temperature)
+    check_floating("scores", scores)
+    check_floating("codes", codes)
+    if scores.dim() != 3 or codes.dim() != 3 or scores.numel() == 0 or scores.shape[1:] != codes.shape[1:]:
+        raise ValueError(
+            "scores must be [views, rows, prototypes] and codes [views with assignments, rows, prototypes], "
+            f"got {tuple(scores.shape)} and {tuple(codes.shape)}"
+        )
+    views, rows, coded = len(scores), scores.shape[1], len(codes)
+    if not 1 <= coded <= views or views < 2:
+        raise ValueError(
+            f"a view predicts the assignments of others: of two or more views, all or some have them, got {views} "
+            f"views and {coded} assignments"
+        )
+    with torch.autocast(scores.device.type, enabled=False):
+        scores, codes = wide_pair(scores, codes)
+        scaled = scores / temperature
+        partitions = scaled.logsumexp(2).sum(1)
+        # What a view predicts: all assignments, without its own.
+        losses = coded * partitions.sum() - (scaled.sum(0) * codes.sum(0)).sum()
+        own = partitions[:coded].sum() - (scaled[:coded] * codes).sum()
+        return (losses - own) / (rows * coded * (views - 1))
+
+
 def swapped_prediction(
     first: Float[Tensor, "rows prototypes"],
     second: Float[Tensor, "rows prototypes"],
     *,
+    local: Float[Tensor, "crops rows prototypes"] | None = None,
     temperature: float = 0.1,
     smoothing: float = 0.05,
     iterations: int = 3,
 ) -> Float[Tensor, ""]:
-    """Compute the loss of SwAV: predict the assignment of one view of each sample from the other view.
+    """Compute the loss of SwAV: predict the assignment of one view of each sample from its other views.
 
-    Caron et al. (NeurIPS 2020), equations 1 and 2: with q the assignments of a view by `sinkhorn` and p the softmax of
-    its scores at the temperature, the mean over samples of -[sum_k q_k log p'_k + sum_k q'_k log p_k] / 2, the prime
-    marking the other view. The paper sums both directions; its code takes their mean, as we do. No gradient flows
-    through the assignments.
+    Caron et al. (NeurIPS 2020), equations 1, 2 and 6: `predicted_assignment`, with q the assignments of the first and
+    the second view by `sinkhorn`. Small crops predict both, and are not assigned. No gradient flows through the
+    assignments.
 
     It is at least the entropy of the assignments. Where all embeddings are equal, these are uniform, and the loss at
     least the logarithm of the number of prototypes: to collapse is no way to a low loss.
@@ -84,6 +141,7 @@ def swapped_prediction(
     Args:
         first: scores of one view of each sample.
         second: of the other view, in the same order.
+        local: of small crops of each sample, in the same order; None: there are none.
         temperature: of the softmax, above 0.
         smoothing, iterations: as `sinkhorn` has them.
 
@@ -91,12 +149,9 @@ def swapped_prediction(
         TypeError: scores are not floating-point.
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
-    check_above_0(temperature=temperature)
     check_paired(first=first, second=second)
     codes = [sinkhorn(scores.detach(), smoothing=smoothing, iterations=iterations) for scores in (first, second)]
+    # What autocast makes of this is refused in float16 on the CPU.
     with torch.autocast(first.device.type, enabled=False):
-        losses = [
-            -(code * (scores.to(code.dtype) / temperature).log_softmax(1)).sum() / len(code)
-            for scores, code in zip((second, first), codes, strict=True)
-        ]
-        return (losses[0] + losses[1]) / 2
+        scores = torch.cat([first[None], second[None], *([] if local is None else [local])])
+    return predicted_assignment(scores, torch.stack(codes), temperature=temperature)

@@ -1,4 +1,4 @@
-"""The loss of methods that predict one view's projection from the other's, without negatives (BYOL, SimSiam)."""
+"""The losses of methods whose views predict each other's projections, without negatives (BYOL, SimSiam, LeJEPA)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unconfound.functional.inputs import check_paired
+from unconfound.functional.inputs import check_floating, check_paired, wide
 from unconfound.functional.similarity import rescale
 
 
@@ -34,3 +34,31 @@ def negative_cosine(
         # Divided by once a row, not once an entry. A length is at least 1, that of a row of zeros apart.
         lengths: Tensor = torch.linalg.vector_norm(first, dim=1) * torch.linalg.vector_norm(second, dim=1)
         return -((first * second).sum(1) / lengths.clamp_min(1)).mean()
+
+
+def mean_view_prediction(views: Float[Tensor, "views batch features"], *, predicted: int) -> Float[Tensor, ""]:
+    """Compute how far all views of a sample are from the mean of the first ones: the prediction loss of LeJEPA.
+
+    Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics" (arXiv
+    2511.08544, 2025), section 5.1: with mu the mean of the `predicted` first views of a sample, the mean over samples
+    and all views of ||mu - z||^2 / features. The equation there sums over the features, the listing takes their mean,
+    for which the recommended trade-off of 0.05 is meant; so do we. A gradient flows to mu, too.
+
+    Args:
+        views: z, the views of each sample in the same order; any scale, which counts.
+        predicted: how many of them, from the first on, are predicted; at least 1.
+
+    Raises:
+        TypeError: views are not floating-point.
+        ValueError: there are no views or rows, or not as many views as are predicted.
+    """
+    check_floating("views", views)
+    if views.dim() != 3 or views.numel() == 0:
+        raise ValueError(
+            f"views must be [views, batch, features] with at least one of each, got shape {tuple(views.shape)}"
+        )
+    if not 1 <= predicted <= len(views):
+        raise ValueError(f"predicted must be from 1 to the number of views, {len(views)}, got {predicted}")
+    with torch.autocast(views.device.type, enabled=False):
+        views = wide(views)
+        return (views - views[:predicted].mean(0)).square().mean()

@@ -8,6 +8,7 @@ from unconfound.methods.contracam import ContraCAM as ContraCAM
 from unconfound.methods.dacl import DACL as DACL
 from unconfound.methods.dcml.dcml import DCML as DCML
 from unconfound.methods.dfr import DFR as DFR
+from unconfound.methods.dino import DINO as DINO
 from unconfound.methods.foreground_autoencoder import ForegroundAutoencoder as ForegroundAutoencoder
 from unconfound.methods.gaussian import Gaussian as Gaussian
 from unconfound.methods.group_dro import GroupDRO as GroupDRO
@@ -16,6 +17,7 @@ from unconfound.methods.infograph import InfoGraph as InfoGraph
 from unconfound.methods.irm import IRM as IRM
 from unconfound.methods.jtt import JTT as JTT
 from unconfound.methods.large_margin import LargeMargin as LargeMargin
+from unconfound.methods.lejepa import LeJEPA as LeJEPA
 from unconfound.methods.masktune import MaskTune as MaskTune
 from unconfound.methods.method import Method as Method
 from unconfound.methods.method import Phase as Phase
@@ -55,6 +57,8 @@ METHODS: dict[str, type[Method]] = {
     "relic": RELIC,
     "ssl-hsic": SSLHSIC,
     "swav": SwAV,
+    "dino": DINO,
+    "lejepa": LeJEPA,
     "barlow-twins": BarlowTwins,
     "vicreg": VICReg,
     "w-mse": WMSE,

@@ -74,6 +74,7 @@ class Method(nn.Module, ABC):
     Attributes:
         encoder: what the user keeps.
         compares_two_views: it makes its second views from a batch's `second_inputs` where there are any.
+        local_crops: so many small crops of each image it compares with these, from `local_inputs` where there are any.
         needs_groups: it learns from the groups of the samples, of which others know nothing: results say so.
         instances_per_class: batches hold so many samples of each of batch_size / instances_per_class classes, which
             are drawn anew for each batch; None: samples come as they are shuffled, or as `sampling_weights` says.
@@ -87,6 +88,7 @@ class Method(nn.Module, ABC):
 
     encoder: Encoder
     compares_two_views: bool = False
+    local_crops: int = 0
     needs_groups: bool = False
     instances_per_class: int | None = None
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from unconfound.options.constraints import Checked, NonNegativeFloat, NonNegativeInt, PositiveFloat, Share, within
+from unconfound.options.constraints import (
+    Checked,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+    within,
+)
 
+# Of an image's area, what a crop shows.
+AreaShare = Annotated[float, within(0, 1, closed="right")]
 MixingFunction = Literal["linear", "geometric", "binary"]
 
 
@@ -31,6 +41,21 @@ class ImageViewOptions(Checked):
     """Probability of a grayscale view."""
     blur_probability: Share = 0.0
     """Probability of a Gaussian blur."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiCropOptions(ImageViewOptions):
+    """Options of the random views of images, and of further, small ones (multi-crop).
+
+    SwAV's: 3/7 of the side is its 96 of 224 pixels.
+    """
+
+    local_crops: NonNegativeInt = 0
+    """Number of further, small views of each image (multi-crop); all their other options are those of the two views."""
+    local_size: PositiveInt | None = None
+    """Side of the small views in pixels; by default 3/7 of the image's shorter side."""
+    local_scale: tuple[AreaShare, AreaShare] = (0.05, 0.14)
+    """Lowest and highest share of the image's area that a small view shows."""
 
 
 @dataclass(frozen=True, kw_only=True)

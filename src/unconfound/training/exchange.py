@@ -168,8 +168,8 @@ def on_exchanged_backgrounds(batch: Batch, options: TrainingOptions, method: Met
     """Exchange backgrounds within the batch of all processes, by torch's global generator.
 
     A method that compares two views gets both on backgrounds of their own: independent draws, so that a background
-    shared by both views never tells which of them belong together. With `exchange_views` "one", the first views keep
-    the backgrounds of the images.
+    shared by both views never tells which of them belong together. So does each small crop of a method with multi-crop.
+    With `exchange_views` "one", the first views keep the backgrounds of the images.
 
     Args:
         batch: of this process, on the device.
@@ -191,7 +191,10 @@ def on_exchanged_backgrounds(batch: Batch, options: TrainingOptions, method: Met
     if not method.compares_two_views:
         return replace(batch, inputs=_exchanged(layers, options))
     first = batch.inputs if options.exchange_views == "one" else _exchanged(layers, options)
-    return replace(batch, inputs=first, second_inputs=_exchanged(layers, options))
+    second = _exchanged(layers, options)
+    # One after the other, so that as many are drawn as there are crops, and the views are those without crops.
+    crops = [_exchanged(layers, options) for _ in range(method.local_crops)]
+    return replace(batch, inputs=first, second_inputs=second, local_inputs=torch.cat(crops) if crops else None)
 
 
 def _exchanged(layers: Layers, options: TrainingOptions) -> Tensor:

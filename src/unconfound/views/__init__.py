@@ -5,6 +5,7 @@ from unconfound.options.views import ForegroundViewOptions as ForegroundViewOpti
 from unconfound.options.views import ImageViewOptions as ImageViewOptions
 from unconfound.options.views import MetricViewOptions as MetricViewOptions
 from unconfound.options.views import MixingOptions as MixingOptions
+from unconfound.options.views import MultiCropOptions as MultiCropOptions
 from unconfound.options.views import NoiseOptions as NoiseOptions
 from unconfound.views.backgrounds import exchange_backgrounds as exchange_backgrounds
 from unconfound.views.blur import gaussian_blur as gaussian_blur
@@ -14,6 +15,7 @@ from unconfound.views.cutouts import cut_out as cut_out
 from unconfound.views.foregrounds import ForegroundViews as ForegroundViews
 from unconfound.views.geometry import random_boxes as random_boxes
 from unconfound.views.image_views import image_views as image_views
+from unconfound.views.image_views import local_views as local_views
 from unconfound.views.images import ImageViews as ImageViews
 from unconfound.views.mixed_views import MixedViews as MixedViews
 from unconfound.views.noise import NoisyViews as NoisyViews

@@ -84,8 +84,8 @@ class ImageViews:
     def __init__(self, size: int, options: ImageViewOptions | None = None) -> None:
         self.size, self.options = size, options or ImageViewOptions()
         _check_size(size, blur=self.options.blur_probability)
-        _check_range("crop_scale", self.options.crop_scale, highest=1)
-        _check_range("crop_ratio", self.options.crop_ratio, highest=math.inf)
+        check_range("crop_scale", self.options.crop_scale, highest=1)
+        check_range("crop_ratio", self.options.crop_ratio, highest=math.inf)
         _check_jitter(self.options.jitter)
 
     @torch.no_grad()
@@ -205,7 +205,12 @@ def _check_size(size: int, *, blur: float) -> None:
         raise ValueError(f"size is {size}: a view needs a side of at least {2 if blur else 1} pixels")
 
 
-def _check_range(name: str, limits: tuple[float, float], *, highest: float) -> None:
+def check_range(name: str, limits: tuple[float, float], *, highest: float) -> None:
+    """Refuse limits that are no (low, high) with 0 < low <= high <= highest, both finite.
+
+    Raises:
+        ValueError: names the option.
+    """
     if len(limits) != 2 or not 0 < limits[0] <= limits[1] <= highest or math.isinf(limits[1]):
         allowed = "0 < low <= high" + (f" <= {highest:g}" if math.isfinite(highest) else "")
         raise ValueError(f"{name} is {limits}: it must be (low, high) with {allowed}")

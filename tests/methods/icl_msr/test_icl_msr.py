@@ -155,7 +155,7 @@ def test_the_first_stage_is_the_host_s_loss_plus_the_weighted_interventional_one
 
 
 @pytest.mark.parametrize("meta", ["exact", "finite-difference", "alignment", "direct"])
-@pytest.mark.parametrize("host", ["simclr", "byol", "barlow-twins", "moco", "ressl", "swav"])
+@pytest.mark.parametrize("host", ["simclr", "byol", "barlow-twins", "moco", "ressl", "swav", "dino", "lejepa"])
 def test_each_stage_leaves_the_other_s_numbers_as_they_are(meta, host):
     torch.manual_seed(0)
     method = ICLMSR(convnet(), IMAGES, ICLMSROptions(host=host, meta=meta, virtual_rate=0.1))

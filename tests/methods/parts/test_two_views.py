@@ -43,9 +43,34 @@ FORMS = {
     "ressl": ("ressl", {"projection_features": 5, "momentum": 0.9}),
     "ssl-hsic": ("ssl-hsic", {"projection_features": 5, "momentum": 0.9}),
     "swav": ("swav", {"projection_features": 5}),
+    "swav, crops": ("swav", {"projection_features": 5, "local_crops": 3, "local_size": 4}),
+    "lejepa": ("lejepa", {"projection_features": 5, "hidden_features": 6, "local_crops": 2, "slices": 9}),
+    "lejepa, all": ("lejepa", {"projection_features": 5, "local_crops": 0, "predicted": "all", "slices": 9}),
+    # From the start, or the prototypes would have no gradient.
+    "dino": ("dino", {"projection_features": 5, "local_crops": 2, "frozen_epochs": 0, "momentum": 0.9}),
+    "dino, sinkhorn": (
+        "dino",
+        {
+            "projection_features": 5,
+            "local_crops": 0,
+            "frozen_epochs": 0,
+            "momentum": 0.9,
+            "centring": "sinkhorn",
+            "koleo_weight": 0.1,
+        },
+    ),
 }
 # Halfway through a training, of those forms whose momentum starts at 0.9.
-MOMENTUM = {"byol": 0.95, "moco": 0.9, "moco, symmetric": 0.95, "relic": 0.95, "ressl": 0.9, "ssl-hsic": 0.95}
+MOMENTUM = {
+    "byol": 0.95,
+    "moco": 0.9,
+    "moco, symmetric": 0.95,
+    "relic": 0.95,
+    "ressl": 0.9,
+    "ssl-hsic": 0.95,
+    "dino": 0.95,
+    "dino, sinkhorn": 0.95,
+}
 each_form = pytest.mark.parametrize("form", FORMS)
 each_name = pytest.mark.parametrize("name", NAMES)
 
@@ -74,9 +99,9 @@ def test_forward_compares_two_views(name):
     step = method(image_batch(8))
     method.load_state_dict(state)
     torch.manual_seed(3)
-    views = method.two_views(image_batch(8))
-    assert len(views) == 16
-    compared = method.compare(views)
+    views = method.all_views(image_batch(8))
+    assert [len(size) for size in views] == [16, 8 * method.local_crops][: len(views)]
+    compared = method.compare(*views)
     torch.testing.assert_close(compared.loss, step.loss)
     # Alone, some need one view's embeddings only.
     torch.testing.assert_close(compared.embeddings[: len(step.embeddings)].detach().float(), step.embeddings)
@@ -87,7 +112,7 @@ def test_forward_compares_two_views(name):
 def test_projections_and_embeddings_carry_gradients_to_the_encoder(name):
     method = _default(name)
     for part in ("projections", "embeddings"):
-        compared = method.compare(method.two_views(image_batch(8)))
+        compared = method.compare(*method.all_views(image_batch(8)))
         method.zero_grad()
         (getattr(compared, part) * torch.randn(getattr(compared, part).shape)).sum().backward()
         assert any(parameter.grad is not None and parameter.grad.any() for parameter in method.encoder.parameters())
@@ -96,10 +121,10 @@ def test_projections_and_embeddings_carry_gradients_to_the_encoder(name):
 @each_name
 def test_comparing_draws_no_random_numbers_and_moves_no_weights(name):
     method = _default(name)
-    views = method.two_views(image_batch(8))
+    views = method.all_views(image_batch(8))
     before = torch.random.get_rng_state()
     weights = [parameter.clone() for parameter in method.parameters()]
-    method.compare(views)
+    method.compare(*views)
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(torch.equal(old, new) for old, new in zip(weights, method.parameters(), strict=True))
 
@@ -155,7 +180,7 @@ def test_it_is_learnt_from_a_toy(form, first):
     assert sum(losses[-5:]) < sum(losses[first : first + 5])
 
 
-@pytest.mark.parametrize("form", ["barlow-twins", "vicreg", "w-mse", "large-margin"])
+@pytest.mark.parametrize("form", ["barlow-twins", "vicreg", "w-mse", "large-margin", "lejepa"])
 def test_it_learns_to_tell_colours_apart(form):
     method = _method(form, jitter=(0.2, 0.2, 0.2, 0.05), grayscale_probability=0.0)
     colours = torch.randint(0, 256, (24, 3, 1, 1), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -178,10 +203,10 @@ def test_it_is_saved_and_resumed(form):
 def test_half_precision_gives_a_float32_loss(form):
     # W-MSE's sub-batches leave few directions to spare, where rounding of the projections would show most.
     method = _method(form, **{"projection_features": 40, "sub_batch_size": 48} if form == "w-mse" else {})
-    views = method.two_views(image_batch(48))
-    exact = copy.deepcopy(method).compare(views).loss
+    views = method.all_views(image_batch(48))
+    exact = copy.deepcopy(method).compare(*views).loss
     with torch.autocast("cpu", torch.bfloat16):
-        loss = method.compare(views).loss
+        loss = method.compare(*views).loss
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, exact, rtol=0.1, atol=0.1)
     loss.backward()
@@ -191,7 +216,7 @@ def test_half_precision_gives_a_float32_loss(form):
 @each_form
 def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twice(form):
     method = _method(form).double()
-    views = method.two_views(image_batch(4)).double()
+    views = [size.double() for size in method.all_views(image_batch(4))]
     before = {key: value.clone() for key, value in method.state_dict().items()}
     moving = {name: each.detach() for name, each in method.named_parameters() if each.requires_grad}
 
@@ -199,7 +224,7 @@ def test_a_call_on_copies_leaves_no_trace_and_is_differentiated_forwards_and_twi
         copies = {key: value.clone() for key, value in before.items() if key not in moving}
         given = copies | dict(zip(moving, weights, strict=True))
         given = {f"method.{key}": value for key, value in given.items()}
-        return torch.func.functional_call(_Compare(method), given, (views,)).loss
+        return torch.func.functional_call(_Compare(method), given, tuple(views)).loss
 
     weights = tuple(moving.values())
     torch.manual_seed(1)
@@ -220,8 +245,8 @@ class _Compare(nn.Module):
         super().__init__()
         self.method = method
 
-    def forward(self, views):
-        return self.method.compare(views)
+    def forward(self, *views):
+        return self.method.compare(*views)
 
 
 def _two_steps(form):
@@ -233,8 +258,8 @@ def _two_steps(form):
     results = []
     for seed in range(2):
         images = image_batch(12, seed=seed).inputs.chunk(processes)[rank]
-        views = method.two_views(Batch(images, torch.arange(len(images)))).double()
-        compared = method.compare(views)
+        views = [size.double() for size in method.all_views(Batch(images, torch.arange(len(images))))]
+        compared = method.compare(*views)
         gradients = torch.cat([each.flatten() for each in torch.autograd.grad(compared.loss, learnt(method))])
         if processes > 1:
             torch.distributed.all_reduce(gradients)

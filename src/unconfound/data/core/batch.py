@@ -71,7 +71,8 @@ class Batch:
     Images are uint8, or float in [0, 1]; rows of a table are float (or uint8, where they are pixels). Samples without a
     label carry the label -1; `labels` is None where the whole data set has none. Masks are 1 on the foreground.
     `second_inputs` are the same samples on other backgrounds, or with another nuisance, for the second views of methods
-    that compare two; None where both views are of `inputs`.
+    that compare two; None where both views are of `inputs`. `local_inputs` are the same samples once more for each
+    small crop of a method with multi-crop, [crops x batch, ...]; None where crops are of `inputs` and `second_inputs`.
     """
 
     inputs: (
@@ -86,6 +87,7 @@ class Batch:
     groups: Int[Tensor, " batch"] | None = None
     masks: Bool[Tensor, "batch 1 height width"] | None = None
     second_inputs: Float[Tensor, "batch *sample"] | Sequences | None = None
+    local_inputs: Float[Tensor, "crops channels height width"] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -42,7 +42,7 @@ def values_on_backgrounds(
     layers = layers_of(inputs, masks)
     while len(shown) < count:
         views = host.two_views(replace(batch, inputs=exchanged(layers), second_inputs=exchanged(layers)))
-        shown += values(at.compare(weights, views)).chunk(2)
+        shown += values(at.compare(weights, (views,))).chunk(2)
     return torch.stack(shown[:count], 1)
 
 
@@ -57,7 +57,7 @@ def on_other_backgrounds(batch: Batch) -> Batch:
     donors = torch.arange(rank * len(batch) - 1, (rank + 1) * len(batch) - 1, device=inputs.device)
     donors = donors % (processes * len(batch))
     inputs = exchanged(layers_of(inputs, masks, fill="mean"), donors=donors)
-    return replace(batch, inputs=inputs, second_inputs=None)
+    return replace(batch, inputs=inputs, second_inputs=None, local_inputs=None)
 
 
 def _images_and_masks(batch: Batch, *, option: str) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from unconfound.functional.inputs import unit_range, wide
 from unconfound.functional.interventional import interventional_loss, strata_cosine, strata_diversity
 from unconfound.methods.icl_msr.backgrounds import on_other_backgrounds, values_on_backgrounds
 from unconfound.methods.icl_msr.host import host_named
-from unconfound.methods.icl_msr.meta_gradient import HostAt, Stage, Weights, aligned, length_of, moved
+from unconfound.methods.icl_msr.meta_gradient import HostAt, Stage, Views, Weights, aligned, length_of, moved
 from unconfound.methods.icl_msr.strata import Strata, contexts
 from unconfound.methods.method import Method, Phase, Step
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
@@ -69,6 +69,7 @@ class ICLMSR(Method):
         if not isinstance(chosen, TwoViewMethod):
             raise ValueError(f"icl-msr needs a host that contrasts two views: {type(chosen).__name__} does not")
         self.host = chosen
+        self.local_crops = chosen.local_crops
         on_projection = options.strata_on == "projection"
         self.strata = Strata(
             options.strata_form,
@@ -81,7 +82,7 @@ class ICLMSR(Method):
         self.moving = "train"
         # Of the first stage's latest update; never outlives the second stage on the same batch.
         self.before: Weights | None = None
-        self.seen: list[tuple[Tensor, Compared]] = []
+        self.seen: list[tuple[Views, Compared]] = []
         self.stage: Stage | None = None
 
     @property
@@ -145,7 +146,7 @@ class ICLMSR(Method):
     ) -> tuple[Float[Tensor, "samples width"], Float[Tensor, "samples features"]]:
         """Return what strata weight, and embeddings, of samples as they are; the host is left as it is."""
         at = HostAt(self.host)
-        compared = at.compare(at.weights(), torch.cat([inputs, inputs]))
+        compared = at.compare(at.weights(), (torch.cat([inputs, inputs]),))
         return self._values(compared).chunk(2)[0], compared.embeddings.chunk(2)[0]
 
     def _values_of(self, source: Source) -> Float[Tensor, "samples width"]:
@@ -158,8 +159,8 @@ class ICLMSR(Method):
     def forward(self, batch: Batch, phase: str = "train") -> Step:
         if phase == "strata":
             return self._judge(batch)
-        views = self.host.two_views(batch)
-        compared = self.host.compare(views)
+        views = self.host.all_views(batch)
+        compared = self.host.compare(*views)
         if self.before is not None:
             made = Compared(compared.loss.detach(), compared.projections.detach(), compared.embeddings.detach())
             self.seen.append((views, made))
@@ -183,8 +184,8 @@ class ICLMSR(Method):
     def _judge(self, batch: Batch) -> Step:
         """Move strata: the loss has the meta-gradient as its gradient; its own value means nothing."""
         options, host, stage = self.options, self.host, self.stage
-        views = host.two_views(batch) if stage is None else stage.views
-        judging = host.two_views(on_other_backgrounds(batch)) if options.exchange_backgrounds else views
+        views = host.all_views(batch) if stage is None else stage.views
+        judging = host.all_views(on_other_backgrounds(batch)) if options.exchange_backgrounds else views
         if options.meta_batch == "other":
             views, judging = _half(views, 0), _half(judging, 1)
         at = HostAt(host)
@@ -209,7 +210,7 @@ class ICLMSR(Method):
         return Step(objective + options.diversity_weight * diversity, scalars)
 
     def _direction(
-        self, at: HostAt, weights: Weights, views: Tensor, judging: Tensor
+        self, at: HostAt, weights: Weights, views: Views, judging: Views
     ) -> tuple[Compared, Compared, Weights]:
         """Take the host's next step, and judge it.
 
@@ -236,9 +237,7 @@ class ICLMSR(Method):
         direction, judged = at.gradient(moved(weights, step, -float(self.rate)), judging, outer)
         return here, judged, direction
 
-    def _change_of_loss(
-        self, at: HostAt, weights: Weights, views: Tensor, direction: Weights, strata: Tensor
-    ) -> Tensor:
+    def _change_of_loss(self, at: HostAt, weights: Weights, views: Views, direction: Weights, strata: Tensor) -> Tensor:
         """Give the derivative of the interventional loss along a direction of the weights, as a function of strata."""
         loss = partial(self._interventional, strata=strata)
         if self.options.meta == "finite-difference":
@@ -285,11 +284,11 @@ def _gathered(values: Float[Tensor, "views width"]) -> Float[Tensor, "all_views 
     return torch.cat(gathered(values))
 
 
-def _half(views: Tensor, which: int) -> Tensor:
-    """Both views of one half of the samples."""
-    first, second = views.chunk(2)
-    if len(first) < 4:
-        raise ValueError(f"meta_batch other halves the batch, and {len(first)} samples are too few: use at least 4")
-    middle = len(first) // 2
+def _half(views: Views, which: int) -> Views:
+    """All views of one half of the samples."""
+    samples = len(views[0]) // 2
+    if samples < 4:
+        raise ValueError(f"meta_batch other halves the batch, and {samples} samples are too few: use at least 4")
+    middle = samples // 2
     part = slice(None, middle) if which == 0 else slice(middle, 2 * middle)
-    return torch.cat([first[part], second[part]])
+    return tuple(torch.cat([view[part] for view in size.split(samples)]) for size in views)

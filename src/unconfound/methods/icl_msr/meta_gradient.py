@@ -25,6 +25,8 @@ from unconfound.functional.forward_mode import prepare_forward_mode
 from unconfound.methods.parts.two_views import Compared, TwoViewMethod, gathered
 
 Weights = dict[str, Tensor]
+# One tensor a size of views, as a host draws them (`all_views`).
+Views = tuple[Tensor, ...]
 
 
 @dataclass(eq=False)
@@ -39,7 +41,7 @@ class Stage:
     """
 
     weights: Weights
-    views: Tensor
+    views: Views
     compared: Compared
     gradient: Weights
 
@@ -55,17 +57,17 @@ class HostAt(nn.Module):
         """The weights that the host learns, detached, by the names that `compare` takes."""
         return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
 
-    def compare(self, weights: Weights, views: Tensor) -> Compared:
+    def compare(self, weights: Weights, views: Views) -> Compared:
         """Compare views at these weights."""
         buffers = {name: buffer.clone() for name, buffer in self.named_buffers()}
-        compared: Compared = functional_call(self, weights | buffers, (views,))
+        compared: Compared = functional_call(self, weights | buffers, views)
         return compared
 
-    def forward(self, views: Tensor) -> Compared:
-        return self.host.compare(views)
+    def forward(self, *views: Tensor) -> Compared:
+        return self.host.compare(*views)
 
     def gradient(
-        self, weights: Weights, views: Tensor, loss_of: Callable[[Compared], Tensor]
+        self, weights: Weights, views: Views, loss_of: Callable[[Compared], Tensor]
     ) -> tuple[Weights, Compared]:
         """Give the gradient of a loss by the weights, over all processes' batch, and what it was computed from."""
         weights = {name: weight.requires_grad_() for name, weight in _detached(weights).items()}
@@ -78,7 +80,7 @@ class HostAt(nn.Module):
         }, compared
 
     def change(
-        self, weights: Weights, views: Tensor, direction: Weights, part: Callable[[Compared], Tensor]
+        self, weights: Weights, views: Views, direction: Weights, part: Callable[[Compared], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Give a part of what the host makes, and its derivative along a direction of the weights, by forward mode."""
         prepare_forward_mode()

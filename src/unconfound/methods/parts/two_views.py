@@ -81,7 +81,15 @@ class TwoViewMethod(Method, Generic[Chosen]):
         self.encoder = encoder
 
     def forward(self, batch: Batch, phase: str = "train") -> Step:
-        return self.compare(self.two_views(batch)).step()
+        return self.compare(*self.all_views(batch)).step()
+
+    def all_views(self, batch: Batch) -> tuple[Float[Tensor, "views *shape"], ...]:
+        """Draw all that is compared, as one tensor a size of views: here two views of each sample, of one size.
+
+        Raises:
+            ValueError: as `two_views`.
+        """
+        return (self.two_views(batch),)
 
     def two_views(self, batch: Batch) -> Float[Tensor, "views *shape"]:
         """Draw two views of each sample: [2 batch, ...], the first views of all samples, then the second ones.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unconfound.options.methods import classifying, refitting, two_views
+from unconfound.options.methods import classifying, multi_crop, refitting, two_views
 from unconfound.options.methods.cim import CIMOptions
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.options.methods.foreground_autoencoder import ForegroundAutoencoderOptions
@@ -37,7 +37,9 @@ METHODS_OF: dict[str, dict[str, type[Any]]] = {
         "ressl": two_views.ReSSLOptions,
         "relic": two_views.RELICOptions,
         "ssl-hsic": two_views.SSLHSICOptions,
-        "swav": two_views.SwAVOptions,
+        "swav": multi_crop.SwAVOptions,
+        "dino": multi_crop.DINOOptions,
+        "lejepa": multi_crop.LeJEPAOptions,
         "barlow-twins": two_views.BarlowTwinsOptions,
         "vicreg": two_views.VICRegOptions,
         "w-mse": two_views.WMSEOptions,
