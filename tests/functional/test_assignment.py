@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.assignment import sinkhorn, swapped_prediction
+from unconfound.functional.assignment import predicted_assignment, sinkhorn, swapped_prediction
 
 
 def _draw(seed, *shape):
@@ -165,3 +165,43 @@ def test_scaled_shares_are_those_of_scaled_logarithms(scale, iterations):
     torch.testing.assert_close(
         sinkhorn(scores, smoothing=0.5, iterations=iterations), logarithms.exp(), rtol=1e-9, atol=1e-12
     )
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), shapes, st.integers(2, 5), st.integers(1, 5), st.sampled_from([0.1, 1.0]))
+def test_every_view_predicts_the_assignments_of_all_others(seed, shape, views, coded, temperature):
+    coded = min(coded, views)
+    scores, codes = _draw(seed, views, *shape).tanh(), _draw(seed + 1, coded, *shape).softmax(2)
+    total, pairs = 0.0, 0
+    for source in range(coded):
+        for view in range(views):
+            if view != source:
+                total -= float((codes[source] * (scores[view] / temperature).log_softmax(1)).sum(1).mean())
+                pairs += 1
+    found = predicted_assignment(scores, codes, temperature=temperature)
+    assert found.item() == pytest.approx(total / pairs, abs=1e-9)
+
+
+def test_small_crops_predict_both_assignments():
+    first, second, *crops = _draw(0, 5, 6, 4).tanh()
+    codes = torch.stack([sinkhorn(each) for each in (first, second)])
+    expected = predicted_assignment(torch.stack([first, second, *crops]), codes)
+    torch.testing.assert_close(swapped_prediction(first, second, local=torch.stack(crops)), expected)
+    assert expected != swapped_prediction(first, second)
+
+
+def test_what_does_not_fit_together_is_refused():
+    scores = torch.ones(3, 4, 5)
+    for codes, message in (
+        (torch.ones(2, 4, 6), "got .3, 4, 5. and .2, 4, 6."),
+        (torch.ones(4, 4, 5), "got 3 views and 4 assignments"),
+        (torch.ones(4, 5), "codes .views with assignments"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predicted_assignment(scores, codes)
+    with pytest.raises(ValueError, match="got 1 views and 1 assignments"):
+        predicted_assignment(scores[:1], scores[:1])
+    with pytest.raises(TypeError, match="codes must be floating-point"):
+        predicted_assignment(scores, scores.long())
+    with pytest.raises(ValueError, match=r"local must be .*prototypes \(4, 3\), got shape \(3, 4, 5\)"):
+        swapped_prediction(scores[0, :, :3], scores[0, :, :3], local=scores)

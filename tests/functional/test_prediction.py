@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unconfound.functional.prediction import negative_cosine
+from unconfound.functional.prediction import mean_view_prediction, negative_cosine
 
 
 def draw(seed, *shape):
@@ -102,3 +102,33 @@ def test_what_does_not_fit():
         negative_cosine(torch.ones(0, 4), torch.ones(0, 4))
     with pytest.raises(TypeError, match=r"target must be floating-point, got torch.int64"):
         negative_cosine(torch.ones(3, 4), torch.ones(3, 4).long())
+
+
+@pytest.mark.parametrize("predicted", [1, 2, 4])
+def test_views_are_compared_with_the_mean_of_the_first_ones(predicted):
+    views = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    total = 0.0
+    for sample in range(3):
+        mean = sum(views[view, sample] for view in range(predicted)) / predicted
+        total += sum(float((views[view, sample] - mean).square().sum()) for view in range(4))
+    assert mean_view_prediction(views, predicted=predicted).item() == pytest.approx(total / (4 * 3 * 5))
+
+
+def test_the_mean_of_views_gets_a_gradient_and_equal_views_have_none():
+    views = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda each: mean_view_prediction(each, predicted=2), views, check_forward_ad=True)
+    same = torch.ones(3, 4, 2, requires_grad=True)
+    loss = mean_view_prediction(same, predicted=2)
+    loss.backward()
+    assert (loss.item(), same.grad.any().item()) == (0, False)
+
+
+def test_views_that_are_none_are_refused():
+    views = torch.ones(3, 4, 2)
+    for predicted in (0, 4):
+        with pytest.raises(ValueError, match=f"predicted must be from 1 to the number of views, 3, got {predicted}"):
+            mean_view_prediction(views, predicted=predicted)
+    with pytest.raises(ValueError, match=r"views must be .*views, batch, features"):
+        mean_view_prediction(views[0], predicted=1)
+    with pytest.raises(TypeError, match="views must be floating-point"):
+        mean_view_prediction(views.long(), predicted=1)

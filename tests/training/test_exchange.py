@@ -11,7 +11,9 @@ from PIL import Image
 
 from training.toy import convnet, dataset_of, image_source, masked_source, options, row_source, same, weights
 from training.toy_methods import Interrupted, TwoPhase, TwoPhaseOptions
-from unconfound.methods import METHODS, SimCLR, Supervised
+from unconfound.methods import DINO, ICLMSR, METHODS, LeJEPA, SimCLR, Supervised, SwAV
+from unconfound.options.methods.icl_msr import ICLMSROptions
+from unconfound.options.methods.multi_crop import SwAVOptions
 from unconfound.training import TrainingStopped, fit
 from unconfound.training.exchange import check_exchange, on_exchanged_backgrounds
 
@@ -56,6 +58,32 @@ def test_two_views_get_backgrounds_of_their_own(views):
         assert (exchanged.inputs != images).flatten(1).any(1).all()
         # Two draws give an image the same background once in fifteen times.
         assert (exchanged.inputs != second).flatten(1).any(1).sum() > 8
+
+
+@pytest.mark.parametrize("views", ["both", "one"])
+def test_small_crops_get_backgrounds_of_their_own(views):
+    batch, training, exchanged = _batch(), options(exchange=1.0, exchange_views=views), []
+    for crops in (0, 3):
+        method = SwAV(convnet(SOURCE), SOURCE.schema, SwAVOptions(local_crops=crops))
+        torch.manual_seed(4)
+        exchanged.append(on_exchanged_backgrounds(batch, training, method))
+    plain, cropped = exchanged
+    assert plain.local_inputs is None
+    assert torch.equal(plain.inputs, cropped.inputs)
+    assert torch.equal(plain.second_inputs, cropped.second_inputs)
+    pictures = [cropped.second_inputs, *cropped.local_inputs.chunk(3)]
+    for picture in pictures:
+        torch.testing.assert_close(_foregrounds(batch, picture), _foregrounds(batch, batch.inputs / 255))
+    for first in range(4):
+        for second in range(first):
+            assert (pictures[first] != pictures[second]).flatten(1).any(1).sum() > 8
+
+
+def test_a_host_s_crops_get_them_too():
+    host = ICLMSR(convnet(SOURCE), SOURCE.schema, ICLMSROptions(host="lejepa", host_options=("local_crops=2",)))
+    exchanged = on_exchanged_backgrounds(_batch(), options(exchange=1.0), host)
+    assert exchanged.local_inputs.shape == (32, 3, 8, 8)
+    assert host(exchanged).loss.isfinite()
 
 
 def test_nothing_is_drawn_where_nothing_is_asked_for():
@@ -124,7 +152,7 @@ def test_an_exchange_changes_what_is_learnt_and_is_recorded(tmp_path):
         assert same(weights(method), weights(plain)) == (share == 0)
 
 
-@pytest.mark.parametrize("kind", [Supervised, SimCLR])
+@pytest.mark.parametrize("kind", [Supervised, SimCLR, DINO, LeJEPA])
 def test_a_run_that_was_asked_to_stop_goes_on_bit_for_bit(kind, tmp_path):
     training = options(**EXCHANGE, batch_size=8, accumulate=2)
     whole = Interrupted(_method(kind), at=-1)

@@ -150,6 +150,11 @@ def swapped_prediction(
         ValueError: shapes differ, there are no rows, or an option is out of its range.
     """
     check_paired(first=first, second=second)
+    if local is not None and (local.dim() != 3 or local.shape[1:] != first.shape):
+        raise ValueError(
+            f"local must be [crops, rows, prototypes] for rows and prototypes {tuple(first.shape)}, got shape "
+            f"{tuple(local.shape)}"
+        )
     codes = [sinkhorn(scores.detach(), smoothing=smoothing, iterations=iterations) for scores in (first, second)]
     # What autocast makes of this is refused in float16 on the CPU.
     with torch.autocast(first.device.type, enabled=False):

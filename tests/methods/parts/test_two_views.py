@@ -258,7 +258,10 @@ def _two_steps(form):
     results = []
     for seed in range(2):
         images = image_batch(12, seed=seed).inputs.chunk(processes)[rank]
-        views = [size.double() for size in method.all_views(Batch(images, torch.arange(len(images))))]
+        batch = Batch(images, torch.arange(len(images)))
+        if seed and method.local_crops:
+            batch.local_inputs = torch.cat([images / 255] * method.local_crops)
+        views = [size.double() for size in method.all_views(batch)]
         compared = method.compare(*views)
         gradients = torch.cat([each.flatten() for each in torch.autograd.grad(compared.loss, learnt(method))])
         if processes > 1:
