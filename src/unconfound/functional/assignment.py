@@ -84,8 +84,8 @@ def predicted_assignment(
     softmax of the scores of view v at the temperature, the mean over samples and over all pairs (i, v) with v != i of
     -sum_k q^i_k log p^v_k. The papers sum over the pairs; their code takes the mean, as we do.
 
-    As the rows of q sum to 1, a pair gives log sum_k exp(s^v_k / t) - sum_k q^i_k s^v_k / t: each view's scores are
-    gone through once, for all that it predicts, and no logarithms of probabilities are kept.
+    The sum over pairs is that of all views with all assignments, without that of each view with its own: each view's
+    probabilities are computed once, and met by the assignments once.
 
     Args:
         scores: of all views; the first ones are those that have assignments.
@@ -112,12 +112,10 @@ def predicted_assignment(
         )
     with torch.autocast(scores.device.type, enabled=False):
         scores, codes = wide_pair(scores, codes)
-        scaled = scores / temperature
-        partitions = scaled.logsumexp(2).sum(1)
-        # What a view predicts: all assignments, without its own.
-        losses = coded * partitions.sum() - (scaled.sum(0) * codes.sum(0)).sum()
-        own = partitions[:coded].sum() - (scaled[:coded] * codes).sum()
-        return (losses - own) / (rows * coded * (views - 1))
+        logarithms = (scores / temperature).log_softmax(2)
+        together = (logarithms.sum(0) * codes.sum(0)).sum()
+        own = (logarithms[:coded] * codes).sum()
+        return (own - together) / (rows * coded * (views - 1))
 
 
 def swapped_prediction(

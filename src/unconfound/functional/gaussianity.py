@@ -115,4 +115,5 @@ def random_directions(
     """
     check_at_least_1(features=features, slices=slices)
     drawn = torch.randn(features, slices, generator=generator)
-    return drawn / torch.linalg.vector_norm(drawn, dim=0, keepdim=True)
+    lengths: Tensor = torch.linalg.vector_norm(drawn, dim=0, keepdim=True)
+    return drawn / lengths

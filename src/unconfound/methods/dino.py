@@ -119,7 +119,7 @@ class DINO(MultiCropMethod[DINOOptions]):
     def _temperature(self) -> Float[Tensor, ""]:
         """Return the teacher's temperature in this epoch, without asking the device."""
         options = self.options
-        share = (self.epoch / max(options.temperature_epochs, 1)).clamp_max(1)
+        share: Tensor = (self.epoch / max(options.temperature_epochs, 1)).clamp_max(1)
         first = options.first_target_temperature if options.temperature_epochs else options.target_temperature
         return first + (options.target_temperature - first) * share
 
