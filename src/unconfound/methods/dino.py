@@ -109,9 +109,9 @@ class DINO(MultiCropMethod[DINOOptions]):
         if options.centring == "sinkhorn":
             own = slice(rank * batch, (rank + 1) * batch)
             both = gather(scores.transpose(0, 1) / temperature).transpose(0, 1).flatten(0, 1)
-            shares = sinkhorn(both, smoothing=1.0, iterations=options.iterations)
-            return shares.unflatten(0, (2, -1))[:, own]
-        assigned = ((scores - self.centre) / temperature).softmax(2)
+            shares: Tensor = sinkhorn(both, smoothing=1.0, iterations=options.iterations).unflatten(0, (2, -1))
+            return shares[:, own]
+        assigned: Tensor = ((scores - self.centre) / temperature).softmax(2)
         mean = sum_over_processes(scores.mean((0, 1))) / processes
         self.centre.lerp_(mean.to(self.centre.dtype), 1 - options.centre_momentum)
         return assigned

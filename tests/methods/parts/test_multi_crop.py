@@ -118,7 +118,7 @@ def test_an_encoder_s_own_words_are_passed_on(monkeypatch):
 
     monkeypatch.setattr(encoder.network, "forward", of_one_size)
     told = r"convnet does not take local crops of 3 x 3 pixels \(Input height \(3\) doesn't match model \(8\)"
-    with pytest.raises(ValueError, match=f"{told}.*use another --local-size, no --local-crops, or an encoder that"):
+    with pytest.raises(ValueError, match=f"{told}.*use another --local-size, --local-crops 0, or an encoder that"):
         LeJEPA(encoder, IMAGES)
 
 

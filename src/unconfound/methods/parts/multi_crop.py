@@ -122,6 +122,6 @@ def check_takes(encoder: Encoder, schema: Schema, size: int) -> None:
     if told:
         name: Any = encoder.architecture["name"]
         raise ValueError(
-            f"{name} does not take local crops of {size} x {size} pixels ({told}): use another --local-size, no "
-            "--local-crops, or an encoder that takes any size, such as resnet18"
+            f"{name} does not take local crops of {size} x {size} pixels ({told}): use another --local-size, "
+            "--local-crops 0, or an encoder that takes any size, such as resnet18"
         )
