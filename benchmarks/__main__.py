@@ -1,7 +1,7 @@
 """Run all benchmarks, print each comparison as it is made, and write them to a Markdown table.
 
 python -m benchmarks [views] [exchange] [masks] [mixing] [losses] [retrieval] [training] [graphs] [graph_probe]
-    [icl_msr] [ssim] [cim] [metric] [dcml] [environments] [erasure] [search] [usage]
+    [icl_msr] [ssim] [cim] [metric] [dcml] [environments] [erasure] [search] [embed] [usage]
 
 One that fails does not stop the others. The end says which failed and what was left out; the exit status is then 1 for
 a failure.
@@ -39,6 +39,7 @@ ALL = (
     "environments",
     "erasure",
     "search",
+    "embed",
     "usage",
 )
 OUT = Path("runs/benchmarks.md")

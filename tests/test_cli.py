@@ -108,7 +108,7 @@ def test_fit_evaluate_embed(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert set(written["label"]) == {"cat", "dog"}
     array = tmp_path / "embeddings.npy"
     assert main(["embed", str(run), str(folder), "--out", str(array)]) == 0
-    np.testing.assert_allclose(np.load(array), written.filter(like="embedding_").to_numpy(), rtol=1e-6)
+    np.testing.assert_allclose(np.load(array), np.stack(written["embedding"]), rtol=1e-6)
 
 
 def test_export(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Mistake) -> None:

@@ -48,7 +48,7 @@ from unconfound.data.load import DataOptions
 from unconfound.encoders import EncoderOptions
 from unconfound.methods import METHODS
 from unconfound.options.compare import CompareArguments
-from unconfound.options.embedding import EmbeddingOptions
+from unconfound.options.embedding import EmbeddingOptions, ReadingOptions
 from unconfound.options.fit import FitArguments
 from unconfound.recipes import list_recipes
 from unconfound.training import Fitted, TrainingOptions
@@ -232,6 +232,7 @@ def check_make_targets(block: Block, where: str) -> None:
         FitArguments,
         IndexArguments,
         MendArguments,
+        ReadingOptions,
         SearchArguments,
         TrainingOptions,
         *(method.Options for method in METHODS.values()),
@@ -247,6 +248,7 @@ def test_every_option_says_what_it_is(kind: type) -> None:
             "encoder",
             "training",
             "embedding",
+            "reading",
         ):
             of_method = ast.unparse(field.annotation) == "Options"
             told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)

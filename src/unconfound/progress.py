@@ -9,11 +9,21 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from threading import Timer
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from unconfound.visible import visible
@@ -44,6 +54,13 @@ console = PlainConsole(stderr=True, soft_wrap=True)
 PATIENCE, BETWEEN_LINES = 1.0, 30.0
 
 
+class Rate(ProgressColumn):
+    """How many a second, of tasks that name what they count: `add_task(..., unit="samples")`."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_rate(task))
+
+
 class Bars(Progress):
     """A bar for each task on a terminal; elsewhere a line every half minute on the one that is under way.
 
@@ -57,6 +74,7 @@ class Bars(Progress):
         super().__init__(
             Description(),
             BarColumn(bar_width=24),
+            Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("left"),
@@ -89,7 +107,14 @@ class Bars(Progress):
             self._last_line = now
             task = self._tasks[task_id]
             of = "" if task.total is None else f" of {task.total:,.0f}"
-            console.print(f"{task.description}: {task.completed:,.0f}{of}")
+            left = f", {timedelta(seconds=int(task.time_remaining))} left" if task.time_remaining else ""
+            told = f" {rate}{left}" if (rate := _rate(task)) else ""
+            console.print(f"{task.description}: {task.completed:,.0f}{of}{told}")
+
+
+def _rate(task: Task) -> str:
+    unit = task.fields.get("unit")
+    return f"{unit}, {task.speed:,.0f}/s" if unit and task.speed else ""
 
 
 @contextmanager

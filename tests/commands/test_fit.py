@@ -35,9 +35,9 @@ def test_one_call_trains_and_what_comes_of_it_is_evaluated_and_embedded(table: P
     assert 0 <= evaluation.tests["test"]["linear_probe"].value <= 1
     embedded = unconfound.embed(run, table, out=tmp_path / "embeddings.parquet")
     rows = pd.read_parquet(tmp_path / "embeddings.parquet")
-    assert sum(map(len, embedded.values())) == len(rows)
-    written = rows.filter(like="embedding_").to_numpy()
-    np.testing.assert_allclose(torch.cat([each.features for each in embedded.values()]).numpy(), written, atol=1e-6)
+    assert (len(embedded), embedded.path) == (len(rows), tmp_path / "embeddings.parquet")
+    in_memory = torch.cat([each.features for each in unconfound.embed(run, table).values()])
+    np.testing.assert_allclose(in_memory.numpy(), np.stack(rows["embedding"]), atol=1e-6)
     exported = unconfound.export(run, tmp_path / "encoder.pt2")
     assert exported.input.name == "inputs"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from unconfound.options.constraints import Checked
-from unconfound.options.embedding import EmbeddingOptions, flat
+from unconfound.options.embedding import EmbeddingOptions, ReadingOptions, flat, grouped
 from unconfound.parsing import parse
 
 # Everything heavy is imported where it is needed: a usage text must not wait for it.
@@ -45,6 +45,7 @@ class IndexArguments(Checked):
     data_root: Path | None = None
     """Folder that holds the files of a named data set."""
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
 
 
 def index(
@@ -76,7 +77,8 @@ def index(
         overwrite: replace the index that is there.
         data_root: where the files of a named data set lie.
         progress: where a bar is shown, and each line on what was noteworthy in the data and what changed.
-        **options: `batch_size`, `device` and `precision`, as `EmbeddingOptions` has them.
+        **options: `batch_size`, `device` and `precision`, as `EmbeddingOptions` has them, and `workers` and
+            `memory_gib`, as `ReadingOptions` has them.
 
     Returns:
         The index, open.
@@ -102,13 +104,14 @@ def index(
 
     folder, change = Path(out), add or bool(remove)
     _check_request(run, data, add=add, change=change, overwrite=overwrite)
-    embedding = resolved(EmbeddingOptions(**options))
+    embedding, reading = grouped(options)
+    embedding = resolved(embedding)
     check_index_folder(folder, change=change, overwrite=overwrite)
     parts: list[Split] = []
     if run is not None:
         if change:
             _check_encoder(read_manifest(folder), Path(run), folder)
-        parts = read_splits(str(data), read_card(run), data_root=data_root)
+        parts = read_splits(str(data), read_card(run), data_root=data_root, reading=reading)
         _tell(progress, chain.from_iterable(part.source.notes for part in parts))
     with writing(folder, change=change, overwrite=overwrite):
         if run is None or change:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from unconfound.options.constraints import Checked, PositiveInt
-from unconfound.options.embedding import EmbeddingOptions
+from unconfound.options.embedding import EmbeddingOptions, ReadingOptions, grouped
 from unconfound.outputs import check_output_file
 from unconfound.parsing import parse
 from unconfound.terminal import print_table
@@ -54,6 +54,7 @@ class SearchArguments(Checked):
     data_root: Path | None = None
     """Folder that holds the files of a named data set."""
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
 
 
 def search(
@@ -82,7 +83,8 @@ def search(
             answers are the same.
         data_root: where the files of named data lie.
         progress: where a bar is shown.
-        **options: `batch_size`, `device` and `precision`, as `EmbeddingOptions` has them.
+        **options: `batch_size`, `device` and `precision`, as `EmbeddingOptions` has them, and `workers` and
+            `memory_gib`, as `ReadingOptions` has them.
 
     Raises:
         FileNotFoundError: no index or query is there.
@@ -98,7 +100,8 @@ def search(
 
     if neighbours < 1:
         raise ValueError(f"neighbours must be at least 1, got {neighbours}")
-    embedding = resolved(EmbeddingOptions(**options))
+    embedding, reading = grouped(options)
+    embedding = resolved(embedding)
     index = index if isinstance(index, Index) else open_index(index)
     if len(index) == 0:
         raise ValueError(f"{index.folder} is empty: add items by unconfound index RUN DATA --out {index.folder} --add")
@@ -106,7 +109,7 @@ def search(
         asked = given_queries(queries, index)
     else:
         words = [str(word) for word in ([queries] if isinstance(queries, str | Path) else queries)]
-        asked = embedded_queries(words, index, embedding, data_root=data_root, progress=progress)
+        asked = embedded_queries(words, index, embedding, reading, data_root=data_root, progress=progress)
     return find_hits(asked, index, neighbours=neighbours, backend=backend)
 
 

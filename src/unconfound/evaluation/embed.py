@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from rich.progress import Progress
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.devices import autocast, choose_device, choose_precision
 from unconfound.encoders.apply import over_source
 from unconfound.evaluation.embeddings import Embeddings
+from unconfound.options.training import Precision
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
 EncoderFunction = Callable[[Any], Tensor]
@@ -53,27 +54,19 @@ def embed(
     """
     if batch_size < 1:
         raise ValueError(f"batch size {batch_size} is not positive; give at least 1")
-    if len(source) == 0:
-        raise ValueError(f"{source.name} holds no samples, so there is nothing to embed")
+    check_some(source)
     device = choose_device(device)
     chosen = choose_precision(precision, device)
-    order = _order(source).split(batch_size)
+    order = positions(len(source), lengths_of(source)).split(batch_size)
     task = None if progress is None else progress.add_task(f"embed {source.name}", total=len(source))
+    found: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]] = []
 
-    def one(batch: Batch, inputs: Any) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        rows = encoder(inputs)
-        if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
-            got = list(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-            raise ValueError(
-                f"the encoder gave {got} for {len(batch)} samples, but [{len(batch)}, features] is needed; "
-                "pool or flatten its output"
-            )
+    def keep(rows: Tensor, batch: Batch) -> None:
+        found.append((rows, batch.index, batch.labels, batch.groups))
         if progress is not None and task is not None:
             progress.advance(task, len(batch))
-        return rows.float().cpu(), batch.index, batch.labels, batch.groups
 
-    with torch.inference_mode(), autocast(device, chosen):
-        found = over_source(encoder, one, source, order, device=device)
+    embed_batches(encoder, source, order, keep, device=device, precision=chosen)
     features, index, labels, groups = zip(*found, strict=True)
     # Joined outside of inference mode, so that the result may take part in autograd like any other tensor.
     ascending = torch.cat(index).argsort()
@@ -84,22 +77,78 @@ def embed(
         groups=_joined(groups, ascending),
         names=None if source.names is None else list(source.names),
     )
-    remedy = "precision 32 or " if chosen != "32" else ""
-    embeddings.check_finite(of=source.name, remedy=f"try {remedy}another checkpoint, and look for NaN in the inputs")
+    embeddings.check_finite(of=source.name, remedy=not_finite_remedy(chosen))
     return embeddings
 
 
-def _order(source: Source) -> Int[Tensor, " samples"]:
-    lengths = _lengths(source)
-    # The longest first: what does not fit in memory fails at once.
-    return torch.arange(len(source)) if lengths is None else lengths.argsort(descending=True)
+def embed_batches(
+    encoder: EncoderFunction,
+    source: Source,
+    order: Iterable[Int[Tensor, " batch"]],
+    take: Callable[[Float[Tensor, "batch features"], Batch], None],
+    *,
+    device: str,
+    precision: Precision,
+) -> None:
+    """Embed a source batch by batch and hand on the rows of each, so that memory need not grow with their number.
+
+    Args:
+        encoder, source: as `embed` has them.
+        order: the positions of each batch.
+        take: is handed the embeddings of each batch, float32 and on the CPU, and the batch. What it raises ends all.
+        device, precision: as `choose_device` and `choose_precision` return them.
+
+    Raises:
+        ValueError: the encoder gives something other than [batch, features].
+    """
+
+    def one(batch: Batch, inputs: Any) -> None:
+        rows = encoder(inputs)
+        if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
+            got = list(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+            raise ValueError(
+                f"the encoder gave {got} for {len(batch)} samples, but [{len(batch)}, features] is needed; "
+                "pool or flatten its output"
+            )
+        take(rows.float().cpu(), batch)
+
+    with torch.inference_mode(), autocast(device, precision):
+        over_source(encoder, one, source, order, device=device)
 
 
-def _lengths(source: Source) -> Int[Tensor, " samples"] | None:
+def check_some(source: Source) -> None:
+    """Refuse a source without samples.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if len(source) == 0:
+        raise ValueError(f"{source.name} holds no samples, so there is nothing to embed")
+
+
+def positions(
+    stop: int, lengths: Int[Tensor, " samples"] | None = None, *, start: int = 0
+) -> Int[Tensor, " positions"]:
+    """Return the positions from `start` to `stop`, those of the longest sequences first.
+
+    Then little of a batch is padding, and what does not fit in memory fails at once.
+    """
+    if lengths is None:
+        return torch.arange(start, stop)
+    return start + lengths[start:stop].argsort(descending=True, stable=True)
+
+
+def lengths_of(source: Source) -> Int[Tensor, " samples"] | None:
+    """Return the length of each sequence of a source; None where its samples are no sequences."""
     if isinstance(source, Subset):
-        lengths = _lengths(source.base)
+        lengths = lengths_of(source.base)
         return None if lengths is None else lengths[source.positions]
     return source.lengths if isinstance(source, SequenceSource) else None
+
+
+def not_finite_remedy(precision: Precision) -> str:
+    """Say what to do about embeddings that are not finite."""
+    return f"try {'precision 32 or ' if precision != '32' else ''}another checkpoint, and look for NaN in the inputs"
 
 
 def _joined(parts: Sequence[Tensor | None], order: Int[Tensor, " samples"]) -> Tensor | None:

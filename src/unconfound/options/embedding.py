@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
-from unconfound.options.constraints import Checked, PositiveInt
+from unconfound.options.constraints import Checked, NonNegativeFloat, NonNegativeInt, PositiveInt
 from unconfound.options.training import Precision
 
 
@@ -21,7 +22,34 @@ class EmbeddingOptions(Checked):
     """Numerical precision of the encoder; auto is bf16 (mixed) where the hardware gains from it, and 32 elsewhere."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(Checked):
+    """How images that do not fit into memory are read; `DataOptions` has the same for training."""
+
+    memory_gib: NonNegativeFloat = 4.0
+    """Largest size in GiB, once decoded, of an image folder that is cached and held in memory; a larger folder is
+    streamed."""
+    workers: NonNegativeInt = 2
+    """Number of processes that decode the images of a streamed folder."""
+
+
 def flat(arguments: Any) -> dict[str, Any]:
-    """Return the arguments of a command as the function of its name takes them, those of `embedding` one by one."""
+    """Return the arguments of a command as the function of its name takes them, those of its groups one by one."""
     values = dict(vars(arguments))
-    return values | vars(values.pop("embedding"))
+    for group in ("embedding", "reading"):
+        values |= vars(values.pop(group))
+    return values
+
+
+def grouped(options: Mapping[str, Any]) -> tuple[EmbeddingOptions, ReadingOptions]:
+    """Return the groups of options that a function was handed one by one.
+
+    Raises:
+        TypeError: an unknown option.
+        ValueError: a value that an option does not take.
+    """
+    reading = {each.name for each in fields(ReadingOptions)}
+    return (
+        EmbeddingOptions(**{name: value for name, value in options.items() if name not in reading}),
+        ReadingOptions(**{name: value for name, value in options.items() if name in reading}),
+    )

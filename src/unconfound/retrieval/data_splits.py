@@ -10,6 +10,7 @@ from pathlib import Path
 from unconfound.data import Dataset, Source
 from unconfound.data.load import DataOptions, load_dataset
 from unconfound.encoders.saved import Card
+from unconfound.options.embedding import ReadingOptions
 from unconfound.retrieval.item_names import full_name
 
 
@@ -30,27 +31,39 @@ class Split:
     labels: Sequence[str | None]
 
 
-def read_splits(data: str, card: Card, *, data_root: Path | None = None) -> list[Split]:
+def read_splits(
+    data: str, card: Card, *, data_root: Path | None = None, reading: ReadingOptions | None = None
+) -> list[Split]:
     """Read all splits of some data, a validation part included, as the data of an encoder were read.
 
     Args:
         data: what `DataOptions.data` may be.
         card: of the encoder.
         data_root: where the files of named data lie.
+        reading: of images that do not fit into memory.
 
     Raises:
         FileNotFoundError: nothing is there.
         ValueError: the data cannot be read, are of another kind or shape than the encoder takes, or have two splits of
             one name.
     """
-    dataset = load_dataset(DataOptions(data=data, data_root=data_root, test_share=0.0), restore=card.restore)
-    splits = _splits(dataset)
-    for source in splits.values():
-        check_fits(source, card, what=data)
+    splits = read_sources(data, card, data_root=data_root, reading=reading)
     return [
         Split(split, source, _names(data, split, source, several=len(splits) > 1), label_names(source))
         for split, source in splits.items()
     ]
+
+
+def read_sources(
+    data: str, card: Card, *, data_root: Path | None = None, reading: ReadingOptions | None = None
+) -> dict[str, Source]:
+    """Read the samples of all splits without their names; arguments and errors are those of `read_splits`."""
+    how = vars(reading or ReadingOptions())
+    dataset = load_dataset(DataOptions(data=data, data_root=data_root, test_share=0.0, **how), restore=card.restore)
+    splits = _splits(dataset)
+    for source in splits.values():
+        check_fits(source, card, what=data)
+    return splits
 
 
 def check_fits(source: Source, card: Card, *, what: str) -> None:

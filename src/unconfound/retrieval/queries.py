@@ -19,6 +19,7 @@ from unconfound.data.images.decoding import UnreadableImageError, decode_image, 
 from unconfound.data.load import NAMED
 from unconfound.data.tables.pixel_rows import as_rows
 from unconfound.encoders.saved import Card
+from unconfound.options.embedding import ReadingOptions
 from unconfound.retrieval.data_splits import Split, check_fits, read_splits
 
 SYNTAX = "give an image file, a folder of images, a table, or a row of one as FILE:ROW (rows count from 0)"
@@ -41,7 +42,9 @@ class Asked:
     labels: Sequence[str | None]
 
 
-def read_queries(words: Sequence[str], card: Card, *, data_root: Path | None = None) -> list[Asked]:
+def read_queries(
+    words: Sequence[str], card: Card, *, data_root: Path | None = None, reading: ReadingOptions | None = None
+) -> list[Asked]:
     """Read what a user asks with, as the encoder's own data were read, in the order of the words.
 
     A word is an image file; or data as `unconfound embed` takes them (a folder, a table, an array, texts, a name), all
@@ -52,6 +55,7 @@ def read_queries(words: Sequence[str], card: Card, *, data_root: Path | None = N
         words: at least one.
         card: of the encoder.
         data_root: where the files of named data lie.
+        reading: of images that do not fit into memory.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -70,7 +74,7 @@ def read_queries(words: Sequence[str], card: Card, *, data_root: Path | None = N
         for word in together:
             data, split, row = _address(word)
             if data not in read:
-                read[data] = read_splits(data, card, data_root=data_root)
+                read[data] = read_splits(data, card, data_root=data_root, reading=reading)
             asked += [_chosen(part, row, word) for part in _of_split(read[data], split, row, word)]
     return asked
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from unconfound.data.core.subset import Subset
 from unconfound.evaluation.embed import embed
 from unconfound.functional.inputs import check_finite
-from unconfound.options.embedding import EmbeddingOptions
+from unconfound.options.embedding import EmbeddingOptions, ReadingOptions
 from unconfound.retrieval.hits import Hits
 from unconfound.retrieval.index import Index
 from unconfound.retrieval.nearest_rows.backends import nearest_rows
@@ -68,6 +68,7 @@ def embedded_queries(
     words: Sequence[str],
     index: Index,
     embedding: EmbeddingOptions,
+    reading: ReadingOptions,
     *,
     data_root: Path | None,
     progress: Progress | None,
@@ -77,7 +78,7 @@ def embedded_queries(
     Raises:
         FileNotFoundError, ValueError: as `read_queries`; or the encoder is damaged, or an embedding is not finite.
     """
-    read = read_queries(words, index.card, data_root=data_root)
+    read = read_queries(words, index.card, data_root=data_root, reading=reading)
     asked = [replace(each, labels=_by_folder(each, index)) for each in read]
     encoder = index.load_encoder()
     parts = [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import final
 
 
-class TrainingStopped(KeyboardInterrupt):  # what it derives from is no error either
-    """A training ended as a signal asked it to. Its checkpoint is written, and `resume` goes on with it.
+class Stopped(KeyboardInterrupt):  # what it derives from is no error either
+    """Something ended as a signal asked it to, and `resume` goes on with it.
 
     Args:
         number: of the signal.
@@ -17,6 +18,16 @@ class TrainingStopped(KeyboardInterrupt):  # what it derives from is no error ei
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.number = number
+
+
+@final
+class TrainingStopped(Stopped):
+    """A training was stopped. Its checkpoint is written."""
+
+
+@final
+class EmbeddingStopped(Stopped):
+    """The embedding of data was stopped. The parts that were finished are written."""
 
 
 class StopRequest:
