@@ -61,7 +61,7 @@ def test_embed_takes_every_split_as_index_does(tmp_path: Path, birds: Path, suff
 def test_two_splits_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = MemorySource("birds", Schema("tables", (2,)), torch.zeros(3, 2))
     dataset = Dataset(source, {"validation": source}, validation=source)
-    monkeypatch.setattr(splits, "load", lambda *_, **__: dataset)
+    monkeypatch.setattr(splits, "load_dataset", lambda *_, **__: dataset)
     run = save_run(tmp_path / "run", schema=source.schema, restore={"kind": "table"})
     with pytest.raises(ValueError, match="a test set called 'validation'"):
         embed(run, "birds", out=tmp_path / "out.npy")
@@ -147,8 +147,8 @@ def test_how_images_are_read_is_passed_on(
     tmp_path: Path, table: Path, rows_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[DataOptions] = []
-    load = splits.load
-    monkeypatch.setattr(splits, "load", lambda data, **named: seen.append(data) or load(data, **named))
+    load = splits.load_dataset
+    monkeypatch.setattr(splits, "load_dataset", lambda data, **named: seen.append(data) or load(data, **named))
     embed(rows_run, table, workers=0, memory_gib=1.5)
     made = index(rows_run, table, out=tmp_path / "index", workers=0, memory_gib=1.5)
     search(made, table, workers=0, memory_gib=1.5)
