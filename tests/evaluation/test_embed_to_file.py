@@ -155,6 +155,14 @@ def test_what_was_begun_is_left_alone_or_refused_in_one_line(tmp_path: Path, mon
     assert _write(path, overwrite=True, plan={"data": "others"}) == _write(tmp_path / "whole.npy")
 
 
+def test_what_ended_before_its_first_part_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = tmp_path / "rows.npy"
+    for resume in (False, True, False):
+        with pytest.raises(Killed):
+            _write(path, after_batch=_kill_at(3), resume=resume, plan={"data": "others"})
+    assert _write(path) == _write(tmp_path / "whole.npy")
+
+
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "rows.npy"
     path.write_text("mine")

@@ -19,6 +19,7 @@ from unconfound.outputs import check_output_file, check_output_folder, entries, 
 SUFFIXES = (".parquet", ".npy")
 # Says what the parts are of, and marks the folder as ours.
 PLAN = "embedding.json"
+PARTS = "part-*.npy"
 FORMAT = 1
 # A part has at most so many batches and, where a batch is smaller, so many bytes: what a kill loses, and what is held.
 PART_BATCHES, PART_BYTES = 16, 2**24
@@ -97,6 +98,7 @@ class Output:
             markers=(PLAN,),
             resume=self.resume,
             overwrite=self.overwrite,
+            begun=(PLAN,),  # without a part nothing would be lost
         )
 
     def start(self, plan: Mapping[str, Any]) -> None:
@@ -112,7 +114,7 @@ class Output:
             self._remove_parts()
         remove_half_written(self.folder)
         path = self.folder / PLAN
-        if not self.overwrite and path.is_file():
+        if not self.overwrite and any(self.folder.glob(PARTS)):
             before = read_sealed(path, format=FORMAT, remedy="start anew with --overwrite")
             if changed := [
                 _changed(name, before.get(name), plan[name]) for name in plan if before.get(name) != plan[name]
@@ -158,7 +160,7 @@ class Output:
 
     def _remove_parts(self) -> None:
         # The plan stays to the last, so that what a kill leaves is known.
-        for path in self.folder.glob("part-*.npy"):
+        for path in self.folder.glob(PARTS):
             path.unlink()
 
 
