@@ -59,7 +59,7 @@ def write_array(
         head = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
         np.lib.format.write_array_header_1_0(file, {**head, "shape": (samples, features)})
         for rows in parts:
-            file.write(memoryview(np.ascontiguousarray(rows)).cast("B"))
+            np.ascontiguousarray(rows).tofile(file)
 
 
 def write_table(
