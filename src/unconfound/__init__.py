@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unconfound.commands.audit import audit as audit
     from unconfound.commands.compare import compare as compare
     from unconfound.commands.demo import demo as demo
     from unconfound.commands.embed import embed as embed
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from unconfound.methods import Supervised as Supervised
     from unconfound.methods import SwAV as SwAV
     from unconfound.methods import VICReg as VICReg
-    from unconfound.report.audit import audit as audit
     from unconfound.retrieval import open_index as open_index
     from unconfound.training import TrainingOptions as TrainingOptions
 
@@ -76,7 +76,6 @@ _HOMES = {
     "DataOptions": "data.load",
     "Judging": "evaluation",
     "TrainingOptions": "training",
-    "audit": "report.audit",
     "build_encoder": "encoders",
     "load": "loading",
     "load_encoder": "encoders",
@@ -86,7 +85,7 @@ _HOMES = {
 }
 _HOMES |= {
     command: f"commands.{command}"
-    for command in ("compare", "demo", "embed", "evaluate", "export", "fit", "index", "mend", "search")
+    for command in ("audit", "compare", "demo", "embed", "evaluate", "export", "fit", "index", "mend", "search")
 }
 
 

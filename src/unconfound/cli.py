@@ -16,6 +16,7 @@ ABOUT = {
     "fit": "train an encoder: unconfound fit METHOD --data DATA --out RUN",
     "compare": "recipes x seeds as one table: unconfound compare RECIPE RECIPE ... --seeds 0 1 2",
     "evaluate": "measure the encoders of runs: unconfound evaluate RUN [RUN ...]",
+    "audit": "measure any encoder, or embeddings alone: unconfound audit ENCODER --data DATA",
     "mend": "make a run that relies less on the background: unconfound mend RUN",
     "embed": "write embeddings of new data: unconfound embed RUN DATA --out FILE.parquet",
     "index": "keep embeddings for searching: unconfound index RUN DATA --out INDEX",

@@ -42,6 +42,6 @@ def test_five_encoders_stand_side_by_side(
     before = (tmp_path / "mended" / "classifier.safetensors").read_bytes()
     (tmp_path / "mended" / "encoder.json").unlink()
     # The page is written last, and takes longest.
-    monkeypatch.setattr(unconfound.report.audit, "audit", lambda encoders, *_, **__: list(encoders))
+    monkeypatch.setattr(unconfound.report.audit, "audit_encoders", lambda encoders, *_, **__: list(encoders))
     assert unconfound.demo(tmp_path, epochs=1, batch_size=100, device="cpu", resume=True) == NAMES
     assert (tmp_path / "mended" / "classifier.safetensors").read_bytes() == before

@@ -42,7 +42,9 @@ def tables(tmp_path):
 def test_another_table_is_encoded_as_that_of_the_run(tables, monkeypatch):
     run, other = tables
     seen = []
-    monkeypatch.setattr("unconfound.report.audit.audit", lambda encoders, dataset, **_: seen.append(dataset) or [])
+    monkeypatch.setattr(
+        "unconfound.report.audit.audit_encoders", lambda encoders, dataset, **_: seen.append(dataset) or []
+    )
     unconfound.evaluate(run, other)
     (dataset,) = seen
     assert dataset.train.schema.shape == read_card(run).schema.shape

@@ -9,7 +9,7 @@ from report.test_page import Page
 from unconfound.data import Dataset
 from unconfound.encoders import Morphed, build_encoder, load_encoder, save_classifier, save_encoder
 from unconfound.evaluation.judging import Judging
-from unconfound.report.audit import audit
+from unconfound.report.audit import audit_encoders
 
 
 def mean_of_nodes(graphs):
@@ -33,7 +33,7 @@ def run(tmp_path, graph_data):
 
 def test_data_without_a_test_set_are_audited_by_cross_validation(tmp_path, graph_data, run, capsys):
     runs = {name: run(name, labels=labels) for name, labels in (("supervised", True), ("dacl", False))}
-    evaluations = audit(
+    evaluations = audit_encoders(
         dict.fromkeys(runs, mean_of_nodes), graph_data, out=tmp_path, runs=runs, judging=Judging(device="cpu")
     )
     assert [list(each.tests) for each in evaluations] == [["cross-validation"]] * 2
@@ -53,7 +53,7 @@ def test_data_without_a_test_set_are_audited_by_cross_validation(tmp_path, graph
 def test_data_with_neither_test_set_nor_labels_are_refused(tmp_path, graph_data):
     bare = Dataset(graph_data.train, {})
     with pytest.raises(ValueError, match="no labels"):
-        audit({"a": mean_of_nodes}, bare, out=tmp_path, judging=Judging(device="cpu"))
+        audit_encoders({"a": mean_of_nodes}, bare, out=tmp_path, judging=Judging(device="cpu"))
     assert not (tmp_path / "report.html").exists()
 
 
@@ -63,7 +63,9 @@ def test_sequences_are_audited_on_their_test_set(tmp_path, text_data, series_dat
     encoder = build_encoder("gru", data.train.schema, width=4)
     save_encoder(tmp_path, encoder, schema=data.train.schema, provenance={"labels": True})
     data = Dataset(data.train, data.tests, labelled=data.train)
-    (evaluation,) = audit({"gru": encoder}, data, out=tmp_path, runs={"gru": tmp_path}, judging=Judging(device="cpu"))
+    (evaluation,) = audit_encoders(
+        {"gru": encoder}, data, out=tmp_path, runs={"gru": tmp_path}, judging=Judging(device="cpu")
+    )
     assert "linear_probe" in evaluation.tests["test"]
     assert not any("samples that it is evaluated on" in note for note in evaluation.notes)
     assert f"gru on {said}" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -94,7 +96,7 @@ def test_the_classifier_of_a_run_is_judged_and_its_mistakes_and_masks_are_shown(
     for source in data.tests.values():
         source.masks[..., 8:] = False
     runs = {"cim": make("cim")}
-    (evaluation,) = audit(
+    (evaluation,) = audit_encoders(
         {"cim": load_encoder(runs["cim"])}, data, out=tmp_path, runs=runs, judging=Judging(device="cpu")
     )
     assert "classifier" in evaluation.tests["original"]
@@ -125,7 +127,7 @@ def test_a_classifier_of_other_classes_is_not_asked(tmp_path, morphing):
     data, make = morphing
     runs = {"named otherwise": make("named", classes=("a", "b", "c", "d")), "fewer": make("fewer", classes=("a", "b"))}
     encoders = {name: load_encoder(run) for name, run in runs.items()}
-    evaluations = audit(encoders, data, out=tmp_path, runs=runs, judging=Judging(device="cpu"))
+    evaluations = audit_encoders(encoders, data, out=tmp_path, runs=runs, judging=Judging(device="cpu"))
     assert not any("classifier" in each.tests["original"] for each in evaluations)
     assert evaluations[0].notes[-1] == (
         "the trained classifier is not evaluated: its classes are a, b, c, d, not class 0, class 1, class 2, class 3"
@@ -135,7 +137,7 @@ def test_a_classifier_of_other_classes_is_not_asked(tmp_path, morphing):
 
 def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):
     rows = Dataset(table_data.train, table_data.tests, labelled=table_data.train)
-    audit({"noise": lambda inputs: inputs[:, :1] % 0.1}, rows, out=tmp_path, judging=Judging(device="cpu"))
+    audit_encoders({"noise": lambda inputs: inputs[:, :1] % 0.1}, rows, out=tmp_path, judging=Judging(device="cpu"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     section = page[page.index('<section id="hardest"') :].partition("</section>")[0]
     assert "the linear probe is correct on" in section
@@ -145,7 +147,7 @@ def test_mistakes_on_rows_and_texts_are_tables(tmp_path, table_data, text_data):
         source.groups = torch.arange(12) % 3
         source.schema = replace(source.schema, groups=("x", "y", "z"))
     texts = Dataset(text_data.train, text_data.tests, labelled=text_data.train)
-    audit(
+    audit_encoders(
         {"noise": lambda inputs: inputs.lengths[:, None].float() % 5},
         texts,
         out=tmp_path,
@@ -166,7 +168,9 @@ def test_classes_that_were_not_trained_on_are_audited_by_retrieval(tmp_path, mor
         for name, source in (data.tests | {"validation": data.validation}).items()
     }
     data = replace(data, validation=named.pop("validation"), tests=named)
-    (evaluation,) = audit({"cim": load_encoder(make("cim"))}, data, out=tmp_path, runs={"cim": tmp_path / "cim"})
+    (evaluation,) = audit_encoders(
+        {"cim": load_encoder(make("cim"))}, data, out=tmp_path, runs={"cim": tmp_path / "cim"}
+    )
     assert set(evaluation.tests["original"]) == {"precision_at_1", "r_precision", "map_at_r"}
     assert {"background_gap_map_at_r", "map_at_r_crossed"} <= evaluation.background.keys()
     assert "264 samples of original, mixed-same" in " ".join(capsys.readouterr().err.split())
@@ -187,7 +191,9 @@ def test_of_classes_that_were_not_trained_on_neighbours_are_shown(tmp_path, pict
     names = tuple(f"trained {label}" for label in range(8))
     data.train.schema = replace(data.train.schema, classes=names)
     data = Dataset(data.train, data.tests, labelled=data.train)
-    audit({"mean": lambda images: images.float().mean(2).flatten(1)}, data, out=tmp_path, judging=Judging(device="cpu"))
+    audit_encoders(
+        {"mean": lambda images: images.float().mean(2).flatten(1)}, data, out=tmp_path, judging=Judging(device="cpu")
+    )
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     section = page[page.index('<section id="neighbours"') :].partition("</section>")[0]
     assert len(re.findall(r'alt="query: class \d, sample \d+"', section)) == 6

@@ -15,7 +15,7 @@ from unconfound.evaluation.partitions import margins
 from unconfound.methods import DCML, Supervised
 from unconfound.options.methods.dcml import DCMLOptions
 from unconfound.report import environment_tables, write_report
-from unconfound.report.audit import audit
+from unconfound.report.audit import audit_encoders
 from unconfound.report.environment_sheets import SHOWN, environments_part, look_at_environments
 from unconfound.training import TrainingOptions, fit
 
@@ -134,7 +134,7 @@ def runs(tmp_path, picture_data):
 
 
 def _page(data, runs, out):
-    audit(
+    audit_encoders(
         {name: load_encoder(run) for name, run in runs.items()}, data, out=out, runs=runs, judging=Judging(device="cpu")
     )
     return (out / "report.html").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from unconfound.evaluation.strata_importance import emphasis, foreground_shares_
 from unconfound.methods import ICLMSR, SimCLR
 from unconfound.options.methods.icl_msr import ICLMSROptions
 from unconfound.report import tables, write_report
-from unconfound.report.audit import audit
+from unconfound.report.audit import audit_encoders
 from unconfound.report.strata_pictures import SHOWN, look_at_strata, strata_part
 from unconfound.training import TrainingOptions, fit
 
@@ -190,7 +190,7 @@ def runs(tmp_path, picture_data):
 
 
 def _page(data, runs, out):
-    audit(
+    audit_encoders(
         {name: load_encoder(run) for name, run in runs.items()}, data, out=out, runs=runs, judging=Judging(device="cpu")
     )
     return (out / "report.html").read_text(encoding="utf-8")

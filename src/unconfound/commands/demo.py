@@ -86,7 +86,7 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
     from unconfound.encoders import load_encoder
     from unconfound.evaluation.judging import Judging
     from unconfound.progress import announced, console
-    from unconfound.report.audit import audit
+    from unconfound.report.audit import audit_encoders
     from unconfound.training.run_folder import RunFolder
 
     given = DemoArguments(out=Path(out), **options)
@@ -115,7 +115,7 @@ def demo(out: Path | str = "runs/demo", **options: Any) -> list[Evaluation]:
             overwrite=True,
         )
     encoders = {name: load_encoder(run) for name, run in runs.items()}
-    return audit(encoders, dataset, out=given.out, runs=runs, judging=Judging(device=given.device))
+    return audit_encoders(encoders, dataset, out=given.out, runs=runs, judging=Judging(device=given.device))
 
 
 def command(words: Sequence[str]) -> None:

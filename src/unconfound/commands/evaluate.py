@@ -85,13 +85,9 @@ def evaluate(
     from unconfound.data import Dataset
 
     if isinstance(runs, Mapping):
-        from unconfound.report.audit import audit
+        from unconfound.commands.audit import audit
 
-        if not isinstance(data, Dataset):
-            raise TypeError(f"encoders need a Dataset to be measured on, got {data!r}: take unconfound.load(...)")
-        if options:
-            raise TypeError(f"{', '.join(options)}: options go into unconfound.load(...)")
-        return audit(runs, data, out=out or "runs/evaluation", judging=judging)
+        return audit(runs, data, out=out or "runs/evaluation", judging=judging, **options)
     folders = [runs] if isinstance(runs, Path | str) else list(runs)
     named = {} if data is None or isinstance(data, Dataset) else {"data": str(data)}
     words = [*map(str, folders), *([] if out is None else ["--out", str(out)]), *flags_of(options | named)]
@@ -136,7 +132,7 @@ def evaluate_runs(
     from unconfound.evaluation.judging import Judging
     from unconfound.loading import load
     from unconfound.progress import announced
-    from unconfound.report.audit import audit
+    from unconfound.report.audit import audit_encoders
 
     names = [run.name for run in given.runs]
     labels = names if len(set(names)) == len(names) else [str(run) for run in given.runs]
@@ -147,9 +143,9 @@ def evaluate_runs(
     encoders = {label: load_encoder(run) for label, run in runs.items()}
     if dataset is None:
         with announced(f"reading {given.data.data}"):
-            dataset = load(given.data, restore=_encoding(given))
+            dataset = load(given.data, restore=encoding_of(given))
     judging = judging or Judging(neighbours=given.neighbours, seed=given.seed, **vars(given.embedding))
-    return audit(encoders, dataset, out=folder_of(given), runs=runs, judging=judging)
+    return audit_encoders(encoders, dataset, out=folder_of(given), runs=runs, judging=judging)
 
 
 def _check_same_split(given: EvaluateArguments) -> None:
@@ -188,8 +184,11 @@ def _check_same_input(runs: Sequence[Path]) -> None:
             raise ValueError(f"{runs[0]} takes {different[0]}, {run} {different[1]}: evaluate each by itself")
 
 
-def _encoding(given: EvaluateArguments) -> dict[str, Any] | None:
+def encoding_of(given: EvaluateArguments) -> dict[str, Any] | None:
     """Return how the data of the first run were read, where others are to be read in the same way.
+
+    Args:
+        given: with the data that are to be read.
 
     Raises:
         ValueError: another label or group than that of the run, whose classes and groups are known alone.

@@ -33,6 +33,7 @@ OWN_ENCODERS: dict[str, tuple[str, ...]] = {
 SIZED = ("convnet", "mlp", "gin", "transformer", "gru")
 # With which torchvision's weights were trained.
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_SIZE = 224
 
 
 def build_encoder(

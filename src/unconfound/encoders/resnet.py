@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unconfound.documents import one_line
+from unconfound.encoders.weights_at_hand import check_weights_at_hand
 from unconfound.extras import require
 
 Stem = Literal["cifar", "small", "imagenet"]
@@ -45,6 +46,8 @@ class ResNet(nn.Module):
                 f"{stem} stem: use a larger --image-size, or leave --pretrained out"
             )
         models = require("torchvision.models", extra="images")
+        if pretrained:
+            check_weights_at_hand(name)
         try:
             network = getattr(models, name)(weights="DEFAULT" if pretrained else None)
         except OSError as error:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unconfound.data import Schema
 from unconfound.documents import one_line
 from unconfound.encoders.published_weights import read_published_weights, take_published_weights
+from unconfound.encoders.weights_at_hand import cached_weights, check_weights_at_hand
 from unconfound.extras import require
 from unconfound.options.encoders import Pooling
 
@@ -58,7 +59,12 @@ def build_timm(
         )
     size: tuple[int, int] = schema.shape[1:]  # type: ignore[assignment]
     create: Callable[..., nn.Module] = timm.create_model
-    options = {"pretrained": pretrained is True, "num_classes": 0, "in_chans": schema.shape[0]}
+    options: dict[str, Any] = {"pretrained": pretrained is True, "num_classes": 0, "in_chans": schema.shape[0]}
+    if pretrained is True:
+        check_weights_at_hand(name)
+        cached = cached_weights(name)
+        # Without the network, timm would ask for most of a minute whether there are newer ones.
+        options |= {} if cached is None else {"pretrained_cfg_overlay": {"file": str(cached)}}
     try:
         network = _created(create, name, options, size) if isinstance(pretrained, bool) else create(name, **options)
         if not isinstance(pretrained, bool):

@@ -16,6 +16,7 @@ from unconfound.data.sequences.sequence_source import SequenceSource
 from unconfound.devices import autocast, choose_device, choose_precision
 from unconfound.encoders.apply import over_source
 from unconfound.evaluation.embeddings import Embeddings
+from unconfound.evaluation.encoder_call import rows_of
 from unconfound.options.training import Precision
 
 # From the inputs of a batch: a tensor, Graphs or Sequences.
@@ -50,7 +51,8 @@ def embed(
 
     Raises:
         ValueError: the source is empty, the batch size is not positive, the device is not here, the precision is
-            unknown, the encoder gives something other than [batch, features], or an embedding is not finite.
+            unknown, the encoder does not take the inputs or gives something other than [batch, features], or an
+            embedding is not finite.
     """
     if batch_size < 1:
         raise ValueError(f"batch size {batch_size} is not positive; give at least 1")
@@ -103,14 +105,7 @@ def embed_batches(
     """
 
     def one(batch: Batch, inputs: Any) -> None:
-        rows = encoder(inputs)
-        if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != len(batch):
-            got = list(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-            raise ValueError(
-                f"the encoder gave {got} for {len(batch)} samples, but [{len(batch)}, features] is needed; "
-                "pool or flatten its output"
-            )
-        take(rows.float().cpu(), batch)
+        take(rows_of(encoder, inputs).float().cpu(), batch)
 
     with torch.inference_mode(), autocast(device, precision):
         over_source(encoder, one, source, order, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from unconfound.evaluation.embed import EncoderFunction, embed
 from unconfound.evaluation.embeddings import Embeddings
 from unconfound.evaluation.exchanged_samples import with_exchanged_samples
 from unconfound.evaluation.figures import VALIDATION, Evaluation, Figure, primary_of
+from unconfound.evaluation.given_embeddings import GivenEmbeddings
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.morph_figures import morph_figures
 from unconfound.evaluation.predictions import Predictions, classifier_predictions, unfit_classifier
@@ -49,7 +51,7 @@ class EncoderEvaluation(NamedTuple):
 
 
 def evaluate(
-    encoder: EncoderFunction,
+    encoder: EncoderFunction | GivenEmbeddings,
     dataset: Dataset,
     *,
     name: str,
@@ -66,7 +68,8 @@ def evaluate(
     labelled training samples is evaluated by retrieval alone: see `evaluate_unseen`.
 
     Args:
-        encoder: any module or function that turns a batch of the data's inputs into [batch, features].
+        encoder: any module or function that turns a batch of the data's inputs into [batch, features]; or embeddings
+            of the data, which are evaluated as far as they go.
         dataset: labelled.
         name: how tables and pictures call the encoder.
         classifier: from embeddings to logits of the data's classes, as it was trained with the encoder
@@ -81,7 +84,11 @@ def evaluate(
             is not finite.
     """
     judging = (judging or Judging()).resolved()
-    labelled, sources = _sources(dataset, seed=judging.seed)
+    if isinstance(encoder, GivenEmbeddings):
+        dataset = encoder.part_of(dataset)
+    labelled, sources = sources_of(dataset, seed=judging.seed)
+    if isinstance(encoder, GivenEmbeddings):
+        sources = {key: source for key, source in sources.items() if key in encoder.sets}
     schema = labelled.schema
     tested = [*dataset.tests, *([VALIDATION] if VALIDATION in sources else [])]
     strange = [each for each in tested if unseen(sources[each], schema)]
@@ -94,14 +101,16 @@ def evaluate(
         "precision": judging.precision,
     }
 
-    def embedded(source: Source) -> Embeddings:
+    def embedded(key: str, source: Source) -> Embeddings:
+        if isinstance(encoder, GivenEmbeddings):
+            return encoder.of(key, source)
         return embed(encoder, source, progress=progress, **passing)
 
     stages = 1 + 3 * bool(seen) + bool(strange) if dataset.tests else 5
     clock = Clock(name, progress, stages=stages + bool(adversarial))
     timed = clock if dataset.tests else Clock(name, None, stages=0)
     with clock.stage("embed"):
-        embeddings = {key: embedded(source) for key, source in sources.items()}
+        embeddings = {key: embedded(key, source) for key, source in sources.items()}
     known = {each: embeddings[each].labelled()[0] for each in tested}
     asked = classifier if "train" in sources else None
     unfit = "" if asked is None else unfit_classifier(asked, classes=len(schema.classes))
@@ -143,7 +152,9 @@ def evaluate(
             if own is not None:
                 predictors["adversarial_share_classifier"] = lambda each: classifier_predictions(own, each).classes
             with clock.stage("adversarial"):
-                background |= adversarial_figures(adversarial, embed=embedded, predictors=predictors)
+                background |= adversarial_figures(
+                    adversarial, embed=partial(embedded, "adversarial"), predictors=predictors
+                )
         evaluation = Evaluation(
             name=name,
             tests={},
@@ -160,14 +171,26 @@ def evaluate(
         classifier_groups=sets.classifier_groups,
         further=evaluation.further | sets.further,
         classes=evaluation.classes | sets.of_classes,
-        notes=(*evaluation.notes, *([unfit] if unfit else []), *sets.notes),
+        notes=(*evaluation.notes, *([unfit] if unfit else []), *sets.notes, *_origin(encoder)),
         morph=morph_figures(encoder, shown, **passing),
     )
     return EncoderEvaluation(evaluation, embeddings, sets.predictions if dataset.tests else {})
 
 
-def _sources(dataset: Dataset, *, seed: int) -> tuple[Source, dict[str, Source]]:
-    """Return the labelled training samples, and what is to be embedded: these only where a set is of their classes."""
+def _origin(encoder: object) -> tuple[str, ...]:
+    return encoder.notes if isinstance(encoder, GivenEmbeddings) else ()
+
+
+def sources_of(dataset: Dataset, *, seed: int) -> tuple[Source, dict[str, Source]]:
+    """Return the labelled training samples, and what is to be embedded: these only where a set is of their classes.
+
+    Args:
+        dataset: labelled.
+        seed: of the training samples with exchanged backgrounds or nuisances.
+
+    Raises:
+        ValueError: no labels in training or in a test set.
+    """
     if dataset.labelled is None:
         raise ValueError(f"{dataset.train.name} has no labels, which evaluation needs; `embed` works without them")
     validation = {} if dataset.validation is None else {VALIDATION: dataset.validation}

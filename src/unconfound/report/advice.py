@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,24 @@ NUISANCES = {
 }
 
 
-def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Commands:
+    """What a user types next for an encoder that has no run folder.
+
+    Args:
+        mend: what mends it; empty where nothing can.
+        measure: what measures its reliance on the background, in a sentence that ends with the command.
+    """
+
+    mend: str = "unconfound.mend(encoder, dataset)"
+    measure: str = (
+        "To measure the reliance on the background without masks of your own: unconfound.load(path, masks='estimate')"
+    )
+
+
+def advice_on(
+    evaluation: Evaluation, dataset: Dataset, run: Path | None, *, commands: Commands | None = None
+) -> tuple[str, ...]:
     """Say how an encoder comes to rely less on the background or nuisance, each way with its command.
 
     Nothing is said of an encoder whose gap may be zero by its 95 % interval, but for a group that is recognised less
@@ -32,13 +50,19 @@ def advice_on(evaluation: Evaluation, dataset: Dataset, run: Path | None) -> tup
         evaluation: its figures.
         dataset: what it was evaluated on.
         run: its folder; None of an encoder that has none.
+        commands: for an encoder without a run folder; by default those of Python.
     """
+    commands = commands or Commands()
     if dataset.train.schema.modality == "images" and dataset.tests and not evaluation.background:
-        return _to_measure(dataset, run)
+        return _to_measure(dataset, run, commands)
     gap = evaluation.gap
     if gap is not None and gap.low > 0:
         price = _price(evaluation)
-        mended = f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run, fine_tune=bool(price))}"
+        if run is None and not commands.mend:
+            return price
+        mended = (
+            f"To lower the gap of {100 * gap.value:.1f} points: {_mend(dataset, run, commands, fine_tune=bool(price))}"
+        )
         return (*price, mended, *_to_train(dataset, run))
     return _on_groups(evaluation, dataset)
 
@@ -78,13 +102,9 @@ def _price(evaluation: Evaluation) -> tuple[str, ...]:
     )
 
 
-def _mend(dataset: Dataset, run: Path | None, *, fine_tune: bool) -> str:
+def _mend(dataset: Dataset, run: Path | None, commands: Commands, *, fine_tune: bool) -> str:
     if run is None:
-        return (
-            "unconfound.mend(encoder, dataset)"
-            if _exchangeable(dataset)
-            else "unconfound.mend(encoder, dataset) with masks"
-        )
+        return commands.mend if exchangeable(dataset) else f"{commands.mend} with masks"
     mended = read_card(run).provenance.get("mended", {})
     before = mended.get("from")
     words = ["unconfound", "mend", str(run)]
@@ -98,7 +118,7 @@ def _mend(dataset: Dataset, run: Path | None, *, fine_tune: bool) -> str:
 
 def _to_train(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
     """Say how the same training goes without the background or nuisance, if its data can be read again."""
-    if run is None or not _exchangeable(dataset) or not _data(run):
+    if run is None or not exchangeable(dataset) or not _data(run):
         return ()
     provenance = read_card(run).provenance
     # One that draws foregrounds on other backgrounds has exchanged them already.
@@ -113,7 +133,7 @@ def _to_train(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
 
 def _exchanging(dataset: Dataset, run: Path) -> list[str]:
     """Return the flag that gives masks to the training images or names a nuisance, where the run has none."""
-    if not _exchangeable(dataset):
+    if not exchangeable(dataset):
         return ["--masks", "estimate"]
     used = _data(run)
     if dataset.train.nuisance is not None:
@@ -123,7 +143,8 @@ def _exchanging(dataset: Dataset, run: Path) -> list[str]:
     return ["--masks", "FOLDER"] if lacking else []
 
 
-def _exchangeable(dataset: Dataset) -> bool:
+def exchangeable(dataset: Dataset) -> bool:
+    """Return whether the training samples have masks or a nuisance."""
     masked = dataset.labelled is not None and in_memory(dataset.labelled) is not None
     return masked or dataset.train.nuisance is not None
 
@@ -134,12 +155,12 @@ def _data(run: Path) -> dict[str, Any]:
     return read_recipe(str(config)).sections.get("data", {}) if config.is_file() else {}
 
 
-def _to_measure(dataset: Dataset, run: Path | None) -> tuple[str, ...]:
-    if dataset.mask_note:
+def _to_measure(dataset: Dataset, run: Path | None, commands: Commands) -> tuple[str, ...]:
+    if dataset.mask_note and not exchangeable(dataset):
         return ("To measure the reliance on the background, give --masks FOLDER, as the estimated masks are useless",)
-    words = "unconfound.load(path, masks='estimate')"
-    if run is not None:
-        words = shlex.join(["unconfound", "evaluate", str(run), "--masks", "estimate"])
+    if run is None:
+        return (commands.measure,)
+    words = shlex.join(["unconfound", "evaluate", str(run), "--masks", "estimate"])
     return (f"To measure the reliance on the background without masks of your own: {words}",)
 
 

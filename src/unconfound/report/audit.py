@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
@@ -15,10 +16,11 @@ from unconfound.data import Dataset, Schema
 from unconfound.encoders import load_classifier, read_card
 from unconfound.evaluation.evaluate import evaluate
 from unconfound.evaluation.figures import VALIDATION, Evaluation, primary_of, write_evaluations
+from unconfound.evaluation.given_embeddings import GivenEmbeddings
 from unconfound.evaluation.judging import Judging
 from unconfound.evaluation.unseen import unseen
 from unconfound.progress import Bars, console
-from unconfound.report.advice import advice_on
+from unconfound.report.advice import Commands, advice_on, exchangeable
 from unconfound.report.entry import Entry
 from unconfound.report.evaluated_sets import evaluated_sources
 from unconfound.report.facts import machine_facts, run_facts
@@ -31,30 +33,38 @@ NAMED = 3  # more encoders than this do not fit a title
 SEEN = "it was trained with the labels of the samples that it is evaluated on, so its figures are too high"
 
 
-def audit(
-    encoders: Mapping[str, Callable[[Tensor], Tensor]],
+def audit_encoders(
+    encoders: Mapping[str, Callable[[Any], Tensor] | GivenEmbeddings],
     dataset: Dataset,
     *,
     out: Path | str,
     runs: Mapping[str, Path] | None = None,
     judging: Judging | None = None,
+    commands: Mapping[str, Commands] | None = None,
 ) -> list[Evaluation]:
-    """Measure encoders side by side, ours or not.
+    """Measure encoders side by side, ours or not, and write evaluation.json and report.html.
 
     Args:
         encoders: by the name that tables and pictures use; each turns a batch of the data's inputs (uint8 images, rows,
-            graphs or sequences) into [batch, features].
+            graphs or sequences) into [batch, features]; or it is embeddings of the data.
         dataset: labelled; evaluated by cross-validation if it has no test set. With masks or composed, reliance on
             background is measured; with a nuisance, that on the nuisance.
         out: the folder of evaluation.json and report.html.
         runs: the run folders of those encoders that have one: their training curves and settings are shown, and the
             classifiers that were trained with them are evaluated.
         judging: neighbours, seed, batch size, device and precision; by default those of `Judging`.
+        commands: what to type next for encoders without a run folder; by default what a user of Python does.
 
     Raises:
         ValueError: the data have no labels, embeddings are not finite, the device is not here or the precision unknown.
     """
     judging = (judging or Judging()).resolved()
+    masked = exchangeable(dataset)
+    given = [each for each in encoders.values() if isinstance(each, GivenEmbeddings)]
+    if len(given) == len(encoders):
+        # What none of them has is not shown either.
+        tests = {name: source for name, source in dataset.tests.items() if any(name in each.sets for each in given)}
+        dataset = replace(dataset, tests=tests)
     sources = dataset.tests | ({} if dataset.validation is None else {VALIDATION: dataset.validation})
     if not dataset.tests or not all(unseen(source, dataset.train.schema) for source in sources.values()):
         sources = {"train": dataset.train} | sources
@@ -64,7 +74,9 @@ def audit(
     entries: list[Entry] = []
     with Bars() as progress:
         for name, encoder in encoders.items():
-            console.print(f"measuring {name}: {samples:,} samples {parts}, on {judging.device}")
+            part = encoder.part_of(dataset) if isinstance(encoder, GivenEmbeddings) else dataset
+            where = ", as embedded elsewhere" if isinstance(encoder, GivenEmbeddings) else f", on {judging.device}"
+            console.print(f"measuring {name}: {samples:,} samples {parts}{where}")
             run = (runs or {}).get(name)
             classifier, notes = (None, []) if run is None else _classifier(run, dataset.train.schema)
             notes += [dataset.mask_note] if dataset.mask_note else []
@@ -72,15 +84,15 @@ def audit(
             if not dataset.tests and run is not None and read_card(run).provenance.get("labels"):
                 notes.append(SEEN)
             report = progress.add_task(f"look at {name}", total=None)
-            shown = evaluated_sources(dataset)
+            shown = evaluated_sources(part)
             primary = primary_of(shown)
-            measured = Measured(encoder, evaluated, dataset, primary, shown[primary], run, len(entries), running)
+            measured = Measured(encoder, evaluated, part, primary, shown[primary], run, len(entries), running)
             entries.append(
                 Entry(
                     replace(
                         evaluated.evaluation,
                         notes=(*evaluated.evaluation.notes, *notes),
-                        advice=advice_on(evaluated.evaluation, dataset, run),
+                        advice=advice_on(evaluated.evaluation, dataset, run, commands=(commands or {}).get(name)),
                     ),
                     evaluated.embeddings,
                     curves=_curves(run),
@@ -101,10 +113,10 @@ def audit(
     surroundings = machine()
     evaluations = [entry.evaluation for entry in entries]
     if dataset.train.schema.modality == "images" and not any(evaluation.background for evaluation in evaluations):
-        console.print(
-            "reliance on the background was not measured: it needs to know the foregrounds "
-            f"(--masks FOLDER{'' if dataset.mask_note else ', or --masks estimate'})"
-        )
+        needs = f"to know the foregrounds (--masks FOLDER{'' if dataset.mask_note else ', or --masks estimate'})"
+        if masked and len(given) == len(encoders):
+            needs = "embeddings of the images on other backgrounds"
+        console.print(f"reliance on the background was not measured: it needs {needs}")
     console.print(f"writing {Path(out) / 'report.html'}")
     write_evaluations(Path(out) / "evaluation.json", evaluations, command=command, environment=surroundings)
     write_report(
