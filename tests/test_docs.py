@@ -36,6 +36,7 @@ import unconfound.commands.demo
 import unconfound.commands.fit
 import unconfound.runs
 from unconfound.cli import ABOUT, main
+from unconfound.commands.audit import AuditArguments
 from unconfound.commands.demo import DemoArguments
 from unconfound.commands.embed import EmbedArguments
 from unconfound.commands.evaluate import EvaluateArguments
@@ -60,7 +61,7 @@ NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
 FENCE = re.compile(
     r"(?:^<!-- test: (?P<directive>[^\n]*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-DIRECTIVE = re.compile(r"(parsed only|needs data|file \S+|(fit|compare|evaluate|embed|demo) --.+)?")
+DIRECTIVE = re.compile(r"(parsed only|needs data|file \S+|(fit|compare|evaluate|audit|embed|demo) --.+)?")
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,7 @@ def check_make_targets(block: Block, where: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
+        AuditArguments,
         CompareArguments,
         DataOptions,
         DemoArguments,

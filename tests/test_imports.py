@@ -61,6 +61,7 @@ ROOMS = {
 OPTIONAL = (
     "torchvision",
     "timm",
+    "transformers",
     "torch_geometric",
     "soundfile",
     "onnx",

@@ -86,7 +86,7 @@ def read_embedding_file(
             f"{path} holds {vectors.dtype} of shape {vectors.shape}: embeddings are numbers [samples, features]"
         )
     with np.errstate(over="ignore"):  # becomes infinite, which is refused next
-        vectors = np.ascontiguousarray(vectors, np.float32)
+        vectors = np.array(vectors, np.float32, order="C")
     check_finite_array(vectors, what=f"{path}: embeddings")
     for word, option in ((label, "label"), (group, "group")):
         if word is not None and word not in columns:
@@ -94,16 +94,18 @@ def read_embedding_file(
                 f"{path} has no column {word!r} for --{option}: it has "
                 + (", ".join([*columns][:5]) or "embeddings alone")
             )
-    found = EmbeddingFile(
-        path,
-        torch.from_numpy(vectors),
-        names=_column(columns, NAMES),
-        splits=_column(columns, SPLITS),
-        labels=_column(columns, LABELS if label is None else (label,)),
-        groups=_column(columns, GROUPS if group is None else (group,)),
-    )
+    with naming(path):
+        found = EmbeddingFile(
+            path,
+            torch.from_numpy(vectors),
+            names=_column(columns, NAMES),
+            splits=_column(columns, SPLITS),
+            labels=_column(columns, LABELS if label is None else (label,)),
+            groups=_column(columns, GROUPS if group is None else (group,)),
+        )
     if names is not None:
-        found = replace(found, names=names.read_text(encoding="utf-8").splitlines())
+        with naming(names, fault="is no text in UTF-8"):
+            found = replace(found, names=names.read_text(encoding="utf-8").splitlines())
     for what in ("names", "splits", "labels", "groups"):
         values = getattr(found, what)
         if values is not None and len(values) != len(vectors):

@@ -108,7 +108,7 @@ def _keys(
     """Return (set, name) -> row, the set "" standing for any that is not made from others; and the keys of several."""
     rows: dict[tuple[str, str], int] = {}
     doubled: set[tuple[str, str]] = set()
-    known = {*sets, *EXCHANGED}
+    known = {*sets, *EXCHANGED, *ALSO}
     assert file.names is not None
     for row, name in enumerate(file.names):
         split = "" if file.splits is None else file.splits[row]
