@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from unconfound.data import Schema
 from unconfound.documents import one_line, read_json
 from unconfound.encoders.normalized import Normalized
-from unconfound.encoders.start_encoder import start_encoder
 from unconfound.extras import require
+
+# The files of weights that timm's models have there, the first that is there.
+TIMM_WEIGHTS = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 
 
 def is_model_folder(path: Path) -> bool:
@@ -49,14 +51,13 @@ def load_model_folder(path: Path, schema: Schema) -> nn.Module:
 
     Raises:
         ImportError: timm or transformers is not installed.
-        FileNotFoundError: the folder holds no weights.
         ValueError: the data are no images, a file is damaged or missing, or the model does not take the images.
     """
     if schema.modality != "images":
         raise ValueError(f"{path} holds a model of images, the data are {schema.modality}")
     config = _config(path)
     if _is_timm(config):
-        return start_encoder(str(path), schema).eval()
+        return _timm(path, config, schema)
     if "model_type" in config:
         return _transformers(path, schema)
     raise ValueError(
@@ -73,6 +74,37 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _is_timm(config: dict[str, Any]) -> bool:
     return isinstance(config.get("architecture"), str)
+
+
+def _timm(path: Path, config: dict[str, Any], schema: Schema) -> nn.Module:
+    # Not by `start_encoder`, which must be able to make the network anew, and so refuses arguments of its own.
+    timm = require("timm", extra="images")
+    weights = next((path / name for name in TIMM_WEIGHTS if (path / name).is_file()), None)
+    if weights is None:
+        raise ValueError(f"{path} holds no model.safetensors: fetch it, as other files of weights are not read")
+    # Early versions wrote all in one.
+    described = dict(config.get("pretrained_cfg", config))
+    options = dict(config.get("model_args") or {}) | {"num_classes": 0, "in_chans": schema.shape[0]}
+    for key in ("architecture", "labels", "num_features", "source", "hf_hub_id", "hf_hub_filename", "custom_load"):
+        described.pop(key, None)
+    described |= {"file": str(weights), "num_classes": config.get("num_classes", described.get("num_classes", 1000))}
+    name, size = config["architecture"], schema.shape[1:]
+    try:
+        try:
+            network = timm.create_model(
+                name, pretrained=True, pretrained_cfg=described, **(options | {"img_size": size})
+            )
+        except TypeError:  # convolutional models take any size and have no such argument
+            network = timm.create_model(name, pretrained=True, pretrained_cfg=described, **options)
+        network.eval()
+        with torch.no_grad():
+            network.features = network(torch.zeros(1, *schema.shape)).shape[1]
+    except Exception as error:  # timm and safetensors have errors of many kinds
+        raise ValueError(
+            f"{path} cannot be read as the model {name} of timm for images of {size[0]} x {size[1]} pixels "
+            f"({one_line(error)})"
+        ) from error
+    return Normalized(network, **_statistics(described.get("mean"), described.get("std"), schema)).eval()
 
 
 def _transformers(path: Path, schema: Schema) -> nn.Module:
