@@ -76,7 +76,7 @@ def test_runs_that_take_other_inputs_are_refused_before_the_first_is_measured(tm
     def never(*_, **__):
         raise AssertionError("nothing may be read or measured")
 
-    monkeypatch.setattr("unconfound.report.audit.audit", never)
+    monkeypatch.setattr("unconfound.report.audit.audit_encoders", never)
     monkeypatch.setattr("unconfound.loading.load", never)
     kinds = [{"name": "kind", "kind": "category", "categories": list("ab"), "missing": False}]
     first = saved(tmp_path / "first", "tables", kind="table", encoding={"columns": kinds})

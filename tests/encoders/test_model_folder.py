@@ -55,8 +55,8 @@ def test_what_is_wrong_with_a_folder_is_one_line(folder):
     path, network = folder
     with pytest.raises(ValueError, match="holds a model of images, the data are tables"):
         load_model_folder(path, Schema("tables", (3,)))
-    with pytest.raises(ValueError, match=r"as the model vit_tiny_patch16_224 of timm for images of 36 x 36"):
-        load_model_folder(path, Schema("images", (3, 36, 36)))
+    with pytest.raises(ValueError, match=r"as the model vit_tiny_patch16_224 of timm for images of 4 x 4"):
+        load_model_folder(path, Schema("images", (3, 4, 4)))
     save_file({"a": torch.zeros(1)}, path / "model.safetensors")
     with pytest.raises(ValueError, match="cannot be read as the model vit_tiny"):
         load_model_folder(path, SCHEMA)

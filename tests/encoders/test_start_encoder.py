@@ -233,6 +233,7 @@ def test_published_names(monkeypatch: pytest.MonkeyPatch) -> None:
         return network if weights == "DEFAULT" else resnet18()
 
     monkeypatch.setattr(torchvision.models, "resnet18", downloaded)
+    monkeypatch.setattr("unconfound.encoders.resnet.check_weights_at_hand", lambda name: None)
     encoder = start_encoder("resnet18", Schema("images", (3, 112, 112)))
     assert torch.equal(encoder.state_dict()["network.network.network.conv1.weight"], network.conv1.weight)
     assert encoder.started is not None

@@ -34,7 +34,7 @@ def hub(tmp_path, monkeypatch):
 def test_weights_that_are_not_at_hand_are_one_line_with_the_name_and_the_flag(hub):
     said = (
         rf"^the published weights of {NAME} are not at hand: timm/{NAME}.lamb_in1k is in no cache, and huggingface.co "
-        r"cannot be reached \(no route to host\); give --weights FILE"
+        r"cannot be reached \(no route to host\); give a \.safetensors file"
     )
     with pytest.raises(FileNotFoundError, match=said):
         build_encoder(NAME, SCHEMA, pretrained=True)

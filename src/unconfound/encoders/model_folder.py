@@ -89,14 +89,27 @@ def _timm(path: Path, config: dict[str, Any], schema: Schema) -> nn.Module:
         described.pop(key, None)
     described |= {"file": str(weights), "num_classes": config.get("num_classes", described.get("num_classes", 1000))}
     name, size = config["architecture"], schema.shape[1:]
+
+    def created(seed: int) -> Any:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                return timm.create_model(
+                    name, pretrained=True, pretrained_cfg=described, **(options | {"img_size": size})
+                )
+            except TypeError:  # convolutional models take any size and have no such argument
+                return timm.create_model(name, pretrained=True, pretrained_cfg=described, **options)
+
     try:
-        try:
-            network = timm.create_model(
-                name, pretrained=True, pretrained_cfg=described, **(options | {"img_size": size})
-            )
-        except TypeError:  # convolutional models take any size and have no such argument
-            network = timm.create_model(name, pretrained=True, pretrained_cfg=described, **options)
-        network.eval()
+        network = created(0).eval()
+        # timm takes a file that lacks weights, and draws these; it may rename others, so that names do not tell.
+        drawn = [
+            own
+            for (own, weight), other in zip(network.named_parameters(), created(1).parameters(), strict=True)
+            if not torch.equal(weight, other)
+        ]
+        if drawn:
+            raise ValueError(f"{weights.name} has no {', '.join(drawn[:5])}")
         with torch.no_grad():
             network.features = network(torch.zeros(1, *schema.shape)).shape[1]
     except Exception as error:  # timm and safetensors have errors of many kinds

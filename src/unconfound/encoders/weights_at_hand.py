@@ -56,7 +56,9 @@ def check_weights_at_hand(name: str) -> None:
         config = _timm_config(name)
         folder = _repository(config)
         if folder is None and not config.url:
-            raise ValueError(f"there are no published weights for {name!r}: leave --pretrained out, or give --weights")
+            raise ValueError(
+                f"there are no published weights for {name!r}: leave --pretrained out, or name a file of weights"
+            )
         hub = require("huggingface_hub", extra="images")
         url = config.url if folder is None else f"{hub.constants.ENDPOINT}/{config.hf_hub_id}"
         at_hand = folder is not None and any(
@@ -71,7 +73,8 @@ def check_weights_at_hand(name: str) -> None:
     if reason:
         raise FileNotFoundError(
             f"the published weights of {name} are not at hand: {what} is in no cache, and {url.split('/')[2]} cannot "
-            f"be reached ({reason}); give --weights FILE, a .safetensors file that was fetched elsewhere"
+            f"be reached ({reason}); give a .safetensors file that was fetched elsewhere (--from of fit, --weights of "
+            "audit and mend)"
         )
 
 

@@ -42,9 +42,9 @@ def with_table(
         ValueError: it has no such column, or no name is that of an embedding.
     """
     frame, _ = read_frame(table)
-    for column, option in ((label or "label", "label"), *([] if group is None else [(group, "group")])):
-        if column not in frame.columns:
-            raise ValueError(f"{table} has no column {column!r}: name that of the {option}s by --{option}")
+    for needed, option in ((label or "label", "label"), *([] if group is None else [(group, "group")])):
+        if needed not in frame.columns:
+            raise ValueError(f"{table} has no column {needed!r}: name that of the {option}s by --{option}")
     named = next((each for each in NAME_COLUMNS if each in frame.columns), frame.columns[0])
     names = _cells(frame, named)
     rows = rows_of_sets(replace(file, splits=None), {"": Wanted(names)})[""]

@@ -136,7 +136,7 @@ def _parquet(path: Path) -> dict[str, np.ndarray]:
     known = next((name for name in VECTORS if name in lists), lists[0] if len(lists) == 1 else None)
     with naming(path, fault="holds no embeddings that can be read"):
         if known is not None:
-            vectors = _stacked(table[known])
+            vectors: np.ndarray | None = _stacked(table[known])
             used = {known}
         else:
             numbered = _numbered(table)
