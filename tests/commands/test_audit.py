@@ -65,6 +65,17 @@ def test_embeddings_of_written_images_give_the_figures_of_the_encoder_itself(pic
     assert (pictures / "runs/pooled-audit/report.html").is_file()
 
 
+def test_an_untrained_encoder_has_the_weights_of_the_seed(pictures):
+    def figures(*encoders, seed=0):
+        found = unconfound.audit([*encoders], out="report", pretrained=False, device="cpu", seed=seed, **OPTIONS)
+        return found[-1].to_json()["tests"]
+
+    torch.manual_seed(5)
+    first = figures("convnet")
+    assert figures("resnet18", "convnet") == first
+    assert figures("convnet", seed=1) != first
+
+
 def test_embeddings_of_originals_alone_say_what_was_not_measured(pictures, capsys):
     dataset = unconfound.load("images", masks=pictures / "masks", test_share=0.4)
     _, sources = sources_of(dataset, seed=0)

@@ -163,6 +163,18 @@ def test_the_command_compares_all_ways_and_says_where_the_run_is(
     assert main(["evaluate", str(out), "--device", "cpu"]) == 0
 
 
+def test_an_untrained_encoder_has_the_weights_of_the_seed(work: Path, tmp_path: Path) -> None:
+    def weights(name: str, seed: int) -> torch.Tensor:
+        options = {"masks": work / "masks", "exchanges": 1, "device": "cpu", "seed": seed}
+        run = unconfound.mend("convnet", work / "images", how="refit", out=tmp_path / name, **options).run
+        return torch.cat([each.flatten() for each in load_encoder(run).parameters()])
+
+    first = weights("a", 0)
+    torch.manual_seed(5)
+    assert torch.equal(weights("b", 0), first)
+    assert not torch.equal(weights("c", 1), first)
+
+
 def test_what_follows_can_be_typed_as_it_is_said(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from unconfound.data import Dataset, MemorySource, Schema
 from unconfound.data.tables.nuisance_columns import NuisanceColumns
 from unconfound.encoders import build_encoder, save_encoder
 from unconfound.evaluation.figures import Evaluation, Figure
-from unconfound.report.advice import advice_on, closing_advice
+from unconfound.report.advice import Commands, advice_on, closing_advice
 
 
 def evaluated(gap: float, low: float, **others: object) -> Evaluation:
@@ -79,7 +79,11 @@ def test_what_a_new_classifier_costs_is_said_where_it_gains_less(own: str, run) 
     folder = run()
     _, mend, _ = advice_on(with_shares(0.92, 0.45, (0.46, 0.47)), data(masks=True), folder)
     assert mend.endswith(f"unconfound mend {folder} --how fine-tune")
-    assert len(advice_on(with_shares(0.8, 0.3, (0.66, 0.64)), data(masks=True), None)) == 1
+    named = Commands(mend="mend resnet50", fine_tune="mend resnet50 --how fine-tune")
+    *_, mend = advice_on(with_shares(0.92, 0.45, (0.46, 0.47)), data(masks=True), None, commands=named)
+    assert mend.endswith(": mend resnet50 --how fine-tune")
+    (mend,) = advice_on(with_shares(0.8, 0.3, (0.66, 0.64)), data(masks=True), None, commands=named)
+    assert mend.endswith(": mend resnet50")
     # What is lost is within the error of 2 points.
     assert len(advice_on(with_shares(0.6, 0.56, (0.59, 0.55)), data(masks=True), None)) == 1
 

@@ -62,8 +62,8 @@ class AuditArguments(Checked):
     neighbours: PositiveInt = 5
     """Number of training samples that vote in the nearest-neighbour classifier."""
     seed: NonNegativeInt = 0
-    """Seed of the validation split of the linear probe, of the folds of its cross-validation, and of the training
-    samples on other backgrounds."""
+    """Seed of the validation split of the linear probe, of the folds of its cross-validation, of the training samples
+    on other backgrounds, and of the weights of an encoder that is untrained."""
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
     data: DataOptions = field(default_factory=DataOptions)
 
@@ -186,6 +186,8 @@ def audit_asked(
         runs: the run folders of functions.
         judging: in place of what `given` says.
     """
+    import torch
+
     from unconfound.evaluation.embedding_files import read_embedding_file
     from unconfound.evaluation.joined_embeddings import join_embeddings
     from unconfound.evaluation.judging import Judging
@@ -218,6 +220,8 @@ def audit_asked(
     for name, each in asked.items():
         if name not in files:
             with announced(f"loading {name}"):
+                # What is untrained has the same weights whatever else is measured.
+                torch.manual_seed(given.seed)
                 encoders[name] = encoder_of(each, dataset, pretrained=given.weights or given.pretrained)
     if files:
         joined = join_embeddings(files, dataset)
@@ -316,7 +320,8 @@ def _commands(encoder: Asked, given: AuditArguments, flags: Sequence[str] | None
         return Commands(
             mend=f"unconfound.mend(load_model_folder({encoder!r}, dataset.train.schema), dataset)", measure=measure
         )
-    return Commands(mend=shlex.join(mend), measure=measure)
+    tune = shlex.join([*mend, "--how", "fine-tune"]) if is_named(encoder) else ""
+    return Commands(mend=shlex.join(mend), fine_tune=tune, measure=measure)
 
 
 def command(words: Sequence[str]) -> None:

@@ -72,7 +72,8 @@ class MendArguments(Checked):
     """Give an encoder that is named the weights in this .safetensors file, with the parameter names of timm or
     torchvision."""
     seed: NonNegativeInt = 0
-    """Seed of the exchanges, of the training samples that are held out, and of fine-tune."""
+    """Seed of the exchanges, of the training samples that are held out, of fine-tune, and of the weights of an encoder
+    that is untrained."""
     overwrite: bool = False
     """Replace an earlier run in --out."""
     embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)

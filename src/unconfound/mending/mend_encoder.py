@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from unconfound.data import Dataset
 from unconfound.encoders import read_card
 from unconfound.evaluation.figures import Evaluation
@@ -113,6 +115,8 @@ def mend_encoder(mending: Mending, dataset: Dataset) -> Mended:
         ValueError, FileNotFoundError: as `subject_of` and `compare_ways`.
         TrainingStopped: Ctrl-C or SIGTERM asked to stop; the new folder holds no encoder yet.
     """
+    # For the weights of a named encoder that is untrained.
+    torch.manual_seed(mending.options.seed)
     with Bars() as progress:
         subject = subject_of(
             mending.encoder,

@@ -29,10 +29,12 @@ class Commands:
 
     Args:
         mend: what mends it; empty where nothing can.
+        fine_tune: what trains it on; empty where it cannot be trained.
         measure: what measures its reliance on the background, in a sentence that ends with the command.
     """
 
     mend: str = "unconfound.mend(encoder, dataset)"
+    fine_tune: str = ""
     measure: str = (
         "To measure the reliance on the background without masks of your own: unconfound.load(path, masks='estimate')"
     )
@@ -104,7 +106,8 @@ def _price(evaluation: Evaluation) -> tuple[str, ...]:
 
 def _mend(dataset: Dataset, run: Path | None, commands: Commands, *, fine_tune: bool) -> str:
     if run is None:
-        return commands.mend if exchangeable(dataset) else f"{commands.mend} with masks"
+        given = commands.fine_tune if fine_tune and commands.fine_tune else commands.mend
+        return given if exchangeable(dataset) else f"{given} with masks"
     mended = read_card(run).provenance.get("mended", {})
     before = mended.get("from")
     words = ["unconfound", "mend", str(run)]
